@@ -1,0 +1,317 @@
+//! A plan as bytes: an index that can be searched without decoding anything,
+//! and one JSON text per entity, decoded when the entity is first needed.
+//! A takeover with ten thousand entities touches only those that something
+//! happens to (details 2). JSON, since a newer ham must read an older one's
+//! plan, and since a person with a hex dump should be able to.
+//!
+//! ```text
+//! word 0   magic            word 3   crc32 of the index
+//! word 1   entities         word 4…  index, 4 words an entity, by name
+//! word 2   bytes in all     then     names and texts
+//! index entry: id | name offset, length | text offset, length | crc32 of both
+//! ```
+
+use super::{EntityPlan, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
+use crate::ids::{EntityId, MAX_ENTITIES};
+use std::fmt;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"hamplan1");
+const HEADER_WORDS: usize = 4;
+const ENTRY_WORDS: usize = 4;
+
+/// Where the bytes of a plan are read from; in the daemon shared memory.
+pub trait PlanSource: fmt::Debug + Send {
+    /// How many bytes there are at most.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Fills `out` from `offset`; false when that lies outside.
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool;
+}
+
+impl PlanSource for Vec<u8> {
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        let end = offset.saturating_add(out.len());
+        self.get(offset..end).map(|bytes| out.copy_from_slice(bytes)).is_some()
+    }
+}
+
+/// Why bytes are no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanBytesError {
+    /// What is wrong, in words.
+    pub what: String,
+}
+
+impl fmt::Display for PlanBytesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not read the plan: {}", self.what)
+    }
+}
+
+impl std::error::Error for PlanBytesError {}
+
+fn wrong<T>(what: impl Into<String>) -> Result<T, PlanBytesError> {
+    Err(PlanBytesError { what: what.into() })
+}
+
+/// CRC-32 (IEEE), bit by bit from a 16-entry table: a plan is checked once
+/// per entity and load, where speed does not matter.
+fn crc32(parts: &[&[u8]]) -> u32 {
+    let mut crc = !0u32;
+    for byte in parts.iter().flat_map(|part| part.iter()) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+/// Writes a plan. Entities are put in order of name.
+///
+/// # Errors
+/// When a name stands twice, an id is out of range or stands twice, an entity
+/// is out of its bounds, or an entity cannot be written as JSON.
+pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
+    let mut sorted: Vec<&EntityPlan> = entities.iter().collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut ids: Vec<EntityId> = entities.iter().map(|entity| entity.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair.first() == pair.get(1)) {
+        return wrong("two entities have the same id");
+    }
+    if sorted.windows(2).any(|w| w.first().map(|e| &e.name) == w.get(1).map(|e| &e.name)) {
+        return wrong("two entities have the same name");
+    }
+    let index_bytes = sorted.len().saturating_mul(ENTRY_WORDS).saturating_mul(8);
+    let texts_start = HEADER_WORDS.saturating_mul(8).saturating_add(index_bytes);
+    let mut index: Vec<u8> = Vec::with_capacity(index_bytes);
+    let mut texts: Vec<u8> = Vec::new();
+    for entity in sorted {
+        check(entity)?;
+        let text = serde_json::to_vec(entity)
+            .map_err(|error| PlanBytesError { what: format!("{}: {error}", entity.name) })?;
+        let name_at = texts_start.saturating_add(texts.len());
+        texts.extend_from_slice(entity.name.as_bytes());
+        let text_at = texts_start.saturating_add(texts.len());
+        texts.extend_from_slice(&text);
+        let crc = crc32(&[entity.name.as_bytes(), &text]);
+        for word in [
+            u64::from(entity.id.0),
+            pack(name_at, entity.name.len()),
+            pack(text_at, text.len()),
+            u64::from(crc),
+        ] {
+            index.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    let total = texts_start.saturating_add(texts.len());
+    if u32::try_from(total).is_err() {
+        return wrong("it is larger than 4 GiB");
+    }
+    let mut out = Vec::with_capacity(total);
+    for word in [MAGIC, entities.len() as u64, total as u64, u64::from(crc32(&[&index]))] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    out.extend_from_slice(&index);
+    out.extend_from_slice(&texts);
+    Ok(out)
+}
+
+fn pack(offset: usize, length: usize) -> u64 {
+    ((offset as u64) << 32) | (length as u64)
+}
+
+fn unpack(word: u64) -> (usize, usize) {
+    ((word >> 32) as usize, (word & 0xffff_ffff) as usize)
+}
+
+/// The bounds that the records of the core rely on.
+fn check(entity: &EntityPlan) -> Result<(), PlanBytesError> {
+    let name = &entity.name;
+    if name.is_empty() || name.len() > MAX_NAME {
+        return wrong(format!("`{name}` is no name"));
+    }
+    if entity.id.0 >= MAX_ENTITIES {
+        return wrong(format!("{name}: id {} is out of range", entity.id.0));
+    }
+    if entity.command.is_empty() {
+        return wrong(format!("{name}: no command"));
+    }
+    if entity.conditions.len() > MAX_CONDITIONS {
+        return wrong(format!("{name}: more than {MAX_CONDITIONS} conditions"));
+    }
+    let actions = entity.conditions.iter().flat_map(|condition| &condition.actions);
+    if actions.clone().count() > MAX_ACTIONS {
+        return wrong(format!("{name}: more than {MAX_ACTIONS} actions"));
+    }
+    if actions.clone().any(|action| action.on_fail.len() > MAX_ON_FAIL) {
+        return wrong(format!("{name}: more than {MAX_ON_FAIL} items in an on-fail list"));
+    }
+    Ok(())
+}
+
+/// A plan in its bytes: the index is read, the entities are not.
+#[derive(Debug)]
+pub struct PlanIndex<S> {
+    source: S,
+    entries: Vec<Entry>,
+    /// id → place in `entries`, for the ids in use.
+    places: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    id: EntityId,
+    name: (usize, usize),
+    text: (usize, usize),
+    crc: u32,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl<S: PlanSource> PlanIndex<S> {
+    /// Reads and checks header and index. The bytes are not trusted.
+    ///
+    /// # Errors
+    /// When they are no plan.
+    pub fn open(source: S) -> Result<PlanIndex<S>, PlanBytesError> {
+        let word = |at: usize| -> Result<u64, PlanBytesError> {
+            let mut bytes = [0u8; 8];
+            if !source.read(at.saturating_mul(8), &mut bytes) {
+                return wrong("it is cut short");
+            }
+            Ok(u64::from_le_bytes(bytes))
+        };
+        if word(0)? != MAGIC {
+            return wrong("it does not begin as one");
+        }
+        let count = usize::try_from(word(1)?).unwrap_or(usize::MAX);
+        let total = usize::try_from(word(2)?).unwrap_or(usize::MAX);
+        if count > MAX_ENTITIES as usize || total > source.len() {
+            return wrong("its sizes are out of range");
+        }
+        let mut index = vec![0u8; count.saturating_mul(ENTRY_WORDS).saturating_mul(8)];
+        if !source.read(HEADER_WORDS.saturating_mul(8), &mut index) {
+            return wrong("its index is cut short");
+        }
+        if u64::from(crc32(&[&index])) != word(3)? {
+            return wrong("its index fails its checksum");
+        }
+        let mut entries = Vec::with_capacity(count);
+        let mut places: Vec<u32> = Vec::new();
+        for (place, words) in index.chunks_exact(ENTRY_WORDS.saturating_mul(8)).enumerate() {
+            let at = |n: usize| -> u64 {
+                let start = n.saturating_mul(8);
+                let mut bytes = [0u8; 8];
+                if let Some(word) = words.get(start..start.saturating_add(8)) {
+                    bytes.copy_from_slice(word);
+                }
+                u64::from_le_bytes(bytes)
+            };
+            let Ok(id) = u32::try_from(at(0)) else { return wrong("an id is out of range") };
+            if id >= MAX_ENTITIES {
+                return wrong("an id is out of range");
+            }
+            let entry = Entry {
+                id: EntityId(id),
+                name: unpack(at(1)),
+                text: unpack(at(2)),
+                crc: u32::try_from(at(3)).unwrap_or(0),
+            };
+            let inside = |(offset, length): (usize, usize)| offset.saturating_add(length) <= total;
+            if !inside(entry.name) || !inside(entry.text) || entry.name.1 > MAX_NAME {
+                return wrong("an entry points outside");
+            }
+            let need = entry.id.index().saturating_add(1);
+            if places.len() < need {
+                places.resize(need, NOWHERE);
+            }
+            match places.get_mut(entry.id.index()) {
+                Some(slot) if *slot == NOWHERE => *slot = u32::try_from(place).unwrap_or(NOWHERE),
+                Some(_) | None => return wrong("an id stands twice"),
+            }
+            entries.push(entry);
+        }
+        Ok(PlanIndex { source, entries, places })
+    }
+
+    /// How many entities there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The ids in order of name.
+    pub fn ids(&self) -> impl Iterator<Item = EntityId> + '_ {
+        self.entries.iter().map(|entry| entry.id)
+    }
+
+    /// Whether the plan holds this entity.
+    #[must_use]
+    pub fn contains(&self, id: EntityId) -> bool {
+        self.entry(id).is_some()
+    }
+
+    fn entry(&self, id: EntityId) -> Option<&Entry> {
+        let place = *self.places.get(id.index())?;
+        self.entries.get(place as usize)
+    }
+
+    fn bytes(&self, (offset, length): (usize, usize)) -> Vec<u8> {
+        let mut out = vec![0u8; length];
+        if !self.source.read(offset, &mut out) {
+            out.clear();
+        }
+        out
+    }
+
+    /// The name of an entity.
+    #[must_use]
+    pub fn name(&self, id: EntityId) -> Option<String> {
+        String::from_utf8(self.bytes(self.entry(id)?.name)).ok()
+    }
+
+    /// The entity of that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<EntityId> {
+        let place = self
+            .entries
+            .binary_search_by(|entry| self.bytes(entry.name).as_slice().cmp(name.as_bytes()))
+            .ok()?;
+        self.entries.get(place).map(|entry| entry.id)
+    }
+
+    /// Decodes one entity.
+    ///
+    /// # Errors
+    /// When it is not in the plan, fails its checksum, or is out of bounds.
+    pub fn entity(&self, id: EntityId) -> Result<EntityPlan, PlanBytesError> {
+        let Some(entry) = self.entry(id) else { return wrong(format!("no entity {}", id.0)) };
+        let name = self.bytes(entry.name);
+        let text = self.bytes(entry.text);
+        if crc32(&[&name, &text]) != entry.crc {
+            return wrong(format!("entity {} fails its checksum", id.0));
+        }
+        let entity: EntityPlan = serde_json::from_slice(&text)
+            .map_err(|error| PlanBytesError { what: format!("entity {}: {error}", id.0) })?;
+        if entity.id != id || entity.name.as_bytes() != name.as_slice() {
+            return wrong(format!("entity {} is not where its index says", id.0));
+        }
+        check(&entity)?;
+        Ok(entity)
+    }
+}

@@ -1,0 +1,428 @@
+//! The accepted configuration: what to supervise and what to do when
+//! something happens to it. Written by the loader, immutable after that.
+//!
+//! Everything is resolved here: names of users are numbers, durations are
+//! nanoseconds, defaults are filled in. What stays a name is the name of
+//! another entity, which is looked up when it is used, since the other may
+//! come and go with a reload.
+
+mod bytes;
+
+pub use bytes::{PlanBytesError, PlanIndex, PlanSource, encode};
+
+use crate::ids::EntityId;
+use crate::signal::Signal;
+use crate::time::Span;
+use serde::{Deserialize, Serialize};
+
+/// Conditions of one entity; one bit each in its record.
+pub const MAX_CONDITIONS: usize = 64;
+/// Actions of one entity over all its conditions; one bit each in its record.
+pub const MAX_ACTIONS: usize = 256;
+/// Items of one on-fail list.
+pub const MAX_ON_FAIL: usize = 255;
+/// Length of a name of an entity, condition or action in bytes (QNX HAM
+/// allows 255 for a whole path; a unit's name is a file name).
+pub const MAX_NAME: usize = 128;
+
+/// One entity: a process to be supervised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityPlan {
+    /// Its place in the tables, stable over reloads.
+    pub id: EntityId,
+    /// Name of the unit.
+    pub name: String,
+    /// One line for people; may be empty.
+    #[serde(default)]
+    pub description: String,
+    /// The file that it came from.
+    #[serde(default)]
+    pub source: String,
+    /// Program and arguments; never empty.
+    pub command: Vec<String>,
+    /// Whether it starts by itself.
+    #[serde(default)]
+    pub start: StartMode,
+    /// Whom it runs as; `None`: as the manager.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+    /// Working directory; `None`: `/`, or the manager's own directory when
+    /// the manager is not root.
+    #[serde(default)]
+    pub directory: Option<String>,
+    /// File mode creation mask, 0 to 0o777.
+    #[serde(default = "default_umask")]
+    pub umask: u32,
+    /// Variables of the unit, in the order of the file.
+    #[serde(default)]
+    pub environment: Vec<(String, String)>,
+    /// Files of `NAME=VALUE` lines, read at every start.
+    #[serde(default)]
+    pub environment_files: Vec<EnvironmentFile>,
+    /// Standard input.
+    #[serde(default)]
+    pub stdin: Stream,
+    /// Standard output.
+    #[serde(default = "default_output")]
+    pub stdout: Stream,
+    /// Standard error.
+    #[serde(default = "default_output")]
+    pub stderr: Stream,
+    /// How long a start may take.
+    pub start_timeout: Span,
+    /// How it is stopped.
+    pub stop: StopPlan,
+    /// What is done when something happens to it, in the order of the file.
+    #[serde(default)]
+    pub conditions: Vec<ConditionPlan>,
+}
+
+fn default_umask() -> u32 {
+    0o022
+}
+
+fn default_output() -> Stream {
+    Stream::Inherit
+}
+
+impl EntityPlan {
+    /// The one restart action over all conditions, if there is one.
+    #[must_use]
+    pub fn restart(&self) -> Option<&RestartPlan> {
+        self.conditions.iter().flat_map(|condition| &condition.actions).find_map(|action| {
+            match &action.verb {
+                Verb::Restart(restart) => Some(restart),
+                Verb::Execute(_)
+                | Verb::NotifySignal(_)
+                | Verb::WaitFor(_)
+                | Verb::Log(_)
+                | Verb::Start(_)
+                | Verb::Stop(_) => None,
+            }
+        })
+    }
+
+    /// The place of an action in the entity's flat list of actions, which is
+    /// the bit that stands for it in the entity's record.
+    #[must_use]
+    pub fn action_bit(&self, condition: usize, action: usize) -> usize {
+        self.conditions
+            .iter()
+            .take(condition)
+            .fold(action, |bit, before| bit.saturating_add(before.actions.len()))
+    }
+}
+
+/// Whether an entity starts by itself when the manager does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartMode {
+    /// With the manager.
+    #[default]
+    Auto,
+    /// Only when somebody says so.
+    Manual,
+}
+
+/// A resolved user: numbers, and the words that go into the environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    #[serde(default)]
+    pub groups: Vec<u32>,
+    /// `USER` and `LOGNAME`; empty when the unit names only groups.
+    #[serde(default)]
+    pub user: String,
+    /// `HOME`.
+    #[serde(default)]
+    pub home: String,
+    /// `SHELL`.
+    #[serde(default)]
+    pub shell: String,
+}
+
+/// A file of `NAME=VALUE` lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentFile {
+    /// Absolute path.
+    pub path: String,
+    /// Whether it may be absent (a `-` before the path in the unit).
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// Where one of the three standard streams goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    /// To where the manager's own goes.
+    Inherit,
+    /// `/dev/null`.
+    #[default]
+    Null,
+    /// A file: read from its start, or appended to (`O_APPEND`, created 0640).
+    File(String),
+    /// Standard error only: where standard output goes.
+    Same,
+}
+
+/// How an entity is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopPlan {
+    /// The signal that asks for the end.
+    pub signal: Signal,
+    /// How long it has until everything that is left is killed.
+    pub timeout: Span,
+}
+
+/// One condition and its actions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionPlan {
+    /// Its name, unique in the entity.
+    pub name: String,
+    /// What fires it.
+    pub on: ConditionKind,
+    /// Which queue its actions run in.
+    #[serde(default)]
+    pub class: Class,
+    /// Whether it survives a restart of the entity (`HREARMAFTERRESTART`).
+    #[serde(default = "yes")]
+    pub rearm: bool,
+    /// Whether it is armed from the beginning.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// What is done, in order.
+    #[serde(default)]
+    pub actions: Vec<ActionPlan>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What can fire a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ConditionKind {
+    /// The process ended without having been asked to.
+    Death,
+    /// A signal other than HUP, INT, TERM, PIPE ended it, unasked.
+    AbnormalDeath,
+    /// Abnormal death, exit status outside the good ones, or failed start.
+    Failure,
+    /// It ended, or was ended, because somebody asked for that.
+    Stopped,
+    /// It was restarted by its restart action and the new process runs.
+    Restart,
+    /// A process for it could not be started.
+    StartFailed,
+    /// Its restart action gave up because its limit was reached.
+    RestartLimit,
+    /// Anything of the above.
+    Any,
+}
+
+impl ConditionKind {
+    /// Every kind, with its word in unit files.
+    pub const ALL: [(ConditionKind, &'static str); 8] = [
+        (ConditionKind::Death, "death"),
+        (ConditionKind::AbnormalDeath, "abnormal-death"),
+        (ConditionKind::Failure, "failure"),
+        (ConditionKind::Stopped, "stopped"),
+        (ConditionKind::Restart, "restart"),
+        (ConditionKind::StartFailed, "start-failed"),
+        (ConditionKind::RestartLimit, "restart-limit"),
+        (ConditionKind::Any, "any"),
+    ];
+
+    /// The word of the unit file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            ConditionKind::Death => "death",
+            ConditionKind::AbnormalDeath => "abnormal-death",
+            ConditionKind::Failure => "failure",
+            ConditionKind::Stopped => "stopped",
+            ConditionKind::Restart => "restart",
+            ConditionKind::StartFailed => "start-failed",
+            ConditionKind::RestartLimit => "restart-limit",
+            ConditionKind::Any => "any",
+        }
+    }
+
+    /// Whether a restart action may hang on it: the kinds that can mean that
+    /// the process is gone (QNX: death conditions only).
+    #[must_use]
+    pub fn may_restart(self) -> bool {
+        match self {
+            ConditionKind::Death | ConditionKind::AbnormalDeath | ConditionKind::Failure => true,
+            ConditionKind::Stopped
+            | ConditionKind::Restart
+            | ConditionKind::StartFailed
+            | ConditionKind::RestartLimit
+            | ConditionKind::Any => false,
+        }
+    }
+}
+
+/// Which queue the actions of a condition run in, per occurrence (QNX:
+/// `HCONDOTHER`, `HCONDNOWAIT`, `HCONDINDEPENDENT`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Class {
+    /// One after the other with the other in-order conditions.
+    #[default]
+    InOrder,
+    /// One after the other with the other no-wait ones; holds no `waitfor`.
+    NoWait,
+    /// By itself.
+    Independent,
+}
+
+/// One action of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionPlan {
+    /// Its name, unique in the condition.
+    pub name: String,
+    /// What is done.
+    pub verb: Verb,
+    /// If it fails, the rest of the list is skipped.
+    #[serde(default)]
+    pub break_on_fail: bool,
+    /// It stays in the list when it has failed.
+    #[serde(default = "yes")]
+    pub keep_on_fail: bool,
+    /// It survives a restart of the entity.
+    #[serde(default = "yes")]
+    pub rearm: bool,
+    /// What is done when it fails, in order; these have no such list.
+    #[serde(default)]
+    pub on_fail: Vec<Verb>,
+}
+
+/// What an action does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verb {
+    /// Bring the entity back.
+    Restart(RestartPlan),
+    /// Run a command.
+    Execute(ExecutePlan),
+    /// Send a signal to an entity.
+    NotifySignal(SignalPlan),
+    /// Wait for a path, or just wait.
+    WaitFor(WaitPlan),
+    /// Write a line to ham's log; `{…}` as design §6.
+    Log(String),
+    /// Start an entity by name.
+    Start(String),
+    /// Stop an entity by name.
+    Stop(String),
+}
+
+impl Verb {
+    /// The word of the unit file.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verb::Restart(_) => "restart",
+            Verb::Execute(_) => "execute",
+            Verb::NotifySignal(_) => "notify-signal",
+            Verb::WaitFor(_) => "waitfor",
+            Verb::Log(_) => "log",
+            Verb::Start(_) => "start",
+            Verb::Stop(_) => "stop",
+        }
+    }
+}
+
+/// How restarts are spaced and when they are given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPlan {
+    /// How long to wait before each attempt.
+    pub spacing: Spacing,
+    /// A process that ran at least this long starts the spacing anew.
+    pub reset_after: Span,
+    /// When to give up; `None`: never.
+    #[serde(default)]
+    pub limit: Option<LimitPlan>,
+}
+
+impl Default for RestartPlan {
+    /// The defaults of unit files (design §6).
+    fn default() -> RestartPlan {
+        RestartPlan {
+            spacing: Spacing::Growing {
+                first: Span::ZERO,
+                delay: Span::millis(200),
+                factor_permille: 2000,
+                max_delay: Span::seconds(30),
+            },
+            reset_after: Span::seconds(30),
+            limit: None,
+        }
+    }
+}
+
+/// The waits before attempts, counted since the last reset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Spacing {
+    /// `first`, then `delay`, then each time longer by the factor.
+    Growing {
+        /// Before the first attempt.
+        first: Span,
+        /// Before the second.
+        delay: Span,
+        /// Growth per attempt in thousandths (2000 doubles); at least 1000.
+        factor_permille: u32,
+        /// Never longer than this.
+        max_delay: Span,
+    },
+    /// These, the last one repeated; never empty.
+    List(Vec<Span>),
+}
+
+/// So many restarts in so much time, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitPlan {
+    /// Restarts that are allowed, at least 1.
+    pub count: u32,
+    /// In this time, counted from the first of them.
+    pub within: Span,
+}
+
+/// A command to run as an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutePlan {
+    /// Program and arguments, `{…}` as design §6; never empty.
+    pub command: Vec<String>,
+    /// Whether the list goes on only when it has ended with exit code 0.
+    pub wait: bool,
+    /// Killed after this time.
+    pub timeout: Span,
+    /// Whom it runs as; `None`: as the manager.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+}
+
+/// A signal to be queued to an entity (sigqueue(3)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalPlan {
+    /// Whom it goes to; `None`: the entity of the condition.
+    #[serde(default)]
+    pub entity: Option<String>,
+    /// Which one.
+    pub signal: Signal,
+    /// `si_value`.
+    #[serde(default)]
+    pub value: i32,
+}
+
+/// A wait inside a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitPlan {
+    /// Ends as soon as this path exists; `None`: a mere pause, never a failure.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// How long at the most.
+    pub timeout: Span,
+}

@@ -1,0 +1,298 @@
+//! Parameters and results of `io.ham.Manager`. `Status` is a contract
+//! (design §7): fields are added, never renamed. Times are nanoseconds on the
+//! monotonic clock where the name says `mono`, seconds since the epoch as a
+//! decimal number where it says `time`.
+
+use super::INTERFACE;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of the methods that take entities: `Status`, `Start`, `Stop`,
+/// `Restart`. Names may be globs (`*`, `?`); none at all means every entity,
+/// which only `Status` accepts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// Names or globs.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Answer only when it is done (or has failed); otherwise at once.
+    #[serde(default = "wait_by_default")]
+    pub wait: bool,
+}
+
+fn wait_by_default() -> bool {
+    true
+}
+
+/// Parameters of `Show`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneName {
+    /// The entity.
+    pub name: String,
+}
+
+/// Parameters of `Kill`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KillParameters {
+    /// Names or globs.
+    pub names: Vec<String>,
+    /// Number of the signal, 1 to 64.
+    pub signal: u8,
+}
+
+/// Parameters of `Shutdown`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShutdownParameters {
+    /// Exit code of the manager.
+    #[serde(default)]
+    pub code: u8,
+}
+
+/// Result of `Status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The manager itself.
+    pub ham: ManagerStatus,
+    /// Its entities, by name.
+    pub entities: Vec<EntityStatus>,
+}
+
+/// The manager itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ManagerStatus {
+    /// Version of the program.
+    pub version: String,
+    /// The process that reaps.
+    pub reaper: RoleStatus,
+    /// The process that decides.
+    pub monitor: RoleStatus,
+    /// Monitors that have taken over from a dead one.
+    pub takeovers: u64,
+    /// Events of the monitor so far that were committed.
+    pub turns: u64,
+    /// Seconds since the epoch at which the manager was started.
+    pub started_time: f64,
+    /// How processes are made: `clone3` or `clone`.
+    pub spawn: String,
+    /// How the processes of an entity are held: `cgroup` or `session`.
+    pub containment: String,
+    /// Whether the manager is on its way down.
+    pub stopping: bool,
+    /// The accepted configuration.
+    pub plan: PlanStatus,
+    /// Heap allocations of the reaper since it began to reap; 0, always.
+    pub reaper_allocations: u64,
+    /// Exits of processes that belong to no entity.
+    pub orphans: u64,
+}
+
+/// One of the processes of the manager.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleStatus {
+    /// Its process id; 0 when there is none at the moment.
+    pub pid: i32,
+}
+
+/// The accepted configuration and what is wrong with the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStatus {
+    /// Counted up at every accepted change.
+    pub generation: u64,
+    /// Directories that the units are read from.
+    pub directories: Vec<String>,
+    /// Errors and warnings of the last load, as text with carets.
+    pub errors: Vec<String>,
+    /// Units that were refused.
+    pub refused: Vec<String>,
+}
+
+/// One entity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EntityStatus {
+    /// Its name.
+    pub name: String,
+    /// One line for people.
+    pub description: String,
+    /// `placeholder waiting starting running stopping backoff finished
+    /// stopped failed held`.
+    pub state: String,
+    /// `running` or `stopped`: what it should be.
+    pub desired: String,
+    /// Its main process; `null` when there is none.
+    pub pid: Option<i32>,
+    /// Restarts by its restart action since the manager started.
+    pub restarts: u64,
+    /// Seconds since the epoch of the last change of state; `null` when it
+    /// has never been started.
+    pub since: Option<f64>,
+    /// Nanoseconds since the last change of state.
+    pub age_ns: Option<u64>,
+    /// Whether its process runs and has said, as far as it says so, that it
+    /// is ready.
+    pub ready: bool,
+    /// How its last process ended.
+    pub last_exit: Option<ExitReport>,
+    /// Why it is in its state, one phrase.
+    pub why: String,
+    /// Nanoseconds until the next attempt, in state `backoff`.
+    pub next_attempt_ns: Option<u64>,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitReport {
+    /// Exit code; `null` when a signal ended it or nobody knows.
+    pub code: Option<u8>,
+    /// Name of the signal without `SIG`.
+    pub signal: Option<String>,
+    /// Whether it was an abnormal death.
+    pub abnormal: bool,
+    /// `exit 3`, `signal SEGV (core)`, `unknown`.
+    pub text: String,
+}
+
+/// Result of `Show`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Its state.
+    pub status: EntityStatus,
+    /// The file that it came from.
+    pub source: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// User, as the unit resolved it: `uid:gid`; `null` when the manager's.
+    pub user: Option<String>,
+    /// Its conditions in order.
+    pub conditions: Vec<ShownCondition>,
+    /// Action lists of it that are in progress, in words.
+    pub running: Vec<String>,
+}
+
+/// One condition in `Show`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownCondition {
+    /// Its name.
+    pub name: String,
+    /// What fires it.
+    pub on: String,
+    /// Whether it is armed.
+    pub armed: bool,
+    /// Its actions: name and verb.
+    pub actions: Vec<ShownAction>,
+}
+
+/// One action in `Show`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownAction {
+    /// Its name.
+    pub name: String,
+    /// The word of the unit file.
+    pub verb: String,
+    /// Whether it is still in the list.
+    pub armed: bool,
+}
+
+/// Result of `Start`, `Stop`, `Restart`, `Kill`: one per entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// In order of name.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of a request for one entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The entity.
+    pub name: String,
+    /// Whether it is as asked.
+    pub ok: bool,
+    /// What was done, or why not: one phrase.
+    pub text: String,
+    /// Its state now.
+    pub state: String,
+}
+
+/// Why a call was refused. The name of the variant is the Varlink error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// No entity of that name (or matching that glob).
+    UnknownEntity {
+        /// What was asked for.
+        name: String,
+        /// The nearest name there is.
+        nearest: Option<String>,
+    },
+    /// The caller may not do this.
+    PermissionDenied {
+        /// The method.
+        method: String,
+        /// The user id of the caller.
+        uid: u32,
+    },
+    /// The parameters are out of their range.
+    BadParameter {
+        /// Which one.
+        parameter: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The manager is shutting down.
+    ShuttingDown {
+        /// What was refused.
+        method: String,
+    },
+    /// The manager cannot take more at the moment.
+    Busy {
+        /// What there is too much of.
+        why: String,
+    },
+}
+
+impl Refusal {
+    /// The Varlink error.
+    #[must_use]
+    pub fn error_name(&self) -> String {
+        let name = match self {
+            Refusal::UnknownEntity { .. } => "UnknownEntity",
+            Refusal::PermissionDenied { .. } => "PermissionDenied",
+            Refusal::BadParameter { .. } => "BadParameter",
+            Refusal::ShuttingDown { .. } => "ShuttingDown",
+            Refusal::Busy { .. } => "Busy",
+        };
+        format!("{INTERFACE}.{name}")
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::UnknownEntity { name, nearest: Some(near) } => {
+                write!(f, "no entity `{name}`; did you mean `{near}`?")
+            }
+            Refusal::UnknownEntity { name, nearest: None } => write!(f, "no entity `{name}`"),
+            Refusal::PermissionDenied { method, uid } => {
+                write!(f, "user {uid} may not call {method}")
+            }
+            Refusal::BadParameter { parameter, why } => write!(f, "{parameter}: {why}"),
+            Refusal::ShuttingDown { method } => {
+                write!(f, "the manager is shutting down; {method} is refused")
+            }
+            Refusal::Busy { why } => write!(f, "the manager is busy: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Answer;
+    use super::*;
+
+    #[test]
+    fn refusals_go_over_the_wire_by_their_own_name() {
+        let refusal =
+            Refusal::UnknownEntity { name: "audoi".into(), nearest: Some("audio".into()) };
+        let answer = Answer::refusal(&refusal);
+        assert_eq!(answer.error.as_deref(), Some("io.ham.Manager.UnknownEntity"));
+        assert_eq!(answer.parameters["name"], "audoi");
+        assert_eq!(answer.as_refusal(), Some(refusal));
+    }
+}
