@@ -20,9 +20,7 @@ pub const MAX_ENTITIES: u32 = 65_536;
 pub const MAX_RUNS: u32 = 65_536;
 
 /// An entity: its place in the plan, stable over reloads.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EntityId(pub u32);
 

@@ -27,9 +27,14 @@
     )
 )]
 
+pub mod effect;
+pub mod event;
 pub mod ids;
+pub mod memory;
+pub mod monitor;
 pub mod plan;
 pub mod signal;
 pub mod status;
 pub mod time;
 pub mod wire;
+pub mod words;

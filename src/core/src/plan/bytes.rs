@@ -31,6 +31,16 @@ pub trait PlanSource: fmt::Debug + Send {
     fn read(&self, offset: usize, out: &mut [u8]) -> bool;
 }
 
+impl PlanSource for Box<dyn PlanSource> {
+    fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        self.as_ref().read(offset, out)
+    }
+}
+
 impl PlanSource for Vec<u8> {
     fn len(&self) -> usize {
         Vec::len(self)

@@ -1,0 +1,93 @@
+//! Everything that can happen, as the daemon tells it to the core. Each event
+//! names its object by index and generation, so one that comes late, or twice
+//! because a monitor was replaced in between, is recognised and dropped.
+
+use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
+use crate::signal::Signal;
+use crate::status::ExitStatus;
+use crate::time::{Mono, Span};
+
+/// One thing that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The plan is in force and the manager begins: what starts by itself
+    /// starts. Ignored after the first time, also by a successor.
+    Boot,
+    /// Nothing but the passing of time.
+    Tick,
+    /// The process of a slot has executed its program.
+    Spawned {
+        /// Which process.
+        slot: SlotRef,
+        /// Its process id.
+        pid: i32,
+    },
+    /// The process of a slot could not be made or did not get to its program.
+    SpawnFailed {
+        /// Which process.
+        slot: SlotRef,
+        /// Stage and errno in one word, as the slot holds it.
+        error: u64,
+    },
+    /// The process of a slot has ended and the reaper has recorded it.
+    Exited {
+        /// Which process.
+        slot: SlotRef,
+        /// Its process id while it lived.
+        pid: i32,
+        /// How it ended.
+        status: ExitStatus,
+        /// When the reaper saw it.
+        at: Mono,
+    },
+    /// Nothing is left of the processes that a slot's process started.
+    Cleared {
+        /// Whose.
+        slot: SlotRef,
+        /// Processes that could not be ended.
+        left: u32,
+    },
+    /// The reaper has let go of a slot; it may be used again.
+    SlotFreed {
+        /// Which slot, with the generation that has ended.
+        slot: SlotRef,
+    },
+    /// An effect that carried this run has been carried out.
+    ActionDone {
+        /// Which action.
+        run: RunRef,
+        /// Whether it went well.
+        ok: bool,
+    },
+    /// Somebody asks for something.
+    Request {
+        /// To be named in the answer.
+        id: RequestId,
+        /// Which entity.
+        entity: EntityId,
+        /// What.
+        ask: Ask,
+        /// Whether the answer waits for the outcome.
+        wait: bool,
+    },
+    /// The manager is to end.
+    Shutdown {
+        /// Its exit code.
+        code: u8,
+        /// How long the entities have; a second, shorter one hurries.
+        within: Span,
+    },
+}
+
+/// What a person can ask of one entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// It should run.
+    Start,
+    /// It should not.
+    Stop,
+    /// It should run anew.
+    Restart,
+    /// Its main process should get this signal.
+    Kill(Signal),
+}

@@ -1,0 +1,340 @@
+//! One turn: an event and the time go in, everything that follows from them
+//! settles, and effects come out, together with the names of the records that
+//! have changed. The daemon stores the records, commits the turn and only
+//! then carries out the effects; a successor restores the last committed turn
+//! and asks again for what may not have been carried out.
+//!
+//! - `entity`: one entity's state; `life`: what happens to it
+//! - `run`: action lists in progress; `lists`: how they move on
+//! - `ask`: requests and shutdown; `restore`: taking over; `view`: reports
+//! - `pool`: slots; `timers`: deadlines
+
+mod ask;
+mod entity;
+mod life;
+mod lists;
+mod pool;
+mod restore;
+mod run;
+mod text;
+mod timers;
+mod view;
+
+pub use entity::{Actual, Budget, Cause, Desired, Entity, Marks, Next, Why};
+pub use restore::Resume;
+pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Run};
+pub use view::View;
+
+use crate::effect::{Effect, Fact, Notice};
+use crate::event::Event;
+use crate::ids::{EntityId, RequestId, SlotRef};
+use crate::memory::{Memory, Record, RecordId};
+use crate::plan::{EntityPlan, PlanIndex, PlanSource};
+use crate::status::ExitStatus;
+use crate::time::Mono;
+use crate::words::{Odd, Reader, Words, Writer};
+use pool::{Owner, Pool};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use timers::Timers;
+
+/// Decoded definitions that are kept: one costs about 1 kB and 3 µs, so a
+/// storm over many entities decodes again rather than growing for ever.
+const CACHED_PLANS: usize = 256;
+
+/// The error word for a process that got no slot: stage 255 belongs to the
+/// core, EAGAIN is what fork(2) says when there are too many processes.
+pub const ERROR_NO_SLOT: u64 = (255 << 32) | 11;
+
+/// What came of one step.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// To be carried out, in order, after the commit.
+    pub effects: Vec<Effect>,
+    /// To be stored before it.
+    pub dirty: BTreeSet<RecordId>,
+}
+
+impl Turn {
+    /// Whether there is nothing to commit and nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.dirty.is_empty()
+    }
+
+    /// Makes it empty, keeping its memory.
+    pub fn clear(&mut self) {
+        self.effects.clear();
+        self.dirty.clear();
+    }
+}
+
+/// The manager's own record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Global {
+    booted: bool,
+    shutdown: Option<Shutdown>,
+}
+
+/// On the way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shutdown {
+    code: u8,
+    /// When what is left is killed, and then when it is given up.
+    due: Mono,
+    killing: bool,
+    finished: bool,
+}
+
+impl Global {
+    fn record(&self) -> Record {
+        let shutdown = self.shutdown;
+        let mut words = Writer::new();
+        words
+            .put(u64::from(self.booted))
+            .put(u64::from(shutdown.is_some()))
+            .put(shutdown.map_or(0, |s| u64::from(s.code)))
+            .put(shutdown.map_or(0, |s| s.due.0))
+            .put(shutdown.map_or(0, |s| u64::from(s.killing)))
+            .put(shutdown.map_or(0, |s| u64::from(s.finished)));
+        let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
+        let head = crate::memory::Head { due, slot: None, open: true, active: true };
+        Record { head, words: words.finish() }
+    }
+
+    fn decode(words: &Words) -> Result<Global, Odd> {
+        let mut from = Reader::new(words);
+        let booted = from.get_bool()?;
+        let down = from.get_bool()?;
+        let shutdown = Shutdown {
+            code: from.get_u8()?,
+            due: Mono(from.get()?),
+            killing: from.get_bool()?,
+            finished: from.get_bool()?,
+        };
+        from.finish()?;
+        Ok(Global { booted, shutdown: down.then_some(shutdown) })
+    }
+}
+
+/// A client that waits for an outcome. Not in any record: it asks again when
+/// its connection breaks.
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    id: RequestId,
+    entity: EntityId,
+    goal: Goal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    Up,
+    Down,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Monitor {
+    plan: PlanIndex<Box<dyn PlanSource>>,
+    memory: Box<dyn Memory>,
+    /// By id; `None`: still as the memory has it.
+    entities: Vec<Option<Entity>>,
+    plans: BTreeMap<EntityId, Arc<EntityPlan>>,
+    runs: BTreeMap<u32, Run>,
+    runs_of: BTreeMap<EntityId, Vec<u32>>,
+    next_serial: u32,
+    commands: BTreeMap<u32, Command>,
+    pool: Pool,
+    timers: Timers,
+    active: BTreeSet<EntityId>,
+    global: Global,
+    waiters: Vec<Waiter>,
+    now: Mono,
+    turn: Turn,
+    /// Runs whose next action is to begin in this turn.
+    ready: VecDeque<u32>,
+}
+
+impl Monitor {
+    /// One turn. `now` never goes back. What `turn` held is gone.
+    pub fn step(&mut self, now: Mono, event: Event, turn: &mut Turn) {
+        turn.clear();
+        std::mem::swap(&mut self.turn, turn);
+        self.now = self.now.max(now);
+        self.take(event);
+        self.advance_ready();
+        while let Some(id) = self.timers.due(self.now) {
+            self.fall_due(id);
+            self.advance_ready();
+        }
+        self.finish_when_down();
+        self.settle();
+        std::mem::swap(&mut self.turn, turn);
+    }
+
+    /// When the next step is due without any event; `None`: never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    /// A record as it is to be stored; `None`: it is to be forgotten.
+    #[must_use]
+    pub fn record(&self, id: RecordId) -> Option<Record> {
+        match id {
+            RecordId::Global => Some(self.global.record()),
+            RecordId::Entity(entity) => {
+                self.entities.get(entity.index())?.as_ref().map(Entity::record)
+            }
+            RecordId::Run(index) => self.runs.get(&index).map(Run::record),
+            RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
+        }
+    }
+
+    /// The plan that is in force.
+    #[must_use]
+    pub fn plan(&self) -> &PlanIndex<Box<dyn PlanSource>> {
+        &self.plan
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Boot => self.boot(),
+            Event::Tick => {}
+            Event::Spawned { slot, pid } => match self.pool.owner(slot) {
+                Owner::Main(entity) => self.spawned(entity, slot, pid),
+                Owner::Command => self.command_spawned(slot),
+                Owner::None => {}
+            },
+            Event::SpawnFailed { slot, error } => match self.pool.owner(slot) {
+                Owner::Main(entity) => self.spawn_failed(entity, slot, error),
+                Owner::Command => self.command_failed(slot, error),
+                Owner::None => {}
+            },
+            Event::Exited { slot, pid, status, at } => match self.pool.owner(slot) {
+                Owner::Main(entity) => self.exited(entity, slot, pid, status, at),
+                Owner::Command => self.command_exited(slot, status),
+                Owner::None => {}
+            },
+            Event::Cleared { slot, left } => {
+                if let Owner::Main(entity) = self.pool.owner(slot) {
+                    self.cleared(entity, slot, left);
+                }
+            }
+            Event::SlotFreed { slot } => self.pool.freed(slot),
+            Event::ActionDone { run, ok } => self.action_done(run, ok),
+            Event::Request { id, entity, ask, wait } => self.request(id, entity, ask, wait),
+            Event::Shutdown { code, within } => self.shut_down(code, within),
+        }
+    }
+
+    fn fall_due(&mut self, id: RecordId) {
+        match id {
+            RecordId::Global => self.shutdown_due(),
+            RecordId::Entity(entity) => self.entity_due(entity),
+            RecordId::Run(index) => self.run_due(index),
+            RecordId::Command(slot) => self.command_due(slot),
+        }
+        // What did not change keeps its deadline only if it is in the future.
+        self.turn.dirty.insert(id);
+    }
+
+    /// The end of a turn: indexes follow the records that have changed.
+    fn settle(&mut self) {
+        let dirty = std::mem::take(&mut self.turn.dirty);
+        for id in &dirty {
+            let head = self.record(*id).map(|record| record.head);
+            self.timers.set(*id, head.and_then(|head| head.due));
+            if let RecordId::Entity(entity) = id {
+                if head.is_some_and(|head| head.active) {
+                    self.active.insert(*entity);
+                } else {
+                    self.active.remove(entity);
+                }
+            }
+        }
+        self.turn.dirty = dirty;
+    }
+
+    fn entity(&mut self, id: EntityId) -> Entity {
+        let need = id.index().saturating_add(1);
+        if self.entities.len() < need {
+            self.entities.resize(need, None);
+        }
+        if let Some(Some(entity)) = self.entities.get(id.index()) {
+            return *entity;
+        }
+        let entity = match self.memory.load(RecordId::Entity(id)) {
+            Ok(None) => Entity::default(),
+            Ok(Some(words)) => Entity::decode(&words).unwrap_or_else(|Odd| self.lost(id)),
+            Err(Odd) => self.lost(id),
+        };
+        if let Some(cell) = self.entities.get_mut(id.index()) {
+            *cell = Some(entity);
+        }
+        entity
+    }
+
+    /// The record of an entity cannot be read. Its process, if its slot is
+    /// known, is kept and supervised; budgets and marks begin anew.
+    fn lost(&mut self, id: EntityId) -> Entity {
+        self.note(id, Fact::RecordLost);
+        self.turn.dirty.insert(RecordId::Entity(id));
+        let actual = match self.pool.slot_of(id) {
+            Some(slot) => Actual::Up { slot, pid: 0, since: self.now },
+            None => Actual::Down,
+        };
+        let desired = if actual == Actual::Down { Desired::Stopped } else { Desired::Running };
+        let since = Some(self.now);
+        Entity { desired, actual, since, why: Why::RecordLost, ..Entity::default() }
+    }
+
+    fn put(&mut self, id: EntityId, entity: Entity) {
+        let _ = self.entity(id);
+        if let Some(cell) = self.entities.get_mut(id.index()) {
+            *cell = Some(entity);
+        }
+        self.turn.dirty.insert(RecordId::Entity(id));
+    }
+
+    fn plan_of(&mut self, id: EntityId) -> Option<Arc<EntityPlan>> {
+        if let Some(plan) = self.plans.get(&id) {
+            return Some(Arc::clone(plan));
+        }
+        let plan = Arc::new(self.plan.entity(id).ok()?);
+        if self.plans.len() >= CACHED_PLANS {
+            self.plans.clear();
+        }
+        self.plans.insert(id, Arc::clone(&plan));
+        Some(plan)
+    }
+
+    fn emit(&mut self, effect: Effect) {
+        self.turn.effects.push(effect);
+    }
+
+    fn note(&mut self, entity: EntityId, fact: Fact) {
+        self.emit(Effect::Notice(Notice { entity, fact }));
+    }
+
+    /// The entity's process is gone for good: its slot is given back.
+    fn release(&mut self, slot: SlotRef) {
+        self.pool.disown(slot);
+        self.emit(Effect::Free { slot });
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        self.global.shutdown.is_some()
+    }
+}
+
+/// Whether an end counts as a failure: an abnormal death, or an exit status
+/// other than 0. A status that nobody could read counts, since not to restart
+/// what has failed is the greater harm.
+fn is_failure(status: ExitStatus, abnormal: bool) -> bool {
+    match status {
+        ExitStatus::Code(code) => code != 0,
+        ExitStatus::Signal { .. } => abnormal,
+        ExitStatus::Unknown => true,
+    }
+}

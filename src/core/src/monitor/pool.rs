@@ -1,0 +1,146 @@
+//! Which slots are free, and which generation comes next in each. Not part
+//! of any record: it follows from the records and the words of the slots.
+
+use crate::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, SlotRef};
+
+/// Whose process a slot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Nobody's.
+    #[default]
+    None,
+    /// An entity's own.
+    Main(EntityId),
+    /// An action's command.
+    Command,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    generation: u32,
+    owner: Owner,
+}
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+impl Pool {
+    pub(super) fn new() -> Pool {
+        let places = vec![Place::default(); RESERVED_SLOTS as usize];
+        Pool { places, free: Vec::new() }
+    }
+
+    fn place(&mut self, index: u32) -> Option<&mut Place> {
+        if index >= MAX_SLOTS {
+            return None;
+        }
+        let need = (index as usize).saturating_add(1);
+        if self.places.len() < need {
+            self.places.resize(need, Place::default());
+        }
+        self.places.get_mut(index as usize)
+    }
+
+    /// A slot for a new process; `None`: all are in use. The one that was
+    /// freed last comes first, since its memory is warm.
+    pub(super) fn take(&mut self, owner: Owner) -> Option<SlotRef> {
+        loop {
+            let index = match self.free.pop() {
+                Some(index) => index,
+                None => u32::try_from(self.places.len()).ok()?,
+            };
+            let place = self.place(index)?;
+            // A slot that has been used four thousand million times rests.
+            let Some(generation) = place.generation.checked_add(1) else { continue };
+            *place = Place { generation, owner };
+            return Some(SlotRef { index, generation });
+        }
+    }
+
+    /// Whose process this is; nobody's, if its generation has passed.
+    pub(super) fn owner(&self, slot: SlotRef) -> Owner {
+        match self.places.get(slot.index as usize) {
+            Some(place) if place.generation == slot.generation => place.owner,
+            Some(_) | None => Owner::None,
+        }
+    }
+
+    /// The slot of an entity's record that could not be read.
+    pub(super) fn slot_of(&self, entity: EntityId) -> Option<SlotRef> {
+        let index = self.places.iter().position(|place| place.owner == Owner::Main(entity))?;
+        let generation = self.places.get(index)?.generation;
+        Some(SlotRef { index: u32::try_from(index).ok()?, generation })
+    }
+
+    /// Nobody owns it any more; it can be taken again when `freed` was told.
+    pub(super) fn disown(&mut self, slot: SlotRef) {
+        if self.owner(slot) != Owner::None
+            && let Some(place) = self.place(slot.index)
+        {
+            place.owner = Owner::None;
+        }
+    }
+
+    /// The reaper has let go of it.
+    pub(super) fn freed(&mut self, slot: SlotRef) {
+        let current = self.places.get(slot.index as usize).map(|place| place.generation);
+        if current == Some(slot.generation) && self.owner(slot) == Owner::None {
+            self.free.push(slot.index);
+        }
+    }
+
+    /// Restoring: a record owns this slot.
+    pub(super) fn own(&mut self, slot: SlotRef, owner: Owner) {
+        if let Some(place) = self.place(slot.index) {
+            *place = Place { generation: slot.generation, owner };
+        }
+    }
+
+    /// Restoring: what the slot's word says of its last use. True when a
+    /// record owns the slot.
+    pub(super) fn seen(&mut self, index: u32, generation: u32) -> bool {
+        self.place(index).is_some_and(|place| {
+            place.generation = place.generation.max(generation);
+            place.owner != Owner::None
+        })
+    }
+
+    /// Restoring: nobody owns it and its word says that it is free.
+    pub(super) fn is_free(&mut self, index: u32) {
+        if index >= RESERVED_SLOTS {
+            self.free.push(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_never_given_twice() {
+        let mut pool = Pool::new();
+        let first = pool.take(Owner::Command).unwrap();
+        assert!(first.index >= RESERVED_SLOTS);
+        assert_eq!(pool.owner(first), Owner::Command);
+        pool.disown(first);
+        let other = pool.take(Owner::Command).unwrap();
+        assert_ne!(other.index, first.index, "not given before the reaper lets go");
+        pool.freed(first);
+        let again = pool.take(Owner::Main(EntityId(1))).unwrap();
+        assert_eq!((again.index, again.generation), (first.index, first.generation + 1));
+        assert_eq!(pool.owner(first), Owner::None);
+        pool.freed(first);
+        assert_ne!(pool.take(Owner::Command).unwrap().index, again.index);
+    }
+
+    #[test]
+    fn all_slots_in_use_is_no_slot() {
+        let mut pool = Pool::new();
+        let count = (0..).map_while(|_: u32| pool.take(Owner::Command)).count();
+        assert_eq!(count, (MAX_SLOTS - RESERVED_SLOTS) as usize);
+    }
+}

@@ -1,0 +1,299 @@
+//! Taking over: the heads of all records are looked at, and only what is in
+//! the middle of something is decoded (details 2). Effects that the monitor
+//! before may not have carried out are asked for again; each names slot and
+//! generation (or run and step), so what was done is not done twice.
+
+use super::entity::{Actual, Entity};
+use super::pool::{Owner, Pool};
+use super::run::{Command, CommandPhase, Phase, Run};
+use super::timers::Timers;
+use super::{Global, Monitor, Turn};
+use crate::effect::{Effect, Failure, Process, Spawn};
+use crate::ids::{EntityId, RESERVED_SLOTS, SlotRef};
+use crate::memory::{Head, Memory, RecordId, SlotState};
+use crate::plan::{PlanIndex, PlanSource, Verb};
+use crate::time::Mono;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What a successor has to do first.
+#[derive(Debug, Default)]
+pub struct Resume {
+    /// Effects that may not have been carried out, and records that were
+    /// mended, to be committed.
+    pub turn: Turn,
+    /// Processes that exist, of which the core does not know yet that they
+    /// run: each wants a `Spawned` (or `SpawnFailed`, `Exited`) event.
+    pub adopt: Vec<SlotRef>,
+}
+
+impl Monitor {
+    /// A monitor on a plan and a memory: empty memory, a first monitor.
+    #[must_use]
+    pub fn restore(
+        plan: PlanIndex<Box<dyn PlanSource>>,
+        memory: Box<dyn Memory>,
+        now: Mono,
+    ) -> (Monitor, Resume) {
+        let mut monitor = Monitor {
+            plan,
+            memory,
+            entities: Vec::new(),
+            plans: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            runs_of: BTreeMap::new(),
+            next_serial: 0,
+            commands: BTreeMap::new(),
+            pool: Pool::new(),
+            timers: Timers::default(),
+            active: BTreeSet::new(),
+            global: Global::default(),
+            waiters: Vec::new(),
+            now,
+            turn: Turn::default(),
+            ready: VecDeque::new(),
+        };
+        let mut resume = Resume::default();
+        let open = monitor.read_heads();
+        monitor.read_lists(&open);
+        monitor.read_slots();
+        for id in open {
+            match id {
+                RecordId::Entity(entity) => monitor.resume_entity(entity, &mut resume),
+                RecordId::Run(index) => monitor.resume_run(index),
+                RecordId::Command(slot) => monitor.resume_command(slot, &mut resume),
+                RecordId::Global => monitor.resume_global(),
+            }
+        }
+        monitor.advance_ready();
+        monitor.settle();
+        std::mem::swap(&mut monitor.turn, &mut resume.turn);
+        (monitor, resume)
+    }
+
+    fn read_heads(&mut self) -> Vec<RecordId> {
+        let mut heads: Vec<(RecordId, Head)> = Vec::new();
+        self.memory.heads(&mut |id, head| heads.push((id, head)));
+        let mut open = Vec::new();
+        for (id, head) in heads {
+            self.timers.set(id, head.due);
+            if let Some(slot) = head.slot {
+                match id {
+                    RecordId::Entity(entity) => self.pool.own(slot, Owner::Main(entity)),
+                    RecordId::Command(_) => self.pool.own(slot, Owner::Command),
+                    RecordId::Global | RecordId::Run(_) => {}
+                }
+            }
+            match id {
+                RecordId::Entity(entity) => {
+                    if head.active {
+                        self.active.insert(entity);
+                    }
+                    if head.open {
+                        open.push(id);
+                    }
+                }
+                RecordId::Global | RecordId::Run(_) | RecordId::Command(_) => open.push(id),
+            }
+        }
+        open
+    }
+
+    /// Action lists and commands in progress, and the manager's own record.
+    /// One that cannot be read is dropped: its entity goes on.
+    fn read_lists(&mut self, open: &[RecordId]) {
+        for id in open {
+            if let RecordId::Entity(_) = id {
+                continue;
+            }
+            // What cannot be read is forgotten at the end of this turn.
+            self.turn.dirty.insert(*id);
+            let Ok(Some(words)) = self.memory.load(*id) else { continue };
+            match *id {
+                RecordId::Global => self.global = Global::decode(&words).unwrap_or_default(),
+                RecordId::Run(index) => {
+                    if let Ok(run) = Run::decode(&words) {
+                        self.next_serial = self.next_serial.max(run.serial.wrapping_add(1));
+                        self.runs_of.entry(run.entity).or_default().push(index);
+                        self.runs.insert(index, run);
+                    }
+                }
+                RecordId::Command(slot) => {
+                    if let Ok(command) = Command::decode(&words) {
+                        self.commands.insert(slot, command);
+                    }
+                }
+                RecordId::Entity(_) => {}
+            }
+        }
+        // In the order in which they began, as `restart_done` goes on.
+        for indexes in self.runs_of.values_mut() {
+            indexes.sort_by_key(|index| self.runs.get(index).map(|run| run.serial));
+        }
+    }
+
+    fn read_slots(&mut self) {
+        for index in (RESERVED_SLOTS..self.memory.slots_used()).rev() {
+            let view = self.memory.slot(index);
+            if self.pool.seen(index, view.generation) || view.generation == 0 {
+                if view.generation == 0 && !self.pool.seen(index, 0) {
+                    self.pool.is_free(index);
+                }
+                continue;
+            }
+            let slot = SlotRef { index, generation: view.generation };
+            match (view.state, view.has_pid) {
+                (SlotState::Free, _) => self.pool.is_free(index),
+                // Consumed, committed, and not given back in time; or a clone
+                // that failed and was told.
+                (SlotState::Exited, _) | (SlotState::Intent, false) => {
+                    self.emit(Effect::Free { slot });
+                }
+                // A process that no record owns cannot be by the protocol;
+                // its slot stays as it is until the process ends.
+                (SlotState::Intent, true) | (SlotState::Running, _) => {}
+            }
+        }
+    }
+
+    /// Whether the process of a slot was made, by what its word says.
+    fn was_made(&self, slot: SlotRef) -> bool {
+        let view = self.memory.slot(slot.index);
+        if view.generation != slot.generation {
+            return false;
+        }
+        match view.state {
+            SlotState::Running | SlotState::Exited => true,
+            SlotState::Intent => view.has_pid,
+            SlotState::Free => false,
+        }
+    }
+
+    fn resume_entity(&mut self, id: EntityId, resume: &mut Resume) {
+        let entity: Entity = self.entity(id);
+        match entity.actual {
+            Actual::Starting { slot, .. } => {
+                if self.was_made(slot) {
+                    resume.adopt.push(slot);
+                } else if let Some(plan) = self.plan_of(id) {
+                    let spawn = Spawn { slot, entity: id, plan, what: Process::Main };
+                    self.emit(Effect::Spawn(Box::new(spawn)));
+                }
+            }
+            Actual::Stopping { slot, pid, due, .. } => {
+                if pid == 0 {
+                    if self.was_made(slot) {
+                        resume.adopt.push(slot);
+                    } else {
+                        // Never made, and not wanted any more.
+                        self.spawn_failed(id, slot, 0);
+                        return;
+                    }
+                }
+                if due.is_none() {
+                    self.emit(Effect::Clear { slot, entity: id, command: false });
+                } else if pid != 0 {
+                    self.ask_to_end(id, slot);
+                }
+            }
+            Actual::Aborting { slot, .. } => {
+                if self.was_made(slot) {
+                    resume.adopt.push(slot);
+                    self.emit(Effect::Clear { slot, entity: id, command: false });
+                } else {
+                    self.spawn_failed(id, slot, 0);
+                }
+            }
+            Actual::Clearing { slot, .. } => {
+                self.emit(Effect::Clear { slot, entity: id, command: false });
+            }
+            Actual::Down | Actual::Waiting(..) | Actual::Up { .. } => {}
+        }
+    }
+
+    fn resume_run(&mut self, index: u32) {
+        let Some(run) = self.runs.get(&index) else { return };
+        let (id, phase) = (run.entity, run.phase);
+        let reference = run.reference(index);
+        match phase {
+            Phase::Ready => self.ready.push_back(index),
+            Phase::Pause | Phase::Restart => {}
+            Phase::Log | Phase::Path | Phase::Signal(_) => {
+                match (phase, self.current_verb(index)) {
+                    (Phase::Log, Some(Verb::Log(text))) => {
+                        let Some(plan) = self.plan_of(id) else { return };
+                        let text = self.fill(index, &plan, &text);
+                        self.emit(Effect::Log { run: reference, entity: id, text });
+                    }
+                    (Phase::Path, Some(Verb::WaitFor(wait))) => {
+                        let Some(plan) = self.plan_of(id) else { return };
+                        let path = self.fill(index, &plan, wait.path.as_deref().unwrap_or("/"));
+                        self.emit(Effect::Watch { run: reference, path });
+                    }
+                    (Phase::Signal(slot), Some(Verb::NotifySignal(signal))) => {
+                        let (signal, value) = (signal.signal, signal.value);
+                        self.emit(Effect::Signal { slot, signal, value, run: Some(reference) });
+                    }
+                    // The plan says something else now: the list ends here.
+                    (_, _) => self.action_done(reference, false),
+                }
+            }
+            Phase::Command(slot) => {
+                if !self.commands.contains_key(&slot.index) {
+                    self.concluded(index, Err(Failure::Refused));
+                }
+            }
+        }
+    }
+
+    fn resume_command(&mut self, slot: u32, resume: &mut Resume) {
+        let Some(command) = self.commands.get(&slot) else { return };
+        let (slot, entity, phase, run) = (command.slot, command.entity, command.phase, command.run);
+        if phase == CommandPhase::Killing {
+            self.emit(Effect::Clear { slot, entity, command: true });
+        }
+        if self.was_made(slot) {
+            if phase == CommandPhase::Starting {
+                resume.adopt.push(slot);
+            }
+            return;
+        }
+        let again = run.and_then(|run| {
+            let plan = self.plan_of(entity)?;
+            match self.current_verb(run.index)? {
+                Verb::Execute(execute) => Some((run.index, plan, execute)),
+                Verb::Restart(_)
+                | Verb::NotifySignal(_)
+                | Verb::WaitFor(_)
+                | Verb::Log(_)
+                | Verb::Start(_)
+                | Verb::Stop(_) => None,
+            }
+        });
+        match again {
+            Some((index, plan, execute)) if phase == CommandPhase::Starting => {
+                self.spawn_command(index, slot, &plan, &execute);
+            }
+            Some(_) | None => self.command_failed(slot, 0),
+        }
+    }
+
+    fn resume_global(&mut self) {
+        if let Some(shutdown) = self.global.shutdown
+            && shutdown.finished
+        {
+            self.emit(Effect::Finish { code: shutdown.code });
+        }
+    }
+
+    fn current_verb(&mut self, index: u32) -> Option<Verb> {
+        let run = self.runs.get(&index)?.clone();
+        let plan: Arc<crate::plan::EntityPlan> = self.plan_of(run.entity)?;
+        let condition = plan.conditions.get(usize::from(run.condition))?;
+        let action = condition.actions.get(usize::from(run.action))?;
+        match usize::from(run.on_fail).checked_sub(1) {
+            None => Some(action.verb.clone()),
+            Some(item) => action.on_fail.get(item).cloned(),
+        }
+    }
+}

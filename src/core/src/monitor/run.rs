@@ -1,0 +1,343 @@
+//! Action lists in progress: a *run* is all conditions of one class that one
+//! occurrence has fired on one entity, worked off in order; a *command* is
+//! the process of an `execute` action. Both have records, since a successor
+//! must go on exactly where the monitor was. How they move is in `lists`.
+
+use crate::ids::{EntityId, RunRef, SlotRef};
+use crate::memory::{Head, Record};
+use crate::plan::{Class, ConditionKind, ConditionPlan};
+use crate::status::ExitStatus;
+use crate::time::Mono;
+use crate::words::{Odd, Reader, Words, Writer};
+
+/// Which kinds of condition an occurrence fires: a death can be abnormal, and
+/// a failure, at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u16);
+
+impl Kinds {
+    /// Just these.
+    #[must_use]
+    pub fn of(kinds: &[ConditionKind]) -> Kinds {
+        Kinds(kinds.iter().fold(0, |mask, kind| mask | bit(*kind)))
+    }
+
+    /// Whether a condition of that kind is fired; `any` is by everything.
+    #[must_use]
+    pub fn fires(self, kind: ConditionKind) -> bool {
+        kind == ConditionKind::Any || self.0 & bit(kind) != 0
+    }
+}
+
+fn bit(kind: ConditionKind) -> u16 {
+    match kind {
+        ConditionKind::Death => 1,
+        ConditionKind::AbnormalDeath => 1 << 1,
+        ConditionKind::Failure => 1 << 2,
+        ConditionKind::Stopped => 1 << 3,
+        ConditionKind::Restart => 1 << 4,
+        ConditionKind::StartFailed => 1 << 5,
+        ConditionKind::RestartLimit => 1 << 6,
+        ConditionKind::Any => 1 << 7,
+    }
+}
+
+const ALL_KINDS: u16 = 0xff;
+
+/// Something that happened to an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// What.
+    pub kinds: Kinds,
+    /// To which process; `None`: to none.
+    pub slot: Option<SlotRef>,
+    /// Its id; 0: there is none.
+    pub pid: i32,
+    /// How it ended, if it did.
+    pub status: Option<ExitStatus>,
+}
+
+/// What the current action of a run waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing: the next action is to begin.
+    Ready,
+    /// The daemon, for the line of a `log`.
+    Log,
+    /// The daemon, for a signal to this process: a repeat after a takeover
+    /// must not hit its successor.
+    Signal(SlotRef),
+    /// The path of a `waitfor`, or its time.
+    Path,
+    /// Mere time.
+    Pause,
+    /// The entity's next process.
+    Restart,
+    /// Its command: to be made, and when it waits for the end, to end.
+    Command(SlotRef),
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Whose conditions.
+    pub entity: EntityId,
+    /// Which use of its place in the run table.
+    pub serial: u32,
+    /// Which queue.
+    pub class: Class,
+    /// What fired it.
+    pub occurrence: Occurrence,
+    /// Place of the current condition.
+    pub condition: u16,
+    /// Place of the current action in it.
+    pub action: u16,
+    /// 0: the action itself; else the place in its on-fail list, from 1.
+    pub on_fail: u16,
+    /// What it waits for.
+    pub phase: Phase,
+    /// Counted up at every action that begins.
+    pub step: u32,
+    /// When the current action has taken too long (or, for a pause, is over).
+    pub due: Option<Mono>,
+    /// Whether what is not re-armed goes when this run ends: it has brought
+    /// the entity back, and the rest of its list still counts.
+    pub prune: bool,
+}
+
+impl Run {
+    /// Names the current action of the run that stands at `index`.
+    #[must_use]
+    pub fn reference(&self, index: u32) -> RunRef {
+        RunRef { index, serial: self.serial, step: self.step }
+    }
+
+    /// Whether this run works off that condition, which stands at `place`.
+    #[must_use]
+    pub fn takes(&self, place: usize, condition: &ConditionPlan) -> bool {
+        let mine = self.class != Class::Independent || place == usize::from(self.condition);
+        mine && condition.class == self.class && self.occurrence.kinds.fires(condition.on)
+    }
+
+    pub(super) fn record(&self) -> Record {
+        // The slot of a command is owned by the command's record.
+        let head = Head { due: self.due, slot: None, open: true, active: true };
+        Record { head, words: self.encode() }
+    }
+
+    fn encode(&self) -> Words {
+        let (phase, slot) = match self.phase {
+            Phase::Ready => (0, None),
+            Phase::Log => (1, None),
+            Phase::Path => (2, None),
+            Phase::Pause => (3, None),
+            Phase::Restart => (4, None),
+            Phase::Command(slot) => (5, Some(slot)),
+            Phase::Signal(slot) => (6, Some(slot)),
+        };
+        let class = match self.class {
+            Class::InOrder => 0,
+            Class::NoWait => 1,
+            Class::Independent => 2,
+        };
+        let mut words = Writer::new();
+        words
+            .put(u64::from(self.entity.0))
+            .put(u64::from(self.serial))
+            .put(class)
+            .put(u64::from(self.occurrence.kinds.0))
+            .put(self.occurrence.slot.map_or(0, SlotRef::to_word))
+            .put(u64::try_from(self.occurrence.pid).unwrap_or(0))
+            .put(self.occurrence.status.map_or(0, ExitStatus::to_word))
+            .put(u64::from(self.condition))
+            .put(u64::from(self.action))
+            .put(u64::from(self.on_fail))
+            .put(phase)
+            .put(slot.map_or(0, SlotRef::to_word))
+            .put(u64::from(self.step))
+            .put_due(self.due)
+            .put(u64::from(self.prune));
+        words.finish()
+    }
+
+    pub(super) fn decode(words: &Words) -> Result<Run, Odd> {
+        let mut from = Reader::new(words);
+        let entity = EntityId(from.get_u32()?);
+        let serial = from.get_u32()?;
+        let class = match from.get()? {
+            0 => Class::InOrder,
+            1 => Class::NoWait,
+            2 => Class::Independent,
+            _ => return Err(Odd),
+        };
+        let kinds = from.get_u16()?;
+        if kinds & !ALL_KINDS != 0 || entity.0 >= crate::ids::MAX_ENTITIES {
+            return Err(Odd);
+        }
+        let occurrence = Occurrence {
+            kinds: Kinds(kinds),
+            slot: from.get_slot()?,
+            pid: from.get_pid()?,
+            status: from.get_status()?,
+        };
+        let (condition, action, on_fail) = (from.get_u16()?, from.get_u16()?, from.get_u16()?);
+        let tag = from.get()?;
+        let slot = from.get_slot()?;
+        let phase = match (tag, slot) {
+            (0, None) => Phase::Ready,
+            (1, None) => Phase::Log,
+            (2, None) => Phase::Path,
+            (3, None) => Phase::Pause,
+            (4, None) => Phase::Restart,
+            (5, Some(slot)) => Phase::Command(slot),
+            (6, Some(slot)) => Phase::Signal(slot),
+            _ => return Err(Odd),
+        };
+        let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);
+        from.finish()?;
+        Ok(Run {
+            entity,
+            serial,
+            class,
+            occurrence,
+            condition,
+            action,
+            on_fail,
+            phase,
+            step,
+            due,
+            prune,
+        })
+    }
+}
+
+/// Where a command is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandPhase {
+    /// Being made.
+    Starting,
+    /// It runs.
+    Running,
+    /// It took too long and is being killed.
+    Killing,
+}
+
+/// The process of an `execute` action. It outlives its run when nobody waits
+/// for its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Whose condition.
+    pub entity: EntityId,
+    /// Its process.
+    pub slot: SlotRef,
+    /// The run that waits for it (for its start, or its end).
+    pub run: Option<RunRef>,
+    /// Which action it is, for the limit of commands per action: condition,
+    /// action, place in the on-fail list.
+    pub place: (u16, u16, u16),
+    /// Whether the run waits for its end.
+    pub wait: bool,
+    /// Where it is.
+    pub phase: CommandPhase,
+    /// When it is killed.
+    pub due: Option<Mono>,
+}
+
+impl Command {
+    pub(super) fn record(&self) -> Record {
+        let open = self.phase != CommandPhase::Running;
+        let head = Head { due: self.due, slot: Some(self.slot), open, active: true };
+        let run = self.run.unwrap_or(RunRef { index: 0, serial: 0, step: 0 });
+        let mut words = Writer::new();
+        words
+            .put(u64::from(self.entity.0))
+            .put(self.slot.to_word())
+            .put(u64::from(self.run.is_some()))
+            .put(u64::from(run.index))
+            .put(u64::from(run.serial))
+            .put(u64::from(run.step))
+            .put(u64::from(self.place.0))
+            .put(u64::from(self.place.1))
+            .put(u64::from(self.place.2))
+            .put(u64::from(self.wait))
+            .put(match self.phase {
+                CommandPhase::Starting => 0,
+                CommandPhase::Running => 1,
+                CommandPhase::Killing => 2,
+            })
+            .put_due(self.due);
+        Record { head, words: words.finish() }
+    }
+
+    pub(super) fn decode(words: &Words) -> Result<Command, Odd> {
+        let mut from = Reader::new(words);
+        let entity = EntityId(from.get_u32()?);
+        let slot = from.get_slot()?.ok_or(Odd)?;
+        let has_run = from.get_bool()?;
+        let run = RunRef { index: from.get_u32()?, serial: from.get_u32()?, step: from.get_u32()? };
+        let place = (from.get_u16()?, from.get_u16()?, from.get_u16()?);
+        let wait = from.get_bool()?;
+        let phase = match from.get()? {
+            0 => CommandPhase::Starting,
+            1 => CommandPhase::Running,
+            2 => CommandPhase::Killing,
+            _ => return Err(Odd),
+        };
+        let due = from.get_due()?;
+        from.finish()?;
+        if entity.0 >= crate::ids::MAX_ENTITIES {
+            return Err(Odd);
+        }
+        Ok(Command { entity, slot, run: has_run.then_some(run), place, wait, phase, due })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_is_fired_by_everything_and_nothing_else_is() {
+        let kinds = Kinds::of(&[ConditionKind::Death, ConditionKind::Failure]);
+        let fired: Vec<&str> = ConditionKind::ALL
+            .iter()
+            .filter(|(kind, _)| kinds.fires(*kind))
+            .map(|(_, word)| *word)
+            .collect();
+        assert_eq!(fired, ["death", "failure", "any"]);
+    }
+
+    #[test]
+    fn runs_and_commands_survive_their_records() {
+        let slot = SlotRef { index: 12, generation: 5 };
+        let run = Run {
+            entity: EntityId(3),
+            serial: 8,
+            class: Class::Independent,
+            occurrence: Occurrence {
+                kinds: Kinds::of(&[ConditionKind::Death]),
+                slot: Some(slot),
+                pid: 4711,
+                status: Some(ExitStatus::Code(3)),
+            },
+            condition: 1,
+            action: 2,
+            on_fail: 3,
+            phase: Phase::Command(slot),
+            step: 9,
+            due: Some(Mono(77)),
+            prune: true,
+        };
+        assert_eq!(Run::decode(&run.record().words), Ok(run.clone()));
+        let command = Command {
+            entity: EntityId(3),
+            slot,
+            run: Some(run.reference(4)),
+            place: (1, 2, 3),
+            wait: true,
+            phase: CommandPhase::Killing,
+            due: None,
+        };
+        assert_eq!(Command::decode(&command.record().words), Ok(command));
+    }
+}

@@ -1,0 +1,148 @@
+//! What can be seen from outside, without changing anything.
+
+use super::entity::{Actual, Desired, Entity, Why};
+use super::run::{Phase, Run};
+use super::{Goal, Monitor};
+use crate::ids::EntityId;
+use crate::memory::{Memory, RecordId};
+use crate::status::ExitStatus;
+use crate::time::Mono;
+
+/// One entity as `status` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The word for its state (design §7).
+    pub state: &'static str,
+    /// What it should be.
+    pub desired: Desired,
+    /// Its main process.
+    pub pid: Option<i32>,
+    /// Restarts by its restart action.
+    pub restarts: u64,
+    /// Since when it is in this state.
+    pub since: Option<Mono>,
+    /// How its last process ended.
+    pub last_exit: Option<ExitStatus>,
+    /// Whether that was an abnormal death.
+    pub abnormal: bool,
+    /// Why it is in this state.
+    pub why: Why,
+    /// When the next attempt is due.
+    pub next_attempt: Option<Mono>,
+}
+
+impl Monitor {
+    /// An entity as it is now.
+    #[must_use]
+    pub fn view(&self, id: EntityId) -> View {
+        let entity = self.peek(id);
+        let pid = match entity.actual {
+            Actual::Up { pid, .. } | Actual::Stopping { pid, .. } => Some(pid),
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Starting { .. }
+            | Actual::Aborting { .. }
+            | Actual::Clearing { .. } => None,
+        };
+        let next_attempt = match entity.actual {
+            Actual::Waiting(due, _) => Some(due),
+            Actual::Down
+            | Actual::Starting { .. }
+            | Actual::Aborting { .. }
+            | Actual::Up { .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. } => None,
+        };
+        let abnormal = match entity.last_exit {
+            Some(ExitStatus::Signal { signal, .. }) => {
+                signal.is_abnormal() || entity.told == Some(signal)
+            }
+            Some(ExitStatus::Code(_) | ExitStatus::Unknown) | None => false,
+        };
+        View {
+            state: self.state_word(id, &entity),
+            desired: entity.desired,
+            pid: pid.filter(|pid| *pid > 0),
+            restarts: entity.restarts,
+            since: entity.since,
+            last_exit: entity.last_exit,
+            abnormal,
+            why: entity.why,
+            next_attempt,
+        }
+    }
+
+    fn peek(&self, id: EntityId) -> Entity {
+        if let Some(Some(entity)) = self.entities.get(id.index()) {
+            return *entity;
+        }
+        let words = self.memory.load(RecordId::Entity(id)).ok().flatten();
+        words.and_then(|words| Entity::decode(&words).ok()).unwrap_or_default()
+    }
+
+    fn state_word(&self, id: EntityId, entity: &Entity) -> &'static str {
+        match entity.actual {
+            Actual::Up { .. } => "running",
+            Actual::Starting { .. } | Actual::Aborting { .. } => "starting",
+            Actual::Stopping { .. } => "stopping",
+            Actual::Waiting(..) => "backoff",
+            Actual::Clearing { .. } if entity.desired == Desired::Stopped => "stopping",
+            Actual::Clearing { .. } => "waiting",
+            // An action list is not through yet, and may bring it back.
+            Actual::Down if entity.desired == Desired::Running && self.has_lists(id) => "waiting",
+            Actual::Down => match entity.why {
+                Why::NeverStarted | Why::AskedStop | Why::Shutdown => "stopped",
+                Why::Died(status) if status.is_success() => "finished",
+                Why::Died(ExitStatus::Signal { signal, .. }) if !signal.is_abnormal() => "finished",
+                Why::Died(_)
+                | Why::StartFailed(_)
+                | Why::StartTimeout
+                | Why::Limit
+                | Why::RecordLost => "failed",
+                Why::Boot | Why::AskedStart | Why::Restarted(_) => "stopped",
+            },
+        }
+    }
+
+    fn has_lists(&self, id: EntityId) -> bool {
+        self.runs_of.contains_key(&id)
+    }
+
+    /// The action lists of an entity that are in progress.
+    pub fn lists(&self, id: EntityId) -> impl Iterator<Item = &Run> + '_ {
+        let indexes = self.runs_of.get(&id).map(Vec::as_slice).unwrap_or_default();
+        indexes.iter().filter_map(|index| self.runs.get(index))
+    }
+
+    /// Whether a condition, by its place, is armed.
+    #[must_use]
+    pub fn is_armed(&self, id: EntityId, condition: usize, action_bit: Option<usize>) -> bool {
+        let removed = self.peek(id).removed;
+        !removed.condition(condition) && !action_bit.is_some_and(|bit| removed.action(bit))
+    }
+
+    /// Whether the manager is on its way down.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.global.shutdown.is_some()
+    }
+
+    /// Whether what a restart would wait for is under way: for tests and
+    /// reports of who waits for whom.
+    #[must_use]
+    pub fn waits_for_restart(&self, id: EntityId) -> bool {
+        self.lists(id).any(|run| run.phase == Phase::Restart)
+    }
+
+    /// How many clients wait for an entity to come up.
+    #[must_use]
+    pub fn waiting_clients(&self) -> usize {
+        self.waiters.iter().filter(|waiter| waiter.goal == Goal::Up).count()
+    }
+
+    /// The memory under it.
+    #[must_use]
+    pub fn memory(&self) -> &dyn Memory {
+        self.memory.as_ref()
+    }
+}
