@@ -1,0 +1,220 @@
+//! What can go wrong in hamctl, each as one line for standard error, and the
+//! exit that it leads to. Prints nothing itself.
+
+use crate::exit::Exit;
+use ham_core::wire::Refusal;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a verb did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// Nothing accepts connections on the control socket.
+    NoManager {
+        /// The control socket.
+        socket: PathBuf,
+        /// What connect(2) said.
+        cause: io::Error,
+        /// Whether it is the system's manager, so that `--user` is another.
+        system: bool,
+    },
+    /// The control socket may not be used by the caller.
+    NoAccess {
+        /// The control socket.
+        socket: PathBuf,
+        /// What connect(2) said.
+        cause: io::Error,
+    },
+    /// The connection broke, and broke again at every repeat.
+    Lost {
+        /// The method.
+        method: String,
+        /// How often the request was sent.
+        attempts: u32,
+        /// What was seen last.
+        cause: io::Error,
+    },
+    /// The connection broke after a request that must not be sent twice.
+    NotRepeated {
+        /// The method.
+        method: String,
+    },
+    /// The manager took the request and gave no answer in time.
+    Silent {
+        /// The method.
+        method: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Reading or writing the connection failed in another way.
+    Connection {
+        /// `send a request to`, `read the answer of`.
+        verb: &'static str,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+    /// The answer is not what the interface says.
+    Protocol {
+        /// The method.
+        method: String,
+        /// What is wrong with the answer.
+        cause: String,
+    },
+    /// The manager does not have this method.
+    UnknownMethod {
+        /// The method.
+        method: String,
+    },
+    /// The manager does not have this parameter of the method.
+    UnknownParameter {
+        /// The method.
+        method: String,
+        /// The parameter.
+        parameter: String,
+    },
+    /// The manager refused with an error of `io.ham.Manager`.
+    Refused(Refusal),
+    /// The manager refused with an error that this hamctl does not know.
+    RefusedOtherwise {
+        /// The method.
+        method: String,
+        /// Name of the Varlink error.
+        error: String,
+        /// Its parameters as JSON.
+        parameters: String,
+    },
+    /// Nothing matched, or it is not in the answer.
+    Missing {
+        /// What was asked for.
+        names: String,
+    },
+    /// A directory cannot be used or found.
+    Directory {
+        /// The directory, or what it was to be found by.
+        what: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The manager did not end in time.
+    StillRuns {
+        /// Its reaper.
+        reaper: i32,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Standard input could not be read.
+    Input(io::Error),
+    /// Standard output could not be written.
+    Output(io::Error),
+}
+
+impl Error {
+    /// The exit for it. `acts` says whether the verb changes something: an
+    /// unknown entity is then another code (LSB).
+    pub(crate) fn exit(&self, acts: bool) -> Exit {
+        match self {
+            Error::NoManager { .. } => Exit::NoManager,
+            Error::NoAccess { .. } | Error::Refused(Refusal::PermissionDenied { .. }) => {
+                Exit::NotPermitted
+            }
+            Error::Missing { .. } | Error::Refused(Refusal::UnknownEntity { .. }) => {
+                if acts {
+                    Exit::NoEntity
+                } else {
+                    Exit::Unknown
+                }
+            }
+            Error::Refused(Refusal::BadParameter { .. }) => Exit::Usage,
+            // A reader that went away has what it wanted (`hamctl | head`).
+            Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+            Error::Refused(Refusal::ShuttingDown { .. } | Refusal::Busy { .. })
+            | Error::Lost { .. }
+            | Error::NotRepeated { .. }
+            | Error::Silent { .. }
+            | Error::Connection { .. }
+            | Error::Protocol { .. }
+            | Error::UnknownMethod { .. }
+            | Error::UnknownParameter { .. }
+            | Error::RefusedOtherwise { .. }
+            | Error::Directory { .. }
+            | Error::StillRuns { .. }
+            | Error::Input(_)
+            | Error::Output(_) => Exit::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoManager { socket, cause, system } => {
+                let hint = if *system { " try --user" } else { "" };
+                let path = socket.display();
+                write!(f, "no manager answers at {path}: {cause} (is `ham run` running?{hint})")
+            }
+            Error::NoAccess { socket, cause } => {
+                write!(f, "could not connect to {}: {cause}", socket.display())
+            }
+            Error::Lost { method, attempts, cause } => {
+                let end = "the manager ended before it answered";
+                write!(f, "could not call {method}: {attempts} times {end}: {cause}")
+            }
+            Error::NotRepeated { method } => {
+                write!(f, "{method}: the manager was replaced while it worked; not repeated")
+            }
+            Error::Silent { method, after } => {
+                write!(f, "the manager gave no answer to {method} for {} s", after.as_secs())
+            }
+            Error::Connection { verb, cause } => write!(f, "could not {verb} the manager: {cause}"),
+            Error::Protocol { method, cause } => {
+                write!(f, "could not read the answer to {method}: {cause}")
+            }
+            Error::UnknownMethod { method } => {
+                write!(f, "the manager does not know {method} (is it older than this hamctl?)")
+            }
+            Error::UnknownParameter { method, parameter } => write!(
+                f,
+                "the manager does not take the parameter `{parameter}` of {method} \
+                 (is it older than this hamctl?)"
+            ),
+            Error::Refused(refusal) => write!(f, "{refusal}"),
+            Error::RefusedOtherwise { method, error, parameters } => {
+                write!(f, "the manager refused {method}: {error} {parameters}")
+            }
+            Error::Missing { names } => write!(f, "no entity `{names}`"),
+            Error::Directory { what, cause } => write!(f, "could not use {what}: {cause}"),
+            Error::StillRuns { reaper, after } => write!(
+                f,
+                "the manager (reaper {reaper}) took the request and still runs after {} s",
+                after.as_secs()
+            ),
+            Error::Input(cause) => write!(f, "could not read standard input: {cause}"),
+            Error::Output(cause) => write!(f, "could not write to standard output: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::NoManager { cause, .. }
+            | Error::NoAccess { cause, .. }
+            | Error::Lost { cause, .. }
+            | Error::Connection { cause, .. }
+            | Error::Input(cause)
+            | Error::Output(cause) => Some(cause),
+            Error::Refused(_)
+            | Error::NotRepeated { .. }
+            | Error::Silent { .. }
+            | Error::Protocol { .. }
+            | Error::UnknownMethod { .. }
+            | Error::UnknownParameter { .. }
+            | Error::RefusedOtherwise { .. }
+            | Error::Missing { .. }
+            | Error::Directory { .. }
+            | Error::StillRuns { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The line about the manager and the table of entities.
+
+use super::{lasting, state_style};
+use crate::output::Look;
+use crate::table::{Cell, Column, Style, harmless, render};
+use ham_core::wire::{EntityStatus, ManagerStatus, PlanStatus, RoleStatus, Status};
+
+const COLUMNS: [Column; 7] = [
+    Column { heading: "ENTITY", right: false },
+    Column { heading: "STATE", right: false },
+    Column { heading: "PID", right: true },
+    Column { heading: "UPTIME", right: true },
+    Column { heading: "RESTARTS", right: true },
+    Column { heading: "LAST EXIT", right: false },
+    Column { heading: "WHY", right: false },
+];
+
+/// The whole status.
+pub(crate) fn text(status: &Status, look: Look) -> String {
+    let mut text = header(&status.ham, look);
+    text.push('\n');
+    if status.entities.is_empty() {
+        text.push_str(&nothing(&status.ham.plan));
+        text.push('\n');
+    } else {
+        let rows: Vec<Vec<Cell>> = status.entities.iter().map(row).collect();
+        text.push_str(&render(&COLUMNS, &rows, look));
+    }
+    if !status.ham.plan.refused.is_empty() {
+        let names = harmless(&status.ham.plan.refused.join(", "));
+        let line = format!("refused: {names} (`hamctl check` shows why)");
+        text.push_str(&Style::Bad.paint(&line, look));
+        text.push('\n');
+    }
+    text
+}
+
+fn header(ham: &ManagerStatus, look: Look) -> String {
+    let (errors, warnings) = counts(&ham.plan);
+    let mut parts = vec![
+        format!("ham {}: reaper {}", harmless(&ham.version), role(ham.reaper)),
+        format!("monitor {}", role(ham.monitor)),
+        counted(ham.takeovers, "takeover"),
+        format!("containment {}", harmless(&ham.containment)),
+    ];
+    let plan_errors = counted(errors, "plan error");
+    let style = if errors > 0 { Style::Bad } else { Style::Plain };
+    parts.push(style.paint(&plan_errors, look));
+    if warnings > 0 {
+        parts.push(counted(warnings, "warning"));
+    }
+    if ham.stopping {
+        parts.push(Style::Passing.paint("shutting down", look));
+    }
+    parts.join(", ")
+}
+
+fn role(role: RoleStatus) -> String {
+    if role.pid == 0 { "none".to_owned() } else { role.pid.to_string() }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// Errors and warnings of the plan. They come as text that begins with its
+/// severity; what begins otherwise counts as an error, so that nothing is
+/// hidden.
+fn counts(plan: &PlanStatus) -> (u64, u64) {
+    let warnings = plan.errors.iter().filter(|text| text.starts_with("warning")).count() as u64;
+    let notes = plan.errors.iter().filter(|text| text.starts_with("note")).count() as u64;
+    (plan.errors.len() as u64 - warnings - notes, warnings)
+}
+
+fn nothing(plan: &PlanStatus) -> String {
+    if plan.directories.is_empty() {
+        "no entities".to_owned()
+    } else {
+        format!("no entities (units are read from {})", harmless(&plan.directories.join(", ")))
+    }
+}
+
+fn row(entity: &EntityStatus) -> Vec<Cell> {
+    let none = || Cell::new("-", Style::Faint);
+    let uptime = entity.pid.and(entity.age_ns).map(lasting);
+    let last_exit = entity
+        .last_exit
+        .as_ref()
+        .map(|exit| Cell::new(&exit.text, if exit.abnormal { Style::Bad } else { Style::Plain }));
+    vec![
+        Cell::plain(&entity.name),
+        Cell::new(&entity.state, state_style(&entity.state)),
+        entity.pid.map_or_else(none, |pid| Cell::plain(pid.to_string())),
+        uptime.map_or_else(none, Cell::plain),
+        Cell::plain(entity.restarts.to_string()),
+        last_exit.unwrap_or_else(none),
+        Cell::plain(why(entity)),
+    ]
+}
+
+/// Why it is in its state, and when that will change by itself.
+pub(crate) fn why(entity: &EntityStatus) -> String {
+    match entity.next_attempt_ns {
+        Some(ns) if entity.why.is_empty() => format!("next attempt in {}", lasting(ns)),
+        Some(ns) => format!("{}; next attempt in {}", entity.why, lasting(ns)),
+        None => entity.why.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ham_core::wire::ExitReport;
+
+    fn manager() -> ManagerStatus {
+        ManagerStatus {
+            version: "0.1.0".into(),
+            reaper: RoleStatus { pid: 812 },
+            monitor: RoleStatus { pid: 813 },
+            takeovers: 1,
+            turns: 42,
+            started_time: 1.5e9,
+            spawn: "clone3".into(),
+            containment: "cgroup".into(),
+            stopping: false,
+            plan: PlanStatus {
+                generation: 1,
+                directories: vec!["/etc/ham".into()],
+                ..PlanStatus::default()
+            },
+            reaper_allocations: 0,
+            orphans: 3,
+        }
+    }
+
+    fn entities() -> Vec<EntityStatus> {
+        vec![
+            EntityStatus {
+                name: "audio".into(),
+                state: "running".into(),
+                desired: "running".into(),
+                pid: Some(901),
+                restarts: 2,
+                age_ns: Some(3_723_456_000_000),
+                ready: true,
+                last_exit: Some(ExitReport {
+                    code: None,
+                    signal: Some("SEGV".into()),
+                    abnormal: true,
+                    text: "signal SEGV (core)".into(),
+                }),
+                why: "restarted after death".into(),
+                ..EntityStatus::default()
+            },
+            EntityStatus {
+                name: "mixer".into(),
+                state: "backoff".into(),
+                desired: "running".into(),
+                restarts: 12,
+                age_ns: Some(5_000_000),
+                last_exit: Some(ExitReport {
+                    code: Some(3),
+                    signal: None,
+                    abnormal: false,
+                    text: "exit 3".into(),
+                }),
+                why: "died within 30s".into(),
+                next_attempt_ns: Some(1_600_000_000),
+                ..EntityStatus::default()
+            },
+            EntityStatus {
+                name: "radio".into(),
+                state: "stopped".into(),
+                ..EntityStatus::default()
+            },
+        ]
+    }
+
+    #[test]
+    fn the_table_reads_as_it_should() {
+        let status = Status { ham: manager(), entities: entities() };
+        let expected = "\
+ham 0.1.0: reaper 812, monitor 813, 1 takeover, containment cgroup, 0 plan errors
+ENTITY  STATE    PID   UPTIME  RESTARTS  LAST EXIT           WHY
+audio   running  901  1h 2min         2  signal SEGV (core)  restarted after death
+mixer   backoff    -        -        12  exit 3              died within 30s; next attempt in 1s
+radio   stopped    -        -         0  -
+";
+        assert_eq!(text(&status, Look::default()), expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_clips_the_reason_only() {
+        let status = Status { ham: manager(), entities: entities() };
+        let look = Look { width: Some(80), ..Look::default() };
+        let text = text(&status, look);
+        let expected = "\
+ENTITY  STATE    PID   UPTIME  RESTARTS  LAST EXIT           WHY
+audio   running  901  1h 2min         2  signal SEGV (core)  restarted after de…
+mixer   backoff    -        -        12  exit 3              died within 30s; n…
+radio   stopped    -        -         0  -
+";
+        assert_eq!(text.split_once('\n').map(|(_, table)| table), Some(expected));
+    }
+
+    #[test]
+    fn colours_mark_states_and_errors() {
+        let mut status = Status { ham: manager(), entities: entities() };
+        status.ham.plan.errors.push("error[ham::unit::unknown-key]: …".into());
+        let look = Look { colour: true, ..Look::default() };
+        let text = text(&status, look);
+        assert!(text.contains("\x1b[1;31m1 plan error\x1b[0m"), "{text}");
+        assert!(text.contains("\x1b[32mrunning\x1b[0m"), "{text}");
+        assert!(text.contains("\x1b[33mbackoff\x1b[0m"), "{text}");
+    }
+
+    #[test]
+    fn the_plan_and_the_way_down_are_told() {
+        let mut ham = manager();
+        ham.stopping = true;
+        ham.monitor.pid = 0;
+        ham.plan.errors = vec![
+            "error[ham::unit::syntax]: x".into(),
+            "warning[ham::unit::y]: z".into(),
+            "?".into(),
+        ];
+        ham.plan.refused = vec!["mixer".into(), "radio".into()];
+        let expected = "\
+ham 0.1.0: reaper 812, monitor none, 1 takeover, containment cgroup, 2 plan errors, 1 warning, shutting down
+no entities (units are read from /etc/ham)
+refused: mixer, radio (`hamctl check` shows why)
+";
+        let status = Status { ham, entities: Vec::new() };
+        assert_eq!(text(&status, Look::default()), expected);
+    }
+}

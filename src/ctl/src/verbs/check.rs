@@ -1,0 +1,105 @@
+//! `hamctl check [PATHS…|-]`: every mistake in unit files, before a manager
+//! sees them. Uses the manager's own loader, and no manager.
+
+use crate::directories;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::render::diagnostics;
+use ham_unit::{
+    Diagnostic, DiagnosticReport, Loaded, Settings, Severity, SystemUsers, check_file, check_text,
+    load_directories,
+};
+use serde::Serialize;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// The name of a unit that comes from standard input; it has no file name.
+const STDIN_NAME: &str = "stdin";
+/// The longest unit that is accepted, in bytes, as for files (ham.unit(5)).
+const STDIN_LIMIT: u64 = 1024 * 1024;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    diagnostics: Vec<DiagnosticReport>,
+    errors: usize,
+    warnings: usize,
+}
+
+/// What was found in all paths together.
+#[derive(Default)]
+struct Found {
+    good: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Found {
+    fn add(&mut self, loaded: Loaded) {
+        self.good += loaded.entities.len();
+        self.diagnostics.extend(loaded.diagnostics);
+    }
+}
+
+/// See the file.
+pub(super) fn run(
+    paths: &[PathBuf],
+    user: bool,
+    uid: Option<u32>,
+    output: Output,
+) -> Result<Exit, Error> {
+    let users = SystemUsers::new();
+    // The system's directories are judged as the system's manager would, by
+    // whomever they are checked.
+    let system = paths.is_empty() && !user;
+    let euid = if system { 0 } else { uid.unwrap_or(0) };
+    let settings = Settings { strict_owner: system, ..Settings::new(&users, euid) };
+    let mut found = Found::default();
+    if paths.is_empty() {
+        let directories = if user { directories::own() } else { directories::system() };
+        if directories.is_empty() {
+            let what = "one's own unit directories".to_owned();
+            let cause = "neither HOME nor XDG_CONFIG_HOME is set".to_owned();
+            return Err(Error::Directory { what, cause });
+        }
+        found.add(load_directories(&directories, &settings));
+    }
+    for path in paths {
+        found.add(if path.as_os_str() == "-" {
+            check_text(STDIN_NAME, "-", &standard_input()?, &settings)
+        } else if path.is_dir() {
+            load_directories(std::slice::from_ref(path), &settings)
+        } else {
+            check_file(path, &settings)
+        });
+    }
+    report(&found, output)
+}
+
+fn report(found: &Found, output: Output) -> Result<Exit, Error> {
+    let errors = diagnostics::count(&found.diagnostics, Severity::Error);
+    if output.json {
+        let warnings = diagnostics::count(&found.diagnostics, Severity::Warning);
+        let diagnostics = found.diagnostics.iter().map(DiagnosticReport::from).collect();
+        output.print_document(&Report { diagnostics, errors, warnings })?;
+    } else {
+        let mut text = if output.frames {
+            diagnostics::graphical(&found.diagnostics, output.look)
+        } else {
+            diagnostics::plain(&found.diagnostics)
+        };
+        text.push_str(&diagnostics::summary(found.good, &found.diagnostics));
+        output.print_line(&text)?;
+    }
+    Ok(if errors == 0 { Exit::Success } else { Exit::Failed })
+}
+
+fn standard_input() -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let limit = STDIN_LIMIT.saturating_add(1);
+    io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(Error::Input)?;
+    if bytes.len() as u64 > STDIN_LIMIT {
+        return Err(Error::Input(io::Error::other("it is longer than 1 MiB")));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::Input(io::Error::other("it is not UTF-8")))
+}

@@ -1,0 +1,44 @@
+//! One file per verb. A verb asks the manager (or, for `check`, the unit
+//! files), prints the result and says how the run ends.
+
+mod act;
+mod check;
+mod is;
+mod kill;
+mod list;
+mod show;
+mod shutdown;
+mod status;
+
+use crate::arguments::{Arguments, Verb};
+use crate::connection::Manager;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::runtime;
+
+/// Does what the command line says. `program` is the name to complain under.
+///
+/// # Errors
+/// When it could not be done; what was done but went wrong for an entity is
+/// an [`Exit`].
+pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error> {
+    let output = Output::new(&arguments);
+    let verb = arguments.verb.take().unwrap_or(Verb::Status { names: Vec::new() });
+    let manager = || runtime::place(&arguments).map(|place| Manager::at(&place));
+    match verb {
+        Verb::Status { names } => status::run(&manager()?, names, output),
+        Verb::List => list::run(&manager()?, output),
+        Verb::Show { name } => show::run(&manager()?, name, output),
+        Verb::Start(targets) => act::run(program, &manager()?, "Start", targets, output),
+        Verb::Stop(targets) => act::run(program, &manager()?, "Stop", targets, output),
+        Verb::Restart(targets) => act::run(program, &manager()?, "Restart", targets, output),
+        Verb::Kill { signal, names } => kill::run(program, &manager()?, signal, names, output),
+        Verb::Check { paths } => {
+            check::run(&paths, arguments.user, runtime::effective_uid(), output)
+        }
+        Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
+        Verb::IsActive { name } => is::active(&manager()?, name, output),
+        Verb::IsFailed { name } => is::failed(&manager()?, name, output),
+    }
+}

@@ -1,0 +1,205 @@
+//! The description of the interface in `schema/` and the types that server
+//! and clients use say the same: every method, error, field and type.
+
+use ham_core::wire::{
+    EntityStatus, ExitReport, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
+    PlanStatus, Refusal, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters,
+    Status,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+const DESCRIPTION: &str = include_str!("../../../schema/io.ham.Manager.varlink");
+
+/// Fields by name, with their type as it is written.
+type Fields = BTreeMap<String, String>;
+
+/// Types, parameters (`Show(`), results (`Show)`) and errors by name.
+fn description() -> BTreeMap<String, Fields> {
+    let lines = DESCRIPTION.lines().map(|line| line.split('#').next().unwrap());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    let mut all = BTreeMap::new();
+    let (interface, mut rest) = text.trim_start().split_once(char::is_whitespace).unwrap();
+    assert_eq!(interface, "interface");
+    rest = rest.trim_start().strip_prefix("io.ham.Manager").unwrap().trim_start();
+    while !rest.is_empty() {
+        let (word, after) = rest.split_once(' ').unwrap();
+        let (name, after) = after.split_once('(').unwrap();
+        let (fields, after) = after.split_once(')').unwrap();
+        let name = name.trim();
+        rest = after.trim_start();
+        let name = if word == "method" {
+            let result = rest.strip_prefix("->").unwrap().trim_start();
+            let (result, after) = result.strip_prefix('(').unwrap().split_once(')').unwrap();
+            rest = after.trim_start();
+            assert!(all.insert(format!("{name})"), read_fields(result)).is_none());
+            format!("{name}(")
+        } else {
+            assert!(word == "type" || word == "error", "{word}");
+            name.to_owned()
+        };
+        assert!(all.insert(name.clone(), read_fields(fields)).is_none(), "{name} twice");
+    }
+    all
+}
+
+fn read_fields(text: &str) -> Fields {
+    let mut fields = Fields::new();
+    for field in text.split(',').filter(|field| !field.trim().is_empty()) {
+        let (name, type_name) = field.split_once(':').unwrap();
+        let old = fields.insert(name.trim().to_owned(), type_name.trim().to_owned());
+        assert!(old.is_none(), "{name} twice");
+    }
+    fields
+}
+
+/// Compares a value with the fields that describe it. Options must be filled
+/// in, so that their type can be seen.
+fn compare(all: &BTreeMap<String, Fields>, name: &str, value: &Value, seen: &mut BTreeSet<String>) {
+    seen.insert(name.to_owned());
+    let fields = all.get(name).unwrap_or_else(|| panic!("{name} is not described"));
+    let empty = Map::new();
+    let object = value.as_object().unwrap_or(&empty);
+    let described: BTreeSet<&String> = fields.keys().collect();
+    assert_eq!(object.keys().collect::<BTreeSet<_>>(), described, "fields of {name}");
+    for (field, type_name) in fields {
+        let place = format!("{name}.{field}: {type_name}");
+        let mut value = &object[field];
+        let mut type_name = type_name.strip_prefix('?').unwrap_or(type_name);
+        if let Some(element) = type_name.strip_prefix("[]") {
+            value =
+                value.as_array().and_then(|all| all.first()).unwrap_or_else(|| panic!("{place}"));
+            type_name = element;
+        }
+        let agrees = match type_name {
+            "string" => value.is_string(),
+            "int" => value.is_i64() || value.is_u64(),
+            "float" => value.is_f64(),
+            "bool" => value.is_boolean(),
+            named => {
+                compare(all, named, value, seen);
+                true
+            }
+        };
+        assert!(agrees, "{place} is {value}");
+    }
+}
+
+/// Without its options a value must still be read, and a field that must be
+/// there may not be missing.
+fn compare_options<T>(all: &BTreeMap<String, Fields>, name: &str, sample: &T)
+where
+    T: Serialize + DeserializeOwned,
+{
+    let whole = serde_json::to_value(sample).unwrap();
+    for (field, type_name) in &all[name] {
+        let mut without = whole.clone();
+        without.as_object_mut().unwrap().remove(field);
+        let read = serde_json::from_value::<T>(without);
+        assert_eq!(read.is_ok(), type_name.starts_with('?'), "{name} without {field}");
+    }
+}
+
+fn entity() -> EntityStatus {
+    let exit =
+        ExitReport { code: Some(1), signal: Some("TERM".into()), abnormal: true, text: "x".into() };
+    EntityStatus {
+        pid: Some(1),
+        since: Some(1.5),
+        age_ns: Some(1),
+        last_exit: Some(exit),
+        next_attempt_ns: Some(1),
+        ..EntityStatus::default()
+    }
+}
+
+fn manager() -> ManagerStatus {
+    let one = || vec![String::from("x")];
+    ManagerStatus {
+        version: "0.1.0".into(),
+        reaper: RoleStatus { pid: 1 },
+        monitor: RoleStatus { pid: 2 },
+        takeovers: 1,
+        turns: 1,
+        started_time: 1.5,
+        spawn: "clone3".into(),
+        containment: "cgroup".into(),
+        stopping: false,
+        plan: PlanStatus { generation: 1, directories: one(), errors: one(), refused: one() },
+        reaper_allocations: 0,
+        orphans: 0,
+    }
+}
+
+fn shown() -> Shown {
+    let action = ShownAction { name: "a".into(), verb: "log".into(), armed: true };
+    let condition =
+        ShownCondition { name: "c".into(), on: "death".into(), armed: true, actions: vec![action] };
+    Shown {
+        status: entity(),
+        source: "x".into(),
+        command: vec!["x".into()],
+        user: Some("1:1".into()),
+        conditions: vec![condition],
+        running: vec!["x".into()],
+    }
+}
+
+fn outcomes() -> Outcomes {
+    let outcome = Outcome { name: "a".into(), ok: true, text: "x".into(), state: "running".into() };
+    Outcomes { outcomes: vec![outcome] }
+}
+
+#[test]
+fn every_field_is_described_and_every_described_field_exists() {
+    let all = description();
+    let mut seen = BTreeSet::new();
+    let mut check = |name: &str, value: Value| compare(&all, name, &value, &mut seen);
+    let names = || serde_json::to_value(Names { names: vec!["a".into()], wait: true }).unwrap();
+    let status = Status { ham: manager(), entities: vec![entity()] };
+    check("Status(", names());
+    check("Status)", serde_json::to_value(status).unwrap());
+    check("Show(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
+    check("Show)", serde_json::to_value(shown()).unwrap());
+    for method in ["Start", "Stop", "Restart"] {
+        check(&format!("{method}("), names());
+        check(&format!("{method})"), serde_json::to_value(outcomes()).unwrap());
+    }
+    let kill = KillParameters { names: vec!["a".into()], signal: 15 };
+    check("Kill(", serde_json::to_value(kill).unwrap());
+    check("Kill)", serde_json::to_value(outcomes()).unwrap());
+    check("Shutdown(", serde_json::to_value(ShutdownParameters { code: 0 }).unwrap());
+    check("Shutdown)", Value::Object(Map::new()));
+    for refusal in [
+        Refusal::UnknownEntity { name: "a".into(), nearest: Some("b".into()) },
+        Refusal::PermissionDenied { method: "Stop".into(), uid: 1 },
+        Refusal::BadParameter { parameter: "signal".into(), why: "x".into() },
+        Refusal::ShuttingDown { method: "Start".into() },
+        Refusal::Busy { why: "x".into() },
+    ] {
+        let answer = ham_core::wire::Answer::refusal(&refusal);
+        let error = answer.error.unwrap();
+        check(error.strip_prefix("io.ham.Manager.").unwrap(), answer.parameters);
+    }
+    let described: BTreeSet<String> = all.keys().cloned().collect();
+    assert_eq!(seen, described, "described, but not a part of the interface");
+}
+
+#[test]
+fn what_may_be_missing_is_marked() {
+    let all = description();
+    compare_options(&all, "EntityStatus", &entity());
+    compare_options(&all, "ManagerStatus", &manager());
+    compare_options(&all, "PlanStatus", &manager().plan);
+    compare_options(&all, "RoleStatus", &RoleStatus { pid: 1 });
+    compare_options(&all, "Show)", &shown());
+    compare_options(&all, "ShownCondition", &shown().conditions[0]);
+    compare_options(&all, "ShownAction", &shown().conditions[0].actions[0]);
+    compare_options(&all, "Outcome", &outcomes().outcomes[0]);
+    compare_options(&all, "ExitReport", &entity().last_exit.unwrap());
+    compare_options(&all, "Status(", &Names { names: vec!["a".into()], wait: true });
+    compare_options(&all, "Kill(", &KillParameters { names: vec!["a".into()], signal: 15 });
+    compare_options(&all, "Shutdown(", &ShutdownParameters { code: 0 });
+}

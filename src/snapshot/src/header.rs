@@ -1,0 +1,90 @@
+//! The first page: who is who, which turn counts, and the few words by which
+//! the processes tell each other things. Each word has one writer.
+
+use crate::State;
+use std::sync::atomic::Ordering;
+
+pub(crate) const MAGIC: usize = 0;
+pub(crate) const VERSION: usize = 1;
+pub(crate) const TOTAL: usize = 2;
+
+/// Words of the header that are plain numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Field {
+    /// Boot id, first half: a state of another boot is not adopted.
+    BootIdLow = 3,
+    /// Boot id, second half.
+    BootIdHigh = 4,
+    /// Drawn when the state was made; part of every invocation id.
+    Instance = 5,
+    /// Process id of the reaper.
+    ReaperPid = 6,
+    /// Start time of the reaper (field 22 of /proc/PID/stat).
+    ReaperStart = 7,
+    /// Process id of the monitor; 0: none at the moment. Written by the reaper.
+    MonitorPid = 8,
+    /// Monitors that have taken over from a dead one. Written by the reaper.
+    Takeovers = 9,
+    /// When the manager was started, CLOCK_MONOTONIC.
+    StartedMono = 10,
+    /// When the manager was started, nanoseconds since the epoch.
+    StartedReal = 11,
+    /// Entries that the reaper has put into the queue of exits.
+    ExitQueueTail = 12,
+    /// One more than the highest slot used.
+    SlotsUsed = 13,
+    /// One more than the highest entity record used.
+    EntitiesUsed = 14,
+    /// One more than the highest run record used.
+    RunsUsed = 15,
+    /// Exits that the reaper has put into the ring of orphans.
+    OrphanTail = 16,
+    /// Next number in the history.
+    HistoryNext = 17,
+    /// Up to where the history has been written to the log.
+    HistoryLogged = 18,
+    /// Shutdown requests by signal. Written by the reaper.
+    ShutdownRequests = 19,
+    /// Apply requests by signal. Written by the reaper.
+    ApplyRequests = 20,
+    /// Heap allocations of the reaper after its start; 0 or a mistake.
+    ReaperAllocations = 21,
+    /// The manager is done: 256 + exit code. Written by the monitor.
+    Done = 22,
+    /// Turn that was committed when the reaper forked the last monitor.
+    TurnAtFork = 23,
+    /// Monitors in a row that died without committing a turn.
+    CrashLoop = 24,
+    /// When the last monitor died, CLOCK_MONOTONIC.
+    MonitorDied = 25,
+    /// Nanoseconds from that until its successor had restored the state.
+    TakeoverTook = 26,
+    /// Generation of the accepted plan << 1 | the half it is in; 0: none.
+    Plan = 27,
+    /// The turn that counts. Stored last in a commit (details 1).
+    CommittedTurn = 64,
+}
+
+impl State {
+    /// Reads a word of the header.
+    #[must_use]
+    pub fn get(&self, field: Field) -> u64 {
+        self.load(field as usize)
+    }
+
+    /// Writes a word of the header.
+    pub fn set(&self, field: Field, value: u64) {
+        self.store(field as usize, value);
+    }
+
+    /// Counts a word of the header up and gives what it was.
+    pub fn bump(&self, field: Field) -> u64 {
+        self.word(field as usize).fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// Raises a word of the header to at least this.
+    pub fn raise(&self, field: Field, value: u64) {
+        self.word(field as usize).fetch_max(value, Ordering::AcqRel);
+    }
+}

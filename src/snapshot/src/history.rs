@@ -1,0 +1,152 @@
+//! The history: a ring of facts, each part of the turn that it happened in.
+//! It survives the monitor, so the log is written from here: what was
+//! committed and not yet written when a monitor died is written by the next.
+
+use crate::State;
+use crate::header::Field;
+use crate::layout::{HISTORY, HISTORY_AT, HISTORY_WORDS};
+
+const TEXT_AT: usize = 8;
+/// Bytes of text in one entry.
+pub const TEXT_BYTES: usize = (HISTORY_WORDS - TEXT_AT) * 8;
+
+/// One fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number, from 0.
+    pub number: u64,
+    /// When, CLOCK_MONOTONIC.
+    pub mono: u64,
+    /// When, nanoseconds since the epoch.
+    pub real: u64,
+    /// What kind of fact; the daemon's own numbers.
+    pub kind: u32,
+    /// What belongs to it.
+    pub details: [u64; 2],
+    /// Name and text, cut at [`TEXT_BYTES`].
+    pub text: String,
+}
+
+impl State {
+    /// Writes an entry as part of turn `turn`; its number is ignored and given.
+    pub fn push_history(&self, turn: u64, entry: &Entry) -> u64 {
+        let number = self.get(Field::HistoryNext);
+        let at = entry_at(number);
+        let text = cut(&entry.text).as_bytes();
+        self.store(at + 1, 0);
+        self.store(at, number);
+        self.store(at + 2, entry.mono);
+        self.store(at + 3, entry.real);
+        self.store(at + 4, u64::from(entry.kind));
+        self.store(at + 5, entry.details[0]);
+        self.store(at + 6, entry.details[1]);
+        self.store(at + 7, text.len() as u64);
+        for (place, chunk) in text.chunks(8).enumerate() {
+            let mut bytes = [0u8; 8];
+            for (to, from) in bytes.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            self.store(at + TEXT_AT + place, u64::from_le_bytes(bytes));
+        }
+        self.store(at + 1, turn);
+        self.set(Field::HistoryNext, number + 1);
+        number
+    }
+
+    /// An entry that counts; `None`: not written, not committed, overwritten.
+    #[must_use]
+    pub fn history(&self, number: u64) -> Option<Entry> {
+        let at = entry_at(number);
+        let valid = || {
+            let turn = self.load(at + 1);
+            turn != 0 && turn <= self.get(Field::CommittedTurn) && self.load(at) == number
+        };
+        if number >= self.get(Field::HistoryNext) || !valid() {
+            return None;
+        }
+        let length = usize::try_from(self.load(at + 7)).unwrap_or(0).min(TEXT_BYTES);
+        let words = (0..length.div_ceil(8)).map(|place| self.load(at + TEXT_AT + place));
+        let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        bytes.truncate(length);
+        let entry = Entry {
+            number,
+            mono: self.load(at + 2),
+            real: self.load(at + 3),
+            kind: u32::try_from(self.load(at + 4)).unwrap_or(0),
+            details: [self.load(at + 5), self.load(at + 6)],
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        // Overwritten while it was read?
+        valid().then_some(entry)
+    }
+
+    /// The oldest number that can still be in the ring.
+    #[must_use]
+    pub fn history_oldest(&self) -> u64 {
+        self.get(Field::HistoryNext).saturating_sub(HISTORY as u64)
+    }
+
+    /// A successor begins: entries of a turn that was never committed go.
+    pub fn forget_uncommitted_history(&self) {
+        let committed = self.get(Field::CommittedTurn);
+        let mut next = self.get(Field::HistoryNext);
+        while next > self.history_oldest() {
+            let at = entry_at(next - 1);
+            let turn = self.load(at + 1);
+            if self.load(at) == next - 1 && turn != 0 && turn <= committed {
+                break;
+            }
+            self.store(at + 1, 0);
+            next -= 1;
+            self.set(Field::HistoryNext, next);
+        }
+    }
+}
+
+fn entry_at(number: u64) -> usize {
+    HISTORY_AT + usize::try_from(number % HISTORY as u64).unwrap_or(0) * HISTORY_WORDS
+}
+
+/// At most [`TEXT_BYTES`] bytes of it, and no half characters.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_state;
+
+    #[test]
+    fn entries_count_with_their_turn() {
+        let state = test_state();
+        let entry = |text: &str| Entry { text: text.to_owned(), ..Entry::default() };
+        state.push_history(1, &entry("one"));
+        assert_eq!(state.history(0), None);
+        state.set(Field::CommittedTurn, 1);
+        assert_eq!(state.history(0).map(|entry| entry.text), Some("one".to_owned()));
+        state.push_history(2, &entry("cut off"));
+        state.forget_uncommitted_history();
+        assert_eq!(state.push_history(2, &entry(&"ü".repeat(200))), 1);
+        state.set(Field::CommittedTurn, 2);
+        let text = state.history(1).map(|entry| entry.text).unwrap();
+        assert_eq!(text, "ü".repeat(TEXT_BYTES / 2));
+    }
+
+    #[test]
+    fn the_ring_keeps_the_newest() {
+        let state = test_state();
+        state.set(Field::CommittedTurn, 1);
+        for number in 0..3_000u64 {
+            let details = [number, 0];
+            state.push_history(1, &Entry { details, ..Entry::default() });
+        }
+        assert_eq!(state.history_oldest(), 3_000 - 2_048);
+        assert_eq!(state.history(900), None);
+        assert_eq!(state.history(2_999).map(|entry| entry.details[0]), Some(2_999));
+    }
+}

@@ -1,0 +1,112 @@
+//! The two halves of the plan: a new one is written into the half that is not
+//! in force, then the selector flips (details 4).
+
+use crate::State;
+use crate::header::Field;
+use crate::layout::{PLAN_WORDS, PLANS_AT, WORD};
+use std::sync::atomic::Ordering;
+
+/// One half.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanHalf {
+    state: State,
+    half: usize,
+}
+
+/// Bytes in one half.
+pub const PLAN_BYTES: usize = PLAN_WORDS * WORD;
+
+impl State {
+    /// Generation and half of the plan in force; `None`: there is none yet.
+    #[must_use]
+    pub fn plan_in_force(&self) -> Option<(u64, PlanHalf)> {
+        let word = self.get(Field::Plan);
+        let half = usize::from(word & 1 == 1);
+        (word >> 1 != 0).then_some((word >> 1, PlanHalf { state: *self, half }))
+    }
+
+    /// The half that is not in force, and the generation that it would get.
+    #[must_use]
+    pub fn free_plan_half(&self) -> (u64, PlanHalf) {
+        let word = self.get(Field::Plan);
+        let half = usize::from(word & 1 == 0);
+        ((word >> 1) + 1, PlanHalf { state: *self, half })
+    }
+
+    /// That half is in force now.
+    pub fn switch_plan(&self, generation: u64, half: PlanHalf) {
+        self.set(Field::Plan, generation << 1 | half.half as u64);
+    }
+}
+
+impl PlanHalf {
+    /// Where it begins, in bytes from the beginning of the state.
+    #[must_use]
+    pub fn byte_offset(&self) -> usize {
+        (PLANS_AT + self.half * PLAN_WORDS) * WORD
+    }
+
+    /// Writes it; false when it is too long.
+    pub fn write(&self, bytes: &[u8]) -> bool {
+        if bytes.len() > PLAN_BYTES {
+            return false;
+        }
+        let start = PLANS_AT + self.half * PLAN_WORDS;
+        for (place, chunk) in bytes.chunks(WORD).enumerate() {
+            let mut word = [0u8; WORD];
+            for (to, from) in word.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            self.state.word(start + place).store(u64::from_le_bytes(word), Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Fills `out` from byte `offset`; false when that lies outside.
+    pub fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        let Some(end) = offset.checked_add(out.len()).filter(|end| *end <= PLAN_BYTES) else {
+            return false;
+        };
+        let start = PLANS_AT + self.half * PLAN_WORDS;
+        let mut place = offset;
+        let mut rest = out.iter_mut();
+        while place < end {
+            let word = self.state.word(start + place / WORD).load(Ordering::Relaxed);
+            for byte in word.to_le_bytes().iter().skip(place % WORD) {
+                match rest.next() {
+                    Some(to) => *to = *byte,
+                    None => return true,
+                }
+                place += 1;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_state;
+
+    #[test]
+    fn halves_alternate_and_read_back_at_any_offset() {
+        let state = test_state();
+        assert!(state.plan_in_force().is_none());
+        let (generation, half) = state.free_plan_half();
+        let bytes: Vec<u8> = (0..100).collect();
+        assert!(half.write(&bytes));
+        state.switch_plan(generation, half);
+        let (first, current) = state.plan_in_force().unwrap();
+        assert_eq!(first, 1);
+        for offset in 0..90 {
+            let mut out = [0u8; 10];
+            assert!(current.read(offset, &mut out));
+            assert_eq!(out, bytes[offset..offset + 10]);
+        }
+        let (second, other) = state.free_plan_half();
+        assert_eq!(second, 2);
+        assert_ne!(other.byte_offset(), current.byte_offset());
+        assert!(!current.read(PLAN_BYTES - 3, &mut [0; 4]));
+    }
+}

@@ -1,0 +1,63 @@
+//! A heap that can tell whether it was used when it should not have been: the
+//! reaper allocates nothing after its start, and this is how a test (and
+//! `hamctl status --json`) can see that it keeps to that.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+static SEALED: AtomicBool = AtomicBool::new(false);
+static AFTER_SEAL: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator, counting what is asked for after [`seal`].
+#[derive(Debug, Default)]
+pub struct Counting;
+
+fn count() {
+    if SEALED.load(Ordering::Relaxed) {
+        AFTER_SEAL.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call is handed on unchanged to the system's allocator, which
+// keeps the contract; counting touches two atomics and nothing else.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::realloc`.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// From here on every allocation of this process is counted.
+pub fn seal() {
+    SEALED.store(true, Ordering::Relaxed);
+}
+
+/// A child of a sealed process may use its heap as it likes.
+pub fn unseal() {
+    SEALED.store(false, Ordering::Relaxed);
+    AFTER_SEAL.store(0, Ordering::Relaxed);
+}
+
+/// Allocations since [`seal`].
+#[must_use]
+pub fn after_seal() -> u64 {
+    AFTER_SEAL.load(Ordering::Relaxed)
+}

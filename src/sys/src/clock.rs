@@ -1,0 +1,70 @@
+//! Reading the clocks: the monotonic one for every deadline, the real one for
+//! display, and the identity of this boot, without which a start time means
+//! nothing. May not set a clock and never waits.
+
+use nix::time::{ClockId, clock_gettime};
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
+fn read(clock: ClockId) -> u64 {
+    // Both clocks exist on every kernel since 2.6, so the call cannot fail; a
+    // zero keeps this function total all the same.
+    clock_gettime(clock).map_or(0, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+        let rest = u64::try_from(time.tv_nsec()).unwrap_or(0);
+        seconds.saturating_mul(NANOSECONDS).saturating_add(rest)
+    })
+}
+
+/// CLOCK_MONOTONIC in nanoseconds: starts at boot, stands still in suspend,
+/// is never set back. The same for all processes (outside time namespaces).
+pub fn monotonic() -> u64 {
+    read(ClockId::CLOCK_MONOTONIC)
+}
+
+/// CLOCK_REALTIME in nanoseconds since 1970. May jump; for display only.
+pub fn realtime() -> u64 {
+    read(ClockId::CLOCK_REALTIME)
+}
+
+/// The random identity of this boot, from /proc/sys/kernel/random/boot_id
+/// (random(4)). `None` without a mounted /proc.
+pub fn boot_id() -> Option<[u8; 16]> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    parse_boot_id(text.trim())
+}
+
+fn parse_boot_id(text: &str) -> Option<[u8; 16]> {
+    let mut id = [0u8; 16];
+    let mut digits = text.bytes().filter(|byte| *byte != b'-');
+    for byte in &mut id {
+        let high = char::from(digits.next()?).to_digit(16)?;
+        let low = char::from(digits.next()?).to_digit(16)?;
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    digits.next().is_none().then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monotonic_clock_moves_and_the_real_one_is_in_this_century() {
+        let first = monotonic();
+        assert!(first > 0);
+        assert!(monotonic() >= first);
+        assert!(realtime() > 1_500_000_000 * NANOSECONDS);
+    }
+
+    #[test]
+    fn a_boot_id_is_sixteen_bytes_and_nothing_else() {
+        let id = parse_boot_id("00010203-0405-0607-0809-0a0b0c0d0eff").unwrap();
+        assert_eq!(id[0..4], [0, 1, 2, 3]);
+        assert_eq!(id[15], 0xff);
+        assert_eq!(parse_boot_id("0001"), None);
+        assert_eq!(parse_boot_id("00010203-0405-0607-0809-0a0b0c0d0eff00"), None);
+        assert_eq!(parse_boot_id("zz010203-0405-0607-0809-0a0b0c0d0eff"), None);
+        assert_eq!(boot_id(), boot_id());
+    }
+}

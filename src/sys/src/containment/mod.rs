@@ -1,0 +1,20 @@
+//! Where the processes of an entity are held, so that all of them can be
+//! ended and not only the first: a cgroup where one can be had, else what
+//! session, environment and parenthood tell. Decides nothing about when.
+
+mod cgroup;
+mod mounts;
+mod session;
+
+pub use cgroup::{CgroupTree, Kind, find_tree};
+pub use session::{SessionTarget, session_clear, session_looks_empty, stragglers};
+
+/// What a clearing has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleared {
+    /// Nothing of it lives any more.
+    Empty,
+    /// The deadline came first: so many processes are left, all of them
+    /// killed already but not gone (uninterruptible sleep), or faster than we.
+    Left(usize),
+}

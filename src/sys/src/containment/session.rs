@@ -1,0 +1,275 @@
+//! Finding and ending the processes of an entity without a cgroup: by process
+//! group and session, by the token in their environment, and by descent from
+//! those. Best effort by nature: a process that left the session, cleared its
+//! environment and lost its parent is not found.
+//!
+//! Never signals the reaper, this process, what is not below the reaper, a
+//! zombie, or a process of another entity.
+
+use std::collections::HashMap;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd;
+
+use super::Cleared;
+use crate::process::{self, PidFd, Stat};
+use crate::{Errno, clock};
+
+/// Whose processes are to be ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionTarget<'a> {
+    /// Only processes below this one are looked at.
+    pub reaper: i32,
+    /// The first process of the entity, alive or not: the number of its
+    /// process group and session.
+    pub leader: i32,
+    /// The variable that the entity was started with, as it stands in its
+    /// environment: "HAM_INVOCATION=...".
+    pub token: &'a [u8],
+}
+
+/// Passes in a row that must find nobody new before the freeze counts as
+/// complete. One is not enough: a process may be born behind the walk.
+const QUIET_PASSES: u32 = 2;
+
+/// How long to wait for one killed process before looking at all again. It
+/// wakes at once when that one ends.
+const WAIT_MS: u16 = 20;
+
+/// Whether nobody is left in the process group of `leader`. Cheap, and no
+/// proof: others of the entity may have left the group.
+pub fn session_looks_empty(leader: i32) -> bool {
+    if leader <= 1 {
+        return true;
+    }
+    // SAFETY: signal 0 to a process group only asks.
+    let result = unsafe { libc::kill(-leader, 0) };
+    result != 0 && Errno::last() == Errno::ESRCH
+}
+
+/// Ends all processes of an entity: stops each as it is found, until passes
+/// find no more (so that a fork bomb cannot run away), then kills them, and
+/// looks again until nobody is left or `deadline_ns`
+/// ([`crate::clock::monotonic`]) has come. Blocks: for a worker thread.
+pub fn session_clear(target: &SessionTarget<'_>, deadline_ns: u64) -> Cleared {
+    let mut hunt = Hunt { target, found: HashMap::new() };
+    loop {
+        let mut quiet = 0;
+        while quiet < QUIET_PASSES && clock::monotonic() < deadline_ns {
+            quiet = if hunt.pass() { 0 } else { quiet + 1 };
+        }
+        // Even at the deadline: nobody may be left stopped for ever.
+        let survivors = hunt.kill();
+        let Some(first) = survivors.first() else {
+            return Cleared::Empty;
+        };
+        if clock::monotonic() >= deadline_ns {
+            return Cleared::Left(survivors.len());
+        }
+        wait_for_end(*first);
+    }
+}
+
+/// All live descendants of the reaper, less those in `spare`: what a shutdown
+/// still has to end.
+pub fn stragglers(reaper: i32, spare: &[i32]) -> Vec<i32> {
+    let mut ancestry = Ancestry::new(reaper);
+    process_numbers()
+        .filter(|pid| *pid != reaper && !spare.contains(pid))
+        .filter(|pid| Stat::of(*pid).is_some_and(|stat| !stat.is_dead() && ancestry.covers(&stat)))
+        .collect()
+}
+
+/// A clearing in progress.
+struct Hunt<'a> {
+    target: &'a SessionTarget<'a>,
+    /// Those found so far, by pid with their start time.
+    found: HashMap<i32, u64>,
+}
+
+impl Hunt<'_> {
+    /// Walks all processes, and stops those of the entity that are new. True
+    /// when there was one.
+    fn pass(&mut self) -> bool {
+        let own = process::pid();
+        let mut ancestry = Ancestry::new(self.target.reaper);
+        let group_is_ours = self.group_is_ours();
+        let mut any = false;
+        for pid in process_numbers() {
+            if pid == own || pid == self.target.reaper {
+                continue;
+            }
+            let Some(stat) = Stat::of(pid).filter(|stat| !stat.is_dead()) else {
+                continue;
+            };
+            if self.found.get(&pid) == Some(&stat.start_time) || !ancestry.covers(&stat) {
+                continue;
+            }
+            if self.belongs(pid, &stat, group_is_ours)
+                && signal_exactly(pid, stat.start_time, libc::SIGSTOP) != Sent::Gone
+            {
+                self.found.insert(pid, stat.start_time);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn belongs(&self, pid: i32, stat: &Stat, group_is_ours: bool) -> bool {
+        // Descent proves it whatever the environment says: an entity may be
+        // a manager itself and mark its own.
+        if self.is_found(stat.parent) {
+            return true;
+        }
+        let leader = self.target.leader;
+        match Mark::of(pid, self.target.token) {
+            Mark::Ours => true,
+            Mark::Another => false,
+            Mark::None => group_is_ours && (stat.group == leader || stat.session == leader),
+        }
+    }
+
+    /// Whether this number means, now, one that was found.
+    fn is_found(&self, pid: i32) -> bool {
+        self.found.get(&pid).is_some_and(|start| process::start_time(pid) == Some(*start))
+    }
+
+    /// Whether the number `leader` still means this entity. Once its first
+    /// process was reaped and its group empty, the number may have been given
+    /// to the first process of another entity.
+    fn group_is_ours(&self) -> bool {
+        let leader = self.target.leader;
+        if leader <= 1 || leader == self.target.reaper {
+            return false;
+        }
+        let Some(stat) = Stat::of(leader) else {
+            return true;
+        };
+        match Mark::of(leader, self.target.token) {
+            Mark::Ours => true,
+            Mark::Another => false,
+            // A newcomer before exec shows no environment of its own yet. A
+            // program may also have overwritten its environment: ours then.
+            Mark::None => stat.is_dead() || process::forked_not_execed(leader) != Some(true),
+        }
+    }
+
+    /// Kills all that were found; returns those that are still there.
+    fn kill(&mut self) -> Vec<i32> {
+        self.found.retain(|pid, start| signal_exactly(*pid, *start, libc::SIGKILL) != Sent::Gone);
+        self.found.keys().copied().collect()
+    }
+}
+
+/// What the environment of a process says about whose it is.
+enum Mark {
+    Ours,
+    Another,
+    /// Nothing: cleared, overwritten, or not ours to read.
+    None,
+}
+
+impl Mark {
+    fn of(pid: i32, token: &[u8]) -> Mark {
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
+            return Mark::None;
+        };
+        let name_end = token.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1);
+        let name = token.get(..name_end).unwrap_or_default();
+        if name.is_empty() {
+            return Mark::None;
+        }
+        let mut variables = environment.split(|byte| *byte == 0);
+        match variables.find(|variable| variable.starts_with(name)) {
+            Some(variable) if variable == token => Mark::Ours,
+            Some(_) => Mark::Another,
+            None => Mark::None,
+        }
+    }
+}
+
+/// Who is below the reaper; remembers the answers of one pass.
+struct Ancestry {
+    reaper: i32,
+    known: HashMap<i32, bool>,
+}
+
+impl Ancestry {
+    fn new(reaper: i32) -> Ancestry {
+        Ancestry { reaper, known: HashMap::new() }
+    }
+
+    fn covers(&mut self, stat: &Stat) -> bool {
+        let mut chain = Vec::new();
+        let mut next = stat.parent;
+        let below = loop {
+            if next == self.reaper {
+                break true;
+            }
+            if let Some(known) = self.known.get(&next) {
+                break *known;
+            }
+            // A number twice in one chain: it was reused while we walked.
+            if next <= 1 || chain.contains(&next) {
+                break false;
+            }
+            chain.push(next);
+            match Stat::of(next) {
+                Some(parent) => next = parent.parent,
+                // The parent went while we walked: the next pass sees the
+                // new one, so this is no answer to remember.
+                None => return false,
+            }
+        };
+        self.known.extend(chain.into_iter().map(|pid| (pid, below)));
+        below
+    }
+}
+
+fn process_numbers() -> impl Iterator<Item = i32> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// What has become of a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Delivered,
+    /// It lives, and may not be signalled: it counts as left over.
+    Refused,
+    /// Nobody lives any more to whom it could go.
+    Gone,
+}
+
+/// Sends a signal to the process that has this number and this start time,
+/// and to no other one.
+fn signal_exactly(pid: i32, start_time: u64, signal: i32) -> Sent {
+    let process = match PidFd::open(pid) {
+        Ok(process) => process,
+        Err(error) if error.errno == Errno::ESRCH => return Sent::Gone,
+        // No descriptor to be had: still there, as far as we know.
+        Err(_) => return Sent::Refused,
+    };
+    // Looked at after it was opened: if the number means this one now, then
+    // the descriptor does.
+    match Stat::of(pid) {
+        Some(stat) if stat.start_time == start_time && !stat.is_dead() => (),
+        _ => return Sent::Gone,
+    }
+    match process.send(signal) {
+        Ok(()) => Sent::Delivered,
+        Err(error) if error.errno == Errno::ESRCH => Sent::Gone,
+        Err(_) => Sent::Refused,
+    }
+}
+
+fn wait_for_end(pid: i32) {
+    if let Ok(process) = PidFd::open(pid) {
+        let mut watched = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+        // An interruption only makes the caller look earlier.
+        let _ = poll(&mut watched, PollTimeout::from(WAIT_MS));
+    }
+}

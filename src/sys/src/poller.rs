@@ -1,0 +1,254 @@
+//! What an event loop waits on: epoll, an eventfd to be woken by another
+//! process, a timerfd for the next deadline. Owns the waiting; keeps no
+//! handlers and no list of its own.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd as NixEventFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timer::{Expiration, TimerSetTimeFlags};
+use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
+
+use crate::{Errno, Result, SysError};
+
+/// Events taken by one epoll_wait(2). Level-triggered: what does not fit is
+/// reported by the next call.
+const BATCH: usize = 64;
+
+/// What to be told of. Errors and hang-ups are always told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// There is something to read, or the peer has closed.
+    pub read: bool,
+    /// There is room to write.
+    pub write: bool,
+    /// Exceptional state: a change of /proc/self/mountinfo or cgroup.events.
+    pub priority: bool,
+}
+
+impl Interest {
+    /// Reading only, by far the most common.
+    pub const READ: Interest = Interest { read: true, write: false, priority: false };
+    /// Reading and writing.
+    pub const BOTH: Interest = Interest { read: true, write: true, priority: false };
+
+    fn flags(self) -> EpollFlags {
+        let mut flags = EpollFlags::empty();
+        flags.set(EpollFlags::EPOLLIN, self.read);
+        flags.set(EpollFlags::EPOLLOUT, self.write);
+        flags.set(EpollFlags::EPOLLPRI, self.priority);
+        flags
+    }
+}
+
+/// A descriptor that has something to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// The token it was added with.
+    pub token: u64,
+    /// EPOLLIN.
+    pub readable: bool,
+    /// EPOLLOUT.
+    pub writable: bool,
+    /// EPOLLHUP or EPOLLERR.
+    pub hangup: bool,
+    /// EPOLLPRI.
+    pub priority: bool,
+}
+
+/// An epoll instance, level-triggered.
+#[derive(Debug)]
+pub struct Poller(Epoll);
+
+impl Poller {
+    /// A new, empty one; close-on-exec.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM.
+    pub fn new() -> Result<Poller> {
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
+            .map(Poller)
+            .map_err(|errno| SysError::new("create", "a poller", errno))
+    }
+
+    /// Watches a descriptor. It must be removed before it is closed if a
+    /// copy of it lives on elsewhere (epoll(7)).
+    ///
+    /// # Errors
+    /// EEXIST when it is watched already; EPERM for one that cannot be
+    /// polled, such as a regular file.
+    pub fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> Result<()> {
+        let number = fd.as_fd().as_raw_fd();
+        self.0
+            .add(fd, EpollEvent::new(interest.flags(), token))
+            .map_err(|errno| SysError::new("watch", format!("descriptor {number}"), errno))
+    }
+
+    /// Changes token and interest of a watched descriptor.
+    ///
+    /// # Errors
+    /// ENOENT when it is not watched.
+    pub fn change(&self, fd: impl AsFd, token: u64, interest: Interest) -> Result<()> {
+        let number = fd.as_fd().as_raw_fd();
+        self.0
+            .modify(fd, &mut EpollEvent::new(interest.flags(), token))
+            .map_err(|errno| SysError::new("watch", format!("descriptor {number}"), errno))
+    }
+
+    /// Stops watching a descriptor.
+    ///
+    /// # Errors
+    /// ENOENT when it is not watched.
+    pub fn remove(&self, fd: impl AsFd) -> Result<()> {
+        let number = fd.as_fd().as_raw_fd();
+        self.0
+            .delete(fd)
+            .map_err(|errno| SysError::new("stop watching", format!("descriptor {number}"), errno))
+    }
+
+    /// Waits until something is ready, and writes it to `events`; returns how
+    /// many. `None` waits for ever; a timeout is rounded up to milliseconds
+    /// (use [`Timer`] for exact deadlines). An interruption by a signal is
+    /// `Ok(0)`. Allocates nothing.
+    ///
+    /// # Errors
+    /// EINVAL when `events` is empty.
+    pub fn wait(&self, events: &mut [Ready], timeout: Option<Duration>) -> Result<usize> {
+        let limit = match timeout {
+            None => EpollTimeout::NONE,
+            Some(duration) => {
+                let milliseconds = duration.as_nanos().div_ceil(1_000_000);
+                // About 24 days: the longest that epoll_wait(2) can express.
+                EpollTimeout::try_from(milliseconds.min(i32::MAX as u128) as i32)
+                    .unwrap_or(EpollTimeout::MAX)
+            }
+        };
+        let mut buffer = [EpollEvent::empty(); BATCH];
+        let room = events.len().min(BATCH);
+        let Some(buffer) = buffer.get_mut(..room) else {
+            return Err(SysError::new("wait for", "events", Errno::EINVAL));
+        };
+        let count = match self.0.wait(buffer, limit) {
+            Ok(count) => count,
+            Err(nix::errno::Errno::EINTR) => 0,
+            Err(errno) => return Err(SysError::new("wait for", "events", errno)),
+        };
+        for (ready, event) in events.iter_mut().zip(buffer.iter().take(count)) {
+            let flags = event.events();
+            *ready = Ready {
+                token: event.data(),
+                readable: flags.contains(EpollFlags::EPOLLIN),
+                writable: flags.contains(EpollFlags::EPOLLOUT),
+                hangup: flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR),
+                priority: flags.contains(EpollFlags::EPOLLPRI),
+            };
+        }
+        Ok(count)
+    }
+}
+
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_fd()
+    }
+}
+
+/// A counter that wakes a poller, in this process or in one that inherited it.
+#[derive(Debug)]
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// A new one at zero; non-blocking, close-on-exec.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM.
+    pub fn new() -> Result<EventFd> {
+        NixEventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+            .map(|fd| EventFd(fd.into()))
+            .map_err(|errno| SysError::new("create", "an event counter", errno))
+    }
+
+    /// Takes over a descriptor that was inherited.
+    pub fn from_fd(fd: OwnedFd) -> EventFd {
+        EventFd(fd)
+    }
+
+    /// Adds one. A full counter (2^64-2) stays readable, which is all that is
+    /// wanted, so there is nothing to report. Allocates nothing.
+    pub fn post(&self) {
+        let one = 1u64.to_ne_bytes();
+        while nix::unistd::write(&self.0, &one) == Err(nix::errno::Errno::EINTR) {}
+    }
+
+    /// Takes what was added since the last time; 0 when nothing was.
+    /// Allocates nothing.
+    pub fn drain(&self) -> u64 {
+        drain(&self.0)
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A deadline on CLOCK_MONOTONIC that wakes a poller.
+#[derive(Debug)]
+pub struct Timer(TimerFd);
+
+impl Timer {
+    /// A new one, not armed; non-blocking, close-on-exec.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM.
+    pub fn new() -> Result<Timer> {
+        TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)
+            .map(Timer)
+            .map_err(|errno| SysError::new("create", "a timer", errno))
+    }
+
+    /// Arms it for an instant of [`crate::clock::monotonic`] (one in the past
+    /// fires at once), or disarms it.
+    ///
+    /// # Errors
+    /// None are known; the kernel's answer is passed on.
+    pub fn set(&self, absolute_ns: Option<u64>) -> Result<()> {
+        let result = match absolute_ns {
+            None => self.0.unset(),
+            Some(instant) => {
+                // An all-zero time disarms, so the earliest instant is 1 ns.
+                // Beyond 292 years the type ends.
+                let nanoseconds = instant.clamp(1, i64::MAX as u64);
+                let time = TimeSpec::from(Duration::from_nanos(nanoseconds));
+                self.0.set(Expiration::OneShot(time), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+            }
+        };
+        result.map_err(|errno| SysError::new("set", "a timer", errno))
+    }
+
+    /// Takes the expiry, so that the timer is no longer readable.
+    pub fn drain(&self) {
+        drain(&self.0);
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// eventfd and timerfd are read alike: eight bytes, or EAGAIN.
+fn drain(fd: impl AsFd) -> u64 {
+    let mut count = [0u8; 8];
+    loop {
+        match nix::unistd::read(fd.as_fd(), &mut count) {
+            Ok(8) => return u64::from_ne_bytes(count),
+            Err(nix::errno::Errno::EINTR) => (),
+            _ => return 0,
+        }
+    }
+}

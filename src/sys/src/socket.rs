@@ -1,0 +1,197 @@
+//! Unix sockets: the control listener with the credentials of its peers, and
+//! packet pairs between ham's own processes. Everything is non-blocking and
+//! close-on-exec, and no write raises SIGPIPE. Knows nothing of what is said.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use nix::errno::Errno as NixErrno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, recv,
+    send, socket, socketpair, sockopt,
+};
+use nix::sys::stat::{Mode, fchmod};
+
+use crate::{Errno, Result, SysError};
+
+/// A listening stream socket.
+#[derive(Debug)]
+pub struct Listener(UnixListener);
+
+/// Who is at the other end, as the kernel knows it since connect(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Process; 0 when it is outside of this PID namespace.
+    pub pid: i32,
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+}
+
+impl Listener {
+    /// Listens at `path`, which gets `mode`. A socket that an earlier manager
+    /// left there is replaced; anything else there is not touched. The caller
+    /// holds the lock of the directory ([`crate::lock`]), so nobody else does
+    /// the same.
+    ///
+    /// # Errors
+    /// ENAMETOOLONG beyond the 107 bytes that unix(7) allows; EEXIST when
+    /// something other than a socket is at `path`.
+    pub fn bind(path: &Path, mode: u32) -> Result<Listener> {
+        let fd = socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            None,
+        )
+        .map_err(|errno| SysError::new("create", "a socket", errno))?;
+        bind_path(&fd, path, mode)?;
+        // The kernel lowers it to net.core.somaxconn.
+        let backlog = Backlog::new(128).unwrap_or(Backlog::MAXCONN);
+        listen(&fd, backlog).map_err(|errno| SysError::new("listen at", shown(path), errno))?;
+        Ok(Listener(fd.into()))
+    }
+
+    /// Takes over a listening socket that was inherited.
+    ///
+    /// # Errors
+    /// EBADF and kin when it cannot be made non-blocking.
+    pub fn from_fd(fd: OwnedFd) -> Result<Listener> {
+        let listener = UnixListener::from(fd);
+        listener
+            .set_nonblocking(true)
+            .map_err(|error| SysError::new("take over", "a listening socket", error))?;
+        Ok(Listener(listener))
+    }
+
+    /// The next connection, non-blocking; `None` when nobody waits.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM: the connection then waits on.
+    pub fn accept(&self) -> Result<Option<UnixStream>> {
+        loop {
+            match self.0.accept() {
+                Ok((stream, _)) => {
+                    stream
+                        .set_nonblocking(true)
+                        .map_err(|error| SysError::new("accept", "a connection", error))?;
+                    return Ok(Some(stream));
+                }
+                Err(error) => match Errno::from(error) {
+                    Errno::EAGAIN => return Ok(None),
+                    // It gave up before we came: look for the next.
+                    Errno::EINTR | Errno(libc::ECONNABORTED) => (),
+                    errno => return Err(SysError::new("accept", "a connection", errno)),
+                },
+            }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<Listener> for OwnedFd {
+    fn from(listener: Listener) -> OwnedFd {
+        listener.0.into()
+    }
+}
+
+/// Gives a new socket its place in the file system, with the right mode from
+/// the first moment on.
+fn bind_path(fd: &OwnedFd, path: &Path, mode: u32) -> Result<()> {
+    let address = UnixAddr::new(path).map_err(|errno| match errno {
+        NixErrno::ENAMETOOLONG => {
+            SysError::new("bind a socket to (at most 107 bytes are possible)", shown(path), errno)
+        }
+        _ => SysError::new("bind a socket to", shown(path), errno),
+    })?;
+    match std::fs::symlink_metadata(path) {
+        Ok(status) if status.file_type().is_socket() => std::fs::remove_file(path)
+            .map_err(|error| SysError::new("remove the old socket", shown(path), error))?,
+        // bind answers EADDRINUSE, which would read as "another manager".
+        Ok(_) => return Err(SysError::new("replace", shown(path), Errno::EEXIST)),
+        Err(_) => (),
+    }
+    // The file is made with the mode of the socket, less the umask; so it is
+    // never wider than wanted, and made as wide afterwards.
+    fchmod(fd, Mode::from_bits_truncate(mode))
+        .and_then(|()| bind(fd.as_raw_fd(), &address))
+        .map_err(|errno| SysError::new("bind a socket to", shown(path), errno))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(|error| SysError::new("set the mode of", shown(path), error))
+}
+
+/// The credentials of the process that connected (SO_PEERCRED).
+///
+/// # Errors
+/// ENOTCONN and kin.
+pub fn peer(stream: impl AsFd) -> Result<Peer> {
+    getsockopt(&stream, sockopt::PeerCredentials)
+        .map(|found| Peer { pid: found.pid(), uid: found.uid(), gid: found.gid() })
+        .map_err(|errno| SysError::new("ask for", "the credentials of a peer", errno))
+}
+
+/// Two connected sockets that keep the boundaries of packets and their order,
+/// and tell when the other end is closed.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn seqpacket_pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+    )
+    .map_err(|errno| SysError::new("create", "a pair of sockets", errno))
+}
+
+/// Sends one packet, whole. False when there is no room now.
+///
+/// # Errors
+/// EPIPE when the other end is closed; EMSGSIZE for a packet beyond the
+/// socket's buffer.
+pub fn send_packet(fd: impl AsFd, packet: &[u8]) -> Result<bool> {
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    loop {
+        match send(fd.as_fd().as_raw_fd(), packet, flags) {
+            Ok(_) => return Ok(true),
+            Err(NixErrno::EINTR) => (),
+            Err(NixErrno::EAGAIN | NixErrno::ENOBUFS) => return Ok(false),
+            Err(errno) => return Err(SysError::new("send", "a packet", errno)),
+        }
+    }
+}
+
+/// Receives one packet; its length. `None` when there is none now, `Some(0)`
+/// when the other end is closed.
+///
+/// # Errors
+/// EMSGSIZE when the packet was larger than `buffer`: its rest is lost.
+pub fn receive_packet(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+    loop {
+        match recv(fd.as_fd().as_raw_fd(), buffer, flags) {
+            // With MSG_TRUNC the true length is returned.
+            Ok(length) if length > buffer.len() => {
+                return Err(SysError::new("receive", "a packet", Errno(libc::EMSGSIZE)));
+            }
+            Ok(length) => return Ok(Some(length)),
+            Err(NixErrno::EINTR) => (),
+            Err(NixErrno::EAGAIN) => return Ok(None),
+            Err(NixErrno::ECONNRESET) => return Ok(Some(0)),
+            Err(errno) => return Err(SysError::new("receive", "a packet", errno)),
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,130 @@
+//! What can go wrong between the decision to start a program and its first
+//! instruction, as one word that fits into shared memory and as a sentence.
+
+use std::fmt;
+
+use crate::Errno;
+
+/// The step of a spawn that failed. The numbers stand in shared memory: they
+/// are never given a new meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Stage {
+    /// Making the process; there is none.
+    Clone = 1,
+    /// Leaving the manager's descriptor table, or handing over a descriptor.
+    Descriptors = 2,
+    /// Joining the cgroup.
+    Cgroup = 3,
+    /// Starting a session of its own.
+    Session = 4,
+    /// Restoring the limit of open files.
+    Limits = 5,
+    /// Opening standard input.
+    Stdin = 6,
+    /// Opening standard output.
+    Stdout = 7,
+    /// Opening standard error.
+    Stderr = 8,
+    /// Setting the supplementary groups.
+    Groups = 9,
+    /// Setting the group.
+    Group = 10,
+    /// Setting the user.
+    User = 11,
+    /// Changing to the working directory.
+    Directory = 12,
+    /// Executing the program.
+    Exec = 13,
+}
+
+impl Stage {
+    const ALL: [Stage; 13] = [
+        Stage::Clone,
+        Stage::Descriptors,
+        Stage::Cgroup,
+        Stage::Session,
+        Stage::Limits,
+        Stage::Stdin,
+        Stage::Stdout,
+        Stage::Stderr,
+        Stage::Groups,
+        Stage::Group,
+        Stage::User,
+        Stage::Directory,
+        Stage::Exec,
+    ];
+
+    /// What could not be done, to be read after "could not".
+    pub fn words(self) -> &'static str {
+        match self {
+            Stage::Clone => "create a process",
+            Stage::Descriptors => "pass descriptors",
+            Stage::Cgroup => "join the cgroup",
+            Stage::Session => "start a session",
+            Stage::Limits => "set limits",
+            Stage::Stdin => "open standard input",
+            Stage::Stdout => "open standard output",
+            Stage::Stderr => "open standard error",
+            Stage::Groups => "set the supplementary groups",
+            Stage::Group => "set the group",
+            Stage::User => "set the user",
+            Stage::Directory => "change to the directory",
+            Stage::Exec => "execute",
+        }
+    }
+}
+
+/// A spawn that failed: where, and the kernel's reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpawnError {
+    /// The step.
+    pub stage: Stage,
+    /// The reason.
+    pub errno: Errno,
+}
+
+impl SpawnError {
+    /// The error word of a slot: the stage in the high half, the number in
+    /// the low one. `None` for 0 (no error) and for what no version of ham
+    /// wrote.
+    pub fn from_word(word: u64) -> Option<SpawnError> {
+        let number = (word >> 32) as u32;
+        let stage = Stage::ALL.into_iter().find(|stage| *stage as u32 == number)?;
+        Some(SpawnError { stage, errno: Errno(word as u32 as i32) })
+    }
+
+    /// The word that [`SpawnError::from_word`] reads.
+    pub fn to_word(self) -> u64 {
+        (self.stage as u64) << 32 | u64::from(self.errno.0 as u32)
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "could not {}: {}", self.stage.words(), self.errno)
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_survives_its_word() {
+        for stage in Stage::ALL {
+            let error = SpawnError { stage, errno: Errno::ENOENT };
+            assert_eq!(SpawnError::from_word(error.to_word()), Some(error));
+        }
+        assert_eq!(SpawnError::from_word(0), None);
+        assert_eq!(SpawnError::from_word(99 << 32 | 2), None);
+    }
+
+    #[test]
+    fn an_error_reads_as_a_sentence() {
+        let error = SpawnError { stage: Stage::Exec, errno: Errno::ENOENT };
+        assert_eq!(error.to_string(), "could not execute: No such file or directory (ENOENT)");
+    }
+}

@@ -1,0 +1,87 @@
+//! The control listener and the packet pair, between real processes.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+
+use ham_sys::process;
+use ham_sys::socket::{Listener, peer, receive_packet, send_packet, seqpacket_pair};
+use ham_sys::{Errno, clock};
+
+use crate::harness::*;
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "listener_knows_its_peer", run: listener, inner: false },
+    Scenario { name: "listener_replaces_only_sockets", run: replaces, inner: false },
+    Scenario { name: "packets_keep_their_boundaries", run: packets, inner: false },
+];
+
+fn listener() {
+    let temp = TempDir::new();
+    let path = temp.file("control");
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let listener = Listener::bind(&path, 0o666).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o666);
+    assert!(listener.accept().unwrap().is_none());
+    let client = start_monitor(|| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let mut text = [0; 5];
+        stream.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"hello");
+    });
+    let mut stream = wait_for("a connection", || listener.accept().unwrap());
+    let found = peer(&stream).unwrap();
+    assert_eq!(found.pid, client);
+    assert_eq!((found.uid, found.gid), (process::effective_uid(), process::effective_gid()));
+    let mut none = [0; 1];
+    let error = stream.read(&mut none).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    stream.write_all(b"hello").unwrap();
+    assert_eq!(wait_exit(client).status, 0);
+}
+
+fn replaces() {
+    let temp = TempDir::new();
+    let path = temp.file("control");
+    drop(Listener::bind(&path, 0o600).unwrap());
+    let fresh = Listener::bind(&path, 0o600).unwrap();
+    let _client = UnixStream::connect(&path).unwrap();
+    assert!(fresh.accept().unwrap().is_some());
+    // A listening socket that was inherited serves on.
+    let inherited = Listener::from_fd(fresh.into()).unwrap();
+    let _client = UnixStream::connect(&path).unwrap();
+    assert!(inherited.accept().unwrap().is_some());
+    let file = temp.file("file");
+    std::fs::write(&file, "precious").unwrap();
+    assert_eq!(Listener::bind(&file, 0o600).unwrap_err().errno, Errno::EEXIST);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    let long = temp.file(&"x".repeat(120));
+    let error = Listener::bind(&long, 0o600).unwrap_err();
+    assert_eq!(error.errno, Errno::ENAMETOOLONG);
+    assert!(error.to_string().contains("107 bytes"));
+}
+
+fn packets() {
+    let (ours, theirs) = seqpacket_pair().unwrap();
+    let mut buffer = [0; 64];
+    assert_eq!(receive_packet(&ours, &mut buffer).unwrap(), None);
+    assert!(send_packet(&theirs, b"first").unwrap());
+    assert!(send_packet(&theirs, b"second one").unwrap());
+    assert!(send_packet(&theirs, &[1; 65]).unwrap());
+    assert_eq!(receive_packet(&ours, &mut buffer).unwrap(), Some(5));
+    assert_eq!(&buffer[..5], b"first");
+    assert_eq!(receive_packet(&ours, &mut buffer).unwrap(), Some(10));
+    let error = receive_packet(&ours, &mut buffer).unwrap_err();
+    assert_eq!(error.errno, Errno(libc::EMSGSIZE));
+    // Full is told, not waited for.
+    let deadline = clock::monotonic() + PATIENCE.as_nanos() as u64;
+    while send_packet(&theirs, &[0; 64]).unwrap() {
+        assert!(clock::monotonic() < deadline);
+    }
+    while receive_packet(&ours, &mut buffer).unwrap().is_some() {}
+    drop(theirs);
+    assert_eq!(receive_packet(&ours, &mut buffer).unwrap(), Some(0));
+    // No SIGPIPE, whatever its disposition.
+    assert_eq!(send_packet(&ours, b"x").unwrap_err().errno, Errno(libc::EPIPE));
+}
