@@ -22,6 +22,20 @@ pub struct Map {
     words: &'static [AtomicU64],
 }
 
+/// Whether a directory is on a filesystem that lives in memory (tmpfs, ramfs):
+/// a mapping of a file there is never written to a disk.
+///
+/// # Errors
+/// Those of fstatfs(2).
+pub fn is_in_memory(dir: BorrowedFd<'_>) -> Result<bool> {
+    /// `RAMFS_MAGIC` of linux/magic.h, which nix does not name.
+    const RAMFS_MAGIC: i64 = 0x8584_58f6;
+    let kind = nix::sys::statfs::fstatfs(dir)
+        .map_err(|errno| SysError::new("look at", "a filesystem", errno))?
+        .filesystem_type();
+    Ok(kind == nix::sys::statfs::TMPFS_MAGIC || kind.0 == RAMFS_MAGIC)
+}
+
 impl Map {
     /// Opens (or, with `create`, makes) the file `name` in `dir` and maps its
     /// first `bytes` bytes, shared. A file that is too small is extended,

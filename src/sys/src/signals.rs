@@ -35,6 +35,16 @@ pub(crate) fn may_be_ignored() -> u64 {
     MAY_BE_IGNORED.load(Ordering::Relaxed)
 }
 
+/// A child has ended, stopped or continued.
+pub const SIGCHLD: i32 = libc::SIGCHLD;
+/// Please end.
+pub const SIGTERM: i32 = libc::SIGTERM;
+/// The terminal's interrupt key.
+pub const SIGINT: i32 = libc::SIGINT;
+/// Power is failing; container managers send it for a shutdown.
+pub const SIGPWR: i32 = libc::SIGPWR;
+
+
 /// Blocks every signal in the calling thread (and in the threads it will
 /// make), except the synchronous faults SEGV BUS ILL FPE TRAP SYS ABRT.
 ///

@@ -1,1 +1,48 @@
-//! stub
+//! Unit files: TOML text in, diagnostics or a plan out.
+//!
+//! This crate finds the files, checks them against the closed list of keys
+//! ([`keys`]), resolves users and defaults, and hands over
+//! [`ham_core::plan::EntityPlan`]s. It reports every mistake of every file in
+//! one run, each with its place. It starts and supervises nothing; the only
+//! process it ever runs is `getent`, with a deadline (see [`SystemUsers`]).
+//! It is meant to be called in a process that may hang or die without harm:
+//! paths and user databases can block.
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod action;
+pub mod codes;
+mod command;
+mod condition;
+mod diagnostic;
+mod directory;
+mod duration;
+mod entity;
+mod getent;
+mod identity;
+pub mod keys;
+mod load;
+mod names;
+mod placeholders;
+mod reader;
+mod references;
+mod render;
+mod restart;
+mod source;
+mod streams;
+mod suggest;
+mod syntax;
+mod text;
+mod toml10;
+mod users;
+mod words;
+
+pub use diagnostic::{Diagnostic, DiagnosticReport, Severity};
+pub use directory::{Source, SourceState};
+pub use duration::parse_duration;
+pub use load::{Loaded, Settings, check_file, check_text, load_directories};
+pub use users::{SystemUsers, UserEntry, Users};

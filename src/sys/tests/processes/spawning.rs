@@ -147,6 +147,7 @@ fn never_lost() {
             assert!(!reap::has_children(), "a child that the slot does not know");
         }
     });
+    eprintln!("killed before the clone: {without}, after it: {with}");
     assert_eq!(with + without, 400);
     assert!(with > 0);
 }

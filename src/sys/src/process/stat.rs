@@ -1,0 +1,92 @@
+//! What /proc/PID/stat tells of a process. Reads only.
+
+/// PF_FORKNOEXEC of linux/sched.h: set by fork, cleared by exec.
+const FORKED_NOT_EXECED: u64 = 0x40;
+
+/// What is wanted of /proc/PID/stat (proc_pid_stat(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) name: String,
+    pub(crate) state: u8,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    pub(crate) flags: u64,
+    pub(crate) start_time: u64,
+}
+
+impl Stat {
+    /// Reads it; `None` when there is no such process (any more).
+    pub(crate) fn of(pid: i32) -> Option<Stat> {
+        let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Stat::parse(&bytes)
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Stat> {
+        // The name may hold spaces and parentheses: it ends at the last one.
+        let open = bytes.iter().position(|byte| *byte == b'(')?;
+        let close = bytes.iter().rposition(|byte| *byte == b')')?;
+        let name = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
+        let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+        // Field 3, the state, is the first after the name.
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3).copied();
+        Some(Stat {
+            name,
+            state: *field(3)?.as_bytes().first()?,
+            parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
+            session: field(6)?.parse().ok()?,
+            flags: field(9)?.parse().ok()?,
+            start_time: field(22)?.parse().ok()?,
+        })
+    }
+
+    /// Ended, only not reaped yet (or being so).
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// When a process started, in clock ticks since boot: with pid and boot id it
+/// names a process for good. `None` when there is none.
+pub fn start_time(pid: i32) -> Option<u64> {
+    Some(Stat::of(pid)?.start_time)
+}
+
+/// Whether a process was forked or cloned and has not executed a program yet.
+pub fn forked_not_execed(pid: i32) -> Option<bool> {
+    Some(Stat::of(pid)?.flags & FORKED_NOT_EXECED != 0)
+}
+
+/// The kernel's name of a process (comm, at most 15 bytes).
+pub fn name_of(pid: i32) -> Option<String> {
+    Some(Stat::of(pid)?.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::pid;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
+        let text = b"42 (a) b (c) S 7 8 9 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 1 0 8675309 1 2 3\n";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(stat.name, "a) b (c");
+        assert_eq!((stat.state, stat.parent, stat.group, stat.session), (b'S', 7, 8, 9));
+        assert_eq!(stat.start_time, 8_675_309);
+        assert_ne!(stat.flags & FORKED_NOT_EXECED, 0);
+        assert_eq!(Stat::parse(b"42 (a S 1"), None);
+        assert_eq!(Stat::parse(b"42 (a) S 1 2"), None);
+    }
+
+    #[test]
+    fn this_process_has_a_name_and_a_start_time() {
+        assert!(start_time(pid()).unwrap() > 0);
+        assert_eq!(forked_not_execed(pid()), Some(false));
+        assert!(name_of(pid()).is_some());
+        // Above the largest pid_max (2^22), so no process has this number.
+        assert_eq!(start_time(5_000_000), None);
+    }
+}

@@ -1,0 +1,267 @@
+//! One action: its verb, and what happens when it fails.
+
+use crate::codes;
+use crate::command::Braces;
+use crate::condition::ConditionContext;
+use crate::duration::Bounds;
+use crate::keys::{self, VERBS};
+use crate::names::Named;
+use crate::reader::{Field, Reader, Table, Value};
+use crate::references::Reference;
+use crate::suggest::{nearest, one_of, quoted};
+use ham_core::plan::{ActionPlan, Class, ExecutePlan, MAX_ON_FAIL, SignalPlan, Verb, WaitPlan};
+use ham_core::signal::Signal;
+use ham_core::time::Span;
+use std::ops::Range;
+
+/// Long enough for a command that pages somebody, short enough that a list
+/// that hangs is noticed.
+const EXECUTE_TIMEOUT: Span = Span::seconds(60);
+
+/// An action whose default name is not yet known.
+#[derive(Clone, Debug)]
+pub(crate) struct UnnamedAction {
+    pub(crate) name: Option<(String, Range<usize>)>,
+    pub(crate) plan: ActionPlan,
+}
+
+impl Reader<'_> {
+    /// Reads one item of `actions`.
+    pub(crate) fn action(
+        &mut self,
+        field: &Field<'_>,
+        condition: &mut ConditionContext,
+    ) -> Option<UnnamedAction> {
+        let Some(entries) = field.as_table() else { return self.wrong_type(field) };
+        let table = self.table("action", "in an action", entries, field.span());
+        let verb = self.verb(&table, condition, false);
+        let name = self.find(&table, "name").and_then(|name| {
+            let span = name.span();
+            self.name(&name, Named::Action).map(|name| (name, span))
+        });
+        let break_on_fail = self.boolean_or(&table, "break-on-fail", false);
+        let keep_on_fail = self.boolean_or(&table, "keep-on-fail", true);
+        let rearm = self.boolean_or(&table, "rearm", true);
+        let on_fail = match self.find(&table, "on-fail") {
+            Some(list) => self.on_fail(&list, condition),
+            None => Vec::new(),
+        };
+        let plan = ActionPlan {
+            name: String::new(),
+            verb: verb?,
+            break_on_fail,
+            keep_on_fail,
+            rearm,
+            on_fail,
+        };
+        Some(UnnamedAction { name, plan })
+    }
+
+    fn on_fail(&mut self, list: &Field<'_>, condition: &mut ConditionContext) -> Vec<Verb> {
+        let Some(items) = list.as_array() else {
+            return self.wrong_type(list).unwrap_or_default();
+        };
+        if items.len() > MAX_ON_FAIL {
+            let message = format!("more than {MAX_ON_FAIL} items in `on-fail`");
+            self.error(codes::TOO_MANY, list.key_span.clone(), message);
+            return Vec::new();
+        }
+        items.iter().filter_map(|item| self.on_fail_item(list, item, condition)).collect()
+    }
+
+    fn on_fail_item(
+        &mut self,
+        list: &Field<'_>,
+        item: &Value<'_>,
+        condition: &mut ConditionContext,
+    ) -> Option<Verb> {
+        let field = list.item(item);
+        let Some(entries) = field.as_table() else { return self.wrong_type(&field) };
+        let table = self.table("action", "in an item of `on-fail`", entries, field.span());
+        for (name, _) in keys::of_table("action").filter(|(name, _)| !VERBS.contains(name)) {
+            if let Some(other) = self.find(&table, name) {
+                let message = format!("`{name}` in an item of `on-fail`");
+                self.error(codes::CONFLICT, other.key_span, message).help(
+                    "only verbs stand there; they are done in order, whatever becomes of them",
+                );
+            }
+        }
+        self.verb(&table, condition, true)
+    }
+
+    /// The one verb of a table.
+    fn verb(
+        &mut self,
+        table: &Table<'_>,
+        condition: &mut ConditionContext,
+        in_on_fail: bool,
+    ) -> Option<Verb> {
+        let mut found: Vec<Field<'_>> =
+            VERBS.iter().filter_map(|verb| self.find(table, verb)).collect();
+        found.sort_by_key(|field| field.key_span.start);
+        let Some((first, others)) = found.split_first() else {
+            if !table.has_misspelt(&VERBS) {
+                let message = format!("no verb {}", table.place);
+                self.error(codes::MISSING_KEY, table.span.clone(), message)
+                    .help(format!("an action is {}", one_of(VERBS)));
+            }
+            return None;
+        };
+        for other in others {
+            let message = format!("`{}` beside `{}` {}", other.name, first.name, table.place);
+            self.error(codes::CONFLICT, other.key_span.clone(), message)
+                .label("a second verb")
+                .help("one verb an action; make it an action of its own");
+        }
+        match first.name {
+            "restart" => {
+                if in_on_fail {
+                    self.error(codes::CONFLICT, first.key_span.clone(), "`restart` in `on-fail`")
+                        .help("a failed restart is tried again by itself");
+                    return None;
+                }
+                self.may_restart(first, condition);
+                self.restart(first).map(Verb::Restart)
+            }
+            "execute" => self.execute(first, condition).map(Verb::Execute),
+            "notify-signal" => self.notify_signal(first).map(Verb::NotifySignal),
+            "waitfor" => {
+                if condition.class == Class::NoWait {
+                    let message = "`waitfor` in a condition that does not wait";
+                    self.error(codes::CONFLICT, first.key_span.clone(), message)
+                        .help("use run = \"in-order\" or \"independent\"");
+                }
+                self.waitfor(first).map(Verb::WaitFor)
+            }
+            "log" => {
+                let text = self.string(first)?;
+                self.placeholders(first, text);
+                Some(Verb::Log(text.to_owned()))
+            }
+            "start" => self.entity_name(first).map(Verb::Start),
+            _ => self.entity_name(first).map(Verb::Stop),
+        }
+    }
+
+    fn may_restart(&mut self, field: &Field<'_>, condition: &mut ConditionContext) {
+        if let Some(on) = condition.on
+            && !on.may_restart()
+        {
+            let message = format!("`restart` in a condition on `{}`", on.word());
+            self.error(codes::CONFLICT, field.key_span.clone(), message)
+                .help("only `death`, `abnormal-death` and `failure` can be answered by a restart");
+        } else if let Some(earlier) = &condition.restart {
+            let message = format!("a second restart for this entity, beside {earlier}");
+            self.error(codes::CONFLICT, field.key_span.clone(), message)
+                .help("an entity has one; two would start it twice");
+        } else {
+            condition.restart = Some("an earlier `restart` action".to_owned());
+        }
+    }
+
+    fn entity_name(&mut self, field: &Field<'_>) -> Option<String> {
+        let name = self.name(field, Named::Entity)?;
+        self.references.push(Reference { name: name.clone(), span: field.span() });
+        Some(name)
+    }
+
+    fn execute(&mut self, field: &Field<'_>, condition: &ConditionContext) -> Option<ExecutePlan> {
+        let waits = condition.class != Class::NoWait;
+        let Some(entries) = field.as_table() else {
+            if field.as_str().is_none() && field.as_array().is_none() {
+                return self.wrong_type(field);
+            }
+            let command = self.command(field, Braces::Placeholders, None)?;
+            let timeout = EXECUTE_TIMEOUT;
+            return Some(ExecutePlan { command, wait: waits, timeout, identity: None });
+        };
+        let table = self.table("action.execute", "in `execute`", entries, field.span());
+        let command = self.require(&table, "command");
+        let command = command.and_then(|field| self.command(&field, Braces::Placeholders, None));
+        let wait = self.boolean_or(&table, "wait", waits);
+        if wait && !waits {
+            let span = self.find(&table, "wait").map_or(field.span(), |wait| wait.key_span);
+            let message = "`wait` in a condition that does not wait";
+            self.error(codes::CONFLICT, span, message)
+                .help("use run = \"in-order\" or \"independent\", or leave `wait` out");
+        }
+        let timeout = self.duration_or(&table, "timeout", Bounds::NotZero, EXECUTE_TIMEOUT);
+        let identity = match self.find(&table, "user") {
+            Some(user) => Some(self.identity_of(&user)?),
+            None => None,
+        };
+        Some(ExecutePlan { command: command?, wait, timeout, identity })
+    }
+
+    fn notify_signal(&mut self, field: &Field<'_>) -> Option<SignalPlan> {
+        let Some(entries) = field.as_table() else { return self.wrong_type(field) };
+        let table = self.table("action.notify-signal", "in `notify-signal`", entries, field.span());
+        let entity = self.find(&table, "entity").map(|entity| self.entity_name(&entity));
+        let signal = self.require(&table, "signal").and_then(|signal| self.signal(&signal));
+        let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
+        let value = match self.find(&table, "value") {
+            Some(value) => i32::try_from(self.integer(&value, range)?).ok()?,
+            None => 0,
+        };
+        let entity = match entity {
+            Some(name) => Some(name?),
+            None => None,
+        };
+        Some(SignalPlan { entity, signal: signal?, value })
+    }
+
+    /// A signal by name.
+    pub(crate) fn signal(&mut self, field: &Field<'_>) -> Option<Signal> {
+        let text = self.string(field)?;
+        let found = Signal::parse(text);
+        if found.is_none() {
+            let upper = text.to_ascii_uppercase();
+            let word = upper.strip_prefix("SIG").unwrap_or(&upper);
+            let near = nearest(word, Signal::names());
+            let message = format!("no signal {}", quoted(text));
+            let added = self.error(codes::BAD_SIGNAL, field.span(), message);
+            if let Some(near) = near {
+                added.label(format!("did you mean `{near}`?"));
+            }
+            added.help("write a name of signal(7) without SIG, RTMIN+n, or RTMAX-n");
+        }
+        found
+    }
+
+    fn waitfor(&mut self, field: &Field<'_>) -> Option<WaitPlan> {
+        if field.as_str().is_some() {
+            let timeout = self.duration(field, Bounds::FiniteNotZero)?;
+            return Some(WaitPlan { path: None, timeout });
+        }
+        let Some(entries) = field.as_table() else { return self.wrong_type(field) };
+        let table = self.table("action.waitfor", "in `waitfor`", entries, field.span());
+        let path = self.find(&table, "path");
+        let delay = self.find(&table, "delay");
+        match (path, delay) {
+            (Some(path), None) => {
+                let timeout = self.require(&table, "timeout");
+                let timeout = timeout.and_then(|field| self.duration(&field, Bounds::NotZero));
+                let text = self.path(&path)?;
+                self.placeholders(&path, &text);
+                Some(WaitPlan { path: Some(text), timeout: timeout? })
+            }
+            (None, Some(delay)) => {
+                if let Some(timeout) = self.find(&table, "timeout") {
+                    self.error(codes::CONFLICT, timeout.key_span, "`timeout` beside `delay`")
+                        .help("a mere pause never fails; `timeout` goes with `path`");
+                }
+                let timeout = self.duration(&delay, Bounds::FiniteNotZero)?;
+                Some(WaitPlan { path: None, timeout })
+            }
+            (Some(_), Some(delay)) => {
+                self.error(codes::CONFLICT, delay.key_span, "`delay` beside `path`")
+                    .help("make it two actions");
+                None
+            }
+            (None, None) => {
+                self.error(codes::MISSING_KEY, field.span(), "neither `path` nor `delay`");
+                None
+            }
+        }
+    }
+}

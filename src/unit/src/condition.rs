@@ -1,0 +1,193 @@
+//! `[[condition]]`: what fires it and its list of actions.
+
+use crate::action::UnnamedAction;
+use crate::codes;
+use crate::names::Named;
+use crate::reader::{Field, Reader};
+use crate::suggest::quoted;
+use ham_core::plan::{
+    ActionPlan, Class, ConditionKind, ConditionPlan, MAX_ACTIONS, MAX_CONDITIONS, RestartPlan, Verb,
+};
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// What an action has to know of the condition that it stands in.
+#[derive(Clone, Debug)]
+pub(crate) struct ConditionContext {
+    pub(crate) on: Option<ConditionKind>,
+    pub(crate) class: Class,
+    /// What already restarts the entity, in words.
+    pub(crate) restart: Option<String>,
+}
+
+/// What `restart` of `[entity]` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shorthand {
+    OnFailure,
+    Always,
+    No,
+}
+
+impl Shorthand {
+    pub(crate) const WORDS: [(Shorthand, &'static str); 3] = [
+        (Shorthand::OnFailure, "on-failure"),
+        (Shorthand::Always, "always"),
+        (Shorthand::No, "no"),
+    ];
+
+    fn kind(self) -> Option<ConditionKind> {
+        match self {
+            Shorthand::OnFailure => Some(ConditionKind::Failure),
+            Shorthand::Always => Some(ConditionKind::Death),
+            Shorthand::No => None,
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// All conditions of a unit, that of the shorthand first: in the file
+    /// `[entity]` stands before them too.
+    pub(crate) fn conditions(
+        &mut self,
+        field: Option<&Field<'_>>,
+        shorthand: Option<Shorthand>,
+    ) -> Vec<ConditionPlan> {
+        let mut context = ConditionContext {
+            on: None,
+            class: Class::InOrder,
+            restart: shorthand.map(|_| "the key `restart` of [entity]".to_owned()),
+        };
+        let mut conditions = Vec::new();
+        let mut names: HashSet<String> = HashSet::new();
+        if let Some(field) = field {
+            let Some(items) = field.as_array() else {
+                return self.wrong_type(field).unwrap_or_default();
+            };
+            for item in items {
+                let item = field.item(item);
+                let Some((plan, name_span)) = self.condition(&item, &mut context) else { continue };
+                if !names.insert(plan.name.clone()) {
+                    let message = format!("a second condition {}", quoted(&plan.name));
+                    self.error(codes::DUPLICATE_NAME, name_span, message)
+                        .help("give it a `name` of its own, or put its actions into the first");
+                }
+                conditions.push(plan);
+            }
+        }
+        if let Some(kind) = shorthand.and_then(Shorthand::kind) {
+            let name = free_name("restart", &names);
+            conditions.insert(0, shorthand_condition(name, kind));
+        }
+        let actions = conditions
+            .iter()
+            .fold(0usize, |sum, condition| sum.saturating_add(condition.actions.len()));
+        let span = field.map_or(0..0, |field| field.key_span.clone());
+        if conditions.len() > MAX_CONDITIONS {
+            let message = format!("more than {MAX_CONDITIONS} conditions");
+            self.error(codes::TOO_MANY, span.clone(), message);
+        }
+        if actions > MAX_ACTIONS {
+            let message = format!("more than {MAX_ACTIONS} actions in one unit");
+            self.error(codes::TOO_MANY, span, message);
+        }
+        conditions
+    }
+
+    fn condition(
+        &mut self,
+        field: &Field<'_>,
+        context: &mut ConditionContext,
+    ) -> Option<(ConditionPlan, Range<usize>)> {
+        let Some(entries) = field.as_table() else { return self.wrong_type(field) };
+        let table = self.table("condition", "in [[condition]]", entries, field.span());
+        let on_field = self.require(&table, "on");
+        let kinds = ConditionKind::ALL;
+        let on = on_field.as_ref().and_then(|on| self.word(on, &kinds));
+        let name_field = self.find(&table, "name");
+        let name = match &name_field {
+            Some(name) => self.name(name, Named::Condition),
+            None => on.map(|on| on.word().to_owned()),
+        };
+        const CLASSES: [(Class, &str); 3] = [
+            (Class::InOrder, "in-order"),
+            (Class::NoWait, "no-wait"),
+            (Class::Independent, "independent"),
+        ];
+        let class = match self.find(&table, "run") {
+            Some(run) => self.word(&run, &CLASSES).unwrap_or_default(),
+            None => Class::default(),
+        };
+        let rearm = self.boolean_or(&table, "rearm", true);
+        let enabled = self.boolean_or(&table, "enabled", true);
+        context.on = on;
+        context.class = class;
+        let actions_field = self.find(&table, "actions");
+        let (actions, given) = match &actions_field {
+            Some(actions) => self.actions(actions, context),
+            None => (Vec::new(), 0),
+        };
+        if given == 0 {
+            let message = "a condition without actions does nothing";
+            self.report.warning(codes::NO_ACTIONS, table.span.clone(), message);
+        }
+        let name_span = name_field.or(on_field).map_or(table.span, |field| field.span());
+        Some((ConditionPlan { name: name?, on: on?, class, rearm, enabled, actions }, name_span))
+    }
+
+    /// The actions that could be read, and how many were given.
+    fn actions(
+        &mut self,
+        field: &Field<'_>,
+        context: &mut ConditionContext,
+    ) -> (Vec<ActionPlan>, usize) {
+        let Some(items) = field.as_array() else {
+            self.wrong_type::<()>(field);
+            return (Vec::new(), 1);
+        };
+        let read: Vec<UnnamedAction> =
+            items.iter().filter_map(|item| self.action(&field.item(item), context)).collect();
+        let mut names: HashSet<String> = HashSet::new();
+        for (name, span) in read.iter().filter_map(|action| action.name.as_ref()) {
+            if !names.insert(name.clone()) {
+                let message = format!("a second action {} in this condition", quoted(name));
+                self.error(codes::DUPLICATE_NAME, span.clone(), message);
+            }
+        }
+        let mut actions = Vec::with_capacity(read.len());
+        for UnnamedAction { name, mut plan } in read {
+            plan.name = match name {
+                Some((name, _)) => name,
+                None => free_name(plan.verb.word(), &names),
+            };
+            names.insert(plan.name.clone());
+            actions.push(plan);
+        }
+        (actions, items.len())
+    }
+}
+
+/// `word`, or `word-2`, `word-3` … when that is taken.
+fn free_name(word: &str, taken: &HashSet<String>) -> String {
+    std::iter::once(word.to_owned())
+        .chain((2u32..).map(|number| format!("{word}-{number}")))
+        .find(|name| !taken.contains(name))
+        .unwrap_or_default()
+}
+
+fn shorthand_condition(name: String, on: ConditionKind) -> ConditionPlan {
+    ConditionPlan {
+        name,
+        on,
+        class: Class::InOrder,
+        rearm: true,
+        enabled: true,
+        actions: vec![ActionPlan {
+            name: "restart".to_owned(),
+            verb: Verb::Restart(RestartPlan::default()),
+            break_on_fail: false,
+            keep_on_fail: true,
+            rearm: true,
+            on_fail: Vec::new(),
+        }],
+    }
+}

@@ -1,0 +1,169 @@
+//! Every key of a unit file: where it stands, what it takes, what it is when
+//! left out. The reader refuses what is not in this table, suggestions come
+//! from it, and a test compares `ham.unit(5)` with it.
+
+/// A key and what is known about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Tables and key, joined by dots. The first part is `entity`,
+    /// `condition` or `action`, or the path is a key at the top of the file.
+    pub path: &'static str,
+    /// What it takes, in words that fit after "expected".
+    pub kind: &'static str,
+    /// Its value when left out, or `required`.
+    pub default: &'static str,
+    /// What it is for, in one line.
+    pub doc: &'static str,
+}
+
+const fn key(
+    path: &'static str,
+    kind: &'static str,
+    default: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { path, kind, default, doc }
+}
+
+/// All keys, in the order of the manual page.
+pub const KEYS: &[Key] = &[
+    key("description", "string", "empty", "One line for people."),
+    key("entity", "table", "required", "The process to be supervised."),
+    key("condition", "array of tables", "none", "What is done when something happens to it."),
+    key("entity.command", COMMAND, "required", "Program and arguments."),
+    key("entity.start", "\"auto\" or \"manual\"", "auto", "Whether it starts with the manager."),
+    key(
+        "entity.restart",
+        "\"on-failure\", \"always\" or \"no\"",
+        "none",
+        "Short for one condition with a restart action.",
+    ),
+    key("entity.start-timeout", "duration", "90s", "How long a start may take."),
+    key("entity.stop", "table", "{}", "How it is stopped."),
+    key("entity.stop.signal", "signal", "TERM", "The signal that asks for the end."),
+    key("entity.stop.timeout", "duration", "5s", "How long it has before it is killed."),
+    key("entity.user", "user", "the manager's", "Whom it runs as."),
+    key("entity.group", "group", "that of the user", "Its group."),
+    key("entity.groups", "list of groups", "those of the user", "Its supplementary groups."),
+    key("entity.directory", PATH, "/ or the manager's", "Its working directory."),
+    key("entity.umask", "octal number", "0022", "Its file mode creation mask."),
+    key("entity.environment", "table of strings", "{}", "Variables in its environment."),
+    key(
+        "entity.environment-file",
+        "absolute path or list of absolute paths",
+        "none",
+        "Files of NAME=VALUE lines, read at every start.",
+    ),
+    key("entity.stdin", "\"inherit\", \"null\" or table", "null", "Its standard input."),
+    key("entity.stdin.file", PATH, "none", "A file to read from."),
+    key("entity.stdout", "\"inherit\", \"null\" or table", "inherit", "Its standard output."),
+    key("entity.stdout.file", PATH, "none", "A file to append to."),
+    key(
+        "entity.stderr",
+        "\"inherit\", \"null\", \"same\" or table",
+        "inherit",
+        "Its standard error.",
+    ),
+    key("entity.stderr.file", PATH, "none", "A file to append to."),
+    key("condition.on", "condition", "required", "What fires it."),
+    key("condition.name", "name", "as on", "Its name, unique in the unit."),
+    key(
+        "condition.run",
+        "\"in-order\", \"no-wait\" or \"independent\"",
+        "in-order",
+        "Which queue its actions run in.",
+    ),
+    key("condition.rearm", "boolean", "true", "Whether it survives a restart of the entity."),
+    key("condition.enabled", "boolean", "true", "Whether it is armed from the beginning."),
+    key("condition.actions", "array of tables", "none", "What is done, in order."),
+    key("action.restart", "table", "none", "Bring the entity back."),
+    key("action.restart.first", "duration", "0s", "The wait before the first attempt."),
+    key("action.restart.delay", "duration", "200ms", "The wait before the second attempt."),
+    key("action.restart.factor", "number", "2", "Growth of the wait per attempt, 1 to 1000."),
+    key("action.restart.max-delay", "duration", "30s", "The longest wait."),
+    key(
+        "action.restart.delays",
+        "list of durations",
+        "none",
+        "The waits one by one, the last one repeated.",
+    ),
+    key(
+        "action.restart.reset-after",
+        "duration",
+        "30s",
+        "A process that ran this long starts the waits anew.",
+    ),
+    key("action.restart.limit", "table", "none", "When to give up."),
+    key("action.restart.limit.count", "integer", "required", "Restarts that are allowed."),
+    key("action.restart.limit.within", "duration", "required", "In this time."),
+    key("action.execute", "list of strings, string or table", "none", "Run a command."),
+    key("action.execute.command", COMMAND, "required", "Program and arguments."),
+    key("action.execute.wait", "boolean", "true", "Whether the list waits for its end."),
+    key("action.execute.timeout", "duration", "1min", "Killed after this time."),
+    key("action.execute.user", "user", "the manager's", "Whom it runs as."),
+    key("action.notify-signal", "table", "none", "Send a signal to an entity."),
+    key("action.notify-signal.entity", "name", "itself", "Whom it goes to."),
+    key("action.notify-signal.signal", "signal", "required", "Which one."),
+    key("action.notify-signal.value", "integer", "0", "The value that goes with it."),
+    key("action.waitfor", "duration or table", "none", "Wait for a path, or just wait."),
+    key("action.waitfor.path", PATH, "none", "Ends as soon as this path exists."),
+    key("action.waitfor.timeout", "duration", "required", "Fails after this time."),
+    key("action.waitfor.delay", "duration", "none", "Just wait this long."),
+    key("action.log", "string", "none", "Write a line to ham's log."),
+    key("action.start", "name", "none", "Start an entity."),
+    key("action.stop", "name", "none", "Stop an entity."),
+    key("action.name", "name", "the verb", "Its name, unique in the condition."),
+    key("action.break-on-fail", "boolean", "false", "If it fails, the rest is skipped."),
+    key("action.keep-on-fail", "boolean", "true", "It stays in the list when it has failed."),
+    key("action.rearm", "boolean", "true", "It survives a restart of the entity."),
+    key("action.on-fail", "list of tables", "[]", "What is done when it fails."),
+];
+
+const COMMAND: &str = "list of strings or string";
+const PATH: &str = "absolute path";
+
+/// The words of [`ham_core::plan::Verb`], in the order of the manual page.
+pub const VERBS: [&str; 7] =
+    ["restart", "execute", "notify-signal", "waitfor", "log", "start", "stop"];
+
+/// The keys that may stand in a table; `""` is the top of the file.
+pub fn of_table(table: &str) -> impl Iterator<Item = (&'static str, &'static Key)> + '_ {
+    KEYS.iter().filter_map(move |key| {
+        let (before, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        (before == table).then_some((name, key))
+    })
+}
+
+/// One key of a table.
+#[must_use]
+pub fn find(table: &str, name: &str) -> Option<&'static Key> {
+    of_table(table).find(|(known, _)| *known == name).map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_unique_and_their_tables_exist() {
+        for (place, key) in KEYS.iter().enumerate() {
+            assert!(KEYS.iter().skip(place + 1).all(|other| other.path != key.path));
+            assert!(key.doc.ends_with('.') && !key.kind.is_empty() && !key.default.is_empty());
+            if let Some((table, _)) = key.path.rsplit_once('.') {
+                assert!(
+                    table == "action" || KEYS.iter().any(|other| other.path == table),
+                    "{table}"
+                );
+            }
+        }
+        assert!(find("action", "restart").is_some());
+        assert!(find("entity", "conditions").is_none());
+    }
+
+    #[test]
+    fn verbs_are_keys_of_an_action() {
+        for verb in VERBS {
+            assert!(find("action", verb).is_some(), "{verb}");
+        }
+    }
+}

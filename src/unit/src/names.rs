@@ -1,0 +1,89 @@
+//! Names of entities, conditions and actions, and of environment variables.
+
+use crate::codes;
+use crate::reader::{Field, Reader};
+use crate::suggest::quoted;
+use ham_core::plan::MAX_NAME;
+
+/// What has the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// May hold one `@`, between a template and its instance.
+    Entity,
+    Condition,
+    Action,
+}
+
+/// Why a text is no name, in words that follow "it".
+pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    let at_signs = name.chars().filter(|c| *c == '@').count();
+    if name.is_empty() {
+        Some("is empty")
+    } else if name.len() > MAX_NAME {
+        Some("is longer than 128 bytes")
+    } else if name.starts_with('-') {
+        // It would be taken for an option of a command.
+        Some("begins with `-`")
+    } else if name.starts_with('.') {
+        // It would be a hidden file.
+        Some("begins with `.`")
+    } else if name.starts_with('@') {
+        Some("begins with `@`")
+    } else if at_signs > 1 {
+        Some("holds more than one `@`")
+    } else if at_signs == 1 && named != Named::Entity {
+        Some("holds a `@`, which only names of entities may")
+    } else if name.chars().all(|c| allowed(c) || c == '@') {
+        None
+    } else {
+        Some("holds other characters than letters, digits, `_`, `.`, `:` and `-`")
+    }
+}
+
+/// Whether a text can be the name of an environment variable (POSIX XBD 8.1,
+/// with lower-case letters, which everybody uses).
+pub(crate) fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl Reader<'_> {
+    /// The name that a field gives to something, or of something.
+    pub(crate) fn name(&mut self, field: &Field<'_>, named: Named) -> Option<String> {
+        let name = self.string(field)?;
+        let Some(why) = refuse(name, named) else { return Some(name.to_owned()) };
+        let message = match name {
+            "" => format!("`{}` is empty", field.name),
+            _ => format!("{} is no name", quoted(name)),
+        };
+        self.error(codes::BAD_NAME, field.span(), message).label(format!("it {why}"));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_the_manual_page_says() {
+        for good in ["a", "audio-1.x:y_z", "getty@tty1", "0", &"n".repeat(128)] {
+            assert_eq!(refuse(good, Named::Entity), None, "{good}");
+        }
+        for bad in ["", "-a", ".a", "@a", "a@b@c", "a b", "a/b", "\u{e4}", &"n".repeat(129)] {
+            assert!(refuse(bad, Named::Entity).is_some(), "{bad}");
+        }
+        assert!(refuse("a@b", Named::Condition).is_some());
+        assert!(refuse("a@b", Named::Action).is_some());
+    }
+
+    #[test]
+    fn variables_are_words() {
+        assert!(is_variable("LANG") && is_variable("_x9"));
+        assert!(
+            !is_variable("") && !is_variable("9x") && !is_variable("a-b") && !is_variable("a=b")
+        );
+    }
+}

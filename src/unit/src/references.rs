@@ -1,0 +1,50 @@
+//! Entities that actions name: whether they exist can be said only when all
+//! files have been read.
+
+use crate::codes;
+use crate::diagnostic::Severity;
+use crate::suggest::{nearest, quoted};
+use crate::text::Report;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// A name of an entity in some action.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    pub(crate) name: String,
+    pub(crate) span: Range<usize>,
+}
+
+/// The names that units go by.
+#[derive(Debug, Default)]
+pub(crate) struct KnownNames {
+    /// Entities, those of refused files included: their mistake is already
+    /// reported.
+    pub(crate) entities: BTreeSet<String>,
+    /// Masked units, with the link that masks them.
+    pub(crate) masked: BTreeMap<String, String>,
+}
+
+/// Reports the references that lead nowhere. Where only a part of the units
+/// was read, that is a warning.
+pub(crate) fn check(
+    report: &mut Report<'_>,
+    references: &[Reference],
+    known: &KnownNames,
+    severity: Severity,
+) {
+    for reference in references {
+        if known.entities.contains(&reference.name) {
+            continue;
+        }
+        let message = format!("no entity {}", quoted(&reference.name));
+        let added = report.add(severity, codes::UNKNOWN_ENTITY, reference.span.clone(), message);
+        let near = nearest(&reference.name, known.entities.iter().map(String::as_str));
+        if let Some(near) = near {
+            added.label(format!("did you mean `{near}`?"));
+        }
+        if let Some(link) = known.masked.get(&reference.name) {
+            added.help(format!("it is masked by {link}"));
+        }
+    }
+}

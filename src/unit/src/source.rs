@@ -1,0 +1,97 @@
+//! Reads one file, once it is sure that nobody else may have written it. The
+//! checks are made on the open file, so that it cannot be exchanged between.
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::load::Settings;
+use std::fs::{Metadata, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The largest unit file: far more than any, and little enough that a
+/// directory full of mistakes does not exhaust the memory of the loader.
+const MAX_BYTES: u64 = 1 << 20;
+/// `O_NONBLOCK` of Linux on x86-64 and aarch64: a FIFO must not be waited for.
+const O_NONBLOCK: i32 = 0o4000;
+
+/// Why others may change a file or directory; `None` when they may not.
+pub(crate) fn unsafe_permissions(metadata: &Metadata, settings: &Settings<'_>) -> Option<String> {
+    let owner = metadata.uid();
+    let mode = metadata.mode() & 0o7777;
+    if owner != 0 && owner != settings.euid {
+        return Some(format!("it belongs to user {owner}, neither root nor the manager's"));
+    }
+    let group = settings.strict_owner && mode & 0o020 != 0;
+    let others = mode & 0o002 != 0;
+    let who = match (group, others) {
+        (_, true) => "everybody",
+        (true, false) => "its group",
+        (false, false) => return None,
+    };
+    Some(format!("{who} may write it (mode {mode:04o})"))
+}
+
+fn problem(code: &'static str, path: &Path, message: String, help: Option<String>) -> Diagnostic {
+    let file = path.display().to_string();
+    let mut diagnostic = Diagnostic::of_file(Severity::Error, code, &file, message);
+    diagnostic.help = help;
+    diagnostic
+}
+
+/// The error about permissions of a file or directory.
+pub(crate) fn unsafe_problem(path: &Path, why: &str, settings: &Settings<'_>) -> Diagnostic {
+    let bits = if settings.strict_owner { "go-w" } else { "o-w" };
+    let help = if why.starts_with("it belongs") {
+        format!("chown it, for example: chown root {}", path.display())
+    } else {
+        format!("chmod {bits} {}", path.display())
+    };
+    problem(codes::UNSAFE_PERMISSIONS, path, format!("could not trust it: {why}"), Some(help))
+}
+
+/// The text of a unit file.
+pub(crate) fn read(path: &Path, settings: &Settings<'_>) -> Result<String, Box<Diagnostic>> {
+    let unreadable = |cause: String, help: Option<String>| {
+        Box::new(problem(codes::UNREADABLE, path, format!("could not read it: {cause}"), help))
+    };
+    let opened = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
+    let file = opened.map_err(|error| {
+        let link = std::fs::read_link(path).ok().filter(|_| error.kind() == ErrorKind::NotFound);
+        match link {
+            Some(target) => {
+                unreadable(format!("the link leads to nothing: {}", target.display()), None)
+            }
+            None => unreadable(error.to_string(), None),
+        }
+    })?;
+    let metadata = file.metadata().map_err(|error| unreadable(error.to_string(), None))?;
+    if !metadata.is_file() {
+        return Err(unreadable("it is no regular file".to_owned(), None));
+    }
+    if let Some(why) = unsafe_permissions(&metadata, settings) {
+        return Err(Box::new(unsafe_problem(path, &why, settings)));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(error.to_string(), None))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let message = "could not read it: it is larger than 1 MiB".to_owned();
+        return Err(Box::new(problem(codes::TOO_LARGE, path, message, None)));
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        let help = "a unit has at least [entity] with a `command`; to switch one off, \
+                    link it to /dev/null";
+        let message = "the file is empty".to_owned();
+        return Err(Box::new(problem(codes::EMPTY, path, message, Some(help.to_owned()))));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..at).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
+        let message =
+            format!("could not read it: line {line} is not UTF-8 (byte {at} of the file)");
+        Box::new(problem(codes::NOT_UTF8, path, message, None))
+    })
+}

@@ -1,0 +1,139 @@
+//! `ham.unit(5)` says what the program does: every key with what it takes and
+//! its default, every code, every word, and examples that load.
+
+mod fake_users;
+
+use fake_users::FakeUsers;
+use ham_core::plan::ConditionKind;
+use ham_unit::keys::KEYS;
+use ham_unit::{Settings, check_text, codes};
+
+/// The page as text: fonts and escapes taken out, requests left in.
+fn page() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../man/ham.unit.5");
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for font in ["\\fB", "\\fI", "\\fR"] {
+        text = text.replace(font, "");
+    }
+    text.replace("\\-", "-").replace("\\e", "\\")
+}
+
+/// The lines between one heading and the next of the same or a higher rank.
+fn section<'p>(page: &'p str, heading: &str) -> Vec<&'p str> {
+    let mut lines = page.lines().skip_while(|line| *line != heading);
+    assert!(lines.next().is_some(), "no section {heading}");
+    let inner = heading.starts_with(".SS");
+    lines
+        .take_while(|line| !(line.starts_with(".SH") || inner && line.starts_with(".SS")))
+        .collect()
+}
+
+#[test]
+fn every_key_stands_in_the_page_with_its_default_and_no_other_does() {
+    let page = page();
+    let mut expected = Vec::new();
+    for key in KEYS {
+        let (table, name) = key.path.split_once('.').unwrap_or(("", key.path));
+        let heading = match table {
+            "entity" => ".SS [entity]",
+            "condition" => ".SS [[condition]]",
+            "action" => ".SS Actions",
+            _ => ".SS The top of the file",
+        };
+        let default = match key.default {
+            "required" => " (required)".to_owned(),
+            "none" => String::new(),
+            other => format!(" (default: {other})"),
+        };
+        let line = format!("{name} = {}{default}", key.kind);
+        let lines = section(&page, heading);
+        let found = lines.windows(2).filter(|pair| *pair == [".TP", line.as_str()]).count();
+        assert_eq!(found, 1, "`{line}` under {heading}");
+        expected.push(line);
+    }
+    let entries = section(&page, ".SH KEYS");
+    let entries = entries.windows(2).filter(|pair| pair[0] == ".TP").map(|pair| pair[1]);
+    for entry in entries {
+        assert!(expected.iter().any(|line| line == entry), "no such key: {entry}");
+    }
+}
+
+#[test]
+fn every_code_and_every_word_stands_in_the_page() {
+    let page = page();
+    let codes_section = section(&page, ".SH DIAGNOSTICS");
+    for (code, meaning) in codes::ALL {
+        let place = codes_section.iter().position(|line| line == code);
+        let place = place.unwrap_or_else(|| panic!("{code} is missing"));
+        assert_eq!(codes_section[place + 1], meaning.trim());
+    }
+    let conditions = section(&page, ".SH CONDITIONS");
+    for (_, word) in ConditionKind::ALL {
+        assert!(conditions.contains(&format!(".B {word}").as_str()), "{word}");
+    }
+    let syntax = section(&page, ".SH SYNTAX");
+    for name in ["entity", "condition", "pid", "instance", "code", "signal", "status"] {
+        assert!(syntax.contains(&format!(".B {{{name}}}").as_str()), "{name}");
+    }
+}
+
+#[test]
+fn the_examples_load_without_a_word() {
+    let page = page();
+    let lines = section(&page, ".SH EXAMPLES").join("\n");
+    let examples: Vec<&str> =
+        lines.split(".nf\n").skip(1).filter_map(|rest| rest.split("\n.fi").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let loaded = check_text("audio", "example.toml", example, &Settings::new(&FakeUsers, 0));
+        assert!(loaded.diagnostics.is_empty(), "{example}\n{:#?}", loaded.diagnostics);
+        assert_eq!(loaded.entities.len(), 1);
+    }
+}
+
+/// What a key that is left out becomes, against what the page and the table
+/// say it does.
+#[test]
+fn defaults_of_the_table_are_those_of_the_plan() {
+    let bare = "[entity]\ncommand = \"/bin/sh\"\n";
+    let tail = "[[condition]]\non = \"death\"\nactions = [ { restart = { RESTART } }, \
+                { execute = { command = \"/bin/sh\", EXECUTE } }, \
+                { notify-signal = { signal = \"HUP\", SIGNAL } } ]\n";
+    let settings = Settings::new(&FakeUsers, 0);
+    let plan = |text: &str| {
+        let loaded = check_text("audio", "a.toml", text, &settings);
+        assert!(loaded.diagnostics.is_empty(), "{text}\n{:#?}", loaded.diagnostics);
+        loaded.entities[0].clone()
+    };
+    let fill = |text: &str| {
+        let filled = text.replace("RESTART", "").replace(", EXECUTE", "");
+        filled.replace(", SIGNAL", "")
+    };
+    let default = plan(&fill(&format!("{bare}{tail}")));
+    let mut written_out = 0;
+    for key in KEYS {
+        let value = match key.default {
+            "required" | "none" | "itself" | "empty" | "as on" | "the verb" => continue,
+            other if other.contains("manager's") || other.contains("of the user") => continue,
+            word @ ("true" | "false" | "{}" | "[]" | "2" | "0") => word.to_owned(),
+            other => format!("\"{other}\""),
+        };
+        let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        let setting = format!("{name} = {value}");
+        let text = match table {
+            "entity" => format!("{bare}{setting}\n{tail}"),
+            "entity.stop" => format!("{bare}stop.{setting}\n{tail}"),
+            "condition" => format!("{bare}{}", tail.replace("on =", &format!("{setting}\non ="))),
+            "action" => {
+                format!("{bare}{}", tail.replace("{ restart", &format!("{{ {setting}, restart")))
+            }
+            "action.restart" => format!("{bare}{}", tail.replace("RESTART", &setting)),
+            "action.execute" => format!("{bare}{}", tail.replace("EXECUTE", &setting)),
+            "action.notify-signal" => format!("{bare}{}", tail.replace("SIGNAL", &setting)),
+            other => panic!("no such table: {other}"),
+        };
+        assert_eq!(plan(&fill(&text)), default, "{}", key.path);
+        written_out += 1;
+    }
+    assert!(written_out > 20, "{written_out}");
+}

@@ -1,0 +1,177 @@
+//! Whatever stands in a file, the check ends with an answer: no panic, no
+//! refusal without an error, no plan that the core would not take. And every
+//! key of the table is read by something.
+
+mod fake_users;
+
+use fake_users::FakeUsers;
+use ham_unit::keys::{KEYS, VERBS};
+use ham_unit::{Loaded, Settings, check_text, codes};
+use proptest::prelude::*;
+
+fn check(text: &str) -> Loaded {
+    check_text("unit", "unit.toml", text, &Settings::new(&FakeUsers, 1000))
+}
+
+fn holds_together(text: &str) {
+    let loaded = check(text);
+    assert_eq!(loaded.entities.is_empty(), loaded.has_errors(), "{text}");
+    assert_eq!(loaded.refused.is_empty(), !loaded.has_errors(), "{text}");
+    for diagnostic in &loaded.diagnostics {
+        let rendered = diagnostic.render_plain();
+        assert!(!rendered.chars().any(|c| c.is_control() && c != '\n'), "{rendered:?}");
+        assert!(rendered.lines().all(|line| line.chars().count() < 600), "{rendered}");
+    }
+    if !loaded.entities.is_empty() {
+        ham_core::plan::encode(&loaded.entities).unwrap();
+    }
+}
+
+/// Pieces that units are made of, so that random texts get beyond the first
+/// line.
+fn piece() -> impl Strategy<Value = String> {
+    let fixed = proptest::sample::select(vec![
+        "[entity]\n",
+        "[[condition]]\n",
+        "[[condition.actions]]\n",
+        "command = ",
+        "\"/bin/sh\"",
+        "\n",
+        " = ",
+        "{ ",
+        " }",
+        "[",
+        "]",
+        ", ",
+        "\"",
+        "'''",
+        "\"\"\"",
+        "#",
+        "\\",
+        "restart = ",
+        "\"always\"",
+        "{}",
+        "on = \"death\"\n",
+        "actions = [ ",
+        "log = \"{pid}\"",
+        "\u{0}",
+        "\t",
+        "waitfor = \"2s\"",
+        "1979-05-27T07:32",
+        "on-fail = [",
+        "delays = [\"1s\"]",
+        "umask = 0o7",
+        "environment = { A = \"b\" }",
+        "\r\n",
+        "stop.signal = \"HUP\"\n",
+        "x-y = 1\n",
+        "\u{1f600}",
+    ]);
+    prop_oneof![
+        8 => fixed.prop_map(str::to_owned),
+        1 => "\\PC{0,8}",
+        1 => proptest::sample::select(KEYS)
+            .prop_map(|key| format!("{} = ", key.path.rsplit('.').next().unwrap_or(key.path))),
+    ]
+}
+
+const WHOLE: &str = include_str!("cases/plan-everything.toml");
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 1_000, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_text_gets_an_answer(text in "\\PC{0,200}") {
+        holds_together(&text);
+    }
+
+    #[test]
+    fn any_mixture_of_pieces_gets_an_answer(pieces in proptest::collection::vec(piece(), 0..60)) {
+        holds_together(&pieces.concat());
+    }
+
+    #[test]
+    fn a_damaged_unit_gets_an_answer(at in 0..WHOLE.len(), length in 0usize..40, new in piece()) {
+        let bytes = WHOLE.as_bytes();
+        let end = (at + length).min(bytes.len());
+        let damaged = [&bytes[..at], new.as_bytes(), &bytes[end..]].concat();
+        holds_together(&String::from_utf8_lossy(&damaged));
+    }
+}
+
+#[test]
+fn deep_nesting_and_floods_of_errors_end() {
+    for text in [
+        format!("a = {}", "[".repeat(200_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        "a.".repeat(200_000),
+        "= \n".repeat(200_000),
+        format!("[entity]\n{}", "k = 1\n".repeat(100_000)),
+        format!("[entity]\ncommand = \"{}\"", "x ".repeat(400_000)),
+    ] {
+        let loaded = check(&text);
+        assert!(loaded.diagnostics.len() <= 51);
+        loaded.diagnostics.iter().for_each(|found| assert!(found.render_plain().len() < 5_000));
+    }
+}
+
+/// A unit in which one key has a value that no key takes.
+fn with_wrong_value(path: &str) -> String {
+    const WRONG: &str = "1979-05-27";
+    let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let command = "command = \"/bin/sh\"\n";
+    match table.split('.').collect::<Vec<_>>().as_slice() {
+        [""] if name == "condition" => format!("condition = {WRONG}\n[entity]\n{command}"),
+        [""] if name == "entity" => format!("entity = {WRONG}\n"),
+        [""] => format!("{name} = {WRONG}\n[entity]\n{command}"),
+        ["entity"] => {
+            let command = if name == "command" { "" } else { command };
+            format!("[entity]\n{command}{name} = {WRONG}\n")
+        }
+        ["entity", inner] => format!("[entity]\n{command}{inner} = {{ {name} = {WRONG} }}\n"),
+        ["condition"] => {
+            let on = if name == "on" { "" } else { "on = \"death\"\n" };
+            format!("[entity]\n{command}[[condition]]\n{on}{name} = {WRONG}\n")
+        }
+        ["action", inner @ ..] => {
+            let mut value = format!("{name} = {WRONG}");
+            if table == "action.waitfor" && name == "timeout" {
+                value.push_str(", path = \"/x\"");
+            }
+            for inner in inner.iter().rev() {
+                value = format!("{inner} = {{ {value} }}");
+            }
+            if inner.is_empty() && !VERBS.contains(&name) {
+                value.push_str(", log = \"x\"");
+            }
+            format!(
+                "[entity]\n{command}[[condition]]\non = \"death\"\nactions = [ {{ {value} }} ]\n"
+            )
+        }
+        other => panic!("no such table: {other:?}"),
+    }
+}
+
+#[test]
+fn every_key_of_the_table_is_read() {
+    for key in KEYS {
+        let text = with_wrong_value(key.path);
+        let loaded = check(&text);
+        let at = text.find("1979").unwrap();
+        let found = loaded.diagnostics.iter().find(|found| found.span.is_some_and(|s| s.0 == at));
+        let found = found.unwrap_or_else(|| panic!("{}: {:#?}", key.path, loaded.diagnostics));
+        assert_eq!(found.code, codes::WRONG_TYPE, "{}", key.path);
+        assert!(found.label.contains("found datetime"), "{}", found.label);
+    }
+}
+
+#[test]
+fn the_same_text_gives_the_same_plan() {
+    let first = check(WHOLE);
+    assert_eq!(first.entities.len(), 1);
+    assert_eq!(first.entities, check(WHOLE).entities);
+    let bytes = ham_core::plan::encode(&first.entities).unwrap();
+    assert_eq!(bytes, ham_core::plan::encode(&check(WHOLE).entities).unwrap());
+}
