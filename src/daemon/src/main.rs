@@ -1,1 +1,43 @@
-fn main() {}
+//! `ham`, the manager. One program, several roles: it starts as the reaper,
+//! which forks the monitor; loader and path watcher are the same file executed
+//! again by the monitor.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod exit;
+mod facts;
+mod load;
+mod monitor;
+mod options;
+mod reaper;
+mod runtime;
+mod shared;
+mod start;
+mod trouble;
+mod watch;
+
+use std::process::ExitCode;
+
+/// Counts, so that the reaper can show that it does not use it.
+#[global_allocator]
+static ALLOCATOR: ham_sys::allocation::Counting = ham_sys::allocation::Counting;
+
+fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os().skip(1).collect()) {
+        Ok(arguments::Command::Run(options)) => start::run(options),
+        Ok(arguments::Command::Load(directories)) => load::main(&directories),
+        Ok(arguments::Command::Watch) => watch::main(),
+        Ok(arguments::Command::Help) => {
+            print!("{}", arguments::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(arguments::Command::Version) => {
+            println!("ham {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("ham: {why}\nTry `ham --help`.");
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}

@@ -27,6 +27,41 @@ pub fn realtime() -> u64 {
     read(ClockId::CLOCK_REALTIME)
 }
 
+/// A time of day where this machine says it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalTime {
+    /// With its century.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: i32,
+    /// 1 to 31.
+    pub day: i32,
+    /// 0 to 23.
+    pub hour: i32,
+    /// 0 to 59.
+    pub minute: i32,
+    /// 0 to 60.
+    pub second: i32,
+}
+
+/// Seconds since 1970 as local time (localtime_r(3)); reads the zone file at
+/// its first use. For display only.
+pub fn local_time(seconds: u64) -> LocalTime {
+    let time = libc::time_t::try_from(seconds).unwrap_or(0);
+    // SAFETY: all zeros is a valid `tm`: integers and a null pointer.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both point to valid objects of this frame.
+    unsafe { libc::localtime_r(&raw const time, &raw mut parts) };
+    LocalTime {
+        year: parts.tm_year.saturating_add(1900),
+        month: parts.tm_mon.saturating_add(1),
+        day: parts.tm_mday,
+        hour: parts.tm_hour,
+        minute: parts.tm_min,
+        second: parts.tm_sec,
+    }
+}
+
 /// The random identity of this boot, from /proc/sys/kernel/random/boot_id
 /// (random(4)). `None` without a mounted /proc.
 pub fn boot_id() -> Option<[u8; 16]> {

@@ -45,4 +45,5 @@ pub use diagnostic::{Diagnostic, DiagnosticReport, Severity};
 pub use directory::{Source, SourceState};
 pub use duration::parse_duration;
 pub use load::{Loaded, Settings, check_file, check_text, load_directories};
+pub use suggest::nearest;
 pub use users::{SystemUsers, UserEntry, Users};

@@ -2,7 +2,8 @@
 
 /// The known word nearest to `word`, if one is near enough that a typing
 /// mistake explains the difference.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer texts are no misspelt words, and comparing them takes time.
     if word.len() > 64 {
         return None;

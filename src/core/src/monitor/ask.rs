@@ -37,7 +37,8 @@ impl Monitor {
                     | Actual::Starting { .. }
                     | Actual::Aborting { .. }
                     | Actual::Stopping { .. }
-                    | Actual::Clearing { .. } => Reply::NotRunning,
+                    | Actual::Clearing { .. }
+                    | Actual::Left { .. } => Reply::NotRunning,
                 };
                 self.reply(id, entity, answer);
                 return;
@@ -98,7 +99,7 @@ impl Monitor {
                 self.begin_start(id, Cause::Asked);
                 true
             }
-            Actual::Stopping { .. } | Actual::Clearing { .. } => {
+            Actual::Stopping { .. } | Actual::Clearing { .. } | Actual::Left { .. } => {
                 self.bring_down(id, Why::AskedStart, Next::Start(self.now, Cause::Asked));
                 true
             }

@@ -2,12 +2,13 @@
 //! hold the data that is valid in them, and its record. What happens to it is
 //! in `life`.
 
+use super::budget::Budget;
 use crate::ids::SlotRef;
 use crate::memory::{Head, Record};
-use crate::plan::{MAX_ACTIONS, RestartPlan, Spacing};
+use crate::plan::MAX_ACTIONS;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
-use crate::time::{Mono, Span};
+use crate::time::Mono;
 use crate::words::{Odd, Reader, Words, Writer};
 
 /// What an entity should be.
@@ -30,6 +31,9 @@ pub enum Cause {
     /// Its restart action.
     Restart,
 }
+
+/// A time that does not come: the end of an infinite `stop` timeout.
+pub const NEVER: Mono = Mono(u64::MAX);
 
 /// What comes when its last process is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +83,8 @@ pub enum Actual {
         slot: SlotRef,
         /// Its id; 0 while it is still being made.
         pid: i32,
-        /// When it is killed; `None`: it has been.
+        /// When it is killed, [`NEVER`] if its time to end is infinite; `None`:
+        /// it has been.
         due: Option<Mono>,
         /// What comes after.
         next: Next,
@@ -90,6 +95,13 @@ pub enum Actual {
         slot: SlotRef,
         /// What comes after.
         next: Next,
+    },
+    /// Down, but not all that its process left behind could be ended. Its slot
+    /// is kept, since nothing is ever started beside that: a start clears
+    /// again first.
+    Left {
+        /// The process that is gone.
+        slot: SlotRef,
     },
 }
 
@@ -154,69 +166,6 @@ impl Marks {
     }
 }
 
-/// How often it has been tried, for back-off and limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// Attempts since the last reset.
-    pub attempts: u32,
-    /// Attempts in the current window of the limit.
-    pub in_window: u32,
-    /// When that window began.
-    pub window: Mono,
-}
-
-impl Budget {
-    /// The wait before the next attempt, which is counted; `None`: the limit
-    /// is reached. The window of the limit begins with its first attempt.
-    pub fn next(&mut self, plan: &RestartPlan, now: Mono) -> Option<Span> {
-        if let Some(limit) = plan.limit {
-            if self.in_window == 0 || now.since(self.window) >= limit.within {
-                self.window = now;
-                self.in_window = 0;
-            }
-            if self.in_window >= limit.count {
-                return None;
-            }
-            self.in_window = self.in_window.saturating_add(1);
-        }
-        let delay = spacing(&plan.spacing, self.attempts);
-        self.attempts = self.attempts.saturating_add(1);
-        Some(delay)
-    }
-
-    /// A process that ran long enough starts the spacing anew; the limit has
-    /// its own window.
-    pub fn ran(&mut self, plan: &RestartPlan, length: Span) {
-        if length >= plan.reset_after {
-            self.attempts = 0;
-        }
-    }
-}
-
-/// The wait before attempt `n`, counted from 0.
-fn spacing(spacing: &Spacing, n: u32) -> Span {
-    match spacing {
-        Spacing::List(delays) => {
-            let place = usize::try_from(n).unwrap_or(usize::MAX);
-            delays.get(place).or(delays.last()).copied().unwrap_or(Span::ZERO)
-        }
-        Spacing::Growing { first, .. } if n == 0 => *first,
-        Spacing::Growing { delay, factor_permille, max_delay, .. } => {
-            let mut span = u128::from(delay.0);
-            let most = u128::from(max_delay.0);
-            // Beyond 64 steps every growing delay is at its maximum, and one
-            // that does not grow is what it was.
-            for _ in 1..n.min(64) {
-                if span >= most {
-                    break;
-                }
-                span = span.saturating_mul(u128::from(*factor_permille)) / 1000;
-            }
-            Span(u64::try_from(span.min(most)).unwrap_or(u64::MAX))
-        }
-    }
-}
-
 /// One entity's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entity {
@@ -252,8 +201,15 @@ impl Entity {
             | Actual::Aborting { slot, .. }
             | Actual::Up { slot, .. }
             | Actual::Stopping { slot, .. }
-            | Actual::Clearing { slot, .. } => Some(slot),
+            | Actual::Clearing { slot, .. }
+            | Actual::Left { slot } => Some(slot),
         }
+    }
+
+    /// Whether it has no process and none is planned.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self.actual, Actual::Down | Actual::Left { .. })
     }
 
     /// Its deadline.
@@ -261,24 +217,25 @@ impl Entity {
     pub fn due(&self) -> Option<Mono> {
         match self.actual {
             Actual::Waiting(due, _) => Some(due),
-            Actual::Starting { due, .. } | Actual::Stopping { due, .. } => due,
+            Actual::Starting { due, .. } => due,
+            Actual::Stopping { due, .. } => due.filter(|due| *due != NEVER),
             Actual::Down
             | Actual::Aborting { .. }
             | Actual::Up { .. }
-            | Actual::Clearing { .. } => None,
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => None,
         }
     }
 
     pub(super) fn record(&self) -> Record {
         let open = match self.actual {
-            Actual::Down | Actual::Waiting(..) | Actual::Up { .. } => false,
+            Actual::Down | Actual::Waiting(..) | Actual::Up { .. } | Actual::Left { .. } => false,
             Actual::Starting { .. }
             | Actual::Aborting { .. }
             | Actual::Stopping { .. }
             | Actual::Clearing { .. } => true,
         };
-        let head =
-            Head { due: self.due(), slot: self.slot(), open, active: self.actual != Actual::Down };
+        let head = Head { due: self.due(), slot: self.slot(), open, active: !self.is_down() };
         Record { head, words: self.encode() }
     }
 
@@ -324,7 +281,10 @@ impl Entity {
             *word = from.get()?;
         }
         from.finish()?;
-        Ok(Entity { desired, actual, since, why, budget, restarts, last_exit, told, removed })
+        let entity =
+            Entity { desired, actual, since, why, budget, restarts, last_exit, told, removed };
+        // A word that says nothing in this state is as odd as one out of range.
+        if entity.encode() == *words { Ok(entity) } else { Err(Odd) }
     }
 }
 
@@ -341,6 +301,7 @@ fn encode_actual(actual: &Actual, words: &mut Writer) {
         Actual::Up { slot, pid, since } => (4, Some(slot), pid, None, since.0, none),
         Actual::Stopping { slot, pid, due, next } => (5, Some(slot), pid, due, 0, next_words(next)),
         Actual::Clearing { slot, next } => (6, Some(slot), 0, None, 0, next_words(next)),
+        Actual::Left { slot } => (7, Some(slot), 0, None, 0, none),
     };
     words.put(tag).put(slot.map_or(0, SlotRef::to_word)).put(u64::try_from(pid).unwrap_or(0));
     words.put_due(due).put(since).put(next.0).put(next.1).put(next.2);
@@ -361,6 +322,7 @@ fn decode_actual(from: &mut Reader<'_>) -> Result<Actual, Odd> {
         4 => Ok(Actual::Up { slot: slot.ok_or(Odd)?, pid, since }),
         5 => Ok(Actual::Stopping { slot: slot.ok_or(Odd)?, pid, due, next: next_from(next)? }),
         6 => Ok(Actual::Clearing { slot: slot.ok_or(Odd)?, next: next_from(next)? }),
+        7 => Ok(Actual::Left { slot: slot.ok_or(Odd)? }),
         _ => Err(Odd),
     }
 }
@@ -437,57 +399,6 @@ fn decode_why(from: &mut Reader<'_>) -> Result<Why, Odd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::LimitPlan;
-
-    #[test]
-    fn back_off_grows_to_its_maximum() {
-        let plan = RestartPlan::default();
-        let mut budget = Budget::default();
-        let delays: Vec<String> =
-            (0..11).map(|_| budget.next(&plan, Mono(0)).unwrap().to_string()).collect();
-        assert_eq!(
-            delays,
-            [
-                "0s",
-                "200ms",
-                "400ms",
-                "800ms",
-                "1s 600ms",
-                "3s 200ms",
-                "6s 400ms",
-                "12s 800ms",
-                "25s 600ms",
-                "30s",
-                "30s"
-            ]
-        );
-        budget.ran(&plan, Span::seconds(29));
-        assert_eq!(budget.next(&plan, Mono(0)), Some(Span::seconds(30)));
-        budget.ran(&plan, Span::seconds(30));
-        assert_eq!(budget.next(&plan, Mono(0)), Some(Span::ZERO));
-    }
-
-    #[test]
-    fn the_last_delay_of_a_list_repeats() {
-        let spacing = Spacing::List(vec![Span::ZERO, Span::seconds(1), Span::seconds(5)]);
-        let plan = RestartPlan { spacing, ..RestartPlan::default() };
-        let mut budget = Budget::default();
-        let delays: Vec<u64> =
-            (0..5).map(|_| budget.next(&plan, Mono(0)).unwrap().0 / 1_000_000_000).collect();
-        assert_eq!(delays, [0, 1, 5, 5, 5]);
-    }
-
-    #[test]
-    fn the_limit_counts_from_the_first_attempt_of_its_window() {
-        let limit = Some(LimitPlan { count: 2, within: Span::seconds(10) });
-        let plan = RestartPlan { limit, ..RestartPlan::default() };
-        let mut budget = Budget::default();
-        let at = |seconds: u64| Mono(Span::seconds(seconds).0);
-        assert!(budget.next(&plan, at(100)).is_some());
-        assert!(budget.next(&plan, at(105)).is_some());
-        assert_eq!(budget.next(&plan, at(109)), None);
-        assert!(budget.next(&plan, at(110)).is_some());
-    }
 
     #[test]
     fn a_record_with_one_odd_word_is_refused() {

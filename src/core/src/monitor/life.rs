@@ -6,12 +6,16 @@
 use super::entity::{Actual, Cause, Desired, Entity, Next, Why};
 use super::pool::Owner;
 use super::run::{Kinds, Occurrence};
-use super::{ERROR_NO_SLOT, Goal, Monitor, is_failure};
+use super::{ERROR_NO_PLAN, ERROR_NO_SLOT, Goal, Monitor, is_failure};
 use crate::effect::{Effect, Fact, Failure, Process, Reply, Spawn};
 use crate::ids::{EntityId, SlotRef};
 use crate::plan::{ConditionKind, StartMode};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
+
+/// The least wait after a start for which there was no slot: its end comes at
+/// once, and without a pause would lead straight into the next attempt.
+const NO_SLOT_PAUSE: Span = Span::seconds(1);
 
 impl Monitor {
     /// What starts by itself starts, once in the life of the state.
@@ -40,7 +44,10 @@ impl Monitor {
         if self.is_shutting_down() {
             return;
         }
-        let Some(plan) = self.plan_of(id) else { return };
+        let Some(plan) = self.plan_of(id) else {
+            self.start_failed(id, Why::StartFailed(ERROR_NO_PLAN), cause, None);
+            return;
+        };
         let Some(slot) = self.pool.take(Owner::Main(id)) else {
             self.start_failed(id, Why::StartFailed(ERROR_NO_SLOT), cause, None);
             return;
@@ -94,11 +101,19 @@ impl Monitor {
                     self.fire(id, occurrence(&[ConditionKind::Restart], Some(slot), pid, None));
                 }
             }
-            Actual::Stopping { slot: mine, pid: 0, due: due @ Some(_), next } if mine == slot => {
-                // Asked to end before it was up: told so now.
+            Actual::Stopping { slot: mine, pid: 0, due, next } if mine == slot => {
+                // Asked to end before it was up: told so now. Killed before
+                // that: perhaps before there was anything to kill.
                 entity.actual = Actual::Stopping { slot, pid, due, next };
                 self.put(id, entity);
-                self.ask_to_end(id, slot);
+                if due.is_some() {
+                    self.ask_to_end(id, slot);
+                } else {
+                    self.emit(Effect::Clear { slot, entity: id, command: false });
+                }
+            }
+            Actual::Aborting { slot: mine, .. } if mine == slot => {
+                self.emit(Effect::Clear { slot, entity: id, command: false });
             }
             Actual::Down
             | Actual::Waiting(..)
@@ -106,7 +121,8 @@ impl Monitor {
             | Actual::Aborting { .. }
             | Actual::Up { .. }
             | Actual::Stopping { .. }
-            | Actual::Clearing { .. } => {}
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => {}
         }
     }
 
@@ -130,15 +146,20 @@ impl Monitor {
             | Actual::Aborting { .. }
             | Actual::Up { .. }
             | Actual::Stopping { .. }
-            | Actual::Clearing { .. } => {}
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => {}
         }
     }
 
     /// A start did not lead to a process. It is tried again by the back-off of
-    /// the entity's restart action, if it has one; that is no death.
+    /// the entity's restart action, if it has one; that is no death. What may
+    /// have left something behind is in `Clearing` already.
     fn start_failed(&mut self, id: EntityId, why: Why, cause: Cause, slot: Option<SlotRef>) {
         let mut entity = self.entity(id);
-        entity.actual = Actual::Down;
+        let clearing = matches!(entity.actual, Actual::Clearing { .. });
+        if !clearing {
+            entity.actual = Actual::Down;
+        }
         entity.since = Some(self.now);
         entity.why = why;
         let error = match why {
@@ -155,7 +176,7 @@ impl Monitor {
             | Why::RecordLost => 0,
         };
         self.put(id, entity);
-        if let Some(slot) = slot {
+        if let Some(slot) = slot.filter(|_| !clearing) {
             self.release(slot);
         }
         if why == Why::StartTimeout {
@@ -164,7 +185,8 @@ impl Monitor {
             self.note(id, Fact::StartFailed { error });
         }
         self.answer(id, Goal::Up, Reply::StartFailed(error));
-        let retried = entity.desired == Desired::Running && self.try_again(id, cause);
+        let least = if slot.is_none() { NO_SLOT_PAUSE } else { Span::ZERO };
+        let retried = entity.desired == Desired::Running && self.try_again(id, cause, least);
         let kinds = [ConditionKind::StartFailed, ConditionKind::Failure];
         self.fire(id, occurrence(&kinds, slot, 0, None));
         if !retried {
@@ -172,9 +194,10 @@ impl Monitor {
         }
     }
 
-    /// Plans the next attempt of an entity that is down. False when it has no
-    /// restart action, or its limit is reached (which is told here).
-    pub(super) fn try_again(&mut self, id: EntityId, cause: Cause) -> bool {
+    /// Plans the next attempt of an entity that is down, after `least` at the
+    /// earliest. False when it has no restart action, or its limit is reached
+    /// (which is told here).
+    pub(super) fn try_again(&mut self, id: EntityId, cause: Cause, least: Span) -> bool {
         let Some(plan) = self.plan_of(id) else { return false };
         let Some(restart) = plan.restart() else { return false };
         let mut entity = self.entity(id);
@@ -182,12 +205,17 @@ impl Monitor {
             self.limit_reached(id);
             return false;
         };
+        let delay = delay.max(least);
         let at = self.now.after(delay);
         let attempt = entity.budget.attempts;
         match entity.actual {
             Actual::Clearing { slot, .. } => {
                 entity.actual = Actual::Clearing { slot, next: Next::Start(at, cause) };
                 self.put(id, entity);
+            }
+            Actual::Left { slot } => {
+                self.put(id, entity);
+                self.clear_again(id, slot, Next::Start(at, cause));
             }
             Actual::Down
             | Actual::Waiting(..)
@@ -237,6 +265,10 @@ impl Monitor {
                 self.died(id, slot, pid, status, length);
             }
             Actual::Aborting { cause, .. } => {
+                // It may have come as far as to start others.
+                entity.actual = Actual::Clearing { slot, next: Next::Rest };
+                self.put(id, entity);
+                self.emit(Effect::Clear { slot, entity: id, command: false });
                 self.start_failed(id, Why::StartTimeout, cause, Some(slot));
             }
             Actual::Stopping { next, .. } => {
@@ -251,7 +283,8 @@ impl Monitor {
             Actual::Down
             | Actual::Waiting(..)
             | Actual::Starting { .. }
-            | Actual::Clearing { .. } => {}
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => {}
         }
     }
 
@@ -286,29 +319,48 @@ impl Monitor {
 
     pub(super) fn cleared(&mut self, id: EntityId, slot: SlotRef, left: u32) {
         let mut entity = self.entity(id);
-        let Actual::Clearing { slot: mine, next } = entity.actual else { return };
-        if mine != slot {
-            return;
-        }
+        let next = match entity.actual {
+            Actual::Clearing { slot: mine, next } if mine == slot => next,
+            // One pass more than was needed to give up was under way.
+            Actual::Left { slot: mine } if mine == slot && left == 0 => Next::Rest,
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Starting { .. }
+            | Actual::Aborting { .. }
+            | Actual::Up { .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => return,
+        };
         if left > 0 {
             self.note(id, Fact::Leftovers { count: left });
-            if let Next::Start(..) = next {
+            match next {
                 // Never beside what is left: the daemon tries again for as
                 // long as it takes (its passes have a deadline of their own).
-                self.emit(Effect::Clear { slot, entity: id, command: false });
-                return;
+                Next::Start(..) => self.clear_again(id, slot, next),
+                Next::Rest => {
+                    entity.actual = Actual::Left { slot };
+                    self.put(id, entity);
+                    self.answer(id, Goal::Down, Reply::Left(left));
+                }
             }
+            return;
         }
         self.release(slot);
         entity.actual = Actual::Down;
         self.put(id, entity);
         match next {
-            Next::Rest => {
-                let reply = if left > 0 { Reply::Left(left) } else { Reply::Done };
-                self.answer(id, Goal::Down, reply);
-            }
+            Next::Rest => self.answer(id, Goal::Down, Reply::Done),
             Next::Start(at, cause) => self.start_at(id, at, cause),
         }
+    }
+
+    /// One more pass over what is left of a process.
+    fn clear_again(&mut self, id: EntityId, slot: SlotRef, next: Next) {
+        let mut entity = self.entity(id);
+        entity.actual = Actual::Clearing { slot, next };
+        self.put(id, entity);
+        self.emit(Effect::Clear { slot, entity: id, command: false });
     }
 
     pub(super) fn entity_due(&mut self, id: EntityId) {
@@ -329,7 +381,8 @@ impl Monitor {
             Actual::Down
             | Actual::Aborting { .. }
             | Actual::Up { .. }
-            | Actual::Clearing { .. } => {}
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => {}
         }
     }
 
@@ -355,14 +408,14 @@ impl Monitor {
                 return;
             }
             Actual::Starting { slot, .. } => {
-                let due = timeout.deadline(self.now);
+                let due = Some(self.now.after(timeout));
                 entity.actual = Actual::Stopping { slot, pid: 0, due, next };
             }
             Actual::Aborting { slot, .. } => {
                 entity.actual = Actual::Stopping { slot, pid: 0, due: None, next };
             }
             Actual::Up { slot, pid, .. } => {
-                let due = timeout.deadline(self.now);
+                let due = Some(self.now.after(timeout));
                 entity.actual = Actual::Stopping { slot, pid, due, next };
                 entity.why = why;
                 entity.since = Some(self.now);
@@ -375,6 +428,11 @@ impl Monitor {
             }
             Actual::Clearing { slot, .. } => {
                 entity.actual = Actual::Clearing { slot, next };
+            }
+            Actual::Left { slot } => {
+                // Whatever is asked of it: what is left has to go first.
+                entity.actual = Actual::Clearing { slot, next };
+                self.emit(Effect::Clear { slot, entity: id, command: false });
             }
         }
         entity.why = why;

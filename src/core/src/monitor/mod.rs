@@ -4,12 +4,15 @@
 //! then carries out the effects; a successor restores the last committed turn
 //! and asks again for what may not have been carried out.
 //!
-//! - `entity`: one entity's state; `life`: what happens to it
-//! - `run`: action lists in progress; `lists`: how they move on
+//! - `entity`: one entity's state; `budget`: its attempts; `life`: what
+//!   happens to it
+//! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
+//!   their actions do
 //! - `ask`: requests and shutdown; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
+mod budget;
 mod entity;
 mod life;
 mod lists;
@@ -18,9 +21,11 @@ mod restore;
 mod run;
 mod text;
 mod timers;
+mod verbs;
 mod view;
 
-pub use entity::{Actual, Budget, Cause, Desired, Entity, Marks, Next, Why};
+pub use budget::Budget;
+pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, Why};
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Run};
 pub use view::View;
@@ -45,6 +50,9 @@ const CACHED_PLANS: usize = 256;
 /// The error word for a process that got no slot: stage 255 belongs to the
 /// core, EAGAIN is what fork(2) says when there are too many processes.
 pub const ERROR_NO_SLOT: u64 = (255 << 32) | 11;
+
+/// The error word for a process whose definition cannot be read: ENOENT.
+pub const ERROR_NO_PLAN: u64 = (255 << 32) | 2;
 
 /// What came of one step.
 #[derive(Debug, Default)]
@@ -74,6 +82,9 @@ impl Turn {
 pub(crate) struct Global {
     booted: bool,
     shutdown: Option<Shutdown>,
+    /// Of the next run. It goes on over takeovers, so that no completion that
+    /// is still on its way can mean a run of later times.
+    next_serial: u32,
 }
 
 /// On the way down.
@@ -96,7 +107,8 @@ impl Global {
             .put(shutdown.map_or(0, |s| u64::from(s.code)))
             .put(shutdown.map_or(0, |s| s.due.0))
             .put(shutdown.map_or(0, |s| u64::from(s.killing)))
-            .put(shutdown.map_or(0, |s| u64::from(s.finished)));
+            .put(shutdown.map_or(0, |s| u64::from(s.finished)))
+            .put(u64::from(self.next_serial));
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -112,8 +124,10 @@ impl Global {
             killing: from.get_bool()?,
             finished: from.get_bool()?,
         };
+        let next_serial = from.get_u32()?;
         from.finish()?;
-        Ok(Global { booted, shutdown: down.then_some(shutdown) })
+        let global = Global { booted, shutdown: down.then_some(shutdown), next_serial };
+        if global.record().words == *words { Ok(global) } else { Err(Odd) }
     }
 }
 
@@ -142,7 +156,6 @@ pub struct Monitor {
     plans: BTreeMap<EntityId, Arc<EntityPlan>>,
     runs: BTreeMap<u32, Run>,
     runs_of: BTreeMap<EntityId, Vec<u32>>,
-    next_serial: u32,
     commands: BTreeMap<u32, Command>,
     pool: Pool,
     timers: Timers,
@@ -163,9 +176,15 @@ impl Monitor {
         self.now = self.now.max(now);
         self.take(event);
         self.advance_ready();
-        while let Some(id) = self.timers.due(self.now) {
-            self.fall_due(id);
-            self.advance_ready();
+        self.settle();
+        // What falls due can set a deadline that is past already (a timeout of
+        // no time): that is worked off in the same turn.
+        while self.timers.next().is_some_and(|due| due <= self.now) {
+            while let Some(id) = self.timers.due(self.now) {
+                self.fall_due(id);
+                self.advance_ready();
+            }
+            self.settle();
         }
         self.finish_when_down();
         self.settle();
@@ -229,14 +248,23 @@ impl Monitor {
     }
 
     fn fall_due(&mut self, id: RecordId) {
+        // What fell due before it in this turn may have moved its deadline.
+        let due = match id {
+            RecordId::Entity(entity) => self.entity(entity).due(),
+            RecordId::Global | RecordId::Run(_) | RecordId::Command(_) => {
+                self.record(id).and_then(|record| record.head.due)
+            }
+        };
+        self.turn.dirty.insert(id);
+        if due.is_none_or(|due| due > self.now) {
+            return;
+        }
         match id {
             RecordId::Global => self.shutdown_due(),
             RecordId::Entity(entity) => self.entity_due(entity),
             RecordId::Run(index) => self.run_due(index),
             RecordId::Command(slot) => self.command_due(slot),
         }
-        // What did not change keeps its deadline only if it is in the future.
-        self.turn.dirty.insert(id);
     }
 
     /// The end of a turn: indexes follow the records that have changed.

@@ -2,6 +2,7 @@
 //! of any record: it follows from the records and the words of the slots.
 
 use crate::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, SlotRef};
+use std::collections::BTreeSet;
 
 /// Whose process a slot holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,13 +25,13 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Pool {
     places: Vec<Place>,
-    free: Vec<u32>,
+    free: BTreeSet<u32>,
 }
 
 impl Pool {
     pub(super) fn new() -> Pool {
         let places = vec![Place::default(); RESERVED_SLOTS as usize];
-        Pool { places, free: Vec::new() }
+        Pool { places, free: BTreeSet::new() }
     }
 
     fn place(&mut self, index: u32) -> Option<&mut Place> {
@@ -44,11 +45,12 @@ impl Pool {
         self.places.get_mut(index as usize)
     }
 
-    /// A slot for a new process; `None`: all are in use. The one that was
-    /// freed last comes first, since its memory is warm.
+    /// A slot for a new process; `None`: all are in use. The lowest comes
+    /// first: it needs no history, so a successor goes on with the same one,
+    /// and slots stay where memory is already in use.
     pub(super) fn take(&mut self, owner: Owner) -> Option<SlotRef> {
         loop {
-            let index = match self.free.pop() {
+            let index = match self.free.pop_first() {
                 Some(index) => index,
                 None => u32::try_from(self.places.len()).ok()?,
             };
@@ -88,7 +90,7 @@ impl Pool {
     pub(super) fn freed(&mut self, slot: SlotRef) {
         let current = self.places.get(slot.index as usize).map(|place| place.generation);
         if current == Some(slot.generation) && self.owner(slot) == Owner::None {
-            self.free.push(slot.index);
+            self.free.insert(slot.index);
         }
     }
 
@@ -111,7 +113,7 @@ impl Pool {
     /// Restoring: nobody owns it and its word says that it is free.
     pub(super) fn is_free(&mut self, index: u32) {
         if index >= RESERVED_SLOTS {
-            self.free.push(index);
+            self.free.insert(index);
         }
     }
 }

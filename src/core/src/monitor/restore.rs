@@ -42,7 +42,6 @@ impl Monitor {
             plans: BTreeMap::new(),
             runs: BTreeMap::new(),
             runs_of: BTreeMap::new(),
-            next_serial: 0,
             commands: BTreeMap::new(),
             pool: Pool::new(),
             timers: Timers::default(),
@@ -102,6 +101,8 @@ impl Monitor {
     /// Action lists and commands in progress, and the manager's own record.
     /// One that cannot be read is dropped: its entity goes on.
     fn read_lists(&mut self, open: &[RecordId]) {
+        // Should the manager's own record be lost: beyond all that are in use.
+        let mut unused = 0;
         for id in open {
             if let RecordId::Entity(_) = id {
                 continue;
@@ -113,7 +114,7 @@ impl Monitor {
                 RecordId::Global => self.global = Global::decode(&words).unwrap_or_default(),
                 RecordId::Run(index) => {
                     if let Ok(run) = Run::decode(&words) {
-                        self.next_serial = self.next_serial.max(run.serial.wrapping_add(1));
+                        unused = unused.max(run.serial.wrapping_add(1));
                         self.runs_of.entry(run.entity).or_default().push(index);
                         self.runs.insert(index, run);
                     }
@@ -125,6 +126,9 @@ impl Monitor {
                 }
                 RecordId::Entity(_) => {}
             }
+        }
+        if self.global == Global::default() {
+            self.global.next_serial = unused;
         }
         // In the order in which they began, as `restart_done` goes on.
         for indexes in self.runs_of.values_mut() {
@@ -207,7 +211,7 @@ impl Monitor {
             Actual::Clearing { slot, .. } => {
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
-            Actual::Down | Actual::Waiting(..) | Actual::Up { .. } => {}
+            Actual::Down | Actual::Waiting(..) | Actual::Up { .. } | Actual::Left { .. } => {}
         }
     }
 

@@ -195,7 +195,7 @@ impl Run {
         };
         let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);
         from.finish()?;
-        Ok(Run {
+        let run = Run {
             entity,
             serial,
             class,
@@ -207,7 +207,8 @@ impl Run {
             step,
             due,
             prune,
-        })
+        };
+        if run.encode() == *words { Ok(run) } else { Err(Odd) }
     }
 }
 
@@ -288,7 +289,9 @@ impl Command {
         if entity.0 >= crate::ids::MAX_ENTITIES {
             return Err(Odd);
         }
-        Ok(Command { entity, slot, run: has_run.then_some(run), place, wait, phase, due })
+        let run = has_run.then_some(run);
+        let command = Command { entity, slot, run, place, wait, phase, due };
+        if command.record().words == *words { Ok(command) } else { Err(Odd) }
     }
 }
 

@@ -42,7 +42,8 @@ impl Monitor {
             | Actual::Waiting(..)
             | Actual::Starting { .. }
             | Actual::Aborting { .. }
-            | Actual::Clearing { .. } => None,
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => None,
         };
         let next_attempt = match entity.actual {
             Actual::Waiting(due, _) => Some(due),
@@ -51,7 +52,8 @@ impl Monitor {
             | Actual::Aborting { .. }
             | Actual::Up { .. }
             | Actual::Stopping { .. }
-            | Actual::Clearing { .. } => None,
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => None,
         };
         let abnormal = match entity.last_exit {
             Some(ExitStatus::Signal { signal, .. }) => {
@@ -89,8 +91,12 @@ impl Monitor {
             Actual::Clearing { .. } if entity.desired == Desired::Stopped => "stopping",
             Actual::Clearing { .. } => "waiting",
             // An action list is not through yet, and may bring it back.
-            Actual::Down if entity.desired == Desired::Running && self.has_lists(id) => "waiting",
-            Actual::Down => match entity.why {
+            Actual::Down | Actual::Left { .. }
+                if entity.desired == Desired::Running && self.has_lists(id) =>
+            {
+                "waiting"
+            }
+            Actual::Down | Actual::Left { .. } => match entity.why {
                 Why::NeverStarted | Why::AskedStop | Why::Shutdown => "stopped",
                 Why::Died(status) if status.is_success() => "finished",
                 Why::Died(ExitStatus::Signal { signal, .. }) if !signal.is_abnormal() => "finished",

@@ -21,6 +21,21 @@ pub fn move_above(fd: OwnedFd, lowest: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// A copy, close-on-exec, of a descriptor that whoever executed this program
+/// has left open under that number.
+///
+/// # Errors
+/// EBADF when there is none.
+pub fn inherited(number: RawFd) -> Result<OwnedFd> {
+    // SAFETY: borrowed for this one call; a number that is not open is an
+    // error of the kernel's, not a fault.
+    let original = unsafe { BorrowedFd::borrow_raw(number) };
+    let copy = fcntl(original, FcntlArg::F_DUPFD_CLOEXEC(3))
+        .map_err(|errno| SysError::new("use", format!("descriptor {number}"), errno))?;
+    // SAFETY: the kernel just made this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
 /// Marks all descriptors from `lowest` up close-on-exec, whoever opened them
 /// (close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11; before that each one
 /// that /proc/self/fd lists).

@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 pub use descriptors::{
-    close_on_exec_from, is_terminal, move_above, nofile_before, open_own_program, raise_nofile,
+    close_on_exec_from, inherited, is_terminal, move_above, nofile_before, open_own_program, raise_nofile,
     remember_nofile,
 };
 pub(crate) use descriptors::{is_open, original_nofile};

@@ -1,0 +1,231 @@
+//! The command line of `ham`. As PID 1 nothing on it may keep the system from
+//! starting: what is not understood is a warning then.
+
+use crate::options::{Options, Stamps};
+use crate::runtime;
+use ham_core::time::Span;
+use lexopt::prelude::{Long, Short, Value};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// `ham --help`.
+pub(crate) const HELP: &str = "\
+ham, a High Availability Manager for Linux
+
+Usage: ham [run] [OPTIONS]
+
+Starts the manager in the foreground. TERM and INT stop all entities and end
+it; a second one hurries.
+
+Options:
+      --units DIR          read units from DIR (repeatable; default: /etc/ham,
+                           /run/ham/units, /usr/local/lib/ham, /usr/lib/ham)
+      --runtime-dir DIR    control socket and state (default: /run/ham, or
+                           $XDG_RUNTIME_DIR/ham for a user's manager)
+      --user               be a user's manager, also when run by root
+      --strict             refuse to start when a unit has an error
+      --background         return when the control socket answers
+      --stop-deadline TIME how long a shutdown may take (default: 8s)
+  -f FILE                  append the log to FILE instead of standard error
+  -t KIND                  time stamps: none, relative, absolute, shortabs
+  -v                       say more (repeatable)
+  -V LEVEL                 set the verbosity: 0 errors, 1 events, 2 details
+  -d                       verbosity 0
+  -h, -?, --help           this text
+      --version            version of ham
+
+See ham(8), ham.unit(5), hamctl(1).
+";
+
+/// How long a shutdown may take when nobody says otherwise: below the ten
+/// seconds that container engines wait before they kill.
+const STOP_DEADLINE: Span = Span::seconds(8);
+
+/// What `ham` was called to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Be the manager.
+    Run(Options),
+    /// Be its loader: internal.
+    Load(load::Request),
+    /// Be its path watcher: internal.
+    Watch,
+    Help,
+    Version,
+}
+
+use crate::load;
+
+pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
+    match words.first().and_then(|word| word.to_str()) {
+        Some("load") => return load::Request::parse(&words[1..]).map(Command::Load),
+        Some("watch") if words.len() == 1 => return Ok(Command::Watch),
+        Some("run") => {
+            words.remove(0);
+        }
+        _ => {}
+    }
+    let is_init = ham_sys::process::pid() == 1;
+    let mut run = Run::default();
+    let mut parser = lexopt::Parser::from_args(words);
+    loop {
+        match next(&mut parser, &mut run) {
+            Ok(Some(Next::Command(command))) => return Ok(command),
+            Ok(Some(Next::Option)) => {}
+            Ok(None) => return run.options().map(Command::Run),
+            // A kernel passes words of its own command line on to PID 1.
+            Err(why) if is_init => eprintln!("ham: warning: {why}; ignored"),
+            Err(why) => return Err(why),
+        }
+    }
+}
+
+enum Next {
+    Command(Command),
+    Option,
+}
+
+#[derive(Default)]
+struct Run {
+    units: Vec<PathBuf>,
+    runtime: Option<PathBuf>,
+    user: bool,
+    strict: bool,
+    background: bool,
+    log_file: Option<PathBuf>,
+    stamps: Stamps,
+    verbosity: Option<u32>,
+    stop_deadline: Option<Span>,
+}
+
+/// The value of the option just read.
+fn value(parser: &mut lexopt::Parser) -> Result<OsString, String> {
+    parser.value().map_err(|error| error.to_string())
+}
+
+fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, String> {
+    let Some(argument) = parser.next().map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let word = match argument {
+        Long(name) => format!("--{name}"),
+        Short(letter) => format!("-{letter}"),
+        Value(word) => return Err(format!("unexpected argument `{}`", word.to_string_lossy())),
+    };
+    match word.as_str() {
+        "--help" | "-h" | "-?" => return Ok(Some(Next::Command(Command::Help))),
+        "--version" => return Ok(Some(Next::Command(Command::Version))),
+        "--units" => run.units.push(PathBuf::from(value(parser)?)),
+        "--runtime-dir" => run.runtime = Some(PathBuf::from(value(parser)?)),
+        "--user" => run.user = true,
+        "--strict" => run.strict = true,
+        "--background" => run.background = true,
+        "--stop-deadline" => {
+            let text = value(parser)?.to_string_lossy().into_owned();
+            let span = ham_unit::parse_duration(&text)
+                .map_err(|why| format!("--stop-deadline {text}: {why}"))?;
+            run.stop_deadline = Some(span);
+        }
+        "-f" => run.log_file = Some(PathBuf::from(value(parser)?)),
+        "-t" => {
+            let kind = value(parser)?;
+            run.stamps = match kind.to_str() {
+                Some("none") => Stamps::None,
+                Some("relative") => Stamps::Relative,
+                Some("absolute") => Stamps::Absolute,
+                Some("shortabs") => Stamps::ShortAbsolute,
+                _ => {
+                    let kind = kind.to_string_lossy();
+                    return Err(format!(
+                        "-t {kind}: expected none, relative, absolute or shortabs"
+                    ));
+                }
+            };
+        }
+        "-d" => run.verbosity = Some(0),
+        "-v" => run.verbosity = Some(run.verbosity.unwrap_or(1).saturating_add(1)),
+        "-V" => {
+            let level = value(parser)?;
+            let level = level.to_string_lossy();
+            let number = level.parse().map_err(|_| format!("-V {level}: expected a number"))?;
+            run.verbosity = Some(number);
+        }
+        _ => return Err(format!("unknown option `{word}`")),
+    }
+    Ok(Some(Next::Option))
+}
+
+impl Run {
+    fn options(self) -> Result<Options, String> {
+        let of_user = self.user || ham_sys::process::effective_uid() != 0;
+        let runtime = match self.runtime {
+            Some(directory) => runtime::absolute(&directory)?,
+            None => runtime::default_directory(of_user)?,
+        };
+        let system_directories = self.units.is_empty() && !of_user;
+        let directories = if self.units.is_empty() {
+            runtime::unit_directories(of_user)
+        } else {
+            self.units.iter().map(|dir| runtime::absolute(dir)).collect::<Result<_, _>>()?
+        };
+        let log_file = self.log_file.as_deref().map(runtime::absolute).transpose()?;
+        Ok(Options {
+            directories,
+            system_directories,
+            runtime,
+            strict: self.strict,
+            background: self.background,
+            log_file,
+            stamps: self.stamps,
+            verbosity: self.verbosity.unwrap_or(1),
+            stop_deadline: self.stop_deadline.unwrap_or(STOP_DEADLINE),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Command, String> {
+        parse(words.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn options_of_qnx_keep_their_meaning() {
+        let Ok(Command::Run(options)) = parsed(&[
+            "-vv",
+            "-t",
+            "relative",
+            "-f",
+            "/tmp/x",
+            "--units",
+            "/u",
+            "--runtime-dir",
+            "/r",
+        ]) else {
+            panic!("not a run");
+        };
+        assert_eq!(options.verbosity, 3);
+        assert_eq!(options.stamps, Stamps::Relative);
+        assert_eq!(options.log_file, Some(PathBuf::from("/tmp/x")));
+        let Ok(Command::Run(options)) = parsed(&["run", "-V5", "-d", "--runtime-dir", "/r"]) else {
+            panic!("not a run");
+        };
+        assert_eq!(options.verbosity, 0);
+        assert!(matches!(parsed(&["-h"]), Ok(Command::Help)));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (words, expected) in [
+            (&["--untis", "/u"][..], "--untis"),
+            (&["-t", "often"][..], "often"),
+            (&["-V", "loud"][..], "loud"),
+            (&["serve"][..], "serve"),
+        ] {
+            let why = parsed(words).map(|_| ()).unwrap_err();
+            assert!(why.contains(expected), "{why}");
+        }
+    }
+}

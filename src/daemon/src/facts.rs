@@ -1,0 +1,253 @@
+//! Facts in the history: how the core's notices become numbers that survive
+//! the monitor, and how those become a line that a person reads.
+
+use ham_core::effect::{Fact, Failure, Notice};
+use ham_core::monitor::{ERROR_NO_SLOT, Why};
+use ham_core::signal::Signal;
+use ham_core::status::ExitStatus;
+use ham_core::time::Span;
+use ham_snapshot::history::Entry;
+use ham_sys::spawn::SpawnError;
+
+/// Between the name and the text of an entry.
+const SEPARATOR: char = '\u{1f}';
+
+/// Error words of the daemon's own, beside those of `ham_sys::spawn::Stage`
+/// and the core: what can go wrong before a clone is tried.
+pub(crate) const ERROR_ENVIRONMENT_FILE: u64 = 200 << 32;
+/// A text of the unit holds a NUL byte.
+pub(crate) const ERROR_NUL: u64 = 201 << 32;
+/// The state could not grow.
+pub(crate) const ERROR_STATE_FULL: u64 = 202 << 32;
+
+/// What an error word says, after "could not start: ".
+pub(crate) fn spawn_error(word: u64) -> String {
+    let errno = || ham_sys::Errno(i32::try_from(word & 0xffff_ffff).unwrap_or(0));
+    if word == ERROR_NO_SLOT {
+        return "all slots are in use".to_owned();
+    }
+    match word & !0xffff_ffff {
+        ERROR_ENVIRONMENT_FILE => format!("could not read its environment file: {}", errno()),
+        ERROR_NUL => "a text of the unit holds a NUL byte".to_owned(),
+        ERROR_STATE_FULL => format!("the state could not grow: {}", errno()),
+        _ => match SpawnError::from_word(word) {
+            Some(error) => error.to_string(),
+            None => "the start was cut short".to_owned(),
+        },
+    }
+}
+
+/// Kinds of entries. The numbers stand in shared memory: they are never given
+/// a new meaning.
+mod kind {
+    pub(super) const MANAGER: u32 = 1;
+    pub(super) const LOG: u32 = 2;
+    pub(super) const STARTED: u32 = 3;
+    pub(super) const START_FAILED: u32 = 4;
+    pub(super) const START_TIMEOUT: u32 = 5;
+    pub(super) const DIED: u32 = 6;
+    pub(super) const STOPPED: u32 = 7;
+    pub(super) const BACKOFF: u32 = 8;
+    pub(super) const LIMIT: u32 = 9;
+    pub(super) const STOPPING: u32 = 10;
+    pub(super) const KILLING: u32 = 11;
+    pub(super) const LEFTOVERS: u32 = 12;
+    pub(super) const ACTION_FAILED: u32 = 13;
+    pub(super) const LIST_CANCELLED: u32 = 14;
+    pub(super) const RECORD_LOST: u32 = 15;
+    pub(super) const LIST_REFUSED: u32 = 16;
+    pub(super) const TROUBLE: u32 = 17;
+    pub(super) const DETAIL: u32 = 18;
+}
+
+/// How much a line matters: shown from that verbosity on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Weight {
+    /// Something is wrong, or somebody asked for the line.
+    Always,
+    /// What happens.
+    Event,
+    /// How it is done.
+    Detail,
+}
+
+/// A line about the manager itself.
+pub(crate) fn of_manager(weight: Weight, text: &str) -> Entry {
+    let kind = match weight {
+        Weight::Always => kind::TROUBLE,
+        Weight::Event => kind::MANAGER,
+        Weight::Detail => kind::DETAIL,
+    };
+    Entry { kind, text: format!("ham{SEPARATOR}{text}"), ..Entry::default() }
+}
+
+/// The line of a `log` action.
+pub(crate) fn of_log(entity: &str, text: &str) -> Entry {
+    Entry { kind: kind::LOG, text: format!("{entity}{SEPARATOR}{text}"), ..Entry::default() }
+}
+
+/// A notice of the core about the entity of that name. `action` names
+/// condition and action where the fact has some.
+pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
+    let pid = |pid: i32| u64::try_from(pid).unwrap_or(0);
+    let (kind, details) = match notice.fact {
+        Fact::Started { pid: id, again } => (kind::STARTED, [pid(id), u64::from(again)]),
+        Fact::StartFailed { error } => (kind::START_FAILED, [error, 0]),
+        Fact::StartTimeout => (kind::START_TIMEOUT, [0, 0]),
+        Fact::Died { pid: id, status } => (kind::DIED, [pid(id), status.to_word()]),
+        Fact::Stopped { pid: id, status } => (kind::STOPPED, [pid(id), status.to_word()]),
+        Fact::Backoff { delay, attempt } => (kind::BACKOFF, [delay.0, u64::from(attempt)]),
+        Fact::LimitReached => (kind::LIMIT, [0, 0]),
+        Fact::Stopping { signal } => (kind::STOPPING, [u64::from(signal.0), 0]),
+        Fact::Killing => (kind::KILLING, [0, 0]),
+        Fact::Leftovers { count } => (kind::LEFTOVERS, [u64::from(count), 0]),
+        Fact::ActionFailed { why, .. } => (kind::ACTION_FAILED, failure_words(why)),
+        Fact::ListCancelled => (kind::LIST_CANCELLED, [0, 0]),
+        Fact::RecordLost => (kind::RECORD_LOST, [0, 0]),
+        Fact::ListRefused => (kind::LIST_REFUSED, [0, 0]),
+    };
+    Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
+}
+
+fn failure_words(why: Failure) -> [u64; 2] {
+    match why {
+        Failure::Spawn(error) => [1, error],
+        Failure::Exit(status) => [2, status.to_word()],
+        Failure::Timeout => [3, 0],
+        Failure::NoProcess => [4, 0],
+        Failure::NoEntity => [5, 0],
+        Failure::Limit => [6, 0],
+        Failure::Full => [7, 0],
+        Failure::Refused => [8, 0],
+    }
+}
+
+fn failure(words: [u64; 2]) -> String {
+    match words {
+        [1, error] => format!("could not start: {}", spawn_error(error)),
+        [2, status] => status_text(status),
+        [3, _] => "took too long".to_owned(),
+        [4, _] => "it has no process".to_owned(),
+        [5, _] => "no such entity".to_owned(),
+        [6, _] => "the restart limit is reached".to_owned(),
+        [7, _] => "too many of its commands run".to_owned(),
+        _ => "refused".to_owned(),
+    }
+}
+
+fn status_text(word: u64) -> String {
+    ExitStatus::from_word(word).unwrap_or(ExitStatus::Unknown).to_string()
+}
+
+/// An entry as people read it: whom it is about, what happened, and how much
+/// it matters.
+pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
+    let (name, text) = entry.text.split_once(SEPARATOR).unwrap_or(("?", &entry.text));
+    let [a, b] = entry.details;
+    let mut weight = Weight::Event;
+    let what = match entry.kind {
+        kind::MANAGER => text.to_owned(),
+        kind::DETAIL => {
+            weight = Weight::Detail;
+            text.to_owned()
+        }
+        kind::LOG | kind::TROUBLE => {
+            weight = Weight::Always;
+            text.to_owned()
+        }
+        kind::STARTED if b == 1 => format!("restarted, pid {a}"),
+        kind::STARTED => format!("started, pid {a}"),
+        kind::START_FAILED => {
+            weight = Weight::Always;
+            format!("could not start: {}", spawn_error(a))
+        }
+        kind::START_TIMEOUT => {
+            weight = Weight::Always;
+            "did not start within start-timeout; killed".to_owned()
+        }
+        kind::DIED => format!("died: {} (pid {a})", status_text(b)),
+        kind::STOPPED => format!("stopped: {} (pid {a})", status_text(b)),
+        kind::BACKOFF => format!("next start in {} (attempt {b})", Span(a)),
+        kind::LIMIT => {
+            weight = Weight::Always;
+            "restart limit reached, given up".to_owned()
+        }
+        kind::STOPPING => {
+            format!("stopping, signal {}", Signal(u8::try_from(a).unwrap_or(0)))
+        }
+        kind::KILLING => "did not stop in time; killed".to_owned(),
+        kind::LEFTOVERS => {
+            weight = Weight::Always;
+            format!("{a} of its processes could not be ended")
+        }
+        kind::ACTION_FAILED => {
+            weight = Weight::Always;
+            format!("action {text} failed: {}", failure([a, b]))
+        }
+        kind::LIST_CANCELLED => "restart cancelled, since it is to be stopped".to_owned(),
+        kind::RECORD_LOST => {
+            weight = Weight::Always;
+            "its record could not be read; supervised anew".to_owned()
+        }
+        kind::LIST_REFUSED => {
+            weight = Weight::Always;
+            "too many action lists are in progress; one was not begun".to_owned()
+        }
+        other => format!("fact {other} of another version"),
+    };
+    (name.to_owned(), what, weight)
+}
+
+/// Why an entity is as it is, one phrase for `status`.
+pub(crate) fn why(why: Why, last_exit: Option<ExitStatus>) -> String {
+    match why {
+        Why::NeverStarted => "not started yet".to_owned(),
+        Why::Boot => "started with the manager".to_owned(),
+        Why::AskedStart => "started on request".to_owned(),
+        Why::Restarted(Some(status)) => format!("restarted after {status}"),
+        Why::Restarted(None) => "started after failed attempts".to_owned(),
+        Why::Died(status) => format!("died: {status}"),
+        Why::AskedStop => match last_exit {
+            Some(status) => format!("stopped on request ({status})"),
+            None => "stopped on request".to_owned(),
+        },
+        Why::Shutdown => "the manager is shutting down".to_owned(),
+        Why::StartFailed(error) => format!("could not start: {}", spawn_error(error)),
+        Why::StartTimeout => "did not start within start-timeout".to_owned(),
+        Why::Limit => match last_exit {
+            Some(status) => format!("restart limit reached, last: {status}"),
+            None => "restart limit reached".to_owned(),
+        },
+        Why::RecordLost => "its record was lost in a takeover".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ham_core::ids::EntityId;
+
+    #[test]
+    fn facts_survive_as_numbers() {
+        let entity = EntityId(1);
+        let status = ExitStatus::Signal { signal: Signal(11), core: true };
+        let why = Failure::Spawn(13 << 32 | 2);
+        let cases = [
+            (Fact::Died { pid: 7, status }, "died: signal SEGV (core) (pid 7)"),
+            (
+                Fact::Backoff { delay: Span::millis(200), attempt: 2 },
+                "next start in 200ms (attempt 2)",
+            ),
+            (
+                Fact::ActionFailed { condition: 0, action: 1, on_fail: 0, why },
+                "action death/page failed: could not start: could not execute: \
+                 No such file or directory (ENOENT)",
+            ),
+        ];
+        for (fact, expected) in cases {
+            let entry = of_notice(&Notice { entity, fact }, "audio", "death/page");
+            let (name, text, _) = line(&entry);
+            assert_eq!((name.as_str(), text.as_str()), ("audio", expected));
+        }
+    }
+}

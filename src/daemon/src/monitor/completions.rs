@@ -1,0 +1,39 @@
+//! What worker threads tell the event loop: one queue, one descriptor.
+
+use ham_core::ids::SlotRef;
+use ham_sys::poller::EventFd;
+use std::sync::{Mutex, PoisonError};
+
+/// Something that a worker has finished.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Completion {
+    Spawned { slot: SlotRef, pid: i32 },
+    SpawnFailed { slot: SlotRef, error: u64 },
+    Cleared { slot: SlotRef, left: u32 },
+}
+
+#[derive(Debug)]
+pub(super) struct Completions {
+    queue: Mutex<Vec<Completion>>,
+    wake: EventFd,
+}
+
+impl Completions {
+    pub(super) fn new() -> ham_sys::Result<Completions> {
+        Ok(Completions { queue: Mutex::new(Vec::new()), wake: EventFd::new()? })
+    }
+
+    pub(super) fn push(&self, completion: Completion) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(completion);
+        self.wake.post();
+    }
+
+    pub(super) fn take(&self) -> Vec<Completion> {
+        self.wake.drain();
+        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn wake(&self) -> &EventFd {
+        &self.wake
+    }
+}

@@ -1,0 +1,265 @@
+//! The methods of `io.ham.Manager`, and who may call them: everybody may
+//! look; root and the manager's own user may change.
+
+use super::Waiting;
+use crate::monitor::Engine;
+use ham_core::effect::Reply;
+use ham_core::event::{Ask, Event};
+use ham_core::ids::{EntityId, RequestId};
+use ham_core::signal::Signal;
+use ham_core::wire::{
+    Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, SERVICE_INTERFACE,
+    ShutdownParameters,
+};
+use ham_sys::process;
+use ham_sys::socket::Peer;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// The description that Varlink clients can ask for.
+const DESCRIPTION: &str = include_str!("../../../../../schema/io.ham.Manager.varlink");
+
+/// What is answered now; `None`: later.
+type Answered = Option<Answer>;
+
+impl Engine {
+    pub(super) fn call(&mut self, client: u64, peer: Peer, call: &Call) -> Answered {
+        if let Some(method) = call.method.strip_prefix("org.varlink.service.") {
+            return Some(service(method, call));
+        }
+        let Some((INTERFACE, method)) = call.method.rsplit_once('.') else {
+            let interface = call.method.rsplit_once('.').map_or("", |(interface, _)| interface);
+            return Some(service_error("InterfaceNotFound", &json!({ "interface": interface })));
+        };
+        let result = match method {
+            "Status" => parameters(call).and_then(|names| self.status(&names)),
+            "Show" => parameters(call).and_then(|name| self.show(&name)),
+            "Start" | "Stop" | "Restart" | "Kill" | "Shutdown" => {
+                let own = peer.uid == 0 || peer.uid == process::effective_uid();
+                if own {
+                    return match self.change(client, method, call) {
+                        Ok(answer) => answer,
+                        Err(answer) => Some(answer),
+                    };
+                }
+                let method = method.to_owned();
+                Err(Answer::refusal(&Refusal::PermissionDenied { method, uid: peer.uid }))
+            }
+            _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
+        };
+        Some(result.unwrap_or_else(|refusal| refusal))
+    }
+
+    fn change(&mut self, client: u64, method: &str, call: &Call) -> Result<Answered, Answer> {
+        let (verb, ask, names) = match method {
+            "Start" => ("started", Ask::Start, parameters::<Names>(call)?),
+            "Stop" => ("stopped", Ask::Stop, parameters::<Names>(call)?),
+            "Restart" => ("restarted", Ask::Restart, parameters::<Names>(call)?),
+            "Kill" => {
+                let KillParameters { names, signal } = parameters(call)?;
+                if !(1..=64).contains(&signal) {
+                    let why = format!("{signal} is no signal number (1 to 64)");
+                    return Err(bad("signal", &why));
+                }
+                ("signalled", Ask::Kill(Signal(signal)), Names { names, wait: false })
+            }
+            _ => {
+                let ShutdownParameters { code } = parameters(call)?;
+                let within = self.shared.options.stop_deadline;
+                self.remark(crate::facts::Weight::Event, "shutting down on request");
+                self.feed(Event::Shutdown { code, within });
+                return Ok(Some(result(&json!({}))));
+            }
+        };
+        if names.names.is_empty() {
+            return Err(bad("names", "name at least one entity"));
+        }
+        let entities = self.resolve(&names.names)?;
+        let waiting =
+            Waiting { verb, open: entities.len(), outcomes: Vec::new(), oneway: call.oneway };
+        if let Some(client) = self.control.clients.get_mut(&client) {
+            client.waiting = Some(waiting);
+        }
+        for entity in entities {
+            let id = self.control.request(client);
+            self.feed(Event::Request { id, entity, ask, wait: names.wait });
+        }
+        Ok(None)
+    }
+
+    /// Names and globs to entities, each once, in order of name.
+    pub(super) fn resolve(&self, names: &[String]) -> Result<Vec<EntityId>, Answer> {
+        let plan = self.core.plan();
+        let all: Vec<(EntityId, String)> =
+            plan.ids().filter_map(|id| Some((id, plan.name(id)?))).collect();
+        let mut chosen: Vec<bool> = vec![false; all.len()];
+        for name in names {
+            let mut found = false;
+            for ((_, known), chosen) in all.iter().zip(&mut chosen) {
+                if matches_glob(name, known) {
+                    *chosen = true;
+                    found = true;
+                }
+            }
+            if !found {
+                let known = all.iter().map(|(_, known)| known.as_str());
+                let nearest = ham_unit::nearest(name, known).map(str::to_owned);
+                let name = name.clone();
+                return Err(Answer::refusal(&Refusal::UnknownEntity { name, nearest }));
+            }
+        }
+        let chosen = all.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+        Ok(chosen.map(|((id, _), _)| *id).collect())
+    }
+
+    /// The core has answered a request.
+    pub(in crate::monitor) fn reply(&mut self, id: RequestId, entity: EntityId, answer: Reply) {
+        let Some(token) = self.control.requests.remove(&id) else { return };
+        let name = self.name(entity);
+        let state = self.core.view(entity).state.to_owned();
+        let Some(client) = self.control.clients.get_mut(&token) else { return };
+        let Some(waiting) = &mut client.waiting else { return };
+        let (ok, text) = outcome(waiting.verb, answer);
+        waiting.outcomes.push(Outcome { name, ok, text, state });
+        waiting.open = waiting.open.saturating_sub(1);
+        if waiting.open > 0 {
+            return;
+        }
+        let Some(Waiting { mut outcomes, oneway, .. }) = client.waiting.take() else { return };
+        outcomes.sort_by(|a, b| a.name.cmp(&b.name));
+        if !oneway {
+            self.send(token, &result(&Outcomes { outcomes }));
+        }
+        // What the client has sent meanwhile waits in its buffer.
+        self.next_calls(token);
+    }
+}
+
+fn outcome(verb: &str, reply: Reply) -> (bool, String) {
+    match reply {
+        Reply::Done => (true, verb.to_owned()),
+        Reply::Already if verb == "started" => (true, "already running".to_owned()),
+        Reply::Already => (true, "already stopped".to_owned()),
+        Reply::NotRunning => (false, "it has no process".to_owned()),
+        Reply::StartFailed(0) => (false, "did not start within start-timeout".to_owned()),
+        Reply::StartFailed(error) => (false, crate::facts::spawn_error(error)),
+        Reply::Ended(status) => (false, format!("it ended at once: {status}")),
+        Reply::Overruled => (false, "somebody asked for something else meanwhile".to_owned()),
+        Reply::Left(count) => (false, format!("{count} of its processes could not be ended")),
+        Reply::ShuttingDown => (false, "the manager is shutting down".to_owned()),
+    }
+}
+
+fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> {
+    let given = match &call.parameters {
+        Value::Null => json!({}),
+        given => given.clone(),
+    };
+    serde_json::from_value(given).map_err(|error| bad("parameters", &error.to_string()))
+}
+
+fn bad(parameter: &str, why: &str) -> Answer {
+    let (parameter, why) = (parameter.to_owned(), why.to_owned());
+    Answer::refusal(&Refusal::BadParameter { parameter, why })
+}
+
+pub(super) fn result<P: serde::Serialize>(parameters: &P) -> Answer {
+    Answer::result(parameters).unwrap_or_else(|error| bad("result", &error.to_string()))
+}
+
+fn service_error(name: &str, parameters: &Value) -> Answer {
+    let error = Some(format!("{SERVICE_INTERFACE}.{name}"));
+    Answer { parameters: parameters.clone(), continues: false, error }
+}
+
+/// What every Varlink service answers.
+fn service(method: &str, call: &Call) -> Answer {
+    match method {
+        "GetInfo" => result(&json!({
+            "vendor": "ham",
+            "product": "ham",
+            "version": env!("CARGO_PKG_VERSION"),
+            "url": "",
+            "interfaces": [SERVICE_INTERFACE, INTERFACE],
+        })),
+        "GetInterfaceDescription" => {
+            match call.parameters.get("interface").and_then(Value::as_str) {
+                Some(INTERFACE) => result(&json!({ "description": DESCRIPTION })),
+                Some(SERVICE_INTERFACE) => result(&json!({ "description": SERVICE })),
+                Some(other) => service_error("InterfaceNotFound", &json!({ "interface": other })),
+                None => service_error("InvalidParameter", &json!({ "parameter": "interface" })),
+            }
+        }
+        _ => service_error("MethodNotFound", &json!({ "method": call.method })),
+    }
+}
+
+/// The interface of the Varlink specification, as far as it is answered here:
+/// all of it.
+const SERVICE: &str = "\
+interface org.varlink.service
+
+method GetInfo() -> (
+  vendor: string,
+  product: string,
+  version: string,
+  url: string,
+  interfaces: []string
+)
+
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+error InterfaceNotFound (interface: string)
+error MethodNotFound (method: string)
+error MethodNotImplemented (method: string)
+error InvalidParameter (parameter: string)
+error PermissionDenied ()
+error ExpectedMore ()
+";
+
+/// `*` is any text, `?` one character.
+fn matches_glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(c) if *c == '?' || Some(c) == name.get(n) => {
+                p += 1;
+                n += 1;
+            }
+            Some(_) | None => match star {
+                // The last star takes one character more.
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    p = at + 1;
+                    n = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches_glob;
+
+    #[test]
+    fn globs() {
+        for (pattern, name) in
+            [("a", "a"), ("*", ""), ("web-*", "web-1"), ("?b*d", "abccd"), ("*a*b", "xaybzb")]
+        {
+            assert!(matches_glob(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a", "ab"), ("?", ""), ("web-*", "web"), ("*a", "ab")] {
+            assert!(!matches_glob(pattern, name), "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What `Status` and `Show` answer.
+
+use super::calls::result;
+use crate::facts;
+use crate::monitor::Engine;
+use ham_core::ids::EntityId;
+use ham_core::monitor::{Desired, Phase};
+use ham_core::plan::ConditionKind;
+use ham_core::status::ExitStatus;
+use ham_core::wire::{
+    Answer, EntityStatus, ExitReport, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
+    ShownAction, ShownCondition, Status,
+};
+use ham_snapshot::header::Field;
+use ham_sys::clock;
+use ham_sys::process;
+use ham_sys::spawn::Method;
+
+const SECOND: f64 = 1e9;
+
+impl Engine {
+    pub(super) fn status(&self, names: &Names) -> Result<Answer, Answer> {
+        let entities = if names.names.is_empty() {
+            self.core.plan().ids().collect()
+        } else {
+            self.resolve(&names.names)?
+        };
+        let entities = entities.into_iter().map(|id| self.entity_status(id)).collect();
+        Ok(result(&Status { ham: self.manager_status(), entities }))
+    }
+
+    fn manager_status(&self) -> ManagerStatus {
+        let pid = |field| i32::try_from(self.state.get(field)).unwrap_or(0);
+        let directories = &self.shared.options.directories;
+        ManagerStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            reaper: RoleStatus { pid: pid(Field::ReaperPid) },
+            monitor: RoleStatus { pid: process::pid() },
+            takeovers: self.state.get(Field::Takeovers),
+            turns: self.state.get(Field::CommittedTurn),
+            started_time: seconds(self.state.get(Field::StartedReal)),
+            spawn: match self.abilities.method {
+                Method::Clone3 => "clone3",
+                Method::Clone => "clone",
+            }
+            .to_owned(),
+            containment: self.holder.word().to_owned(),
+            stopping: self.core.is_stopping(),
+            plan: PlanStatus {
+                generation: self.state.plan_in_force().map_or(0, |(generation, _)| generation),
+                directories: directories.iter().map(|dir| dir.display().to_string()).collect(),
+                errors: self.loading.reports.clone(),
+                refused: self.loading.refused.clone(),
+            },
+            reaper_allocations: self.state.get(Field::ReaperAllocations),
+            orphans: self.state.get(Field::OrphanTail),
+        }
+    }
+
+    fn entity_status(&self, id: EntityId) -> EntityStatus {
+        let view = self.core.view(id);
+        let plan = self.core.plan().entity(id).ok();
+        let now = clock::monotonic();
+        let age = view.since.map(|since| now.saturating_sub(since.0));
+        let real = clock::realtime();
+        EntityStatus {
+            name: self.name(id),
+            description: plan.map(|plan| plan.description).unwrap_or_default(),
+            state: view.state.to_owned(),
+            desired: match view.desired {
+                Desired::Running => "running",
+                Desired::Stopped => "stopped",
+            }
+            .to_owned(),
+            pid: view.pid,
+            restarts: view.restarts,
+            since: age.map(|age| seconds(real.saturating_sub(age))),
+            age_ns: age,
+            ready: view.state == "running",
+            last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
+            why: facts::why(view.why, view.last_exit),
+            next_attempt_ns: view.next_attempt.map(|due| due.0.saturating_sub(now)),
+        }
+    }
+
+    pub(super) fn show(&self, name: &OneName) -> Result<Answer, Answer> {
+        let ids = self.resolve(std::slice::from_ref(&name.name))?;
+        let Some(id) = ids.first().copied() else { return self.status(&Names::default()) };
+        let status = self.entity_status(id);
+        let Ok(plan) = self.core.plan().entity(id) else {
+            return Ok(result(&Shown {
+                status,
+                source: String::new(),
+                command: Vec::new(),
+                user: None,
+                conditions: Vec::new(),
+                running: Vec::new(),
+            }));
+        };
+        let mut conditions = Vec::new();
+        for (place, condition) in plan.conditions.iter().enumerate() {
+            let actions = condition.actions.iter().enumerate().map(|(at, action)| ShownAction {
+                name: action.name.clone(),
+                verb: action.verb.word().to_owned(),
+                armed: self.core.is_armed(id, place, Some(plan.action_bit(place, at))),
+            });
+            conditions.push(ShownCondition {
+                name: condition.name.clone(),
+                on: ConditionKind::word(condition.on).to_owned(),
+                armed: condition.enabled && self.core.is_armed(id, place, None),
+                actions: actions.collect(),
+            });
+        }
+        let running = self.core.lists(id).map(|run| {
+            let condition = plan.conditions.get(usize::from(run.condition));
+            let action = condition.and_then(|c| c.actions.get(usize::from(run.action)));
+            let name = condition.map_or("?", |condition| &condition.name);
+            let what = match run.phase {
+                Phase::Ready => "begins",
+                Phase::Log => "writes a line",
+                Phase::Signal(_) => "sends a signal",
+                Phase::Path => "waits for a path",
+                Phase::Pause => "pauses",
+                Phase::Restart => "waits for the restart",
+                Phase::Command(_) => "runs a command",
+            };
+            format!("{name}/{}: {what}", action.map_or("?", |action| &action.name))
+        });
+        let user = plan.identity.as_ref().map(|who| format!("{}:{}", who.uid, who.gid));
+        Ok(result(&Shown {
+            status,
+            running: running.collect(),
+            source: plan.source,
+            command: plan.command,
+            user,
+            conditions,
+        }))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds are enough for people")]
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / SECOND
+}
+
+fn exit_report(status: ExitStatus, abnormal: bool) -> ExitReport {
+    let (code, signal) = match status {
+        ExitStatus::Code(code) => (Some(code), None),
+        ExitStatus::Signal { signal, .. } => (None, Some(signal.to_string())),
+        ExitStatus::Unknown => (None, None),
+    };
+    ExitReport { code, signal, abnormal, text: status.to_string() }
+}

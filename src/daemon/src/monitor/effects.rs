@@ -1,0 +1,234 @@
+//! The end of a turn: it is committed, then its effects are carried out. Each
+//! that the core waits for leads to exactly one event.
+
+use super::holder::Held;
+use super::loading;
+use super::paths::Wanted;
+use super::prepare;
+use super::spawners::Job;
+use super::{Engine, PATHS};
+use crate::facts::{self, ERROR_STATE_FULL, Weight};
+use crate::shared::WATCHER_SLOT;
+use ham_core::effect::{Effect, Fact, Notice, Spawn};
+use ham_core::event::Event;
+use ham_core::ids::{EntityId, SlotRef};
+use ham_core::memory::RecordId;
+use ham_core::signal::Signal;
+use ham_snapshot::header::Field;
+use ham_snapshot::history::Entry;
+use ham_snapshot::slots::Phase;
+use ham_sys::process::{self, PidFd};
+use ham_sys::{clock, containment};
+use std::time::Duration;
+
+/// `si_code` of a queued signal (sigaction(2), `SI_QUEUE`).
+const SI_QUEUE: i32 = -1;
+
+/// How long what is left at the very end has to disappear, and the log to be
+/// read.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Commits `self.turn` and the remarks, then carries out the effects.
+    pub(super) fn finish_turn(&mut self) {
+        let effects = std::mem::take(&mut self.turn.effects);
+        let mut history = std::mem::take(&mut self.remarks);
+        history.extend(effects.iter().filter_map(|effect| self.entry(effect)));
+        let now = (clock::monotonic(), clock::realtime());
+        for entry in &mut history {
+            (entry.mono, entry.real) = now;
+        }
+        let changed: Vec<_> =
+            self.turn.dirty.iter().map(|id| (*id, self.core.record(*id))).collect();
+        self.turn.clear();
+        if !(changed.is_empty() && history.is_empty()) {
+            if let Err(error) = self.store.commit(&changed, &history) {
+                // The state cannot grow. To go on without it would be to
+                // forget; the next monitor starts from the last turn.
+                eprintln!("ham: monitor: could not commit: {error}");
+                process::exit_now(1);
+            }
+            if !history.is_empty() {
+                self.log.wake();
+            }
+        }
+        for (id, record) in changed {
+            // A command that is no more: nobody asks for its containment.
+            if let (RecordId::Command(slot), None) = (id, record) {
+                self.making.remove(&slot);
+            }
+        }
+        for effect in effects {
+            self.carry_out(effect);
+        }
+    }
+
+    /// What of an effect belongs into the history.
+    fn entry(&self, effect: &Effect) -> Option<Entry> {
+        match effect {
+            Effect::Notice(notice) => {
+                let name = self.name(notice.entity);
+                Some(facts::of_notice(notice, &name, &self.action_of(notice)))
+            }
+            Effect::Log { entity, text, .. } => Some(facts::of_log(&self.name(*entity), text)),
+            Effect::Spawn(_)
+            | Effect::Signal { .. }
+            | Effect::Clear { .. }
+            | Effect::Free { .. }
+            | Effect::Watch { .. }
+            | Effect::Unwatch { .. }
+            | Effect::Reply { .. }
+            | Effect::Finish { .. } => None,
+        }
+    }
+
+    pub(super) fn name(&self, entity: EntityId) -> String {
+        self.core.plan().name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
+    }
+
+    /// Condition and action that a failure is about, by their names.
+    fn action_of(&self, notice: &Notice) -> String {
+        let Fact::ActionFailed { condition, action, on_fail, .. } = notice.fact else {
+            return String::new();
+        };
+        let Ok(plan) = self.core.plan().entity(notice.entity) else { return String::new() };
+        let Some(condition) = plan.conditions.get(usize::from(condition)) else {
+            return String::new();
+        };
+        let Some(action) = condition.actions.get(usize::from(action)) else {
+            return condition.name.clone();
+        };
+        let verb = usize::from(on_fail).checked_sub(1).and_then(|item| action.on_fail.get(item));
+        match verb {
+            Some(verb) => {
+                format!("{}/{} (on-fail {}: {})", condition.name, action.name, on_fail, verb.word())
+            }
+            None => format!("{}/{}", condition.name, action.name),
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn(spawn) => self.spawn(spawn),
+            Effect::Signal { slot, signal, value, run } => {
+                let ok = self.signal(slot, signal, run.is_some().then_some(value));
+                if let Some(run) = run {
+                    self.feed(Event::ActionDone { run, ok });
+                }
+            }
+            Effect::Clear { slot, entity, command } => {
+                let held = self.held_by(slot, entity, command);
+                if self.holder.is_empty(&held) {
+                    self.feed(Event::Cleared { slot, left: 0 });
+                } else {
+                    self.clearers.clear(held);
+                }
+            }
+            Effect::Free { slot } => self.free(slot),
+            Effect::Watch { run, path } => {
+                let wanted: Wanted = self.paths.watch(run, path, &self.poller, PATHS);
+                if let Some(job) = wanted {
+                    self.making.insert(WATCHER_SLOT);
+                    self.spawners.submit(job);
+                }
+            }
+            Effect::Unwatch { run } => self.paths.unwatch(run),
+            // The line is in the history since the commit.
+            Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
+            Effect::Notice(_) => {}
+            Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
+            Effect::Finish { code } => self.finish(code),
+        }
+    }
+
+    fn spawn(&mut self, spawn: Box<Spawn>) {
+        let slot = spawn.slot;
+        if let Err(error) = self.store.reserve_slot(slot.index) {
+            let errno = u64::try_from(error.errno.0).unwrap_or(0);
+            self.feed(Event::SpawnFailed { slot, error: ERROR_STATE_FULL | errno });
+            return;
+        }
+        self.held.insert(slot.index, prepare::held(&spawn));
+        self.making.insert(slot.index);
+        self.spawners.submit(Job::Entity(spawn));
+    }
+
+    /// After a takeover nobody has noted whose process a slot holds.
+    fn held_by(&self, slot: SlotRef, entity: EntityId, command: bool) -> Held {
+        match self.held.get(&slot.index).filter(|held| held.slot == slot) {
+            Some(held) => held.clone(),
+            None => Held { slot, name: self.name(entity), command },
+        }
+    }
+
+    /// Sends a signal to the process of a slot and to no other: the pidfd is
+    /// opened first, then the slot is looked at again. The reaper records an
+    /// exit before it lets go of the pid, so a pidfd of a process that is not
+    /// recorded as exited is the right one (kernel.md §4).
+    pub(super) fn signal(&self, reference: SlotRef, signal: Signal, value: Option<i32>) -> bool {
+        let Some(slot) = self.state.slot(reference.index) else { return false };
+        let is_it = || {
+            let (generation, phase) = slot.word();
+            generation == reference.generation && matches!(phase, Phase::Intent | Phase::Running)
+        };
+        if !is_it() {
+            return false;
+        }
+        let Some(pid) = slot.live_pid() else { return false };
+        let Ok(process) = PidFd::open(pid) else { return false };
+        if !is_it() {
+            return false;
+        }
+        let number = i32::from(signal.0);
+        match value {
+            Some(value) => process.queue(number, SI_QUEUE, value).is_ok(),
+            None => process.send(number).is_ok(),
+        }
+    }
+
+    pub(super) fn free(&mut self, reference: SlotRef) {
+        let Some(slot) = self.state.slot(reference.index) else { return };
+        if !slot.free(reference.generation) {
+            self.unfreed.push(reference);
+            return;
+        }
+        if let Some(held) = self.held.get(&reference.index)
+            && held.slot == reference
+        {
+            self.holder.forget(held);
+            self.held.remove(&reference.index);
+        }
+        self.feed(Event::SlotFreed { slot: reference });
+    }
+
+    /// All is down. What is left of whatever was started is ended, and then
+    /// the manager.
+    fn finish(&mut self, code: u8) {
+        self.remark(Weight::Event, "done");
+        self.finish_turn();
+        self.control.close_all();
+        let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
+        let spare = [process::pid()];
+        let deadline = std::time::Instant::now() + LAST_PATIENCE;
+        loop {
+            let left = containment::stragglers(reaper, &spare);
+            if left.is_empty() || std::time::Instant::now() > deadline {
+                break;
+            }
+            for pid in left {
+                if let Ok(process) = PidFd::open(pid) {
+                    let _ = process.send(i32::from(Signal::KILL.0));
+                }
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.holder.remove_tree();
+        self.log.flush(LAST_PATIENCE);
+        for name in ["control", "state", loading::ANSWER_FILE] {
+            let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
+        }
+        self.state.set(Field::Done, 256 + u64::from(code));
+        self.shared.wake_reaper.post();
+        self.finished = true;
+    }
+}

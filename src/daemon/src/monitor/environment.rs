@@ -1,0 +1,159 @@
+//! What a process gets to see: ham's own environment less what was meant for
+//! ham, the words of its user, the unit's variables, its files, and ham's own
+//! about it (details 9). On a board (ham is PID 1 and nobody's container)
+//! nothing of ham's own is passed on.
+
+use ham_core::plan::{EntityPlan, EnvironmentFile, Identity};
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsString};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Where programs are looked for when the environment does not say.
+pub(super) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Variables that tell one particular process about itself.
+const NOT_INHERITED: [&str; 5] =
+    ["NOTIFY_SOCKET", "MAINPID", "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_PID"];
+const PREFIXES_NOT_INHERITED: [&str; 3] = ["LISTEN_", "WATCHDOG_", "HAM_"];
+
+/// A file of variables is no place for more than this.
+const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// Variables by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment(BTreeMap<OsString, OsString>);
+
+/// What of ham's own environment entities inherit.
+pub(super) fn inherited(state: ham_snapshot::State) -> Environment {
+    let mut all = BTreeMap::new();
+    let reaper = state.get(ham_snapshot::header::Field::ReaperPid);
+    if reaper == 1 && std::env::var_os("container").is_none() {
+        return Environment(all);
+    }
+    for (name, value) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let own = NOT_INHERITED.contains(&text.as_ref())
+            || PREFIXES_NOT_INHERITED.iter().any(|prefix| text.starts_with(prefix));
+        if !own {
+            all.insert(name, value);
+        }
+    }
+    Environment(all)
+}
+
+impl Environment {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(OsString::from(name), OsString::from(value));
+    }
+
+    pub(super) fn set_user(&mut self, identity: &Identity) {
+        for (name, value) in [
+            ("USER", &identity.user),
+            ("LOGNAME", &identity.user),
+            ("HOME", &identity.home),
+            ("SHELL", &identity.shell),
+        ] {
+            if !value.is_empty() {
+                self.set(name, value);
+            }
+        }
+    }
+
+    /// The unit's variables, then its files: a file wins, as systemd has it,
+    /// so that an administrator's file overrides a packaged unit.
+    ///
+    /// # Errors
+    /// The errno of a file that cannot be read and is not optional.
+    pub(super) fn set_unit(&mut self, plan: &EntityPlan) -> Result<(), i32> {
+        for (name, value) in &plan.environment {
+            self.set(name, value);
+        }
+        for file in &plan.environment_files {
+            self.read(file)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, file: &EnvironmentFile) -> Result<(), i32> {
+        let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(5);
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(&file.path)
+            .and_then(|opened| opened.take(FILE_LIMIT).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => {}
+            Err(error) if file.optional && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(());
+            }
+            Err(error) => return Err(errno(error)),
+        }
+        for line in bytes.split(|byte| *byte == b'\n') {
+            if let Some((name, value)) = assignment(line) {
+                self.0.insert(OsString::from_vec(name), OsString::from_vec(value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where programs without a slash are looked for.
+    pub(super) fn path(&self) -> OsString {
+        self.0.get(&OsString::from("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into())
+    }
+
+    /// As execve(2) wants it; `None` when a text holds a NUL byte.
+    pub(super) fn to_strings(&self) -> Option<Vec<CString>> {
+        self.0
+            .iter()
+            .map(|(name, value)| {
+                let mut text = name.as_bytes().to_vec();
+                text.push(b'=');
+                text.extend_from_slice(value.as_bytes());
+                CString::new(text).ok()
+            })
+            .collect()
+    }
+}
+
+/// `NAME=VALUE`, with blanks around and one pair of quotes taken off; comments
+/// and lines that are no assignment are passed over, as systemd does.
+fn assignment(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let line = line.trim_ascii();
+    if line.is_empty() || line.starts_with(b"#") || line.starts_with(b";") {
+        return None;
+    }
+    let line = line.strip_prefix(b"export ").unwrap_or(line).trim_ascii_start();
+    let equals = line.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = (&line[..equals], &line[equals + 1..]);
+    let name = name.trim_ascii();
+    let valid = !name.is_empty()
+        && !name[0].is_ascii_digit()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let mut value = value.trim_ascii();
+    for quote in [b"\"", b"'"] {
+        let inner = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+        if let Some(inner) = inner {
+            value = inner;
+            break;
+        }
+    }
+    let no_nul = !value.contains(&0);
+    (valid && no_nul).then(|| (name.to_vec(), value.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_file() {
+        let pair = |name: &str, value: &str| Some((name.into(), value.into()));
+        assert_eq!(assignment(b"A=1"), pair("A", "1"));
+        assert_eq!(assignment(b"  A_2 = 'x y' "), pair("A_2", "x y"));
+        assert_eq!(assignment(b"export B=\"c=d\""), pair("B", "c=d"));
+        assert_eq!(assignment(b"EMPTY="), pair("EMPTY", ""));
+        for line in [&b"# A=1"[..], b"; A=1", b"", b"no assignment", b"1A=2", b"=x", b"A B=2"] {
+            assert_eq!(assignment(line), None);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Where the processes of entities and commands are held, so that all of them
+//! can be found again: a cgroup for each generation, or, without a writable
+//! cgroup, session and invocation id.
+
+use crate::shared::Shared;
+use ham_core::ids::SlotRef;
+use ham_snapshot::header::Field;
+use ham_sys::containment::{
+    CgroupTree, Cleared, Kind, SessionTarget, find_tree, session_clear, session_looks_empty,
+};
+use std::os::fd::OwnedFd;
+
+/// Whose processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) slot: SlotRef,
+    pub(super) name: String,
+    pub(super) command: bool,
+}
+
+impl Held {
+    fn kind(&self) -> Kind {
+        if self.command { Kind::Action } else { Kind::Unit }
+    }
+
+    fn id(&self) -> String {
+        format!("{}-{}", self.slot.index, self.slot.generation)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Holder {
+    shared: &'static Shared,
+    tree: Option<CgroupTree>,
+}
+
+impl Holder {
+    /// Looks for a cgroup; the text says why there is none.
+    pub(super) fn new(shared: &'static Shared) -> (Holder, Option<String>) {
+        match find_tree(&crate::runtime::label(&shared.options.runtime)) {
+            Ok(tree) => (Holder { shared, tree: Some(tree) }, None),
+            Err(why) => (Holder { shared, tree: None }, Some(why)),
+        }
+    }
+
+    pub(super) fn word(&self) -> &'static str {
+        if self.tree.is_some() { "cgroup" } else { "session" }
+    }
+
+    /// A fresh empty cgroup, to find out whether children can be born in one.
+    pub(super) fn probe_cgroup(&self) -> Option<OwnedFd> {
+        self.tree.as_ref()?.create(Kind::Action, "probe", "0").ok()
+    }
+
+    pub(super) fn probe_done(&self) {
+        if let Some(tree) = &self.tree {
+            tree.remove(Kind::Action, "probe", "0");
+        }
+    }
+
+    /// A cgroup for a process that is about to be made.
+    pub(super) fn cgroup(&self, held: &Held) -> ham_sys::Result<Option<OwnedFd>> {
+        match &self.tree {
+            Some(tree) => tree.create(held.kind(), &held.name, &held.id()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The variable by which processes that left their session are found. It
+    /// is different for every process that any ham has ever made.
+    pub(super) fn token(&self, slot: SlotRef) -> String {
+        let instance = self.shared.state.get(Field::Instance);
+        format!("HAM_INVOCATION={instance:016x}-{}-{}", slot.index, slot.generation)
+    }
+
+    /// A quick look whether anything is left. Never true by mistake.
+    pub(super) fn is_empty(&self, held: &Held) -> bool {
+        match &self.tree {
+            Some(tree) => tree.is_empty(held.kind(), &held.name, &held.id()),
+            None => session_looks_empty(self.leader(held)) && !self.strangers(),
+        }
+    }
+
+    fn leader(&self, held: &Held) -> i32 {
+        let slot = self.shared.state.slot(held.slot.index);
+        slot.filter(|slot| slot.word().0 == held.slot.generation).map_or(0, |slot| slot.leader())
+    }
+
+    /// Whether the reaper has a child that no slot owns: what an entity left
+    /// behind outside of its process group is one, or hangs below one.
+    fn strangers(&self) -> bool {
+        let reaper = self.reaper();
+        let monitor = ham_sys::process::pid();
+        let path = format!("/proc/{reaper}/task/{reaper}/children");
+        // Without CONFIG_PROC_CHILDREN: the long look.
+        let Ok(children) = std::fs::read_to_string(path) else { return true };
+        children
+            .split_ascii_whitespace()
+            .filter_map(|word| word.parse::<i32>().ok())
+            .any(|pid| pid != monitor && self.shared.state.slot_of_pid(pid).is_none())
+    }
+
+    fn reaper(&self) -> i32 {
+        i32::try_from(self.shared.state.get(Field::ReaperPid)).unwrap_or(0)
+    }
+
+    /// Ends everything of it; blocks until nothing is left or the deadline.
+    pub(super) fn clear(&self, held: &Held, deadline_ns: u64) -> u32 {
+        let cleared = match &self.tree {
+            Some(tree) => tree.clear(held.kind(), &held.name, &held.id(), deadline_ns),
+            None => {
+                let token = self.token(held.slot);
+                let target = SessionTarget {
+                    reaper: self.reaper(),
+                    leader: self.leader(held),
+                    token: token.as_bytes(),
+                };
+                session_clear(&target, deadline_ns)
+            }
+        };
+        match cleared {
+            Cleared::Empty => 0,
+            Cleared::Left(count) => u32::try_from(count).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The slot is given back: its cgroup goes, unless something lives there.
+    pub(super) fn forget(&self, held: &Held) {
+        if let Some(tree) = &self.tree {
+            tree.remove(held.kind(), &held.name, &held.id());
+        }
+    }
+
+    pub(super) fn remove_tree(&self) {
+        if let Some(tree) = &self.tree {
+            tree.remove_tree();
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Loading units, as the monitor sees it: a child is started, its answer is
+//! read and checked like any input from outside, and becomes the plan.
+
+use super::paths::helper_program;
+use super::spawners::Job;
+use super::{Engine, plan_in_force};
+use crate::exit;
+use crate::facts::Weight;
+use crate::load::{Answer, Request};
+use crate::shared::{LOADER_SLOT, OWN_DESCRIPTORS, Shared};
+use ham_core::event::Event;
+use ham_core::ids::SlotRef;
+use ham_core::monitor::Monitor;
+use ham_core::plan::encode;
+use ham_core::signal::Signal;
+use ham_core::status::ExitStatus;
+use ham_core::time::{Mono, Span};
+use ham_snapshot::slots::Phase;
+use ham_sys::{clock, process};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+/// The loader's answer, kept so that a successor can still show its errors.
+pub(super) const ANSWER_FILE: &str = "loaded.json";
+
+/// A loader that takes longer is a load error (details 21).
+const PATIENCE_NS: u64 = 30_000_000_000;
+
+/// More than this is no answer: 10,000 units take about 10 MB.
+const ANSWER_LIMIT: u64 = 256 * 1024 * 1024;
+
+/// Where loading stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is being loaded.
+    Idle,
+    /// A loader of a monitor before this one is being ended first.
+    Clearing,
+    /// The loader runs; it has taken too long at that time.
+    Running(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct Loading {
+    shared: &'static Shared,
+    stage: Stage,
+    /// The loader's end of the file, until it has been spawned.
+    theirs: Option<OwnedFd>,
+    /// What the last load had to say, as text.
+    pub(super) reports: Vec<String>,
+    pub(super) refused: Vec<String>,
+}
+
+impl Loading {
+    pub(super) fn new(shared: &'static Shared) -> Loading {
+        let (reports, refused) = (Vec::new(), Vec::new());
+        Loading { shared, stage: Stage::Idle, theirs: None, reports, refused }
+    }
+
+    pub(super) fn due(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Running(due) => Some(due),
+            Stage::Idle | Stage::Clearing => None,
+        }
+    }
+
+    pub(super) fn started(&mut self) {
+        self.theirs = None;
+    }
+
+    fn path(&self) -> PathBuf {
+        self.shared.options.runtime.join(ANSWER_FILE)
+    }
+
+    /// A successor: what the last load had to say.
+    pub(super) fn recall(&mut self) {
+        if let Ok(answer) = self.read() {
+            self.remember(&answer);
+        }
+    }
+
+    fn remember(&mut self, answer: &Answer) {
+        self.reports = answer.diagnostics.iter().map(|report| report.rendered.clone()).collect();
+        self.refused.clone_from(&answer.refused);
+    }
+
+    fn read(&self) -> Result<Answer, String> {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            File::open(self.path())?.take(ANSWER_LIMIT).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|error| format!("could not read its answer: {error}"))?;
+        serde_json::from_slice(&bytes).map_err(|error| format!("its answer is none: {error}"))
+    }
+
+    fn job(&mut self) -> Result<Job, String> {
+        let path = self.path();
+        let _ = std::fs::remove_file(&path);
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|error| format!("could not create {}: {error}", path.display()))?;
+        let theirs = process::move_above(OwnedFd::from(file), OWN_DESCRIPTORS)
+            .map_err(|error| error.to_string())?;
+        let options = &self.shared.options;
+        let request = Request {
+            directories: options.directories.clone(),
+            system: options.system_directories,
+        };
+        let program = helper_program(self.shared, request.words(), theirs.as_raw_fd());
+        self.theirs = Some(theirs);
+        self.stage = Stage::Running(clock::monotonic().saturating_add(PATIENCE_NS));
+        let slot = self.shared.state.slot(LOADER_SLOT).ok_or("there is no slot for it")?;
+        let slot = SlotRef { index: LOADER_SLOT, generation: slot.word().0.wrapping_add(1) };
+        Ok(Job::Helper { slot, name: "ham-load", program: Box::new(program) })
+    }
+}
+
+impl Engine {
+    pub(super) fn begin_load(&mut self) {
+        // A loader that a monitor before this one has started must not write
+        // into the file of this one's.
+        if self.kill_loader() {
+            self.loading.stage = Stage::Clearing;
+            return;
+        }
+        match self.loading.job() {
+            Ok(job) => {
+                self.making.insert(LOADER_SLOT);
+                self.spawners.submit(job);
+            }
+            Err(why) => self.loader_failed(&why),
+        }
+    }
+
+    /// False when there is none.
+    fn kill_loader(&self) -> bool {
+        let Some(slot) = self.state.slot(LOADER_SLOT) else { return false };
+        let (generation, phase) = slot.word();
+        if !matches!(phase, Phase::Intent | Phase::Running) || slot.live_pid().is_none() {
+            return false;
+        }
+        self.signal(SlotRef { index: LOADER_SLOT, generation }, Signal::KILL, None)
+    }
+
+    pub(super) fn loader_ended(&mut self, reference: SlotRef, status: ExitStatus) {
+        if let Some(slot) = self.state.slot(reference.index) {
+            // Its pid may not be cleared yet. That does not matter here: the
+            // slot is used for nothing else, and by the next generation only.
+            slot.free(reference.generation);
+        }
+        match std::mem::replace(&mut self.loading.stage, Stage::Idle) {
+            Stage::Idle => {}
+            Stage::Clearing => self.begin_load(),
+            Stage::Running(_) if !status.is_success() => {
+                self.loader_failed(&format!("the loader ended with {status}"));
+            }
+            Stage::Running(_) => match self.loading.read() {
+                Ok(answer) => self.take_plan(answer),
+                Err(why) => self.loader_failed(&why),
+            },
+        }
+    }
+
+    pub(super) fn loading_due(&mut self, now: u64) {
+        if self.loading.due().is_some_and(|due| due <= now) {
+            self.kill_loader();
+            let text = format!("the loader took longer than {}", Span(PATIENCE_NS));
+            self.loader_failed(&text);
+        }
+    }
+
+    pub(super) fn loader_failed(&mut self, why: &str) {
+        self.loading.stage = Stage::Idle;
+        self.loading.theirs = None;
+        let text = format!("could not load units: {why}");
+        self.remark(Weight::Always, &text);
+        self.loading.reports = vec![format!("error: {text}")];
+        if self.shared.options.strict {
+            self.end_for_configuration();
+        }
+    }
+
+    fn end_for_configuration(&mut self) {
+        let within = self.shared.options.stop_deadline;
+        self.feed(Event::Shutdown { code: exit::CONFIGURATION, within });
+    }
+
+    /// The first plan.
+    fn take_plan(&mut self, answer: Answer) {
+        self.loading.remember(&answer);
+        for report in &answer.diagnostics {
+            self.log.block(report.rendered.clone() + "\n");
+        }
+        for name in &answer.refused {
+            self.remark(Weight::Always, &format!("unit {name} has errors and is left out"));
+        }
+        if self.shared.options.strict && answer.has_errors() {
+            self.remark(Weight::Always, "units have errors, and --strict was given");
+            self.end_for_configuration();
+            return;
+        }
+        if answer.entities.is_empty() {
+            let all = &self.shared.options.directories;
+            let all: Vec<String> = all.iter().map(|path| path.display().to_string()).collect();
+            self.remark(Weight::Always, &format!("no units in {}", all.join(", ")));
+        }
+        if let Err(why) = self.install_plan(&answer) {
+            self.loader_failed(&why);
+        }
+    }
+
+    fn install_plan(&mut self, answer: &Answer) -> Result<(), String> {
+        let bytes = encode(&answer.entities).map_err(|error| error.to_string())?;
+        let (generation, half) = self.state.free_plan_half();
+        self.store.reserve_plan(half, bytes.len()).map_err(|error| error.to_string())?;
+        if !half.write(&bytes) {
+            return Err("the plan is too large".to_owned());
+        }
+        self.state.switch_plan(generation, half);
+        let plan = plan_in_force(self.state).map_err(|fatal| fatal.what)?;
+        let Some(plan) = plan else { return Err("the plan was not taken".to_owned()) };
+        let memory = super::SharedMemory { state: self.state };
+        // Nothing was supervised yet: a monitor on the new plan is a fresh
+        // one, but for a shutdown that was asked for meanwhile.
+        let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(clock::monotonic()));
+        self.core = core;
+        self.turn = resume.turn;
+        self.finish_turn();
+        self.feed(Event::Boot);
+        Ok(())
+    }
+}

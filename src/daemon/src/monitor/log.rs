@@ -1,0 +1,183 @@
+//! The log: a thread writes the history to standard error (or a file), so
+//! that a reader who does not read stops nobody but itself. How far it has
+//! come is in shared memory: a successor's log goes on where this one's ended.
+
+use crate::facts::{self, Weight};
+use crate::options::{Options, Stamps};
+use crate::shared::Shared;
+use ham_snapshot::State;
+use ham_snapshot::header::Field;
+use ham_snapshot::history::Entry;
+use ham_sys::clock;
+use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Texts beside the history (diagnostics of units) that wait to be written;
+/// more are dropped, and that is said.
+const BLOCKS: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Log {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: &'static Shared,
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    blocks: Vec<String>,
+    dropped: usize,
+    /// There may be something to write.
+    work: bool,
+    idle: bool,
+}
+
+impl Log {
+    pub(super) fn start(shared: &'static Shared) -> Log {
+        let inner = Arc::new(Inner {
+            shared,
+            wanted: Mutex::new(Wanted { work: true, ..Wanted::default() }),
+            changed: Condvar::new(),
+        });
+        let thread = Arc::clone(&inner);
+        // Without a thread there is no log; the history is still there.
+        let _ = std::thread::Builder::new()
+            .name("ham-log".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || thread.run());
+        Log { inner }
+    }
+
+    /// The history has grown.
+    pub(super) fn wake(&self) {
+        let mut wanted = self.inner.lock();
+        if !wanted.work {
+            wanted.work = true;
+            drop(wanted);
+            self.inner.changed.notify_all();
+        }
+    }
+
+    /// A text of several lines, written as it is.
+    pub(super) fn block(&self, text: String) {
+        let mut wanted = self.inner.lock();
+        if wanted.blocks.len() < BLOCKS {
+            wanted.blocks.push(text);
+        } else {
+            wanted.dropped += 1;
+        }
+        wanted.work = true;
+        drop(wanted);
+        self.inner.changed.notify_all();
+    }
+
+    /// Waits, not for ever, until everything is written: at the very end.
+    pub(super) fn flush(&self, patience: Duration) {
+        self.wake();
+        let wanted = self.inner.lock();
+        let _ = self
+            .inner
+            .changed
+            .wait_timeout_while(wanted, patience, |wanted| wanted.work || !wanted.idle);
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut out: Box<dyn Write> = match self.shared.options.log_file.as_deref() {
+            None => Box::new(std::io::stderr()),
+            Some(path) => match std::fs::File::options().create(true).append(true).open(path) {
+                Ok(file) => Box::new(file),
+                Err(error) => {
+                    eprintln!("ham: could not open the log {}: {error}", path.display());
+                    Box::new(std::io::stderr())
+                }
+            },
+        };
+        loop {
+            let (blocks, dropped) = {
+                let mut wanted = self.lock();
+                while !wanted.work {
+                    wanted.idle = true;
+                    self.changed.notify_all();
+                    wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+                }
+                wanted.work = false;
+                wanted.idle = false;
+                (std::mem::take(&mut wanted.blocks), std::mem::take(&mut wanted.dropped))
+            };
+            for block in blocks {
+                let _ = out.write_all(block.as_bytes());
+            }
+            if dropped > 0 {
+                let _ = writeln!(out, "ham: {dropped} reports were dropped");
+            }
+            self.write_history(&mut out);
+            let _ = out.flush();
+        }
+    }
+
+    fn write_history(&self, out: &mut dyn Write) {
+        let state: State = self.shared.state;
+        let mut next = state.get(Field::HistoryLogged);
+        let oldest = state.history_oldest();
+        if next < oldest {
+            let _ = writeln!(out, "ham: {} lines of the log were lost", oldest - next);
+            next = oldest;
+        }
+        while next < state.get(Field::HistoryNext) {
+            let Some(entry) = state.history(next) else { break };
+            if let Some(line) = render(&entry, &self.shared.options, state) {
+                let _ = out.write_all(line.as_bytes());
+            }
+            next += 1;
+            state.set(Field::HistoryLogged, next);
+        }
+    }
+}
+
+/// One line, or nothing when the verbosity is too low for it.
+fn render(entry: &Entry, options: &Options, state: State) -> Option<String> {
+    let (name, text, weight) = facts::line(entry);
+    let needed = match weight {
+        Weight::Always => 0,
+        Weight::Event => 1,
+        Weight::Detail => 2,
+    };
+    if options.verbosity < needed {
+        return None;
+    }
+    let stamp = stamp(entry, options.stamps, state.get(Field::StartedMono));
+    Some(format!("{stamp}{name}: {text}\n"))
+}
+
+fn stamp(entry: &Entry, stamps: Stamps, started: u64) -> String {
+    let millis = entry.real / 1_000_000 % 1_000;
+    match stamps {
+        Stamps::None => String::new(),
+        Stamps::Relative => {
+            let since = entry.mono.saturating_sub(started);
+            format!("{}.{:06} ", since / 1_000_000_000, since / 1_000 % 1_000_000)
+        }
+        Stamps::Absolute => {
+            let local = clock::local_time(entry.real / 1_000_000_000);
+            let clock::LocalTime { year, month, day, hour, minute, second } = local;
+            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{millis:03} ")
+        }
+        Stamps::ShortAbsolute => {
+            let clock::LocalTime { hour, minute, second, .. } =
+                clock::local_time(entry.real / 1_000_000_000);
+            format!("{hour:02}:{minute:02}:{second:02}.{millis:03} ")
+        }
+    }
+}

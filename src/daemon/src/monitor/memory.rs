@@ -1,0 +1,202 @@
+//! The core's memory on the shared state: which record stands where, and the
+//! commit of a turn.
+
+use crate::shared::Shared;
+use ham_core::ids::{EntityId, MAX_ENTITIES, MAX_RUNS, SlotRef};
+use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
+use ham_core::plan::PlanSource;
+use ham_core::time::Mono;
+use ham_core::words::{Odd, Words};
+use ham_snapshot::header::Field;
+use ham_snapshot::history::Entry;
+use ham_snapshot::plans::{PLAN_BYTES, PlanHalf};
+use ham_snapshot::slots::Phase;
+use ham_snapshot::{State, layout, records};
+use ham_sys::SysError;
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+
+const ENTITIES_AT: usize = 1;
+const RUNS_AT: usize = ENTITIES_AT + MAX_ENTITIES as usize;
+const COMMANDS_AT: usize = RUNS_AT + MAX_RUNS as usize;
+
+fn place(id: RecordId) -> usize {
+    match id {
+        RecordId::Global => 0,
+        RecordId::Entity(entity) => ENTITIES_AT + entity.index(),
+        RecordId::Run(index) => RUNS_AT + index as usize,
+        RecordId::Command(slot) => COMMANDS_AT + slot as usize,
+    }
+}
+
+/// Reading: what the core sees.
+#[derive(Debug)]
+pub(super) struct SharedMemory {
+    pub(super) state: State,
+}
+
+impl SharedMemory {
+    /// Every record that may have been written.
+    fn used(&self) -> impl Iterator<Item = RecordId> + use<> {
+        let used = |field| u32::try_from(self.state.get(field)).unwrap_or(0);
+        let entities = (0..used(Field::EntitiesUsed).min(MAX_ENTITIES))
+            .map(|index| RecordId::Entity(EntityId(index)));
+        let runs = (0..used(Field::RunsUsed).min(MAX_RUNS)).map(RecordId::Run);
+        let commands = (0..used(Field::SlotsUsed)).map(RecordId::Command);
+        std::iter::once(RecordId::Global).chain(entities).chain(runs).chain(commands)
+    }
+
+    /// A successor begins: a turn that was cut off must not count later.
+    pub(super) fn forget_uncommitted(&self) {
+        let records = self.state.records();
+        for id in self.used() {
+            records.forget_uncommitted(place(id));
+        }
+        self.state.forget_uncommitted_history();
+    }
+}
+
+impl Memory for SharedMemory {
+    fn load(&self, id: RecordId) -> Result<Option<Words>, Odd> {
+        self.state.records().load(place(id)).map_err(|_| Odd)
+    }
+
+    fn heads(&self, visit: &mut dyn FnMut(RecordId, Head)) {
+        let records = self.state.records();
+        for id in self.used() {
+            if let Some(head) = records.head(place(id)) {
+                let due = Some(head.due).filter(|due| *due != 0).map(Mono);
+                let slot = SlotRef::from_word(head.slot);
+                visit(id, Head { due, slot, open: head.open, active: head.active });
+            }
+        }
+    }
+
+    fn slots_used(&self) -> u32 {
+        u32::try_from(self.state.get(Field::SlotsUsed)).unwrap_or(0)
+    }
+
+    fn slot(&self, index: u32) -> SlotView {
+        let Some(slot) = self.state.slot(index) else {
+            return SlotView { generation: 0, state: SlotState::Free, has_pid: false };
+        };
+        // The pid between two looks at the word: a reaper that clears it in
+        // between has changed the word first (kernel.md §4).
+        loop {
+            let before = slot.word();
+            let has_pid = slot.pid() != 0;
+            if slot.word() != before {
+                continue;
+            }
+            let (generation, phase) = before;
+            let state = match phase {
+                Phase::Free => SlotState::Free,
+                Phase::Intent => SlotState::Intent,
+                Phase::Running => SlotState::Running,
+                Phase::Exited => SlotState::Exited,
+            };
+            return SlotView { generation, state, has_pid };
+        }
+    }
+}
+
+/// A plan in one half of the plan area.
+#[derive(Debug)]
+pub(super) struct PlanMemory(pub(super) PlanHalf);
+
+impl PlanSource for PlanMemory {
+    fn len(&self) -> usize {
+        PLAN_BYTES
+    }
+
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        self.0.read(offset, out)
+    }
+}
+
+/// Writing: commits turns, and sees to it that the pages are there.
+#[derive(Debug)]
+pub(super) struct Store {
+    shared: &'static Shared,
+    /// Up to where each area is reserved, in pages of its own.
+    reserved: BTreeMap<usize, usize>,
+}
+
+/// Pages are reserved this many bytes at a time: a system call for every page
+/// would show in the start of many entities.
+const RESERVE_BYTES: usize = 64 * 1024;
+
+impl Store {
+    pub(super) fn new(shared: &'static Shared) -> Store {
+        Store { shared, reserved: BTreeMap::new() }
+    }
+
+    /// Stores records and history of one turn, and makes them count.
+    pub(super) fn commit(
+        &mut self,
+        changed: &[(RecordId, Option<Record>)],
+        history: &[Entry],
+    ) -> Result<(), SysError> {
+        let state = self.shared.state;
+        for (id, _) in changed {
+            self.reserve_record(*id)?;
+        }
+        let records = state.records();
+        let turn = records.committed().wrapping_add(1);
+        for (id, record) in changed {
+            let contents = record.as_ref().map(|record| {
+                let head = records::Head {
+                    due: record.head.due.map_or(0, |due| due.0),
+                    slot: record.head.slot.map_or(0, SlotRef::to_word),
+                    open: record.head.open,
+                    active: record.head.active,
+                };
+                (head, &record.words)
+            });
+            records.write(place(*id), turn, contents.as_ref().map(|(head, body)| (head, *body)));
+        }
+        for entry in history {
+            state.push_history(turn, entry);
+        }
+        records.commit(turn);
+        Ok(())
+    }
+
+    fn reserve_record(&mut self, id: RecordId) -> Result<(), SysError> {
+        let state = self.shared.state;
+        match id {
+            RecordId::Global => {}
+            RecordId::Entity(entity) => state.raise(Field::EntitiesUsed, u64::from(entity.0) + 1),
+            RecordId::Run(index) => state.raise(Field::RunsUsed, u64::from(index) + 1),
+            RecordId::Command(slot) => state.raise(Field::SlotsUsed, u64::from(slot) + 1),
+        }
+        let head = layout::VERSIONS * layout::HEAD_WORDS * layout::WORD;
+        let body = layout::VERSIONS * layout::BODY_WORDS * layout::WORD;
+        self.reserve(layout::HEADS_AT * layout::WORD + place(id) * head, head)?;
+        self.reserve(layout::BODIES_AT * layout::WORD + place(id) * body, body)
+    }
+
+    /// Before the first use of a slot.
+    pub(super) fn reserve_slot(&mut self, index: u32) -> Result<(), SysError> {
+        let size = layout::SLOT_WORDS * layout::WORD;
+        self.reserve(layout::SLOTS_AT * layout::WORD + index as usize * size, size)
+    }
+
+    /// Before a plan is written.
+    pub(super) fn reserve_plan(&mut self, half: PlanHalf, bytes: usize) -> Result<(), SysError> {
+        self.shared.map.reserve(self.shared.state_fd.as_fd(), half.byte_offset(), bytes)
+    }
+
+    fn reserve(&mut self, at: usize, bytes: usize) -> Result<(), SysError> {
+        for chunk in at / RESERVE_BYTES..=(at + bytes - 1) / RESERVE_BYTES {
+            if self.reserved.contains_key(&chunk) {
+                continue;
+            }
+            let from = chunk * RESERVE_BYTES;
+            let length = RESERVE_BYTES.min(layout::TOTAL * layout::WORD - from);
+            self.shared.map.reserve(self.shared.state_fd.as_fd(), from, length)?;
+            self.reserved.insert(chunk, length);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,480 @@
+//! The monitor: the event loop around the core. It waits for what happens,
+//! turns it into events, commits each turn, and only then carries out its
+//! effects. It waits for nobody: not for a client, not for exec, not for any
+//! path that a user named, not for whoever reads the log.
+//!
+//! - `memory`: records and commit; `effects`: carrying out
+//! - `spawners`, `prepare`, `environment`: making processes
+//! - `holder`, `clearers`: ending all that an entity left behind
+//! - `loading`, `paths`: helper processes; `control`: the socket; `log`
+
+mod clearers;
+mod completions;
+mod control;
+mod effects;
+mod environment;
+mod holder;
+mod loading;
+mod log;
+mod memory;
+mod paths;
+mod prepare;
+mod report;
+mod spawners;
+
+use crate::exit;
+use crate::facts::{self, Weight};
+use crate::shared::{LOADER_SLOT, Shared, WATCHER_SLOT};
+use clearers::Clearers;
+use completions::{Completion, Completions};
+use control::Control;
+use ham_core::event::Event;
+use ham_core::ids::{RESERVED_SLOTS, SlotRef};
+use ham_core::monitor::{Monitor, Turn};
+use ham_core::plan::{PlanIndex, PlanSource, encode};
+use ham_core::status::ExitStatus;
+use ham_core::time::{Mono, Span};
+use ham_snapshot::State;
+use ham_snapshot::header::Field;
+use ham_snapshot::history::Entry;
+use ham_snapshot::slots::{Phase, Slot};
+use ham_sys::poller::{Interest, Poller, Ready, Timer};
+use ham_sys::reap::Exit;
+use ham_sys::spawn::Abilities;
+use ham_sys::{clock, process};
+use holder::{Held, Holder};
+use loading::Loading;
+use log::Log;
+use memory::{PlanMemory, SharedMemory, Store};
+use paths::Paths;
+use spawners::Spawners;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+const WAKE: u64 = 0;
+const DONE: u64 = 1;
+const TIMER: u64 = 2;
+const LISTENER: u64 = 3;
+const PATHS: u64 = 4;
+/// Tokens of clients begin here.
+const CLIENTS: u64 = 16;
+
+/// How long entities have when a shutdown is asked for a second time.
+const HURRIED: Span = Span::millis(500);
+
+/// The monitor's process; `successor`: there was one before it.
+pub(crate) fn main(shared: &'static Shared, successor: bool) -> ! {
+    // Out of the reach of the terminal's keys (details 16).
+    let _ = process::new_session();
+    let _ = process::set_name(c"ham-monitor");
+    let code = match Engine::new(shared, successor) {
+        Ok(mut engine) => match engine.run() {
+            Ok(()) => 0,
+            Err(error) => {
+                eprintln!("ham: monitor: {error}");
+                1
+            }
+        },
+        Err(Fatal { code, what }) => {
+            eprintln!("ham: {what}");
+            if let Some(code) = code {
+                // Nothing can be supervised here: another monitor would fare
+                // no better.
+                shared.state.set(Field::Done, 256 + u64::from(code));
+                shared.wake_reaper.post();
+            }
+            1
+        }
+    };
+    process::exit_now(code)
+}
+
+/// The monitor cannot begin. With a code the manager ends, too.
+struct Fatal {
+    code: Option<u8>,
+    what: String,
+}
+
+impl From<ham_sys::SysError> for Fatal {
+    fn from(error: ham_sys::SysError) -> Fatal {
+        Fatal { code: None, what: error.to_string() }
+    }
+}
+
+struct Engine {
+    shared: &'static Shared,
+    state: State,
+    core: Monitor,
+    store: Store,
+    turn: Turn,
+    events: VecDeque<Event>,
+    /// Lines about the manager itself, for the next commit.
+    remarks: Vec<Entry>,
+    poller: Poller,
+    timer: Timer,
+    timer_set: Option<u64>,
+    completions: Arc<Completions>,
+    abilities: Abilities,
+    holder: Arc<Holder>,
+    spawners: Spawners,
+    clearers: Clearers,
+    /// Slots whose process is being made by this monitor: their exit waits
+    /// until that has come back.
+    making: BTreeSet<u32>,
+    early_exits: BTreeSet<u32>,
+    /// Whose processes the slots in use hold, for containment.
+    held: BTreeMap<u32, Held>,
+    /// Slots that the reaper has not let go of yet.
+    unfreed: Vec<SlotRef>,
+    exits_seen: u64,
+    shutdowns_seen: u64,
+    log: Log,
+    control: Control,
+    paths: Paths,
+    loading: Loading,
+    finished: bool,
+}
+
+impl Engine {
+    fn new(shared: &'static Shared, successor: bool) -> Result<Engine, Fatal> {
+        let state = shared.state;
+        let began = clock::monotonic();
+        let memory = SharedMemory { state };
+        memory.forget_uncommitted();
+        // What the reaper records from here on comes through the queue; what
+        // it has recorded before is found by looking at the slots.
+        let exits_seen = state.get(Field::ExitQueueTail);
+        let plan = plan_in_force(state)?;
+        let has_plan = plan.is_some();
+        let plan = match plan {
+            Some(plan) => plan,
+            None => empty_plan()?,
+        };
+        let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(began));
+
+        let completions = Arc::new(Completions::new()?);
+        let mut abilities = ham_sys::spawn::probe()
+            .map_err(|error| Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() })?;
+        let (holder, no_cgroup) = Holder::new(shared);
+        if let Some(cgroup) = holder.probe_cgroup() {
+            abilities.check_cgroup(std::os::fd::AsFd::as_fd(&cgroup));
+            holder.probe_done();
+        }
+        let holder = Arc::new(holder);
+        let spawners = Spawners::new(
+            state,
+            abilities,
+            environment::inherited(state),
+            Arc::clone(&holder),
+            Arc::clone(&completions),
+        )
+        .map_err(|error| Fatal { code: None, what: format!("could not start threads: {error}") })?;
+        let clearers = Clearers::new(Arc::clone(&holder), Arc::clone(&completions));
+
+        let poller = Poller::new()?;
+        let timer = Timer::new()?;
+        poller.add(&shared.wake_monitor, WAKE, Interest::READ)?;
+        poller.add(completions.wake(), DONE, Interest::READ)?;
+        poller.add(&timer, TIMER, Interest::READ)?;
+        poller.add(&shared.control, LISTENER, Interest::READ)?;
+
+        let mut engine = Engine {
+            shared,
+            state,
+            core,
+            store: Store::new(shared),
+            turn: Turn::default(),
+            events: VecDeque::new(),
+            remarks: Vec::new(),
+            poller,
+            timer,
+            timer_set: None,
+            completions,
+            abilities,
+            holder,
+            spawners,
+            clearers,
+            making: BTreeSet::new(),
+            early_exits: BTreeSet::new(),
+            held: BTreeMap::new(),
+            unfreed: Vec::new(),
+            exits_seen,
+            shutdowns_seen: 0,
+            log: Log::start(shared),
+            control: Control::new(),
+            paths: Paths::new(shared),
+            loading: Loading::new(shared),
+            finished: false,
+        };
+        if successor {
+            let took = clock::monotonic().saturating_sub(state.get(Field::MonitorDied));
+            state.set(Field::TakeoverTook, took);
+            let pid = process::pid();
+            let text = format!("monitor {pid} has taken over after {}", Span(took / 1000 * 1000));
+            engine.remark(Weight::Event, &text);
+        } else {
+            engine.report_start(no_cgroup.as_deref());
+        }
+        engine.resume(resume);
+        if has_plan {
+            engine.loading.recall();
+            engine.feed(Event::Boot);
+        } else {
+            engine.begin_load();
+        }
+        Ok(engine)
+    }
+
+    /// Carries on what the monitor before may have left undone.
+    fn resume(&mut self, resume: ham_core::monitor::Resume) {
+        self.turn = resume.turn;
+        self.finish_turn();
+        for slot in resume.adopt {
+            self.adopt(slot);
+        }
+        let used = u32::try_from(self.state.get(Field::SlotsUsed)).unwrap_or(0);
+        for index in 0..used {
+            if self.state.slot(index).is_some_and(|slot| slot.word().1 == Phase::Exited) {
+                self.exited(index);
+            }
+        }
+        self.run_events();
+    }
+
+    fn run(&mut self) -> Result<(), ham_sys::SysError> {
+        let mut ready = [Ready::default(); 64];
+        while !self.finished {
+            self.set_timer()?;
+            let count = self.poller.wait(&mut ready, None)?;
+            for event in ready.iter().take(count) {
+                self.dispatch(event);
+            }
+            self.look_at_spawners();
+            self.check_deadlines();
+            self.run_events();
+            self.free_slots();
+            if !self.remarks.is_empty() {
+                self.finish_turn();
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, ready: &Ready) {
+        match ready.token {
+            WAKE => self.woken(),
+            DONE => self.take_completions(),
+            TIMER => {
+                self.timer.drain();
+                self.timer_set = None;
+            }
+            LISTENER => self.accept_clients(),
+            PATHS => {
+                for run in self.paths.read() {
+                    self.events.push_back(Event::ActionDone { run, ok: true });
+                }
+            }
+            token => self.serve_client(token, ready),
+        }
+        self.run_events();
+    }
+
+    /// The reaper has recorded something, or was told to shut down.
+    fn woken(&mut self) {
+        self.shared.wake_monitor.drain();
+        while let Some(index) = self.state.exit_at(self.exits_seen) {
+            self.exits_seen = self.exits_seen.wrapping_add(1);
+            self.exited(index);
+        }
+        let shutdowns = self.state.get(Field::ShutdownRequests);
+        while self.shutdowns_seen < shutdowns {
+            let first = !self.core.is_stopping();
+            self.shutdowns_seen = self.shutdowns_seen.saturating_add(1);
+            let within = if first { self.shared.options.stop_deadline } else { HURRIED };
+            self.remark(Weight::Event, if first { "shutting down" } else { "shutting down now" });
+            self.feed(Event::Shutdown { code: 0, within });
+        }
+    }
+
+    /// The process of this slot has ended.
+    fn exited(&mut self, index: u32) {
+        if self.making.contains(&index) {
+            self.early_exits.insert(index);
+            return;
+        }
+        let Some(slot) = self.state.slot(index) else { return };
+        let (generation, phase) = slot.word();
+        if phase != Phase::Exited {
+            return;
+        }
+        if index < RESERVED_SLOTS {
+            self.helper_exited(index, generation, &slot);
+            return;
+        }
+        let reference = SlotRef { index, generation };
+        let event = match slot.error() {
+            0 => {
+                let (code, status, at) = slot.status();
+                let status = exit_status(code, status);
+                Event::Exited { slot: reference, pid: slot.leader(), status, at: Mono(at) }
+            }
+            error => Event::SpawnFailed { slot: reference, error },
+        };
+        self.feed(event);
+    }
+
+    fn helper_exited(&mut self, index: u32, generation: u32, slot: &Slot) {
+        match index {
+            LOADER_SLOT => {
+                let (code, status, _) = slot.status();
+                self.loader_ended(SlotRef { index, generation }, exit_status(code, status));
+            }
+            WATCHER_SLOT => {
+                slot.free(generation);
+                self.paths.ended();
+                self.start_watcher();
+            }
+            _ => {}
+        }
+    }
+
+    fn start_watcher(&mut self) {
+        if let Some(job) = self.paths.start(&self.poller, PATHS) {
+            self.making.insert(WATCHER_SLOT);
+            self.spawners.submit(job);
+        }
+    }
+
+    /// A process that a monitor before this one has made.
+    fn adopt(&mut self, reference: SlotRef) {
+        let Some(slot) = self.state.slot(reference.index) else { return };
+        let (generation, phase) = slot.word();
+        if generation != reference.generation {
+            return;
+        }
+        let Some(pid) = slot.live_pid() else { return };
+        if phase == Phase::Intent {
+            self.state.hint(pid, reference.index);
+            slot.run(generation, pid, process::start_time(pid).unwrap_or(0));
+        }
+        if phase != Phase::Exited {
+            self.feed(Event::Spawned { slot: reference, pid });
+        }
+    }
+
+    fn take_completions(&mut self) {
+        for completion in self.completions.take() {
+            match completion {
+                Completion::Spawned { slot, pid } => {
+                    self.making.remove(&slot.index);
+                    match slot.index {
+                        LOADER_SLOT => self.loading.started(),
+                        WATCHER_SLOT => self.paths.started(),
+                        _ => self.feed(Event::Spawned { slot, pid }),
+                    }
+                }
+                Completion::SpawnFailed { slot, error } => {
+                    self.making.remove(&slot.index);
+                    match slot.index {
+                        LOADER_SLOT => self.loader_failed(&facts::spawn_error(error)),
+                        WATCHER_SLOT => self.paths.ended(),
+                        _ => self.feed(Event::SpawnFailed { slot, error }),
+                    }
+                }
+                Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
+            }
+            if let Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } =
+                completion
+                && self.early_exits.remove(&slot.index)
+            {
+                self.exited(slot.index);
+            }
+        }
+    }
+
+    fn feed(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    fn run_events(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let mut turn = std::mem::take(&mut self.turn);
+            self.core.step(Mono(clock::monotonic()), event, &mut turn);
+            self.turn = turn;
+            self.finish_turn();
+        }
+    }
+
+    fn check_deadlines(&mut self) {
+        let now = clock::monotonic();
+        if self.core.deadline().is_some_and(|due| due.0 <= now) {
+            self.feed(Event::Tick);
+        }
+        self.loading_due(now);
+    }
+
+    fn look_at_spawners(&mut self) {
+        if self.making.is_empty() {
+            return;
+        }
+        let (hung, _) = self.spawners.check(clock::monotonic());
+        for slot in hung {
+            let name = self.state.slot(slot.index).map(|slot| slot.name()).unwrap_or_default();
+            self.remark(Weight::Always, &format!("{name} hangs between fork and exec"));
+        }
+    }
+
+    fn set_timer(&mut self) -> Result<(), ham_sys::SysError> {
+        let spawners = match self.making.is_empty() {
+            true => None,
+            false => self.spawners.check(clock::monotonic()).1,
+        };
+        let due = [self.core.deadline().map(|due| due.0), spawners, self.loading.due()]
+            .into_iter()
+            .flatten()
+            .min();
+        if due != self.timer_set {
+            self.timer.set(due)?;
+            self.timer_set = due;
+        }
+        Ok(())
+    }
+
+    /// Slots that the core has given up and the reaper still held.
+    fn free_slots(&mut self) {
+        for slot in std::mem::take(&mut self.unfreed) {
+            self.free(slot);
+        }
+        self.run_events();
+    }
+
+    fn remark(&mut self, weight: Weight, text: &str) {
+        self.remarks.push(facts::of_manager(weight, text));
+    }
+}
+
+fn plan_in_force(state: State) -> Result<Option<PlanIndex<Box<dyn PlanSource>>>, Fatal> {
+    let Some((_, half)) = state.plan_in_force() else { return Ok(None) };
+    let source: Box<dyn PlanSource> = Box::new(PlanMemory(half));
+    PlanIndex::open(source).map(Some).map_err(|error| Fatal { code: None, what: error.to_string() })
+}
+
+fn empty_plan() -> Result<PlanIndex<Box<dyn PlanSource>>, Fatal> {
+    let open = || {
+        let source: Box<dyn PlanSource> = Box::new(encode(&[])?);
+        PlanIndex::open(source)
+    };
+    open().map_err(|error| Fatal { code: None, what: error.to_string() })
+}
+
+/// As waitid(2) has it.
+fn exit_status(code: i32, status: i32) -> ExitStatus {
+    let number = u8::try_from(status & 0xff).unwrap_or(0);
+    let signal = ham_core::signal::Signal(number);
+    match code {
+        Exit::EXITED => ExitStatus::Code(number),
+        Exit::KILLED => ExitStatus::Signal { signal, core: false },
+        Exit::DUMPED => ExitStatus::Signal { signal, core: true },
+        _ => ExitStatus::Unknown,
+    }
+}

@@ -1,0 +1,177 @@
+//! Threads that make processes. A program on a hung file system must not stop
+//! the event loop (details 6): it hands over a description and goes on; if a
+//! spawner does not come back, another takes its place.
+
+use super::completions::{Completion, Completions};
+use super::environment::Environment;
+use super::holder::Holder;
+use super::prepare;
+use ham_core::effect::Spawn;
+use ham_core::ids::SlotRef;
+use ham_snapshot::State;
+use ham_sys::spawn::{Abilities, Program, SlotWords, Stack, spawn};
+use ham_sys::{clock, process};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// Spawners from the start: one more than can be needed on a good day.
+const SPAWNERS: usize = 2;
+/// Spawners at most, when some hang.
+const MOST_SPAWNERS: usize = 8;
+/// A spawn that is not back after this hangs.
+const HUNG_AFTER_NS: u64 = 1_000_000_000;
+
+/// A process to be made.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// An entity's or a command's.
+    Entity(Box<Spawn>),
+    /// One of ham's own helpers.
+    Helper { slot: SlotRef, name: &'static str, program: Box<Program> },
+}
+
+impl Job {
+    pub(super) fn slot(&self) -> SlotRef {
+        match self {
+            Job::Entity(spawn) => spawn.slot,
+            Job::Helper { slot, .. } => *slot,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Spawners {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    work: Mutex<Work>,
+    ready: Condvar,
+    state: State,
+    abilities: Abilities,
+    inherited: Environment,
+    holder: Arc<Holder>,
+    completions: Arc<Completions>,
+}
+
+#[derive(Debug, Default)]
+struct Work {
+    jobs: VecDeque<Job>,
+    /// What each spawner is at, since when, and whether that was reported.
+    spawners: Vec<Option<(SlotRef, u64, bool)>>,
+}
+
+impl Spawners {
+    pub(super) fn new(
+        state: State,
+        abilities: Abilities,
+        inherited: Environment,
+        holder: Arc<Holder>,
+        completions: Arc<Completions>,
+    ) -> std::io::Result<Spawners> {
+        let (work, ready) = (Mutex::new(Work::default()), Condvar::new());
+        let inner =
+            Arc::new(Inner { work, ready, state, abilities, inherited, holder, completions });
+        for _ in 0..SPAWNERS {
+            inner.add_spawner(&mut inner.lock())?;
+        }
+        Ok(Spawners { inner })
+    }
+
+    pub(super) fn submit(&self, job: Job) {
+        self.inner.lock().jobs.push_back(job);
+        self.inner.ready.notify_one();
+    }
+
+    /// Looks for spawners that hang: gives their slots, once each, starts
+    /// others in their place, and says when to look again.
+    pub(super) fn check(&self, now: u64) -> (Vec<SlotRef>, Option<u64>) {
+        let mut work = self.inner.lock();
+        let mut hung = Vec::new();
+        let mut next: Option<u64> = None;
+        for (slot, since, reported) in work.spawners.iter_mut().flatten() {
+            let due = since.saturating_add(HUNG_AFTER_NS);
+            if *reported {
+                continue;
+            }
+            if due <= now {
+                *reported = true;
+                hung.push(*slot);
+            } else {
+                next = Some(next.map_or(due, |other| other.min(due)));
+            }
+        }
+        let free = work.spawners.iter().filter(|at| !at.is_some_and(|(_, _, hung)| hung)).count();
+        if free == 0 && work.spawners.len() < MOST_SPAWNERS {
+            // Without a thread the jobs wait for one of the hung ones.
+            let _ = self.inner.add_spawner(&mut work);
+        }
+        (hung, next)
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_spawner(self: &Arc<Inner>, work: &mut Work) -> std::io::Result<()> {
+        let number = work.spawners.len();
+        let inner = Arc::clone(self);
+        let stack = Stack::new().map_err(std::io::Error::other)?;
+        std::thread::Builder::new()
+            .name("ham-spawn".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || inner.run(number, stack))?;
+        work.spawners.push(None);
+        Ok(())
+    }
+
+    fn run(&self, number: usize, mut stack: Stack) {
+        loop {
+            let job = {
+                let mut work = self.lock();
+                if let Some(at) = work.spawners.get_mut(number) {
+                    *at = None;
+                }
+                loop {
+                    if let Some(job) = work.jobs.pop_front() {
+                        if let Some(at) = work.spawners.get_mut(number) {
+                            *at = Some((job.slot(), clock::monotonic(), false));
+                        }
+                        break job;
+                    }
+                    work = self.ready.wait(work).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            let completion = self.perform(job, &mut stack);
+            self.completions.push(completion);
+        }
+    }
+
+    fn perform(&self, job: Job, stack: &mut Stack) -> Completion {
+        let slot = job.slot();
+        let (name, program) = match job {
+            Job::Entity(spawn) => match prepare::program(&spawn, &self.inherited, &self.holder) {
+                Ok(program) => (spawn.plan.name.clone(), program),
+                Err(error) => return Completion::SpawnFailed { slot, error },
+            },
+            Job::Helper { name, program, .. } => (name.to_owned(), *program),
+        };
+        let Some(place) = self.state.slot(slot.index) else {
+            return Completion::SpawnFailed { slot, error: ham_core::monitor::ERROR_NO_SLOT };
+        };
+        place.intend(slot.generation);
+        place.set_name(&name);
+        let (pid, child_pid, error) = place.kernel_words();
+        match spawn(&self.abilities, stack, &program, SlotWords { pid, child_pid, error }) {
+            Ok(pid) => {
+                self.state.hint(pid, slot.index);
+                place.run(slot.generation, pid, process::start_time(pid).unwrap_or(0));
+                Completion::Spawned { slot, pid }
+            }
+            Err(error) => Completion::SpawnFailed { slot, error: error.to_word() },
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What the command line has asked for; read-only once the reaper runs.
+
+use ham_core::time::Span;
+use std::path::PathBuf;
+
+/// How lines of the log are stamped (QNX `-t`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stamps {
+    /// Not at all.
+    None,
+    /// Seconds since the manager started.
+    Relative,
+    /// Date and time with milliseconds.
+    Absolute,
+    /// Time of day with milliseconds.
+    #[default]
+    ShortAbsolute,
+}
+
+/// Options of `ham run`.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Where units are read from, first wins.
+    pub(crate) directories: Vec<PathBuf>,
+    /// Whether those are the system's own, with its stricter rule for owners.
+    pub(crate) system_directories: bool,
+    /// Where control socket and state are.
+    pub(crate) runtime: PathBuf,
+    /// Refuse to start when a unit has an error.
+    pub(crate) strict: bool,
+    /// Return when the control socket answers.
+    pub(crate) background: bool,
+    /// Where the log goes; `None`: standard error.
+    pub(crate) log_file: Option<PathBuf>,
+    /// How its lines are stamped.
+    pub(crate) stamps: Stamps,
+    /// 0: errors and `log` actions; 1: what happens; 2 and more: details.
+    pub(crate) verbosity: u32,
+    /// How long a shutdown may take.
+    pub(crate) stop_deadline: Span,
+}

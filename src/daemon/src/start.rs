@@ -1,0 +1,257 @@
+//! From the command line to the running reaper: the runtime directory is made
+//! ours, the shared state is laid out, and what every process of the manager
+//! needs is opened before the first fork.
+
+use crate::exit;
+use crate::options::Options;
+use crate::reaper;
+use crate::runtime;
+use crate::shared::{OWN_DESCRIPTORS, Shared};
+use crate::trouble::Trouble;
+use ham_snapshot::header::Field;
+use ham_snapshot::slots::Phase;
+use ham_snapshot::{State, layout};
+use ham_sys::poller::EventFd;
+use ham_sys::process::{self, Forked};
+use ham_sys::shm::Map;
+use ham_sys::socket::Listener;
+use ham_sys::{clock, lock, reap, signals};
+use std::ffi::CStr;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const STATE_FILE: &CStr = c"state";
+const STATE_BYTES: usize = layout::TOTAL * layout::WORD;
+
+/// How long `--background` waits for the control socket.
+const BACKGROUND_WAIT: Duration = Duration::from_secs(60);
+
+/// `ham run`.
+pub(crate) fn run(options: Options) -> ExitCode {
+    if options.background {
+        match go_to_background(&options) {
+            Ok(Some(code)) => return code,
+            Ok(None) => {}
+            Err(trouble) => return fail(&trouble),
+        }
+    }
+    match prepare(options) {
+        // For the rest of the process, and of those forked from it.
+        Ok(shared) => ExitCode::from(reaper::run(Box::leak(Box::new(shared)))),
+        Err(trouble) => fail(&trouble),
+    }
+}
+
+fn fail(trouble: &Trouble) -> ExitCode {
+    eprintln!("ham: {trouble}");
+    ExitCode::from(trouble.code)
+}
+
+/// The parent waits for the control socket of its child; `None`: this is the
+/// child.
+fn go_to_background(options: &Options) -> Result<Option<ExitCode>, Trouble> {
+    let Forked::Parent(child) = process::fork()? else {
+        process::new_session()?;
+        return Ok(None);
+    };
+    let socket = options.runtime.join("control");
+    let deadline = std::time::Instant::now() + BACKGROUND_WAIT;
+    while std::time::Instant::now() < deadline {
+        if let Some(exit) = reap::peek(child) {
+            let code = if exit.code == reap::Exit::EXITED { exit.status } else { 1 };
+            return Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(1))));
+        }
+        if fs::symlink_metadata(&socket).is_ok() && answers(&socket, child) {
+            return Ok(Some(ExitCode::SUCCESS));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Err(Trouble::new(exit::SYSTEM, "the manager does not answer; it goes on in the background"))
+}
+
+/// Whether the manager whose reaper is `reaper` answers there.
+fn answers(socket: &Path, reaper: i32) -> bool {
+    use ham_core::wire::{Answer, Call, Frames, Names, Status, to_frame};
+    use std::io::{Read, Write};
+    let ask = || -> Option<Status> {
+        let mut stream = UnixStream::connect(socket).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        let call = Call::to_manager("Status", &Names::default()).ok()?;
+        stream.write_all(&to_frame(&call).ok()?).ok()?;
+        let mut frames = Frames::new();
+        let mut bytes = [0u8; 4096];
+        loop {
+            let count = stream.read(&mut bytes).ok().filter(|count| *count > 0)?;
+            frames.push(bytes.get(..count)?, ham_core::wire::MAX_FRAME).ok()?;
+            if let Some(frame) = frames.next_frame() {
+                let answer: Answer = serde_json::from_slice(&frame).ok()?;
+                return serde_json::from_value(answer.parameters).ok();
+            }
+        }
+    };
+    ask().is_some_and(|status| status.ham.reaper.pid == reaper)
+}
+
+fn prepare(options: Options) -> Result<Shared, Trouble> {
+    // Whoever started ham may have left signals ignored or blocked, and
+    // descriptors open; entities must inherit none of it.
+    signals::reset_dispositions()?;
+    signals::block_all()?;
+    process::close_on_exec_from(3)?;
+    let nofile = process::raise_nofile();
+    if process::pid() != 1 {
+        process::set_child_subreaper()?;
+    }
+    process::set_name(c"ham")?;
+    let mut remarks = Vec::new();
+    if let Err(error) = nofile {
+        remarks.push(format!("{error}: entities and clients are limited to what it was"));
+    }
+
+    let directory = runtime::prepare(&options.runtime)?;
+    let Some(lock) = lock::lock_directory(directory.as_fd())? else {
+        return Err(occupied(&options.runtime));
+    };
+    let (map, state_fd) = fresh_state(&options.runtime, &directory, &mut remarks)?;
+    let state = State::format(map.words())
+        .map_err(|error| Trouble::new(exit::SYSTEM, error.to_string()))?;
+    fill_header(&state);
+    reserve(map, &state_fd)?;
+    if let Err(error) = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD) {
+        remarks.push(format!("{error}: under memory pressure the state may be paged out"));
+    }
+
+    // As root, others may look; who may change things is decided by who asks.
+    let mode = if process::effective_uid() == 0 { 0o666 } else { 0o600 };
+    let control = Listener::bind(&options.runtime.join("control"), mode)?;
+    Ok(Shared {
+        options,
+        state,
+        map,
+        state_fd,
+        wake_monitor: EventFd::new()?,
+        wake_reaper: EventFd::new()?,
+        program: process::move_above(process::open_own_program()?, OWN_DESCRIPTORS)?,
+        control,
+        _lock: lock,
+        remarks,
+    })
+}
+
+/// Who holds the runtime directory, as far as its state tells.
+fn occupied(runtime: &Path) -> Trouble {
+    let pid = open_state(runtime).map(|state| state.get(Field::ReaperPid));
+    let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    Trouble::new(
+        exit::OCCUPIED,
+        format!(
+            "another ham{who} runs on {}; stop it with `hamctl --runtime-dir {} shutdown`, \
+             or choose another directory with --runtime-dir",
+            runtime.display(),
+            runtime.display()
+        ),
+    )
+}
+
+fn open_state(runtime: &Path) -> Option<State> {
+    let directory = fs::File::open(runtime).ok()?;
+    let (map, _fd) = Map::file(directory.as_fd(), STATE_FILE, STATE_BYTES, false).ok()?;
+    State::open(map.words()).ok()
+}
+
+/// On tmpfs a file, so that the state outlives all three; elsewhere memory.
+fn fresh_state(
+    runtime: &Path,
+    directory: &fs::File,
+    remarks: &mut Vec<String>,
+) -> Result<(Map, OwnedFd), Trouble> {
+    let path = runtime.join("state");
+    if path.exists() {
+        refuse_living(runtime)?;
+        fs::remove_file(&path).map_err(|error| Trouble::file("remove", &path, &error))?;
+    }
+    if ham_sys::shm::is_in_memory(directory.as_fd())? {
+        return Ok(Map::file(directory.as_fd(), STATE_FILE, STATE_BYTES, true)?);
+    }
+    remarks.push(format!(
+        "{} is on no tmpfs: the state is in anonymous memory and ends with the manager",
+        runtime.display()
+    ));
+    Ok(Map::memfd(STATE_FILE, STATE_BYTES)?)
+}
+
+/// The processes of a manager that was killed may still run; starting them a
+/// second time beside themselves would be the one thing ham promises never to
+/// do.
+fn refuse_living(runtime: &Path) -> Result<(), Trouble> {
+    let Some(state) = open_state(runtime) else { return Ok(()) };
+    let boot = clock::boot_id().map(halves);
+    if boot.is_some_and(|boot| boot != (state.get(Field::BootIdLow), state.get(Field::BootIdHigh)))
+    {
+        return Ok(());
+    }
+    let used = u32::try_from(state.get(Field::SlotsUsed)).unwrap_or(0);
+    let living: Vec<String> = (ham_core::ids::RESERVED_SLOTS..used)
+        .filter_map(|index| state.slot(index))
+        .filter(|slot| matches!(slot.word().1, Phase::Intent | Phase::Running))
+        .filter_map(|slot| {
+            let pid = slot.live_pid()?;
+            let start = process::start_time(pid)?;
+            let same = slot.start_time() == 0 || slot.start_time() == start;
+            same.then(|| format!("{} ({pid})", slot.name()))
+        })
+        .collect();
+    if living.is_empty() {
+        return Ok(());
+    }
+    let shown = living.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    let more = living.len().saturating_sub(5);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Trouble::new(
+        exit::OCCUPIED,
+        format!(
+            "an earlier ham on {} was killed and its processes still run: {shown}{more}; \
+             none is started a second time: end them, or remove {}/state to disown them",
+            runtime.display(),
+            runtime.display()
+        ),
+    ))
+}
+
+fn halves(id: [u8; 16]) -> (u64, u64) {
+    let (mut low, mut high) = ([0; 8], [0; 8]);
+    low.copy_from_slice(&id[..8]);
+    high.copy_from_slice(&id[8..]);
+    (u64::from_le_bytes(low), u64::from_le_bytes(high))
+}
+
+fn fill_header(state: &State) {
+    let (low, high) = clock::boot_id().map_or((0, 0), halves);
+    let pid = process::pid();
+    state.set(Field::BootIdLow, low);
+    state.set(Field::BootIdHigh, high);
+    // Unlike any other instance's: two cannot start at the same nanosecond
+    // with the same pid.
+    state.set(Field::Instance, clock::realtime() ^ (u64::from(pid.unsigned_abs()) << 40));
+    state.set(Field::ReaperPid, u64::from(pid.unsigned_abs()));
+    state.set(Field::ReaperStart, process::start_time(pid).unwrap_or(0));
+    state.set(Field::StartedMono, clock::monotonic());
+    state.set(Field::StartedReal, clock::realtime());
+}
+
+/// What the reaper writes to must be there: a full tmpfs would end it by
+/// SIGBUS later, and is a clear error now.
+fn reserve(map: Map, fd: &OwnedFd) -> Result<(), Trouble> {
+    let areas = [
+        (layout::HEADER_AT, layout::HEADER_WORDS),
+        (layout::HINTS_AT, layout::HEADS_AT - layout::HINTS_AT),
+    ];
+    for (at, words) in areas {
+        map.reserve(fd.as_fd(), at * layout::WORD, words * layout::WORD)?;
+    }
+    Ok(())
+}
