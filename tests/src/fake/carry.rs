@@ -1,0 +1,199 @@
+//! Carrying out effects, as the daemon does: each that takes time is answered
+//! by exactly one event, and one that comes again for a past generation does
+//! nothing.
+
+use super::SlotWord;
+use super::kernel::{Kernel, Task};
+use ham_core::effect::{Effect, Process, Spawn};
+use ham_core::event::Event;
+use ham_core::ids::{RunRef, SlotRef};
+use ham_core::memory::SlotState;
+use ham_core::signal::Signal;
+use ham_core::status::ExitStatus;
+use ham_core::time::{Mono, Span};
+
+impl Kernel {
+    /// Carries out one effect. Notices and replies are the caller's.
+    pub fn carry(&mut self, effect: &Effect) {
+        self.carried += 1;
+        match effect {
+            Effect::Spawn(spawn) => self.spawn(spawn),
+            Effect::Signal { slot, signal, run, .. } => self.signal(*slot, *signal, *run),
+            Effect::Clear { slot, .. } => {
+                let after = self.delay();
+                self.task(after, Task::Clear { slot: *slot });
+            }
+            Effect::Free { slot } => self.task(Span::ZERO, Task::Free { slot: *slot }),
+            Effect::Watch { run, path } => self.watch(*run, path),
+            Effect::Unwatch { run } => {
+                self.watches.remove(run);
+            }
+            Effect::Log { run, .. } => {
+                let ok = !self.random.chance(self.temper.refused);
+                self.action_done(*run, ok);
+            }
+            Effect::Finish { code } => self.finished.push(*code),
+            Effect::Notice(_) | Effect::Reply { .. } => {}
+        }
+    }
+
+    fn action_done(&mut self, run: RunRef, ok: bool) {
+        if !self.asked.insert(run) {
+            self.fault(format!("{run:?} was asked for twice"));
+        }
+        self.post(Event::ActionDone { run, ok });
+    }
+
+    fn spawn(&mut self, spawn: &Spawn) {
+        let slot = spawn.slot;
+        let old = self.word(slot.index);
+        let again = old.generation == slot.generation
+            && old.state == SlotState::Intent
+            && old.pid == 0
+            && !self.made.contains(&slot);
+        let next = old.generation < slot.generation && old.state == SlotState::Free;
+        if !again && !next {
+            self.fault(format!("{slot} is to be made, and it holds {old:?}"));
+            return;
+        }
+        if old.pid != 0 {
+            self.fault(format!("{slot} is to be made before the reaper has let go"));
+        }
+        let word = SlotWord {
+            generation: slot.generation,
+            state: SlotState::Intent,
+            ..Default::default()
+        };
+        self.set_word(slot.index, word);
+        let main = spawn.what == Process::Main;
+        // One that ignores TERM and may take for ever would, and should.
+        let may_ignore = !main || !spawn.plan.stop.timeout.is_infinite();
+        let after = self.delay();
+        self.task(after, Task::Clone { slot, entity: spawn.entity, main, may_ignore });
+    }
+
+    fn signal(&mut self, slot: SlotRef, signal: Signal, run: Option<RunRef>) {
+        let Some((pid, process)) = self.process_of(slot) else {
+            if let Some(run) = run {
+                self.action_done(run, false);
+            }
+            return;
+        };
+        let stubborn = process.stubborn || !process.executed;
+        let ends = match run {
+            None => signal == Signal::KILL || !stubborn,
+            Some(_) => {
+                let dies = self.random.chance(self.temper.signal_ends);
+                dies && (signal == Signal::KILL || !stubborn)
+            }
+        };
+        if ends {
+            let after = self.random.micros(0, 30_000);
+            self.end_soon(pid, after, signal);
+        }
+        if let Some(run) = run {
+            self.action_done(run, true);
+        }
+    }
+
+    fn watch(&mut self, run: RunRef, path: &str) {
+        if self.random.chance(self.temper.refused) {
+            self.action_done(run, false);
+            return;
+        }
+        let absent = self.random.chance(self.temper.path_absent);
+        let when = self.now.after(self.random.micros(0, 800_000));
+        let appears = *self.paths.entry(path.to_owned()).or_insert((!absent).then_some(when));
+        self.watches.insert(run, path.to_owned());
+        if let Some(at) = appears {
+            let wait = Mono(at.0.max(self.now.0)).since(self.now);
+            self.task(wait, Task::Deliver(Event::ActionDone { run, ok: true }));
+        }
+    }
+
+    /// SIGKILL to the process of a slot, if it was made.
+    pub(super) fn kill_all_of(&mut self, slot: SlotRef) {
+        if let Some((pid, _)) = self.process_of(slot) {
+            self.end_soon(pid, Span::millis(1), Signal::KILL);
+        }
+    }
+
+    pub(super) fn cleared(&mut self, slot: SlotRef) {
+        let leaves = self.random.chance(self.temper.clearing_leaves);
+        let left = match self.remains.get_mut(&slot) {
+            Some(remains) if leaves => remains.count,
+            Some(_) => {
+                self.remains.remove(&slot);
+                0
+            }
+            None => 0,
+        };
+        self.post(Event::Cleared { slot, left });
+    }
+
+    pub(super) fn free(&mut self, slot: SlotRef) {
+        let mut word = self.word(slot.index);
+        if word.generation != slot.generation {
+            // Never made, or long past: there is nothing to let go of.
+            self.post(Event::SlotFreed { slot });
+            return;
+        }
+        if let Some((pid, _)) = self.process_of(slot) {
+            self.fault(format!("{slot} is to be freed and process {pid} lives"));
+            return;
+        }
+        if word.pid != 0 {
+            self.task(Span::millis(5), Task::Free { slot });
+            return;
+        }
+        if self.remains.get(&slot).is_some_and(|remains| remains.count > 0) {
+            self.fault(format!("{slot} is freed and something is left of it"));
+        }
+        word.state = SlotState::Free;
+        self.set_word(slot.index, word);
+        self.post(Event::SlotFreed { slot });
+    }
+
+    /// What a successor is told of a slot that it found in the middle of
+    /// something: the process was made, so how far did it come?
+    #[must_use]
+    pub fn adoption(&mut self, slot: SlotRef) -> Option<Event> {
+        let mut word = self.word(slot.index);
+        if word.generation != slot.generation {
+            self.fault(format!("{slot} is to be adopted and holds {word:?}"));
+            return None;
+        }
+        match word.state {
+            SlotState::Running => Some(Event::Spawned { slot, pid: word.pid }),
+            SlotState::Intent if word.pid != 0 => {
+                word.state = SlotState::Running;
+                self.set_word(slot.index, word);
+                Some(Event::Spawned { slot, pid: word.pid })
+            }
+            SlotState::Exited if word.error != 0 => {
+                Some(Event::SpawnFailed { slot, error: word.error })
+            }
+            SlotState::Exited => exit_of(slot, &word),
+            SlotState::Intent | SlotState::Free => {
+                self.fault(format!("{slot} is to be adopted and holds {word:?}"));
+                None
+            }
+        }
+    }
+
+    /// The ends of all processes that the slots still tell of.
+    #[must_use]
+    pub fn recorded_exits(&self) -> Vec<Event> {
+        let store = self.memory.store();
+        let all = store.slots.iter().filter(|(_, word)| word.state == SlotState::Exited);
+        all.filter_map(|(index, word)| {
+            exit_of(SlotRef { index: *index, generation: word.generation }, word)
+        })
+        .collect()
+    }
+}
+
+fn exit_of(slot: SlotRef, word: &SlotWord) -> Option<Event> {
+    let (status, at): (ExitStatus, Mono) = word.exit?;
+    Some(Event::Exited { slot, pid: word.last_pid, status, at })
+}

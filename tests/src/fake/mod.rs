@@ -1,0 +1,19 @@
+//! A machine that is none: memory, kernel, reaper and the daemon's hands as
+//! plain data, so that the core can be run through years of bad luck in a
+//! second. It decides nothing about supervision; it carries out effects, keeps
+//! the books on every process it has made, and notes as a *fault* whatever a
+//! correct core never asks for.
+#![forbid(unsafe_code)]
+
+mod carry;
+mod kernel;
+mod memory;
+mod plans;
+mod random;
+mod temper;
+
+pub use kernel::{Kernel, Process, Remains};
+pub use memory::{SharedMemory, SlotWord, Store};
+pub use plans::{brings_itself_back, random_plan};
+pub use random::Random;
+pub use temper::Temper;

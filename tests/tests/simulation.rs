@@ -1,0 +1,67 @@
+//! Lives of the core on a machine that goes wrong all the time: processes die
+//! and hang, clones are refused, completions come late and out of order, people
+//! ask for this and that, and the monitor itself is killed at any point of a
+//! turn and replaced from what it had committed.
+//!
+//! A failure names its seed; `HAM_SIM_SEED=N` runs that one alone,
+//! `HAM_SIM_SEEDS=COUNT` more of them, `HAM_SIM_STEPS=COUNT` longer ones.
+#![forbid(unsafe_code)]
+
+#[path = "simulation/rules.rs"]
+mod rules;
+#[path = "simulation/world.rs"]
+mod world;
+
+use std::env;
+use world::{Life, World};
+
+/// Enough for each rule of the core to be met many times over, and for the
+/// whole to take seconds.
+const SEEDS: u64 = 150;
+const STEPS: u32 = 250;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().expect("a number in the environment"))
+}
+
+/// Runs lives and fails with the story of the first that breaks a rule.
+fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
+    let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
+    let seeds = match number("HAM_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => first..first + number("HAM_SIM_SEEDS").unwrap_or(SEEDS),
+    };
+    let (mut turns, mut takeovers) = (0, 0);
+    for seed in seeds {
+        let mut world = World::new(Life { seed, steps, deaths, shadow });
+        if let Err(wrong) = world.run() {
+            panic!("seed {seed}: {wrong}\n{}", world.describe());
+        }
+        turns += world.turns;
+        takeovers += u64::from(world.takeovers);
+    }
+    (turns, takeovers)
+}
+
+/// No death of the monitor: the plain rules, and that a monitor which is
+/// replaced before every single step does just what this one does.
+#[test]
+fn a_monitor_restored_before_every_step_is_the_same_monitor() {
+    let (turns, takeovers) = live(1, 0, true);
+    assert_eq!(takeovers, 0);
+    assert!(turns > 0);
+}
+
+/// Now and then a death: long stretches of life between.
+#[test]
+fn nothing_is_lost_or_done_twice_when_the_monitor_dies_now_and_then() {
+    let (_, takeovers) = live(10_001, 3, true);
+    assert!(takeovers > 0, "no monitor was killed");
+}
+
+/// Hardly a turn without a death, of successors too.
+#[test]
+fn nothing_is_lost_or_done_twice_when_monitors_die_like_flies() {
+    let (_, takeovers) = live(20_001, 30, false);
+    assert!(takeovers > 0, "no monitor was killed");
+}

@@ -1,0 +1,381 @@
+//! One life: a monitor on the fake machine, killed and replaced at any point
+//! of a turn, and beside it a shadow that is restored from the committed
+//! memory before every step and must do what the monitor does.
+
+use crate::rules::Rules;
+use ham_core::effect::Effect;
+use ham_core::event::{Ask, Event};
+use ham_core::ids::{EntityId, RequestId, SlotRef};
+use ham_core::memory::{Memory, RecordId, SlotState};
+use ham_core::monitor::{Monitor, Turn};
+use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
+use ham_core::signal::Signal;
+use ham_core::time::{Mono, Span};
+use ham_tests::fake::{Kernel, Random, SharedMemory, Temper, random_plan};
+use std::collections::BTreeMap;
+
+/// Steps in which a calm machine must come to rest: the longest back-off and
+/// the longest list of a random plan take some dozens.
+const STEPS_TO_REST: u32 = 20_000;
+
+/// What one life is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) seed: u64,
+    /// Steps of the wild part.
+    pub(crate) steps: u32,
+    /// The monitor dies in so many of a hundred turns.
+    pub(crate) deaths: u64,
+    /// Whether a shadow runs beside it.
+    pub(crate) shadow: bool,
+}
+
+pub(crate) struct World {
+    life: Life,
+    random: Random,
+    pub(crate) kernel: Kernel,
+    memory: SharedMemory,
+    bytes: Vec<u8>,
+    pub(crate) plans: Vec<EntityPlan>,
+    monitor: Monitor,
+    pub(crate) rules: Rules,
+    pub(crate) takeovers: u32,
+    pub(crate) turns: u64,
+    next_request: u64,
+    answered: BTreeMap<u64, u32>,
+    /// Slots that were handed out and not yet told to be free again, with the
+    /// generation: as the monitor sees it, not as the words say.
+    held: BTreeMap<u32, u32>,
+    /// Generations of slots that were told to be free.
+    freed: BTreeMap<u32, u32>,
+}
+
+pub(crate) type Checked = Result<(), String>;
+
+fn open(bytes: &[u8]) -> PlanIndex<Box<dyn PlanSource>> {
+    let source: Box<dyn PlanSource> = Box::new(bytes.to_vec());
+    PlanIndex::open(source).expect("a plan that was just encoded")
+}
+
+impl World {
+    pub(crate) fn new(life: Life) -> World {
+        let mut random = Random::new(life.seed);
+        let plans = random_plan(&mut random);
+        let bytes = encode(&plans).expect("a plan inside the rules");
+        let memory = SharedMemory::default();
+        let machine = Random::new(random.bits());
+        let kernel = Kernel::new(memory.clone(), machine, Temper::wild());
+        let (monitor, _) = Monitor::restore(open(&bytes), Box::new(memory.clone()), kernel.now);
+        World {
+            life,
+            random,
+            kernel,
+            memory,
+            bytes,
+            plans,
+            monitor,
+            rules: Rules::default(),
+            takeovers: 0,
+            turns: 0,
+            next_request: 1,
+            answered: BTreeMap::new(),
+            held: BTreeMap::new(),
+            freed: BTreeMap::new(),
+        }
+    }
+
+    /// The whole life.
+    pub(crate) fn run(&mut self) -> Checked {
+        self.step(Event::Boot)?;
+        let mut next_request = self.kernel.now;
+        for _ in 0..self.life.steps {
+            if self.kernel.now >= next_request || self.is_quiet() {
+                next_request = self.kernel.now.after(self.random.micros(1_000, 1_500_000));
+                let event = self.request();
+                self.step(event)?;
+            }
+            self.turn()?;
+        }
+        let wild_end = self.random.chance(30);
+        if !wild_end {
+            self.kernel.temper = Temper::calm();
+            self.rest()?;
+            self.rules.quiet(&self.monitor, &self.kernel, &self.plans)?;
+        }
+        let within = self.random.micros(0, 3_000_000);
+        self.step(Event::Shutdown { code: 4, within })?;
+        if self.random.chance(30) {
+            self.turn()?;
+            let within = self.random.micros(0, 1_000_000);
+            self.step(Event::Shutdown { code: 5, within })?;
+        }
+        self.kernel.temper = Temper::calm();
+        self.rest()?;
+        self.rules.ended(&self.kernel, &self.plans, self.takeovers)?;
+        if let Some(codes) = self.kernel.finished.iter().find(|code| **code != 4) {
+            return Err(format!("finished with code {codes}"));
+        }
+        match self.answered.iter().find(|(_, times)| **times > 1) {
+            Some((id, times)) if self.takeovers == 0 => {
+                Err(format!("request {id} was answered {times} times"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.kernel.next().is_none() && self.monitor.deadline().is_none()
+    }
+
+    fn rest(&mut self) -> Checked {
+        for _ in 0..STEPS_TO_REST {
+            if self.is_quiet() {
+                return Ok(());
+            }
+            self.turn()?;
+        }
+        Err("does not come to rest".to_owned())
+    }
+
+    fn request(&mut self) -> Event {
+        let entity = self.random.pick(&self.plans).id;
+        let ask = match self.random.below(10) {
+            0..=3 => Ask::Start,
+            4 | 5 => Ask::Stop,
+            6 | 7 => Ask::Restart,
+            8 => Ask::Kill(Signal::KILL),
+            _ => Ask::Kill(Signal::TERM),
+        };
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        Event::Request { id, entity, ask, wait: self.random.chance(50) }
+    }
+
+    /// Lets the next thing happen, of the machine or of the clock.
+    fn turn(&mut self) -> Checked {
+        let due = self.monitor.deadline();
+        let happens = self.kernel.next();
+        match (due, happens) {
+            (Some(due), Some(next)) if due <= next => self.wake(due),
+            (Some(due), None) => self.wake(due),
+            (_, Some(_)) => match self.kernel.turn() {
+                Some(event) => self.step(event),
+                None => self.sound(),
+            },
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn wake(&mut self, due: Mono) -> Checked {
+        self.kernel.now = self.kernel.now.max(due);
+        self.step(Event::Tick)
+    }
+
+    fn sound(&self) -> Checked {
+        match self.kernel.faults.first() {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// One turn of the monitor, in which it may die.
+    fn step(&mut self, event: Event) -> Checked {
+        // A monitor that was kept from the processor meets an event and
+        // deadlines that have passed meanwhile in the same turn.
+        if self.random.chance(10) {
+            self.kernel.now = self.kernel.now.after(self.random.micros(0, 400_000));
+        }
+        let now = self.kernel.now;
+        let shadow = self.life.shadow.then(|| self.shadow());
+        self.turns += 1;
+        let mut turn = Turn::default();
+        if let Event::SlotFreed { slot } = event {
+            self.slot_freed(slot);
+        }
+        self.monitor.step(now, event.clone(), &mut turn);
+        if let Some(shadow) = shadow {
+            self.compare(shadow, &event, &turn)?;
+        }
+        if self.dies() {
+            // Before the commit: the turn never was. What the daemon has from
+            // outside it has again: a client repeats, the reaper's word stands.
+            self.take_over()?;
+            return match event {
+                Event::Boot | Event::Shutdown { .. } | Event::Request { .. } => self.step(event),
+                _ => Ok(()),
+            };
+        }
+        self.commit(&turn)?;
+        self.rules.stepped(&self.monitor, now)?;
+        if self.dies() {
+            let some = self.random.below(turn.effects.len() as u64 + 1);
+            self.carry(&turn.effects[..usize::try_from(some).unwrap_or(0)])?;
+            return self.take_over();
+        }
+        self.carry(&turn.effects)
+    }
+
+    fn dies(&mut self) -> bool {
+        self.random.chance(self.life.deaths)
+    }
+
+    fn commit(&mut self, turn: &Turn) -> Checked {
+        self.memory.commit(&self.monitor, turn);
+        for effect in &turn.effects {
+            match effect {
+                Effect::Spawn(spawn) => {
+                    self.held.insert(spawn.slot.index, spawn.slot.generation);
+                }
+                Effect::Reply { id, .. } => *self.answered.entry(id.0).or_default() += 1,
+                _ => {}
+            }
+        }
+        self.rules.committed(turn)
+    }
+
+    fn carry(&mut self, effects: &[Effect]) -> Checked {
+        for effect in effects {
+            self.kernel.carry(effect);
+        }
+        self.sound()
+    }
+
+    fn slot_freed(&mut self, slot: SlotRef) {
+        if self.held.get(&slot.index) == Some(&slot.generation) {
+            self.held.remove(&slot.index);
+            let freed = self.freed.entry(slot.index).or_default();
+            *freed = slot.generation.max(*freed);
+        }
+    }
+
+    /// The monitor is dead; the next one goes on, if it lives long enough.
+    fn take_over(&mut self) -> Checked {
+        loop {
+            self.takeovers += 1;
+            self.kernel.monitor_dies();
+            self.kernel.now = self.kernel.now.after(self.random.micros(50, 3_000));
+            let boxed: Box<dyn Memory> = Box::new(self.memory.clone());
+            let (monitor, resume) = Monitor::restore(open(&self.bytes), boxed, self.kernel.now);
+            self.monitor = monitor;
+            self.take_stock();
+            if self.dies() {
+                continue;
+            }
+            self.commit(&resume.turn)?;
+            if self.dies() {
+                let some = self.random.below(resume.turn.effects.len() as u64 + 1);
+                self.carry(&resume.turn.effects[..usize::try_from(some).unwrap_or(0)])?;
+                continue;
+            }
+            self.carry(&resume.turn.effects)?;
+            for slot in resume.adopt {
+                if let Some(event) = self.kernel.adoption(slot) {
+                    self.kernel.post(event);
+                }
+            }
+            for event in self.kernel.recorded_exits() {
+                self.kernel.post(event);
+            }
+            self.kernel.post(Event::Boot);
+            return self.sound();
+        }
+    }
+
+    /// Which slots the new monitor takes for not free: those that a record
+    /// owns and those whose words say so.
+    fn take_stock(&mut self) {
+        self.held.clear();
+        self.freed.clear();
+        let store = self.memory.store();
+        for (index, word) in &store.slots {
+            if word.state != SlotState::Free {
+                self.held.insert(*index, word.generation);
+            }
+        }
+        for record in store.records.values() {
+            if let Some(slot) = record.head.slot {
+                self.held.insert(slot.index, slot.generation);
+            }
+        }
+    }
+
+    /// A second monitor, restored from what is committed. It is shown slots as
+    /// the first one believes them to be: a process that is being made counts
+    /// as made, a slot as free when that was told.
+    fn shadow(&self) -> Monitor {
+        let mut store = self.memory.store().clone();
+        for (index, generation) in &self.freed {
+            let word = store.slots.entry(*index).or_default();
+            word.generation = word.generation.max(*generation);
+            word.state = SlotState::Free;
+        }
+        for (index, generation) in &self.held {
+            let word = store.slots.entry(*index).or_default();
+            word.generation = *generation;
+            word.state = SlotState::Running;
+        }
+        let memory: Box<dyn Memory> = Box::new(SharedMemory::holding(store));
+        let (shadow, _) = Monitor::restore(open(&self.bytes), memory, self.kernel.now);
+        shadow
+    }
+
+    fn compare(&self, mut shadow: Monitor, event: &Event, turn: &Turn) -> Checked {
+        for (id, record) in &self.memory.store().records {
+            // What restoring alone has changed would be a change without cause.
+            let restored = shadow.record(*id);
+            if restored.is_some_and(|restored| restored != *record) {
+                return Err(format!("{id:?} was restored as {restored:?}, not {record:?}"));
+            }
+        }
+        let mut other = Turn::default();
+        shadow.step(self.kernel.now, event.clone(), &mut other);
+        let mine = without_old_replies(&turn.effects, event);
+        let its = without_old_replies(&other.effects, event);
+        if mine != its {
+            return Err(format!("on {event:?} the shadow\n{its:#?}\nand the monitor\n{mine:#?}"));
+        }
+        for id in turn.dirty.union(&other.dirty) {
+            let (mine, its) = (self.monitor.record(*id), shadow.record(*id));
+            if mine != its {
+                return Err(format!("on {event:?} {id:?} is {mine:?}, of the shadow {its:?}"));
+            }
+        }
+        let unlike = |id: &EntityId| self.monitor.view(*id) != shadow.view(*id);
+        if let Some(id) = self.monitor.plan().ids().find(unlike) {
+            return Err(format!("on {event:?} entity {} looks different", id.0));
+        }
+        let (mine, its) = (self.monitor.deadline(), shadow.deadline());
+        if mine != its {
+            return Err(format!("on {event:?} the deadline is {mine:?}, of the shadow {its:?}"));
+        }
+        Ok(())
+    }
+
+    /// What there is to say when something is wrong.
+    pub(crate) fn describe(&self) -> String {
+        let records: Vec<RecordId> = self.memory.store().records.keys().copied().collect();
+        format!(
+            "at {} after {} turns and {} takeovers; records {records:?}\nplans {:#?}",
+            Span(self.kernel.now.0),
+            self.turns,
+            self.takeovers,
+            self.plans
+        )
+    }
+}
+
+/// Clients that wait are in no record: a successor does not answer those of
+/// the monitor before, which ask again.
+fn without_old_replies<'a>(effects: &'a [Effect], event: &Event) -> Vec<&'a Effect> {
+    let asked = match event {
+        Event::Request { id, .. } => Some(*id),
+        _ => None,
+    };
+    effects
+        .iter()
+        .filter(|effect| match effect {
+            Effect::Reply { id, .. } => Some(*id) == asked,
+            _ => true,
+        })
+        .collect()
+}
