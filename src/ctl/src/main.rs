@@ -5,7 +5,6 @@
 
 mod arguments;
 mod connection;
-mod directories;
 mod error;
 mod exit;
 mod output;

@@ -163,10 +163,12 @@ impl Run {
             None => runtime::default_directory(of_user)?,
         };
         let system_directories = self.units.is_empty() && !of_user;
-        let directories = if self.units.is_empty() {
-            runtime::unit_directories(of_user)
-        } else {
+        let directories = if !self.units.is_empty() {
             self.units.iter().map(|dir| runtime::absolute(dir)).collect::<Result<_, _>>()?
+        } else if of_user {
+            ham_unit::user_directories()
+        } else {
+            ham_unit::system_directories()
         };
         let log_file = self.log_file.as_deref().map(runtime::absolute).transpose()?;
         Ok(Options {

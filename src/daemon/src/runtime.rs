@@ -33,21 +33,6 @@ pub(crate) fn default_directory(of_user: bool) -> Result<PathBuf, String> {
     Ok(env::temp_dir().join(format!("ham-{}", ham_sys::process::effective_uid())))
 }
 
-/// Where units are looked for, first wins (design §6).
-pub(crate) fn unit_directories(of_user: bool) -> Vec<PathBuf> {
-    if !of_user {
-        let all = ["/etc/ham", "/run/ham/units", "/usr/local/lib/ham", "/usr/lib/ham"];
-        return all.map(PathBuf::from).to_vec();
-    }
-    let home = variable("HOME").unwrap_or_else(|| PathBuf::from("/"));
-    let config = variable("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
-    let data = variable("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
-    let mut all = vec![config.join("ham")];
-    all.extend(variable("XDG_RUNTIME_DIR").map(|runtime| runtime.join("ham/units")));
-    all.push(data.join("ham"));
-    all
-}
-
 /// Makes the runtime directory and opens it. It must be ours, no link, and
 /// writable by nobody else: the state in it is trusted.
 pub(crate) fn prepare(path: &Path) -> Result<fs::File, Trouble> {

@@ -52,9 +52,9 @@ pub enum Field {
     ReaperAllocations = 21,
     /// The manager is done: 256 + exit code. Written by the monitor.
     Done = 22,
-    /// Turn that was committed when the reaper forked the last monitor.
-    TurnAtFork = 23,
-    /// Monitors in a row that died without committing a turn.
+    /// Events that monitors have got done, when the last one was forked.
+    ProgressAtFork = 23,
+    /// Monitors in a row that died at once and got nothing done.
     CrashLoop = 24,
     /// When the last monitor died, CLOCK_MONOTONIC.
     MonitorDied = 25,
@@ -62,6 +62,12 @@ pub enum Field {
     TakeoverTook = 26,
     /// Generation of the accepted plan << 1 | the half it is in; 0: none.
     Plan = 27,
+    /// Events that were committed. Written by the monitor.
+    Progress = 28,
+    /// Shutdown requests that the monitor has acted upon.
+    ShutdownsHandled = 29,
+    /// How processes are made, found by the first monitor; 0: not yet.
+    Abilities = 30,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

@@ -14,6 +14,8 @@ pub struct Frames {
     pending: Vec<u8>,
     /// How much of `pending` is known to hold no NUL.
     searched: usize,
+    /// How much at its end belongs to a message without an end.
+    unfinished: usize,
 }
 
 /// A peer that does not keep to the protocol.
@@ -46,8 +48,17 @@ impl Frames {
     /// When an unfinished message is longer than `limit` bytes.
     pub fn push(&mut self, bytes: &[u8], limit: usize) -> Result<(), FrameError> {
         self.pending.extend_from_slice(bytes);
-        let unfinished = self.pending.iter().rev().take_while(|byte| **byte != 0).count();
-        if unfinished > limit.min(MAX_FRAME) { Err(FrameError::TooLong) } else { Ok(()) }
+        // Only what is new is looked at: a long message comes in many pieces.
+        let tail = bytes.iter().rev().take_while(|byte| **byte != 0).count();
+        let whole = tail == bytes.len();
+        self.unfinished = if whole { self.unfinished.saturating_add(tail) } else { tail };
+        if self.unfinished > limit.min(MAX_FRAME) { Err(FrameError::TooLong) } else { Ok(()) }
+    }
+
+    /// Bytes that have arrived and were not taken as messages yet.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// The next whole message without its NUL.

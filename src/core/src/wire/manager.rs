@@ -4,7 +4,7 @@
 //! decimal number where it says `time`.
 
 use super::INTERFACE;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Parameters of the methods that take entities: `Status`, `Start`, `Stop`,
 /// `Restart`. Names may be globs (`*`, `?`); none at all means every entity,
@@ -12,15 +12,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     /// Names or globs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_missing")]
     pub names: Vec<String>,
     /// Answer only when it is done (or has failed); otherwise at once.
-    #[serde(default = "wait_by_default")]
+    #[serde(default = "wait_by_default", deserialize_with = "null_is_yes")]
     pub wait: bool,
 }
 
 fn wait_by_default() -> bool {
     true
+}
+
+/// Varlink clients may send `null` for what they leave out.
+fn null_is_missing<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+fn null_is_yes<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(true))
 }
 
 /// Parameters of `Show`.
@@ -43,7 +56,7 @@ pub struct KillParameters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShutdownParameters {
     /// Exit code of the manager.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_missing")]
     pub code: u8,
 }
 
@@ -285,6 +298,15 @@ impl std::fmt::Display for Refusal {
 mod tests {
     use super::super::Answer;
     use super::*;
+
+    #[test]
+    fn null_is_as_good_as_nothing() {
+        let names: Names = serde_json::from_str(r#"{"names": null, "wait": null}"#).unwrap();
+        assert_eq!(names, serde_json::from_str("{}").unwrap());
+        assert!(names.names.is_empty() && names.wait);
+        let down: ShutdownParameters = serde_json::from_str(r#"{"code": null}"#).unwrap();
+        assert_eq!(down.code, 0);
+    }
 
     #[test]
     fn refusals_go_over_the_wire_by_their_own_name() {

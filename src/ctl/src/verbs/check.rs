@@ -1,14 +1,13 @@
 //! `hamctl check [PATHS…|-]`: every mistake in unit files, before a manager
 //! sees them. Uses the manager's own loader, and no manager.
 
-use crate::directories;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::render::diagnostics;
 use ham_unit::{
     Diagnostic, DiagnosticReport, Loaded, Settings, Severity, SystemUsers, check_file, check_text,
-    load_directories,
+    load_directories, system_directories, user_directories,
 };
 use serde::Serialize;
 use std::io::{self, Read};
@@ -56,7 +55,7 @@ pub(super) fn run(
     let settings = Settings { strict_owner: system, ..Settings::new(&users, euid) };
     let mut found = Found::default();
     if paths.is_empty() {
-        let directories = if user { directories::own() } else { directories::system() };
+        let directories = if user { user_directories() } else { system_directories() };
         if directories.is_empty() {
             let what = "one's own unit directories".to_owned();
             let cause = "neither HOME nor XDG_CONFIG_HOME is set".to_owned();

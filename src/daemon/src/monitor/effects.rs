@@ -12,7 +12,6 @@ use crate::shared::WATCHER_SLOT;
 use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
-use ham_core::memory::RecordId;
 use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
@@ -50,12 +49,6 @@ impl Engine {
             }
             if !history.is_empty() {
                 self.log.wake();
-            }
-        }
-        for (id, record) in changed {
-            // A command that is no more: nobody asks for its containment.
-            if let (RecordId::Command(slot), None) = (id, record) {
-                self.making.remove(&slot);
             }
         }
         for effect in effects {

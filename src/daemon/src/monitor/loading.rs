@@ -194,7 +194,7 @@ impl Engine {
     fn take_plan(&mut self, answer: Answer) {
         self.loading.remember(&answer);
         for report in &answer.diagnostics {
-            self.log.block(report.rendered.clone() + "\n");
+            self.log.block(format!("{}\n\n", report.rendered.trim_end()));
         }
         for name in &answer.refused {
             self.remark(Weight::Always, &format!("unit {name} has errors and is left out"));

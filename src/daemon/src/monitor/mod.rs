@@ -8,6 +8,8 @@
 //! - `holder`, `clearers`: ending all that an entity left behind
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
+mod abilities;
+mod adoption;
 mod clearers;
 mod completions;
 mod control;
@@ -25,6 +27,7 @@ mod spawners;
 use crate::exit;
 use crate::facts::{self, Weight};
 use crate::shared::{LOADER_SLOT, Shared, WATCHER_SLOT};
+use adoption::Adopting;
 use clearers::Clearers;
 use completions::{Completion, Completions};
 use control::Control;
@@ -128,6 +131,8 @@ struct Engine {
     unfreed: Vec<SlotRef>,
     exits_seen: u64,
     shutdowns_seen: u64,
+    /// Processes of a monitor before this one that have not executed yet.
+    adopting: Adopting,
     log: Log,
     control: Control,
     paths: Paths,
@@ -153,13 +158,9 @@ impl Engine {
         let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(began));
 
         let completions = Arc::new(Completions::new()?);
-        let mut abilities = ham_sys::spawn::probe()
-            .map_err(|error| Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() })?;
         let (holder, no_cgroup) = Holder::new(shared);
-        if let Some(cgroup) = holder.probe_cgroup() {
-            abilities.check_cgroup(std::os::fd::AsFd::as_fd(&cgroup));
-            holder.probe_done();
-        }
+        let abilities = abilities::find(state, &holder)
+            .map_err(|error| Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() })?;
         let holder = Arc::new(holder);
         let spawners = Spawners::new(
             state,
@@ -200,6 +201,7 @@ impl Engine {
             unfreed: Vec::new(),
             exits_seen,
             shutdowns_seen: 0,
+            adopting: Adopting::default(),
             log: Log::start(shared),
             control: Control::new(),
             paths: Paths::new(shared),
@@ -215,6 +217,11 @@ impl Engine {
         } else {
             engine.report_start(no_cgroup.as_deref());
         }
+        engine.shutdowns_seen = match state.get(Field::ShutdownsHandled) {
+            // Killed between the commit and the note of it: not a second one.
+            0 if engine.core.is_stopping() => 1,
+            handled => handled,
+        };
         engine.resume(resume);
         if has_plan {
             engine.loading.recall();
@@ -293,6 +300,8 @@ impl Engine {
             let within = if first { self.shared.options.stop_deadline } else { HURRIED };
             self.remark(Weight::Event, if first { "shutting down" } else { "shutting down now" });
             self.feed(Event::Shutdown { code: 0, within });
+            self.run_events();
+            self.state.set(Field::ShutdownsHandled, self.shutdowns_seen);
         }
     }
 
@@ -345,23 +354,6 @@ impl Engine {
         }
     }
 
-    /// A process that a monitor before this one has made.
-    fn adopt(&mut self, reference: SlotRef) {
-        let Some(slot) = self.state.slot(reference.index) else { return };
-        let (generation, phase) = slot.word();
-        if generation != reference.generation {
-            return;
-        }
-        let Some(pid) = slot.live_pid() else { return };
-        if phase == Phase::Intent {
-            self.state.hint(pid, reference.index);
-            slot.run(generation, pid, process::start_time(pid).unwrap_or(0));
-        }
-        if phase != Phase::Exited {
-            self.feed(Event::Spawned { slot: reference, pid });
-        }
-    }
-
     fn take_completions(&mut self) {
         for completion in self.completions.take() {
             match completion {
@@ -401,7 +393,11 @@ impl Engine {
             let mut turn = std::mem::take(&mut self.turn);
             self.core.step(Mono(clock::monotonic()), event, &mut turn);
             self.turn = turn;
+            let progress = !self.turn.dirty.is_empty();
             self.finish_turn();
+            if progress {
+                self.state.bump(Field::Progress);
+            }
         }
     }
 
@@ -411,6 +407,7 @@ impl Engine {
             self.feed(Event::Tick);
         }
         self.loading_due(now);
+        self.look_at_adopted(now);
     }
 
     fn look_at_spawners(&mut self) {
@@ -429,10 +426,9 @@ impl Engine {
             true => None,
             false => self.spawners.check(clock::monotonic()).1,
         };
-        let due = [self.core.deadline().map(|due| due.0), spawners, self.loading.due()]
-            .into_iter()
-            .flatten()
-            .min();
+        let core = self.core.deadline().map(|due| due.0);
+        let due =
+            [core, spawners, self.loading.due(), self.adopting.due()].into_iter().flatten().min();
         if due != self.timer_set {
             self.timer.set(due)?;
             self.timer_set = due;

@@ -9,9 +9,13 @@ use ham_snapshot::header::Field;
 use ham_sys::process::{self, Forked};
 use ham_sys::{allocation, clock};
 
-/// Pauses before a new monitor, by how many died in a row without committing
-/// a turn.
-const PAUSES_NS: [u64; 4] = [0, 100_000_000, 1_000_000_000, 10_000_000_000];
+/// Pauses before a new monitor, by how many in a row died at once without
+/// getting anything done: the first two may have been killed by hand.
+const PAUSES_NS: [u64; 4] = [0, 0, 100_000_000, 1_000_000_000];
+const LONGEST_PAUSE_NS: u64 = 10_000_000_000;
+
+/// A monitor that lived longer did not die of what it found at its start.
+const AT_ONCE_NS: u64 = 1_000_000_000;
 
 /// When fork fails (EAGAIN, ENOMEM) it is tried again after this.
 const FORK_AGAIN_NS: u64 = 100_000_000;
@@ -20,12 +24,13 @@ pub(super) struct MonitorRole {
     shared: &'static Shared,
     pid: i32,
     start_at: Option<u64>,
+    started_at: u64,
     started_before: bool,
 }
 
 impl MonitorRole {
     pub(super) fn new(shared: &'static Shared) -> MonitorRole {
-        MonitorRole { shared, pid: 0, start_at: None, started_before: false }
+        MonitorRole { shared, pid: 0, start_at: None, started_at: 0, started_before: false }
     }
 
     pub(super) fn is(&self, pid: i32) -> bool {
@@ -49,7 +54,8 @@ impl MonitorRole {
     pub(super) fn start(&mut self) {
         let state = &self.shared.state;
         self.start_at = None;
-        state.set(Field::TurnAtFork, state.get(Field::CommittedTurn));
+        state.set(Field::ProgressAtFork, state.get(Field::Progress));
+        self.started_at = clock::monotonic();
         match process::fork() {
             Ok(Forked::Child) => {
                 allocation::unseal();
@@ -74,13 +80,15 @@ impl MonitorRole {
         self.pid = 0;
         state.set(Field::MonitorPid, 0);
         state.set(Field::MonitorDied, now);
-        let idle = state.get(Field::CommittedTurn) == state.get(Field::TurnAtFork);
-        let in_a_row = if idle { state.get(Field::CrashLoop).saturating_add(1) } else { 0 };
+        // One that got something done, or lived for a while, is no part of a
+        // loop, whatever ended it.
+        let idle = state.get(Field::Progress) == state.get(Field::ProgressAtFork);
+        let at_once = now.saturating_sub(self.started_at) < AT_ONCE_NS;
+        let in_a_row =
+            if idle && at_once { state.get(Field::CrashLoop).saturating_add(1) } else { 0 };
         state.set(Field::CrashLoop, in_a_row);
         let place = usize::try_from(in_a_row).unwrap_or(usize::MAX);
-        // The first monitor that dies idle is replaced at once, too: it may
-        // have been killed before anything happened.
-        let pause = PAUSES_NS.get(place.saturating_sub(1)).copied().unwrap_or(10_000_000_000);
+        let pause = PAUSES_NS.get(place).copied().unwrap_or(LONGEST_PAUSE_NS);
         self.start_at = Some(now.saturating_add(pause));
     }
 }

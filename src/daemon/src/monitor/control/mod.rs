@@ -18,6 +18,9 @@ use std::os::unix::net::UnixStream;
 const MOST_CLIENTS: usize = 256;
 /// A call is never longer than this.
 const CALL_BYTES: usize = 1024 * 1024;
+/// Calls that came while one of the client's is being worked on; beyond that
+/// it is cut off.
+const PILED_BYTES: usize = 2 * CALL_BYTES;
 /// Answers that a client has not read yet; beyond that it is cut off. Two
 /// statuses of the largest installation fit.
 const UNREAD_BYTES: usize = 64 * 1024 * 1024;
@@ -155,8 +158,9 @@ impl Engine {
                     if count < bytes.len() {
                         return Ok(true);
                     }
-                    if client.waiting.is_some() {
-                        return Ok(true);
+                    // Nor are calls piled up for ever behind one that waits.
+                    if client.frames.pending() > PILED_BYTES {
+                        return Err(());
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),

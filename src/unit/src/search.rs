@@ -8,14 +8,16 @@ use std::path::PathBuf;
 /// for this boot, what was installed by hand, what packages brought.
 const SYSTEM: [&str; 4] = ["/etc/ham", "/run/ham/units", "/usr/local/lib/ham", "/usr/lib/ham"];
 
-/// The system's search path.
-pub(crate) fn system() -> Vec<PathBuf> {
+/// The search path of the system's manager.
+#[must_use]
+pub fn system_directories() -> Vec<PathBuf> {
     SYSTEM.iter().map(PathBuf::from).collect()
 }
 
 /// The search path of the caller's own manager, by the XDG Base Directory
 /// Specification: configuration, run time, data.
-pub(crate) fn own() -> Vec<PathBuf> {
+#[must_use]
+pub fn user_directories() -> Vec<PathBuf> {
     own_in(std::env::var_os)
 }
 
