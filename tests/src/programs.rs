@@ -116,10 +116,25 @@ impl Manager {
     /// When the program cannot be started.
     #[must_use]
     pub fn start(units: &Path, options: &[&str]) -> Manager {
-        let scratch = Scratch::new("manager");
+        Manager::start_by(Command::new(ham()), Scratch::new("manager"), units, options)
+    }
+
+    /// As [`Manager::start`], by a command that becomes `ham`: with variables
+    /// in its environment, or after another program that executes it. The
+    /// runtime directory is made in `scratch`.
+    ///
+    /// # Panics
+    /// When the command cannot be started.
+    #[must_use]
+    pub fn start_by(
+        mut command: Command,
+        scratch: Scratch,
+        units: &Path,
+        options: &[&str],
+    ) -> Manager {
         let log = File::create(scratch.path().join("log")).expect("a log file");
         let errors = log.try_clone().expect("a second descriptor of it");
-        let child = Command::new(ham())
+        let child = command
             .arg("run")
             .arg("--units")
             .arg(units)

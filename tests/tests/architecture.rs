@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md tells the reasons; this only looks.
 #![forbid(unsafe_code)]
 
+use ham_snapshot::layout::*;
 use ham_tests::programs::repository;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -225,6 +226,63 @@ fn the_reaper_stays_small() {
             assert!(!code.contains(&path), "{}: `{path}`", file.display());
         }
     }
+}
+
+/// The rows of the tables below a heading of a Markdown file, cell by cell.
+fn rows(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().skip_while(|line| *line != heading).skip(1);
+    lines
+        .take_while(|line| !line.starts_with("## "))
+        .filter(|line| line.starts_with("| ") && !line.contains("---"))
+        .map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn the_description_of_the_state_is_exact() {
+    let text = fs::read_to_string(repository().join("schema/state.md")).expect("state.md");
+    assert!(text.contains(&format!("Layout version **{VERSION}**")), "not version {VERSION}");
+    let areas = [
+        ("header", HEADER_AT, "1", HEADER_WORDS.to_string()),
+        ("slots", SLOTS_AT, "65536", SLOT_WORDS.to_string()),
+        ("hints", HINTS_AT, "65536", "1".to_owned()),
+        ("exit queue", EXIT_QUEUE_AT, "65536", "1".to_owned()),
+        ("orphans", ORPHANS_AT, "1024", ORPHAN_WORDS.to_string()),
+        ("history", HISTORY_AT, "2048", HISTORY_WORDS.to_string()),
+        ("heads", HEADS_AT, "196609", format!("{VERSIONS} x {HEAD_WORDS}")),
+        ("bodies", BODIES_AT, "196609", format!("{VERSIONS} x {BODY_WORDS}")),
+        ("plan halves", PLANS_AT, "2", PLAN_WORDS.to_string()),
+        ("end", TOTAL, "", String::new()),
+    ];
+    assert_eq!([SLOTS, HINTS, EXIT_QUEUE], [65_536; 3]);
+    assert_eq!([ORPHANS, HISTORY, RECORDS], [1_024, 2_048, 196_609]);
+    let expected: Vec<[String; 4]> = areas
+        .map(|(name, at, count, words)| {
+            [name.to_owned(), (at * WORD).to_string(), count.to_owned(), words]
+        })
+        .into();
+    let found: Vec<[String; 4]> = rows(&text, "## Areas")
+        .into_iter()
+        .skip(1)
+        .map(|row| [1, 2, 3, 4].map(|cell| row[cell].clone()))
+        .collect();
+    assert_eq!(found, expected);
+
+    let header = repository().join("src/snapshot/src/header.rs");
+    let header = without_comments(&fs::read_to_string(header).expect("header.rs"));
+    let fields: Vec<(String, String)> = header
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = "))
+        .map(|(name, word)| (word.to_owned(), name.to_owned()))
+        .collect();
+    assert!(fields.len() > 20, "{fields:?}");
+    let described: Vec<(String, String)> = rows(&text, "## Header")
+        .into_iter()
+        .skip(1)
+        .map(|row| (row[1].clone(), row[2].clone()))
+        .filter(|(_, name)| !name.is_empty())
+        .collect();
+    assert_eq!(described, fields);
 }
 
 fn all_rust_files() -> Vec<PathBuf> {
