@@ -204,9 +204,8 @@ fn refuse_living(runtime: &Path) -> Result<(), Trouble> {
         .filter(|slot| matches!(slot.word().1, Phase::Intent | Phase::Running))
         .filter_map(|slot| {
             let pid = slot.live_pid()?;
-            let start = process::start_time(pid)?;
-            let same = slot.start_time() == 0 || slot.start_time() == start;
-            same.then(|| format!("{} ({pid})", slot.name()))
+            let lives = process::lives(pid, slot.start_time());
+            lives.then(|| format!("{} ({pid})", slot.name()))
         })
         .collect();
     if living.is_empty() {

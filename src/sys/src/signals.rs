@@ -44,7 +44,6 @@ pub const SIGINT: i32 = libc::SIGINT;
 /// Power is failing; container managers send it for a shutdown.
 pub const SIGPWR: i32 = libc::SIGPWR;
 
-
 /// Blocks every signal in the calling thread (and in the threads it will
 /// make), except the synchronous faults SEGV BUS ILL FPE TRAP SYS ABRT.
 ///

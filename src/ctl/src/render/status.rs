@@ -28,7 +28,8 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
     }
     if !status.ham.plan.refused.is_empty() {
         let names = harmless(&status.ham.plan.refused.join(", "));
-        let line = format!("refused: {names} (`hamctl check` shows why)");
+        let directories = harmless(&status.ham.plan.directories.join(" "));
+        let line = format!("refused: {names} (`hamctl check {directories}` shows why)");
         text.push_str(&Style::Bad.paint(&line, look));
         text.push('\n');
     }
@@ -228,7 +229,7 @@ radio   stopped    -        -         0  -
         let expected = "\
 ham 0.1.0: reaper 812, monitor none, 1 takeover, containment cgroup, 2 plan errors, 1 warning, shutting down
 no entities (units are read from /etc/ham)
-refused: mixer, radio (`hamctl check` shows why)
+refused: mixer, radio (`hamctl check /etc/ham` shows why)
 ";
         let status = Status { ham, entities: Vec::new() };
         assert_eq!(text(&status, Look::default()), expected);

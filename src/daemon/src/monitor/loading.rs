@@ -20,6 +20,7 @@ use ham_sys::{clock, process};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// The loader's answer, kept so that a successor can still show its errors.
@@ -102,6 +103,8 @@ impl Loading {
         let file = File::options()
             .write(true)
             .create_new(true)
+            // It holds the environments of all units.
+            .mode(0o600)
             .open(&path)
             .map_err(|error| format!("could not create {}: {error}", path.display()))?;
         let theirs = process::move_above(OwnedFd::from(file), OWN_DESCRIPTORS)

@@ -15,6 +15,7 @@ mod completions;
 mod control;
 mod effects;
 mod environment;
+mod exits;
 mod holder;
 mod loading;
 mod log;
@@ -32,17 +33,16 @@ use clearers::Clearers;
 use completions::{Completion, Completions};
 use control::Control;
 use ham_core::event::Event;
-use ham_core::ids::{RESERVED_SLOTS, SlotRef};
+use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::plan::{PlanIndex, PlanSource, encode};
-use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
-use ham_snapshot::slots::{Phase, Slot};
+use ham_snapshot::slots::Phase;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
-use ham_sys::reap::Exit;
+use ham_sys::process::PidFd;
 use ham_sys::spawn::Abilities;
 use ham_sys::{clock, process};
 use holder::{Held, Holder};
@@ -53,12 +53,14 @@ use paths::Paths;
 use spawners::Spawners;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 const WAKE: u64 = 0;
 const DONE: u64 = 1;
 const TIMER: u64 = 2;
 const LISTENER: u64 = 3;
 const PATHS: u64 = 4;
+const REAPER: u64 = 5;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 
@@ -138,6 +140,8 @@ struct Engine {
     paths: Paths,
     loading: Loading,
     finished: bool,
+    /// Readable when the reaper is dead.
+    _reaper: PidFd,
 }
 
 impl Engine {
@@ -178,6 +182,8 @@ impl Engine {
         poller.add(completions.wake(), DONE, Interest::READ)?;
         poller.add(&timer, TIMER, Interest::READ)?;
         poller.add(&shared.control, LISTENER, Interest::READ)?;
+        let reaper = PidFd::open(process::parent_pid())?;
+        poller.add(&reaper, REAPER, Interest::READ)?;
 
         let mut engine = Engine {
             shared,
@@ -207,6 +213,7 @@ impl Engine {
             paths: Paths::new(shared),
             loading: Loading::new(shared),
             finished: false,
+            _reaper: reaper,
         };
         if successor {
             let took = clock::monotonic().saturating_sub(state.get(Field::MonitorDied));
@@ -276,6 +283,7 @@ impl Engine {
                 self.timer_set = None;
             }
             LISTENER => self.accept_clients(),
+            REAPER => self.reaper_died(),
             PATHS => {
                 for run in self.paths.read() {
                     self.events.push_back(Event::ActionDone { run, ok: true });
@@ -305,53 +313,15 @@ impl Engine {
         }
     }
 
-    /// The process of this slot has ended.
-    fn exited(&mut self, index: u32) {
-        if self.making.contains(&index) {
-            self.early_exits.insert(index);
-            return;
-        }
-        let Some(slot) = self.state.slot(index) else { return };
-        let (generation, phase) = slot.word();
-        if phase != Phase::Exited {
-            return;
-        }
-        if index < RESERVED_SLOTS {
-            self.helper_exited(index, generation, &slot);
-            return;
-        }
-        let reference = SlotRef { index, generation };
-        let event = match slot.error() {
-            0 => {
-                let (code, status, at) = slot.status();
-                let status = exit_status(code, status);
-                Event::Exited { slot: reference, pid: slot.leader(), status, at: Mono(at) }
-            }
-            error => Event::SpawnFailed { slot: reference, error },
-        };
-        self.feed(event);
-    }
-
-    fn helper_exited(&mut self, index: u32, generation: u32, slot: &Slot) {
-        match index {
-            LOADER_SLOT => {
-                let (code, status, _) = slot.status();
-                self.loader_ended(SlotRef { index, generation }, exit_status(code, status));
-            }
-            WATCHER_SLOT => {
-                slot.free(generation);
-                self.paths.ended();
-                self.start_watcher();
-            }
-            _ => {}
-        }
-    }
-
-    fn start_watcher(&mut self) {
-        if let Some(job) = self.paths.start(&self.poller, PATHS) {
-            self.making.insert(WATCHER_SLOT);
-            self.spawners.submit(job);
-        }
+    /// Without the reaper no end of a process is seen any more. To go on as if
+    /// would be a lie: the entities run on, unsupervised, and the next manager
+    /// on this runtime directory starts none of them beside itself.
+    fn reaper_died(&mut self) {
+        let text = "the reaper was killed: supervision ends here, the entities run on";
+        self.remark(Weight::Always, text);
+        self.finish_turn();
+        self.log.flush(Duration::from_secs(1));
+        self.finished = true;
     }
 
     fn take_completions(&mut self) {
@@ -461,16 +431,4 @@ fn empty_plan() -> Result<PlanIndex<Box<dyn PlanSource>>, Fatal> {
         PlanIndex::open(source)
     };
     open().map_err(|error| Fatal { code: None, what: error.to_string() })
-}
-
-/// As waitid(2) has it.
-fn exit_status(code: i32, status: i32) -> ExitStatus {
-    let number = u8::try_from(status & 0xff).unwrap_or(0);
-    let signal = ham_core::signal::Signal(number);
-    match code {
-        Exit::EXITED => ExitStatus::Code(number),
-        Exit::KILLED => ExitStatus::Signal { signal, core: false },
-        Exit::DUMPED => ExitStatus::Signal { signal, core: true },
-        _ => ExitStatus::Unknown,
-    }
 }

@@ -10,7 +10,7 @@ impl Engine {
     pub(super) fn report_start(&mut self, no_cgroup: Option<&str>) {
         let options = &self.shared.options;
         let text = format!(
-            "ham {} on {}, reaper {}, monitor {}",
+            "version {} on {}, reaper {}, monitor {}",
             env!("CARGO_PKG_VERSION"),
             options.runtime.display(),
             process::parent_pid(),

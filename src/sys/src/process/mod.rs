@@ -10,13 +10,13 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 pub use descriptors::{
-    close_on_exec_from, inherited, is_terminal, move_above, nofile_before, open_own_program, raise_nofile,
-    remember_nofile,
+    close_on_exec_from, inherited, is_terminal, move_above, nofile_before, open_own_program,
+    raise_nofile, remember_nofile,
 };
 pub(crate) use descriptors::{is_open, original_nofile};
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
-pub use stat::{forked_not_execed, name_of, start_time};
+pub use stat::{forked_not_execed, lives, name_of, start_time};
 
 use crate::{Result, SysError};
 

@@ -54,6 +54,13 @@ pub fn start_time(pid: i32) -> Option<u64> {
     Some(Stat::of(pid)?.start_time)
 }
 
+/// Whether the process that started at that time lives: a zombie does not.
+/// `start_time` 0: whenever it started.
+pub fn lives(pid: i32, start_time: u64) -> bool {
+    Stat::of(pid)
+        .is_some_and(|stat| !stat.is_dead() && (start_time == 0 || stat.start_time == start_time))
+}
+
 /// Whether a process was forked or cloned and has not executed a program yet.
 pub fn forked_not_execed(pid: i32) -> Option<bool> {
     Some(Stat::of(pid)?.flags & FORKED_NOT_EXECED != 0)
