@@ -2,6 +2,11 @@
 //! programs with a manager of one's own ([`programs`]).
 #![forbid(unsafe_code)]
 
+pub mod chaos;
 pub mod fake;
+pub mod ledger;
+pub mod own_units;
 pub mod programs;
+pub mod skip;
+pub mod state_file;
 pub mod status;

@@ -79,12 +79,29 @@ impl Scratch {
     /// Makes it; `what` stands in its name.
     #[must_use]
     pub fn new(what: &str) -> Scratch {
+        Scratch::within(&std::env::temp_dir(), what).expect("the temporary folder can be used")
+    }
+
+    /// As [`Scratch::new`], where files live in memory, so that the state of a
+    /// manager is one; says what was skipped when there is no such place.
+    #[must_use]
+    pub fn in_memory(what: &str) -> Option<Scratch> {
+        let place = Path::new("/dev/shm");
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let is_tmpfs = mounts.lines().any(|line| line.contains(" /dev/shm tmpfs "));
+        let scratch = is_tmpfs.then(|| Scratch::within(place, what).ok()).flatten();
+        if scratch.is_none() {
+            crate::skip::skipped(what, "/dev/shm is no tmpfs that can be written to");
+        }
+        scratch
+    }
+
+    fn within(place: &Path, what: &str) -> std::io::Result<Scratch> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ham-test-{what}-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).expect("the temporary folder can be written to");
-        Scratch { path }
+        let path = place.join(format!("ham-test-{what}-{}-{number}", std::process::id()));
+        fs::create_dir(&path)?;
+        Ok(Scratch { path })
     }
 
     /// Where it is.

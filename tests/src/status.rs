@@ -43,16 +43,19 @@ impl Manager {
         pid.unwrap_or_else(|| panic!("{name} has no process: {entity}"))
     }
 
-    /// Waits until an entity is as `holds` wants it, and gives it.
+    /// Waits until an entity is as `holds` wants it, and gives it. The manager
+    /// may not answer yet, or not have read its units.
     ///
     /// # Panics
     /// When that does not happen within [`PATIENCE`]; shows the log.
     pub fn wait_for(&self, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let entity = self.entity(name);
-            if holds(&entity) {
-                return entity;
+            let output = self.hamctl(&["--json", "status", name]);
+            let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let entity = &status["entities"][0];
+            if entity.is_object() && holds(entity) {
+                return entity.clone();
             }
             assert!(Instant::now() < deadline, "never: {entity}. The log:\n{}", self.log());
             std::thread::sleep(std::time::Duration::from_millis(20));

@@ -17,7 +17,7 @@ use world::{Life, World};
 
 /// Enough for each rule of the core to be met many times over, and for the
 /// whole to take seconds.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 120;
 const STEPS: u32 = 250;
 
 fn number(name: &str) -> Option<u64> {

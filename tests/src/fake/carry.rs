@@ -79,7 +79,7 @@ impl Kernel {
             }
             return;
         };
-        let stubborn = process.stubborn || !process.executed;
+        let stubborn = process.stubborn || (process.deaf_before_exec && !process.executed);
         let ends = match run {
             None => signal == Signal::KILL || !stubborn,
             Some(_) => {
@@ -165,6 +165,8 @@ impl Kernel {
         }
         match word.state {
             SlotState::Running => Some(Event::Spawned { slot, pid: word.pid }),
+            // Its exec can be seen in /proc; a daemon that looks waits for it.
+            SlotState::Intent if word.pid != 0 && self.random.chance(50) => None,
             SlotState::Intent if word.pid != 0 => {
                 word.state = SlotState::Running;
                 self.set_word(slot.index, word);

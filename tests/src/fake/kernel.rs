@@ -30,6 +30,8 @@ pub struct Process {
     pub executed: bool,
     /// Whether it ignores every signal but KILL.
     pub stubborn: bool,
+    /// Whether it hangs in its exec so that only KILL reaches it.
+    pub deaf_before_exec: bool,
 }
 
 /// What a process has left behind, or will.
@@ -254,7 +256,15 @@ impl Kernel {
         let pid = self.next_pid;
         self.next_pid += 1;
         let stubborn = may_ignore && self.random.chance(self.temper.stubborn);
-        let process = Process { slot, entity, main, alive: true, executed: false, stubborn };
+        let process = Process {
+            slot,
+            entity,
+            main,
+            alive: true,
+            executed: false,
+            stubborn,
+            deaf_before_exec: may_ignore,
+        };
         self.processes.insert(pid, process);
         let mut word = self.word(slot.index);
         word.pid = pid;

@@ -64,7 +64,6 @@ impl SharedMemory {
     }
 
     /// The contents, to read or to change.
-    #[must_use]
     pub fn store(&self) -> MutexGuard<'_, Store> {
         // A test that failed while it held the lock has said so already.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -131,12 +131,12 @@ impl Rules {
         kernel: &Kernel,
         plans: &[EntityPlan],
     ) -> Result<(), String> {
+        let up = plans.iter().filter(|plan| monitor.view(plan.id).state == "running").count();
         let store = kernel.memory.store();
         let first = RecordId::Run(0)..RecordId::Command(MAX_ENTITIES);
         if let Some((id, record)) = store.records.range(first).next() {
             return Err(format!("{id:?} is kept: {record:?}"));
         }
-        let up = plans.iter().filter(|plan| monitor.view(plan.id).state == "running").count();
         let kept = store
             .slots
             .values()

@@ -12,11 +12,14 @@ use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
 use ham_tests::fake::{Kernel, Random, SharedMemory, Temper, random_plan};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Steps in which a calm machine must come to rest: the longest back-off and
 /// the longest list of a random plan take some dozens.
 const STEPS_TO_REST: u32 = 20_000;
+
+/// Turns that the story of a failure goes back.
+const STORY: usize = 60;
 
 /// What one life is made of.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,8 @@ pub(crate) struct World {
     held: BTreeMap<u32, u32>,
     /// Generations of slots that were told to be free.
     freed: BTreeMap<u32, u32>,
+    /// The last things that happened, for the story of a failure.
+    story: VecDeque<String>,
 }
 
 pub(crate) type Checked = Result<(), String>;
@@ -81,6 +86,7 @@ impl World {
             answered: BTreeMap::new(),
             held: BTreeMap::new(),
             freed: BTreeMap::new(),
+            story: VecDeque::new(),
         }
     }
 
@@ -193,6 +199,7 @@ impl World {
             self.slot_freed(slot);
         }
         self.monitor.step(now, event.clone(), &mut turn);
+        self.tell(&event, &turn.effects);
         if let Some(shadow) = shadow {
             self.compare(shadow, &event, &turn)?;
         }
@@ -213,6 +220,23 @@ impl World {
             return self.take_over();
         }
         self.carry(&turn.effects)
+    }
+
+    fn tell(&mut self, what: &impl std::fmt::Debug, effects: &[Effect]) {
+        let mut line = format!("{} {what:?}", Span(self.kernel.now.0));
+        for effect in effects {
+            line.push_str("\n    ");
+            match effect {
+                Effect::Spawn(spawn) => {
+                    line.push_str(&format!("Spawn e{} {:?}", spawn.entity.0, spawn.slot));
+                }
+                other => line.push_str(&format!("{other:?}")),
+            }
+        }
+        if self.story.len() == STORY {
+            self.story.pop_front();
+        }
+        self.story.push_back(line);
     }
 
     fn dies(&mut self) -> bool {
@@ -257,6 +281,7 @@ impl World {
             let boxed: Box<dyn Memory> = Box::new(self.memory.clone());
             let (monitor, resume) = Monitor::restore(open(&self.bytes), boxed, self.kernel.now);
             self.monitor = monitor;
+            self.tell(&"takeover", &resume.turn.effects);
             self.take_stock();
             if self.dies() {
                 continue;
@@ -354,12 +379,15 @@ impl World {
     /// What there is to say when something is wrong.
     pub(crate) fn describe(&self) -> String {
         let records: Vec<RecordId> = self.memory.store().records.keys().copied().collect();
+        let plans: Vec<String> = self.plans.iter().map(|plan| format!("{plan:?}")).collect();
+        let story: Vec<&str> = self.story.iter().map(String::as_str).collect();
         format!(
-            "at {} after {} turns and {} takeovers; records {records:?}\nplans {:#?}",
+            "{}\nplans\n{}\nat {} after {} turns and {} takeovers; records {records:?}",
+            story.join("\n"),
+            plans.join("\n"),
             Span(self.kernel.now.0),
             self.turns,
-            self.takeovers,
-            self.plans
+            self.takeovers
         )
     }
 }

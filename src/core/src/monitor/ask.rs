@@ -176,7 +176,7 @@ impl Monitor {
         shutdown.due = self.now.after(LAST_GRACE);
         for id in self.active.clone() {
             let entity = self.entity(id);
-            if let Actual::Stopping { due: Some(_), .. } = entity.actual {
+            if let Actual::Stopping { killed: false, .. } = entity.actual {
                 self.entity_due(id);
             }
         }

@@ -65,6 +65,8 @@ pub enum Actual {
     Aborting {
         /// The process.
         slot: SlotRef,
+        /// When it is killed again.
+        due: Mono,
         /// Why it was started.
         cause: Cause,
     },
@@ -83,9 +85,10 @@ pub enum Actual {
         slot: SlotRef,
         /// Its id; 0 while it is still being made.
         pid: i32,
-        /// When it is killed, [`NEVER`] if its time to end is infinite; `None`:
-        /// it has been.
-        due: Option<Mono>,
+        /// When it is killed, [`NEVER`] if its time to end is infinite.
+        due: Mono,
+        /// Whether it has been killed already, and will be again.
+        killed: bool,
         /// What comes after.
         next: Next,
     },
@@ -183,6 +186,8 @@ pub struct Entity {
     pub restarts: u64,
     /// How its last process ended.
     pub last_exit: Option<ExitStatus>,
+    /// Whether that was an abnormal death; an end that was asked for is none.
+    pub abnormal: bool,
     /// The last signal that an action of ham has sent to its process: a death
     /// by it is abnormal, whatever the signal (design §6).
     pub told: Option<Signal>,
@@ -218,12 +223,12 @@ impl Entity {
         match self.actual {
             Actual::Waiting(due, _) => Some(due),
             Actual::Starting { due, .. } => due,
-            Actual::Stopping { due, .. } => due.filter(|due| *due != NEVER),
-            Actual::Down
-            | Actual::Aborting { .. }
-            | Actual::Up { .. }
-            | Actual::Clearing { .. }
-            | Actual::Left { .. } => None,
+            Actual::Aborting { due, .. } | Actual::Stopping { due, .. } => {
+                Some(due).filter(|due| *due != NEVER)
+            }
+            Actual::Down | Actual::Up { .. } | Actual::Clearing { .. } | Actual::Left { .. } => {
+                None
+            }
         }
     }
 
@@ -259,6 +264,7 @@ impl Entity {
         for word in self.removed.actions {
             words.put(word);
         }
+        words.put(u64::from(self.abnormal));
         words.finish()
     }
 
@@ -280,15 +286,27 @@ impl Entity {
         for word in &mut removed.actions {
             *word = from.get()?;
         }
+        let abnormal = from.get_bool()?;
         from.finish()?;
-        let entity =
-            Entity { desired, actual, since, why, budget, restarts, last_exit, told, removed };
+        let entity = Entity {
+            desired,
+            actual,
+            since,
+            why,
+            budget,
+            restarts,
+            last_exit,
+            abnormal,
+            told,
+            removed,
+        };
         // A word that says nothing in this state is as odd as one out of range.
         if entity.encode() == *words { Ok(entity) } else { Err(Odd) }
     }
 }
 
-/// Always eight words: tag, slot, pid, due, since, next, its time, its cause.
+/// Always eight words: tag, slot, pid, due, since (or whether it has been
+/// killed), next, its time, its cause.
 fn encode_actual(actual: &Actual, words: &mut Writer) {
     let none = (0, 0, 0);
     let (tag, slot, pid, due, since, next) = match *actual {
@@ -297,9 +315,13 @@ fn encode_actual(actual: &Actual, words: &mut Writer) {
         Actual::Starting { slot, due, cause } => {
             (2, Some(slot), 0, due, 0, (0, 0, cause_word(cause)))
         }
-        Actual::Aborting { slot, cause } => (3, Some(slot), 0, None, 0, (0, 0, cause_word(cause))),
+        Actual::Aborting { slot, due, cause } => {
+            (3, Some(slot), 0, Some(due), 0, (0, 0, cause_word(cause)))
+        }
         Actual::Up { slot, pid, since } => (4, Some(slot), pid, None, since.0, none),
-        Actual::Stopping { slot, pid, due, next } => (5, Some(slot), pid, due, 0, next_words(next)),
+        Actual::Stopping { slot, pid, due, killed, next } => {
+            (5, Some(slot), pid, Some(due), u64::from(killed), next_words(next))
+        }
         Actual::Clearing { slot, next } => (6, Some(slot), 0, None, 0, next_words(next)),
         Actual::Left { slot } => (7, Some(slot), 0, None, 0, none),
     };
@@ -318,9 +340,19 @@ fn decode_actual(from: &mut Reader<'_>) -> Result<Actual, Odd> {
         0 => Ok(Actual::Down),
         1 => Ok(Actual::Waiting(due.ok_or(Odd)?, cause(next.2)?)),
         2 => Ok(Actual::Starting { slot: slot.ok_or(Odd)?, due, cause: cause(next.2)? }),
-        3 => Ok(Actual::Aborting { slot: slot.ok_or(Odd)?, cause: cause(next.2)? }),
+        3 => Ok(Actual::Aborting {
+            slot: slot.ok_or(Odd)?,
+            due: due.ok_or(Odd)?,
+            cause: cause(next.2)?,
+        }),
         4 => Ok(Actual::Up { slot: slot.ok_or(Odd)?, pid, since }),
-        5 => Ok(Actual::Stopping { slot: slot.ok_or(Odd)?, pid, due, next: next_from(next)? }),
+        5 => Ok(Actual::Stopping {
+            slot: slot.ok_or(Odd)?,
+            pid,
+            due: due.ok_or(Odd)?,
+            killed: since.0 == 1,
+            next: next_from(next)?,
+        }),
         6 => Ok(Actual::Clearing { slot: slot.ok_or(Odd)?, next: next_from(next)? }),
         7 => Ok(Actual::Left { slot: slot.ok_or(Odd)? }),
         _ => Err(Odd),
@@ -407,7 +439,8 @@ mod tests {
         entity.actual = Actual::Stopping {
             slot,
             pid: 77,
-            due: Some(Mono(5)),
+            due: Mono(5),
+            killed: false,
             next: Next::Start(Mono(9), Cause::Asked),
         };
         let record = entity.record();

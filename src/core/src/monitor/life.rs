@@ -17,6 +17,12 @@ use crate::time::{Mono, Span};
 /// once, and without a pause would lead straight into the next attempt.
 const NO_SLOT_PAUSE: Span = Span::seconds(1);
 
+/// What was killed and has not ended is killed again after this time: the
+/// first pass may have come before the process was made, and then nothing is
+/// told of one that hangs in its exec. Killing takes milliseconds, so this is
+/// hardly ever needed; often would not help.
+pub(super) const KILL_AGAIN: Span = Span::seconds(1);
+
 impl Monitor {
     /// What starts by itself starts, once in the life of the state.
     pub(super) fn boot(&mut self) {
@@ -101,15 +107,18 @@ impl Monitor {
                     self.fire(id, occurrence(&[ConditionKind::Restart], Some(slot), pid, None));
                 }
             }
-            Actual::Stopping { slot: mine, pid: 0, due, next } if mine == slot => {
-                // Asked to end before it was up: told so now. Killed before
-                // that: perhaps before there was anything to kill.
-                entity.actual = Actual::Stopping { slot, pid, due, next };
+            Actual::Stopping { slot: mine, pid: 0, due, killed, next } if mine == slot => {
+                // Asked to end before it was up: told so now, with all the time
+                // that it has for that. Killed before that: perhaps before
+                // there was anything to kill.
+                let timeout = self.plan_of(id).map_or(Span::ZERO, |plan| plan.stop.timeout);
+                let due = if killed { due } else { self.now.after(timeout) };
+                entity.actual = Actual::Stopping { slot, pid, due, killed, next };
                 self.put(id, entity);
-                if due.is_some() {
-                    self.ask_to_end(id, slot);
-                } else {
+                if killed {
                     self.emit(Effect::Clear { slot, entity: id, command: false });
+                } else {
+                    self.ask_to_end(id, slot);
                 }
             }
             Actual::Aborting { slot: mine, .. } if mine == slot => {
@@ -132,7 +141,7 @@ impl Monitor {
             Actual::Starting { slot: mine, cause, .. } if mine == slot => {
                 self.start_failed(id, Why::StartFailed(error), cause, Some(slot));
             }
-            Actual::Aborting { slot: mine, cause } if mine == slot => {
+            Actual::Aborting { slot: mine, cause, .. } if mine == slot => {
                 self.start_failed(id, Why::StartTimeout, cause, Some(slot));
             }
             Actual::Stopping { slot: mine, next, .. } if mine == slot => {
@@ -274,6 +283,7 @@ impl Monitor {
             Actual::Stopping { next, .. } => {
                 entity.actual = Actual::Clearing { slot, next };
                 entity.last_exit = Some(status);
+                entity.abnormal = false;
                 entity.since = Some(self.now);
                 self.put(id, entity);
                 self.note(id, Fact::Stopped { pid, status });
@@ -302,6 +312,7 @@ impl Monitor {
         entity.actual = Actual::Clearing { slot, next: Next::Rest };
         entity.since = Some(self.now);
         entity.last_exit = Some(status);
+        entity.abnormal = abnormal;
         entity.why = Why::Died(status);
         self.put(id, entity);
         self.note(id, Fact::Died { pid, status });
@@ -367,22 +378,22 @@ impl Monitor {
         let mut entity = self.entity(id);
         match entity.actual {
             Actual::Waiting(_, cause) => self.begin_start(id, cause),
-            Actual::Starting { slot, cause, .. } => {
-                entity.actual = Actual::Aborting { slot, cause };
+            Actual::Starting { slot, cause, .. } | Actual::Aborting { slot, cause, .. } => {
+                let due = self.now.after(KILL_AGAIN);
+                entity.actual = Actual::Aborting { slot, due, cause };
                 self.put(id, entity);
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
-            Actual::Stopping { slot, pid, next, .. } => {
-                entity.actual = Actual::Stopping { slot, pid, due: None, next };
+            Actual::Stopping { slot, pid, killed, next, .. } => {
+                let due = self.now.after(KILL_AGAIN);
+                entity.actual = Actual::Stopping { slot, pid, due, killed: true, next };
                 self.put(id, entity);
-                self.note(id, Fact::Killing);
+                if !killed {
+                    self.note(id, Fact::Killing);
+                }
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
-            Actual::Down
-            | Actual::Aborting { .. }
-            | Actual::Up { .. }
-            | Actual::Clearing { .. }
-            | Actual::Left { .. } => {}
+            Actual::Down | Actual::Up { .. } | Actual::Clearing { .. } | Actual::Left { .. } => {}
         }
     }
 
@@ -407,24 +418,26 @@ impl Monitor {
                 }
                 return;
             }
-            Actual::Starting { slot, .. } => {
-                let due = Some(self.now.after(timeout));
-                entity.actual = Actual::Stopping { slot, pid: 0, due, next };
+            Actual::Starting { slot, due, .. } => {
+                // A start that hangs is not given longer for being unwanted.
+                let stop = self.now.after(timeout);
+                let due = due.map_or(stop, |start| start.min(stop));
+                entity.actual = Actual::Stopping { slot, pid: 0, due, killed: false, next };
             }
-            Actual::Aborting { slot, .. } => {
-                entity.actual = Actual::Stopping { slot, pid: 0, due: None, next };
+            Actual::Aborting { slot, due, .. } => {
+                entity.actual = Actual::Stopping { slot, pid: 0, due, killed: true, next };
             }
             Actual::Up { slot, pid, .. } => {
-                let due = Some(self.now.after(timeout));
-                entity.actual = Actual::Stopping { slot, pid, due, next };
+                let due = self.now.after(timeout);
+                entity.actual = Actual::Stopping { slot, pid, due, killed: false, next };
                 entity.why = why;
                 entity.since = Some(self.now);
                 self.put(id, entity);
                 self.ask_to_end(id, slot);
                 return;
             }
-            Actual::Stopping { slot, pid, due, .. } => {
-                entity.actual = Actual::Stopping { slot, pid, due, next };
+            Actual::Stopping { slot, pid, due, killed, .. } => {
+                entity.actual = Actual::Stopping { slot, pid, due, killed, next };
             }
             Actual::Clearing { slot, .. } => {
                 entity.actual = Actual::Clearing { slot, next };

@@ -17,6 +17,8 @@ mod entity;
 mod life;
 mod lists;
 mod pool;
+#[cfg(test)]
+mod properties;
 mod restore;
 mod run;
 mod text;
@@ -228,12 +230,12 @@ impl Monitor {
             Event::SpawnFailed { slot, error } => match self.pool.owner(slot) {
                 Owner::Main(entity) => self.spawn_failed(entity, slot, error),
                 Owner::Command => self.command_failed(slot, error),
-                Owner::None => {}
+                Owner::None => self.ended_unowned(slot),
             },
             Event::Exited { slot, pid, status, at } => match self.pool.owner(slot) {
                 Owner::Main(entity) => self.exited(entity, slot, pid, status, at),
                 Owner::Command => self.command_exited(slot, status),
-                Owner::None => {}
+                Owner::None => self.ended_unowned(slot),
             },
             Event::Cleared { slot, left } => {
                 if let Owner::Main(entity) = self.pool.owner(slot) {
@@ -292,15 +294,21 @@ impl Monitor {
         if let Some(Some(entity)) = self.entities.get(id.index()) {
             return *entity;
         }
-        let entity = match self.memory.load(RecordId::Entity(id)) {
-            Ok(None) => Entity::default(),
-            Ok(Some(words)) => Entity::decode(&words).unwrap_or_else(|Odd| self.lost(id)),
-            Err(Odd) => self.lost(id),
+        let read = match self.memory.load(RecordId::Entity(id)) {
+            Ok(None) => Ok(Entity::default()),
+            Ok(Some(words)) => Entity::decode(&words),
+            Err(Odd) => Err(Odd),
         };
+        let is_lost = read.is_err();
+        let entity = read.unwrap_or_else(|Odd| self.lost(id));
         if let Some(cell) = self.entities.get_mut(id.index()) {
             *cell = Some(entity);
         }
-        entity
+        if is_lost {
+            // No attempt that a list could wait for is known any more.
+            self.cancel_restarts(id);
+        }
+        self.entities.get(id.index()).copied().flatten().unwrap_or(entity)
     }
 
     /// The record of an entity cannot be read. Its process, if its slot is
@@ -309,7 +317,11 @@ impl Monitor {
         self.note(id, Fact::RecordLost);
         self.turn.dirty.insert(RecordId::Entity(id));
         let actual = match self.pool.slot_of(id) {
-            Some(slot) => Actual::Up { slot, pid: 0, since: self.now },
+            Some(slot) if self.was_made(slot) => Actual::Up { slot, pid: 0, since: self.now },
+            Some(slot) => {
+                self.release(slot);
+                Actual::Down
+            }
             None => Actual::Down,
         };
         let desired = if actual == Actual::Down { Desired::Stopped } else { Desired::Running };
@@ -348,6 +360,13 @@ impl Monitor {
     /// The entity's process is gone for good: its slot is given back.
     fn release(&mut self, slot: SlotRef) {
         self.pool.disown(slot);
+        self.emit(Effect::Free { slot });
+    }
+
+    /// The process of a slot that nobody owns has ended: one whose failure was
+    /// told and committed before the reaper had recorded its end, and whose
+    /// monitor was killed in between. To give a slot back twice does no harm.
+    fn ended_unowned(&mut self, slot: SlotRef) {
         self.emit(Effect::Free { slot });
     }
 

@@ -136,6 +136,8 @@ mod tests {
         assert_eq!((again.index, again.generation), (first.index, first.generation + 1));
         assert_eq!(pool.owner(first), Owner::None);
         pool.freed(first);
+        // Told twice, or of one that is in use: neither makes it free.
+        pool.freed(again);
         assert_ne!(pool.take(Owner::Command).unwrap().index, again.index);
     }
 

@@ -161,7 +161,7 @@ impl Monitor {
     }
 
     /// Whether the process of a slot was made, by what its word says.
-    fn was_made(&self, slot: SlotRef) -> bool {
+    pub(super) fn was_made(&self, slot: SlotRef) -> bool {
         let view = self.memory.slot(slot.index);
         if view.generation != slot.generation {
             return false;
@@ -184,7 +184,7 @@ impl Monitor {
                     self.emit(Effect::Spawn(Box::new(spawn)));
                 }
             }
-            Actual::Stopping { slot, pid, due, .. } => {
+            Actual::Stopping { slot, pid, killed, .. } => {
                 if pid == 0 {
                     if self.was_made(slot) {
                         resume.adopt.push(slot);
@@ -194,7 +194,7 @@ impl Monitor {
                         return;
                     }
                 }
-                if due.is_none() {
+                if killed {
                     self.emit(Effect::Clear { slot, entity: id, command: false });
                 } else if pid != 0 {
                     self.ask_to_end(id, slot);

@@ -2,6 +2,7 @@
 //! commands that `execute` runs. Where a list goes from there is in `lists`.
 
 use super::entity::{Actual, Cause, Desired, Next};
+use super::life::KILL_AGAIN;
 use super::pool::Owner;
 use super::run::{Command, CommandPhase, Phase};
 use super::text::Context;
@@ -288,11 +289,12 @@ impl Monitor {
     }
 
     pub(super) fn command_due(&mut self, slot: u32) {
+        let now = self.now;
         let Some(command) = self.commands.get_mut(&slot) else { return };
         command.phase = CommandPhase::Killing;
-        command.due = None;
+        command.due = Some(now.after(KILL_AGAIN));
+        self.turn.dirty.insert(RecordId::Command(slot));
         let (slot, entity) = (command.slot, command.entity);
         self.emit(Effect::Clear { slot, entity, command: true });
     }
 }
-

@@ -1,9 +1,10 @@
 //! What can be seen from outside, without changing anything.
 
 use super::entity::{Actual, Desired, Entity, Why};
+use super::pool::Owner;
 use super::run::{Phase, Run};
 use super::{Goal, Monitor};
-use crate::ids::EntityId;
+use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, RecordId};
 use crate::status::ExitStatus;
 use crate::time::Mono;
@@ -55,12 +56,6 @@ impl Monitor {
             | Actual::Clearing { .. }
             | Actual::Left { .. } => None,
         };
-        let abnormal = match entity.last_exit {
-            Some(ExitStatus::Signal { signal, .. }) => {
-                signal.is_abnormal() || entity.told == Some(signal)
-            }
-            Some(ExitStatus::Code(_) | ExitStatus::Unknown) | None => false,
-        };
         View {
             state: self.state_word(id, &entity),
             desired: entity.desired,
@@ -68,7 +63,7 @@ impl Monitor {
             restarts: entity.restarts,
             since: entity.since,
             last_exit: entity.last_exit,
-            abnormal,
+            abnormal: entity.abnormal,
             why: entity.why,
             next_attempt,
         }
@@ -99,7 +94,7 @@ impl Monitor {
             Actual::Down | Actual::Left { .. } => match entity.why {
                 Why::NeverStarted | Why::AskedStop | Why::Shutdown => "stopped",
                 Why::Died(status) if status.is_success() => "finished",
-                Why::Died(ExitStatus::Signal { signal, .. }) if !signal.is_abnormal() => "finished",
+                Why::Died(ExitStatus::Signal { .. }) if !entity.abnormal => "finished",
                 Why::Died(_)
                 | Why::StartFailed(_)
                 | Why::StartTimeout
@@ -112,6 +107,17 @@ impl Monitor {
 
     fn has_lists(&self, id: EntityId) -> bool {
         self.runs_of.contains_key(&id)
+    }
+
+    /// Whose process a slot holds, and whether it is a command of an action of
+    /// that entity; `None`: nobody's.
+    #[must_use]
+    pub fn owner_of(&self, slot: SlotRef) -> Option<(EntityId, bool)> {
+        match self.pool.owner(slot) {
+            Owner::Main(entity) => Some((entity, false)),
+            Owner::Command => self.commands.get(&slot.index).map(|command| (command.entity, true)),
+            Owner::None => None,
+        }
     }
 
     /// The action lists of an entity that are in progress.

@@ -1,0 +1,99 @@
+//! An entity for tests, where a line of shell would not do: it tells what it
+//! receives, outlives what it is asked, or takes more than it may have. Each
+//! mode ends by itself at some time, so that none stays behind for ever when
+//! a test is killed.
+#![forbid(unsafe_code)]
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
+use signal_hook::consts::signal::SIGTERM;
+use std::io::{Error, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "\
+usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
+       ham-probe outlive             print TERM when it comes, and go on
+       ham-probe take MEBIBYTES      use so much memory";
+
+/// Longer than any test lasts.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["receive", signals @ ..] if !signals.is_empty() => receive(signals),
+        ["outlive"] => outlive(),
+        ["take", size] => take(size),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ham-probe: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line at once: a reader must not see half of it.
+fn say(line: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("{line}\n").as_bytes())?;
+    out.flush()
+}
+
+/// `si_code` and value are what sigqueue(3) is about, and a handler in Rust
+/// does not see the latter: so they are read from a descriptor.
+fn receive(names: &[&str]) -> Result<(), Error> {
+    let mut set = SigSet::empty();
+    for name in names {
+        let signal: Signal = format!("SIG{name}").parse()?;
+        set.add(signal);
+    }
+    set.thread_block()?;
+    let descriptor = SignalFd::new(&set)?;
+    say("ready")?;
+    let end = Instant::now() + LIFETIME;
+    while Instant::now() < end {
+        let Some(info) = descriptor.read_signal()? else { break };
+        let number = i32::try_from(info.ssi_signo).map_err(Error::other)?;
+        let signal = Signal::try_from(number)?;
+        let name = signal.as_str().trim_start_matches("SIG");
+        say(&format!("{name} {} {}", info.ssi_code, info.ssi_int))?;
+    }
+    Ok(())
+}
+
+fn outlive() -> Result<(), Error> {
+    let told = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGTERM, Arc::clone(&told))?;
+    say("ready")?;
+    let end = Instant::now() + LIFETIME;
+    while Instant::now() < end {
+        if told.swap(false, Ordering::Relaxed) {
+            say("TERM")?;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Writes to every page, so that the memory is really there.
+fn take(size: &str) -> Result<(), Error> {
+    /// The smallest page of any machine that ham runs on.
+    const PAGE: usize = 4096;
+    let mebibytes: usize = size.parse().map_err(Error::other)?;
+    let mut pages = Vec::new();
+    for number in 0..mebibytes * 1024 * 1024 / PAGE {
+        pages.push(vec![u8::try_from(number % 255).map_err(Error::other)?; PAGE]);
+    }
+    let sum: usize = pages.iter().map(|page| usize::from(page[PAGE - 1])).sum();
+    say(&format!("survived {sum}"))
+}

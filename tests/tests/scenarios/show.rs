@@ -1,0 +1,54 @@
+//! Effects and states as the lines of a scenario show them.
+
+use ham_core::effect::{Effect, Process};
+use ham_core::ids::{EntityId, RunRef, SlotRef};
+use ham_core::monitor::{Monitor, View};
+
+fn slot(slot: SlotRef) -> String {
+    format!("#{}.{}", slot.index, slot.generation)
+}
+
+fn run(run: RunRef) -> String {
+    format!("@{}.{}.{}", run.index, run.serial, run.step)
+}
+
+fn name(monitor: &Monitor, id: EntityId) -> String {
+    monitor.plan().name(id).unwrap_or_default()
+}
+
+pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
+    match effect {
+        Effect::Spawn(spawn) => match &spawn.what {
+            Process::Main => format!("spawn {} {}", spawn.plan.name, slot(spawn.slot)),
+            Process::Command { argv, .. } => {
+                format!("run {} {}: {}", spawn.plan.name, slot(spawn.slot), argv.join(" "))
+            }
+        },
+        Effect::Signal { slot: to, signal, run: None, .. } => {
+            format!("signal {} {signal}", slot(*to))
+        }
+        Effect::Signal { slot: to, signal, value, run: Some(by) } => {
+            format!("signal {} {signal} value={value} {}", slot(*to), run(*by))
+        }
+        Effect::Clear { slot: of, command, .. } => {
+            format!("clear {}{}", slot(*of), if *command { " of a command" } else { "" })
+        }
+        Effect::Free { slot: of } => format!("free {}", slot(*of)),
+        Effect::Watch { run: by, path } => format!("watch {path} {}", run(*by)),
+        Effect::Unwatch { run: by } => format!("unwatch {}", run(*by)),
+        Effect::Log { run: by, text, .. } => format!("log \"{text}\" {}", run(*by)),
+        Effect::Notice(notice) => {
+            format!("notice {} {:?}", name(monitor, notice.entity), notice.fact)
+        }
+        Effect::Reply { id, answer, .. } => format!("reply {} {answer:?}", id.0),
+        Effect::Finish { code } => format!("finish code={code}"),
+    }
+}
+
+/// One line of status: what a person would see change.
+pub(crate) fn view(name: &str, view: &View) -> String {
+    let pid = view.pid.map_or(String::new(), |pid| format!(" pid={pid}"));
+    let restarts =
+        if view.restarts > 0 { format!(" restarts={}", view.restarts) } else { String::new() };
+    format!("= {name} {}{pid}{restarts} why={:?}", view.state, view.why)
+}

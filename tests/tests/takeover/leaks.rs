@@ -1,0 +1,94 @@
+//! What a takeover could leave behind: cgroups of processes that another
+//! monitor made, slots of processes that nobody waits for any more.
+
+use ham_snapshot::header::Field;
+use ham_tests::chaos::{cgroup_of, directories, strike};
+use ham_tests::fake::Random;
+use ham_tests::own_units::{Units, wait_until};
+use ham_tests::programs::{Manager, Scratch, ham};
+use ham_tests::skip::skipped;
+use ham_tests::state_file::StateFile;
+use nix::sys::signal::Signal;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+#[test]
+fn cgroups_of_adopted_processes_go_with_them() {
+    let units = Units::new("cgroups");
+    let done = units.file("done");
+    let unit = format!(
+        r#"
+[entity]
+command = "sleep infinity"
+[[condition]]
+on = "death"
+actions = [ {{ execute = ["sh", "-c", "sleep 0.2; echo >> {done}"] }}, {{ restart = {{}} }} ]
+"#
+    );
+    units.write("adopted", &unit);
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("adopted", "running");
+    if manager.status()["ham"]["containment"] != "cgroup" {
+        skipped("cgroups after a takeover", "no cgroup can be written to here");
+        return;
+    }
+    let cgroup = cgroup_of(manager.pid_of("adopted")).expect("containment is by cgroup");
+    let mut generations = cgroup.ancestors();
+    let [_, of_name, of_units, root] = [(); 4].map(|()| generations.next().expect("four deep"));
+    assert!(of_units.ends_with("units"), "{}", cgroup.display());
+    for round in 1..=3 {
+        assert!(strike(manager.pid_of("adopted"), Signal::SIGKILL));
+        // The command is adopted by a monitor that has not made it; so is the
+        // next process.
+        wait_until("the command", || !directories(&root.join("actions/adopted")).is_empty());
+        manager.replace_monitor();
+        wait_until("the end of the command", || units.text("done").lines().count() >= round);
+        manager.wait_for("adopted", |entity| entity["restarts"] == round);
+        manager.replace_monitor();
+        manager.wait_for_state("adopted", "running");
+    }
+    wait_until("only the cgroup in use", || directories(of_name).len() == 1);
+    let commands = root.join("actions");
+    wait_until("no cgroup of a command", || {
+        directories(&commands).iter().all(|name| directories(&commands.join(name)).is_empty())
+    });
+    manager.signal("TERM");
+    wait_until("no cgroup at all", || !root.exists());
+}
+
+#[test]
+fn starts_that_fail_under_dying_monitors_hold_no_slots() {
+    const KILLS: u32 = 40;
+    let Some(scratch) = Scratch::in_memory("slots") else { return };
+    let units = Units::new("slots");
+    let program = units.file("program");
+    let unit = format!(
+        r#"
+[entity]
+command = ["{program}"]
+[[condition]]
+on = "failure"
+actions = [ {{ restart = {{ delays = ["1ms"] }} }} ]
+"#
+    );
+    units.write("failing", &unit);
+    let manager = Manager::start_by(Command::new(ham()), scratch, &units.path(), &["-d"]);
+    manager.wait_for_plan();
+    let state = StateFile::open(&manager.runtime());
+    let mut random = Random::new(5);
+    for _ in 0..KILLS {
+        let before = state.get(Field::Progress);
+        wait_until("an attempt", || state.get(Field::Progress) > before + 2);
+        std::thread::sleep(Duration::from_micros(random.below(4_000)));
+        manager.replace_monitor();
+    }
+    // Eight are ham's own, one entity needs one or two.
+    let used = state.get(Field::SlotsUsed);
+    assert!(used < 8 + 6, "{used} slots");
+    // As soon as there is a program, it runs.
+    std::fs::write(&program, "#!/bin/sh\nexec sleep infinity\n").expect("a program");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).expect("its mode");
+    manager.wait_for_state("failing", "running");
+}

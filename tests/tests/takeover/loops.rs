@@ -1,0 +1,66 @@
+//! Monitors that die as soon as they are there: slowed down, and harmless.
+
+use ham_snapshot::header::Field;
+use ham_tests::chaos::{lives, strike};
+use ham_tests::own_units::{Units, wait_until};
+use ham_tests::programs::{Manager, PATIENCE, Scratch, ham};
+use ham_tests::state_file::StateFile;
+use nix::sys::signal::Signal;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Kills each monitor in its first instructions until so many in a row got
+/// nothing done; gives the pauses before those that did come.
+fn kill_at_birth(state: &StateFile, in_a_row: u64) -> Vec<Duration> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pauses = Vec::new();
+    let mut killed = Instant::now();
+    while state.get(Field::CrashLoop) < in_a_row {
+        let pid = u32::try_from(state.get(Field::MonitorPid)).unwrap_or(0);
+        if pid != 0 && strike(pid, Signal::SIGKILL) {
+            pauses.push(killed.elapsed());
+            killed = Instant::now();
+            // Reaped, so that it is not killed twice.
+            while state.get(Field::MonitorPid) == u64::from(pid) {
+                std::hint::spin_loop();
+            }
+        }
+        assert!(Instant::now() < deadline, "no crash loop");
+    }
+    pauses
+}
+
+#[test]
+fn monitors_that_die_at_once_are_slowed_down_and_touch_nothing() {
+    let Some(scratch) = Scratch::in_memory("crash-loop") else { return };
+    let units = Units::new("crash-loop");
+    units.write("steady", "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n");
+    units.write("other", "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n");
+    let mut manager = Manager::start_by(Command::new(ham()), scratch, &units.path(), &[]);
+    manager.wait_for_state("steady", "running");
+    manager.wait_for_state("other", "running");
+    let [steady, other] = ["steady", "other"].map(|name| manager.pid_of(name));
+    let state = StateFile::open(&manager.runtime());
+
+    // 100 ms after the second in a row, 1 s after the third (ham(8)); never
+    // less, however busy the machine is.
+    let pauses = kill_at_birth(&state, 3);
+    assert!(*pauses.last().expect("some") >= Duration::from_millis(90), "{pauses:?}");
+    let slowed = Instant::now();
+    assert!(strike(other, Signal::SIGKILL));
+    manager.next_monitor(0);
+    assert!(slowed.elapsed() >= Duration::from_millis(500), "{:?}", slowed.elapsed());
+    // It recovers by itself, and does what has become due meanwhile.
+    manager.wait_for("other", |entity| entity["restarts"] == 1 && entity["state"] == "running");
+    assert_eq!(manager.pid_of("steady"), steady);
+    manager.replace_monitor();
+    assert_eq!(state.get(Field::CrashLoop), 0, "that one had got something done");
+
+    // A shutdown does not wait for the longest pause, which is 10 s.
+    kill_at_birth(&state, 4);
+    assert!(lives(steady));
+    manager.signal("TERM");
+    let status = manager.wait_for_end();
+    assert!(status.success(), "{status}\n{}", manager.log());
+    wait_until("the end of its entities", || !lives(steady));
+}
