@@ -206,7 +206,8 @@ pub enum Fact {
         /// Why.
         why: Failure,
     },
-    /// An action list ended early since a stop was asked for.
+    /// An action list ended early: what it waited for, a restart or (when the
+    /// manager goes down) anything, is not wanted any more.
     ListCancelled,
     /// Its record could not be read after a takeover; what could be learnt
     /// from its slot was kept.

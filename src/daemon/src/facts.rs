@@ -2,7 +2,7 @@
 //! the monitor, and how those become a line that a person reads.
 
 use ham_core::effect::{Fact, Failure, Notice};
-use ham_core::monitor::{ERROR_NO_SLOT, Why};
+use ham_core::monitor::{ERROR_NO_PLAN, ERROR_NO_SLOT, Why};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::Span;
@@ -25,6 +25,9 @@ pub(crate) fn spawn_error(word: u64) -> String {
     let errno = || ham_sys::Errno(i32::try_from(word & 0xffff_ffff).unwrap_or(0));
     if word == ERROR_NO_SLOT {
         return "all slots are in use".to_owned();
+    }
+    if word == ERROR_NO_PLAN {
+        return "its definition in the plan cannot be read".to_owned();
     }
     match word & !0xffff_ffff {
         ERROR_ENVIRONMENT_FILE => format!("could not read its environment file: {}", errno()),
@@ -184,7 +187,7 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
             weight = Weight::Always;
             format!("action {text} failed: {}", failure([a, b]))
         }
-        kind::LIST_CANCELLED => "restart cancelled, since it is to be stopped".to_owned(),
+        kind::LIST_CANCELLED => "an action list ends early, since it is to be stopped".to_owned(),
         kind::RECORD_LOST => {
             weight = Weight::Always;
             "its record could not be read; supervised anew".to_owned()

@@ -163,6 +163,7 @@ impl Monitor {
         for id in waiting {
             self.cancel_restarts(id);
         }
+        self.cancel_waits();
     }
 
     /// The time to end in good order is over.

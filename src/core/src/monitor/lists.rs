@@ -62,9 +62,15 @@ impl Monitor {
     }
 
     /// The lowest place in the run table that is free.
-    fn free_run(&self) -> Option<u32> {
-        let taken = self.runs.keys().zip(0u32..).take_while(|(taken, place)| *taken == place);
-        u32::try_from(taken.count()).ok().filter(|index| *index < MAX_RUNS)
+    fn free_run(&mut self) -> Option<u32> {
+        if let Some(index) = self.free_runs.pop_first() {
+            return Some(index);
+        }
+        let index = self.runs_end;
+        (index < MAX_RUNS).then(|| {
+            self.runs_end = index.saturating_add(1);
+            index
+        })
     }
 
     /// Works off what can go on in this turn.
@@ -215,6 +221,7 @@ impl Monitor {
 
     pub(super) fn end_run(&mut self, index: u32) {
         let Some(run) = self.runs.remove(&index) else { return };
+        self.free_runs.insert(index);
         if let Some(indexes) = self.runs_of.get_mut(&run.entity) {
             indexes.retain(|other| *other != index);
             if indexes.is_empty() {

@@ -13,6 +13,7 @@
 
 mod ask;
 mod budget;
+mod down;
 mod entity;
 mod life;
 mod lists;
@@ -29,7 +30,7 @@ mod view;
 pub use budget::Budget;
 pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, Why};
 pub use restore::Resume;
-pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Run};
+pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Place, Run};
 pub use view::View;
 
 use crate::effect::{Effect, Fact, Notice};
@@ -158,7 +159,12 @@ pub struct Monitor {
     plans: BTreeMap<EntityId, Arc<EntityPlan>>,
     runs: BTreeMap<u32, Run>,
     runs_of: BTreeMap<EntityId, Vec<u32>>,
+    /// Places in the run table that are free, below `runs_end`.
+    free_runs: BTreeSet<u32>,
+    runs_end: u32,
     commands: BTreeMap<u32, Command>,
+    /// How many commands of each action there are.
+    alike: BTreeMap<(EntityId, Place), usize>,
     pool: Pool,
     timers: Timers,
     active: BTreeSet<EntityId>,

@@ -42,6 +42,9 @@ impl Monitor {
             plans: BTreeMap::new(),
             runs: BTreeMap::new(),
             runs_of: BTreeMap::new(),
+            free_runs: BTreeSet::new(),
+            runs_end: 0,
+            alike: BTreeMap::new(),
             commands: BTreeMap::new(),
             pool: Pool::new(),
             timers: Timers::default(),
@@ -120,8 +123,10 @@ impl Monitor {
                     }
                 }
                 RecordId::Command(slot) => {
-                    if let Ok(command) = Command::decode(&words) {
-                        self.commands.insert(slot, command);
+                    if let Ok(command) = Command::decode(&words)
+                        && command.slot.index == slot
+                    {
+                        self.add_command(command);
                     }
                 }
                 RecordId::Entity(_) => {}
@@ -130,6 +135,8 @@ impl Monitor {
         if self.global == Global::default() {
             self.global.next_serial = unused;
         }
+        self.runs_end = self.runs.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        self.free_runs = (0..self.runs_end).filter(|at| !self.runs.contains_key(at)).collect();
         // In the order in which they began, as `restart_done` goes on.
         for indexes in self.runs_of.values_mut() {
             indexes.sort_by_key(|index| self.runs.get(index).map(|run| run.serial));

@@ -212,6 +212,9 @@ impl Run {
     }
 }
 
+/// Which action of an entity: condition, action, place in the on-fail list.
+pub type Place = (u16, u16, u16);
+
 /// Where a command is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandPhase {
@@ -235,7 +238,7 @@ pub struct Command {
     pub run: Option<RunRef>,
     /// Which action it is, for the limit of commands per action: condition,
     /// action, place in the on-fail list.
-    pub place: (u16, u16, u16),
+    pub place: Place,
     /// Whether the run waits for its end.
     pub wait: bool,
     /// Where it is.

@@ -1,10 +1,10 @@
 //! What each verb of an action does when its turn comes, and the life of the
 //! commands that `execute` runs. Where a list goes from there is in `lists`.
 
+use super::down::KILL_AGAIN;
 use super::entity::{Actual, Cause, Desired, Next};
-use super::life::KILL_AGAIN;
 use super::pool::Owner;
-use super::run::{Command, CommandPhase, Phase};
+use super::run::{Command, CommandPhase, Phase, Run};
 use super::text::Context;
 use super::{ERROR_NO_SLOT, Monitor};
 use crate::effect::{Effect, Fact, Failure, Process, Spawn};
@@ -128,6 +128,23 @@ impl Monitor {
         }
     }
 
+    /// The manager goes down: lists that were waiting for a path or for time
+    /// to pass end, since nobody would thank ham for a slower shutdown. Those
+    /// that the stops fire come later, and have the time of the shutdown.
+    pub(super) fn cancel_waits(&mut self) {
+        let waits = |run: &Run| matches!(run.phase, Phase::Path | Phase::Pause);
+        let waiting: Vec<(u32, EntityId)> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| waits(run))
+            .map(|(index, run)| (*index, run.entity))
+            .collect();
+        for (index, id) in waiting {
+            self.note(id, Fact::ListCancelled);
+            self.end_run(index);
+        }
+    }
+
     fn begin_execute(
         &mut self,
         index: u32,
@@ -139,8 +156,7 @@ impl Monitor {
         let place = (run.condition, run.action, run.on_fail);
         let reference = run.reference(index);
         let wait = execute.wait && run.class != Class::NoWait;
-        let alike = |command: &&Command| command.entity == id && command.place == place;
-        if self.commands.values().filter(alike).count() >= COMMANDS_PER_ACTION {
+        if self.alike.get(&(id, place)).is_some_and(|count| *count >= COMMANDS_PER_ACTION) {
             return Begun::Done(Err(Failure::Full));
         }
         let Some(slot) = self.pool.take(Owner::Command) else {
@@ -155,7 +171,7 @@ impl Monitor {
             phase: CommandPhase::Starting,
             due: execute.timeout.deadline(self.now),
         };
-        self.commands.insert(slot.index, command);
+        self.add_command(command);
         self.turn.dirty.insert(RecordId::Command(slot.index));
         self.spawn_command(index, slot, plan, execute);
         Begun::Pending(Phase::Command(slot), None)
@@ -268,7 +284,7 @@ impl Monitor {
     }
 
     fn end_command(&mut self, slot: SlotRef, result: Result<(), Failure>) {
-        let Some(command) = self.commands.remove(&slot.index) else {
+        let Some(command) = self.remove_command(slot) else {
             self.release(slot);
             return;
         };
@@ -286,6 +302,24 @@ impl Monitor {
         }) {
             self.concluded(run.index, result);
         }
+    }
+
+    pub(super) fn add_command(&mut self, command: Command) {
+        let alike = self.alike.entry((command.entity, command.place)).or_default();
+        *alike = alike.saturating_add(1);
+        self.commands.insert(command.slot.index, command);
+    }
+
+    fn remove_command(&mut self, slot: SlotRef) -> Option<Command> {
+        let command = self.commands.remove(&slot.index)?;
+        let action = (command.entity, command.place);
+        if let Some(alike) = self.alike.get_mut(&action) {
+            *alike = alike.saturating_sub(1);
+            if *alike == 0 {
+                self.alike.remove(&action);
+            }
+        }
+        Some(command)
     }
 
     pub(super) fn command_due(&mut self, slot: u32) {
