@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use ham_tests::own_units::Units;
+use ham_tests::processes::lives;
 use ham_tests::programs::Manager;
 use std::fs;
 
@@ -148,7 +149,7 @@ fn a_command_out_of_time_leaves_nothing_behind() {
     let pids = units.text("pids");
     assert_eq!(pids.lines().count(), 2, "{pids}");
     for pid in pids.lines() {
-        assert!(!fs::exists(format!("/proc/{pid}")).expect("/proc"), "{pid} lives");
+        assert!(!lives(pid.parse().expect("a pid")), "{pid} lives");
     }
 }
 

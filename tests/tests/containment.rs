@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use ham_tests::own_units::{Units, wait_until};
+use ham_tests::processes::lives;
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
 use std::fs;
@@ -105,23 +106,33 @@ fn what_forked_away_goes_with_the_stop_by_session() {
 }
 
 /// Notes when what the one before has left still lives: a zombie does not.
-const LEAVES_SOMEBODY: &str = "if [ -e left ] && grep -q '^State:.[^Z]' \
-    /proc/$(cat left)/status 2>/dev/null; then echo beside >>trace; fi\n\
-    setsid sh -c 'echo $$ >left; exec sleep 600' &\n\
-    while [ ! -s left ]; do sleep 0.01; done\necho up >>trace\nexit 1";
+const LEAVES_SOMEBODY: &str = "f=$HAM_ENTITY\nif [ -e $f.left ] && grep -q '^State:.[^Z]' \
+    /proc/$(cat $f.left)/status 2>/dev/null; then echo beside >>$f.trace; fi\n\
+    setsid sh -c \"echo \\$\\$ >$f.left; exec sleep 600\" &\n\
+    while [ ! -s $f.left ]; do sleep 0.01; done\necho up >>$f.trace\nexit 1";
 
 fn no_restart_beside_what_was_left(way: &str) {
     let units = Units::new("beside");
     let restart = "[[condition]]\non = \"death\"\n\
                    actions = [ { restart = { delays = [\"0s\"], reset-after = \"1ms\" } } ]";
-    write(&units, "leaves", LEAVES_SOMEBODY, restart);
+    // Several at a time: the reaper's children come and go while they are
+    // looked at.
+    let names = ["one", "two", "three", "four"];
+    for name in names {
+        write(&units, name, LEAVES_SOMEBODY, restart);
+    }
     let what = format!("no_restart_beside_what_was_left ({way})");
     let Some(manager) = start(&units, way, &what) else { return };
-    units.wait_for_text("trace", |text| text.lines().count() >= 10);
-    done(&manager, &["stop", "leaves"]);
-    let trace = units.text("trace");
-    assert!(trace.lines().all(|line| line == "up"), "{trace}");
-    assert!(marked(&units).is_empty());
+    for name in names {
+        units.wait_for_text(&format!("{name}.trace"), |text| text.lines().count() >= 25);
+    }
+    done(&manager, &["stop", "*"]);
+    for name in names {
+        let trace = units.text(&format!("{name}.trace"));
+        assert!(trace.lines().all(|line| line == "up"), "{name}: {trace}");
+    }
+    let left = marked(&units);
+    assert!(left.is_empty(), "{left:?}. The log:\n{}", manager.log());
 }
 
 #[test]
@@ -132,6 +143,30 @@ fn no_restart_beside_what_was_left_by_cgroup() {
 #[test]
 fn no_restart_beside_what_was_left_by_session() {
     no_restart_beside_what_was_left(SESSION);
+}
+
+/// A process away from its parent that executes itself again and again: while
+/// it is between two programs it shows no environment.
+const ALWAYS_BETWEEN: &str = "case $1 in\n\
+    again) [ \"$2\" -gt 0 ] && exec \"$0\" again $(($2 - 1)); exit ;;\n\
+    once) echo $$ >left; exec \"$0\" again 20000 ;;\n\
+    esac\nrm -f left\n(setsid \"$0\" once &)\n\
+    while [ ! -s left ]; do sleep 0.01; done\nexec sleep 300";
+
+#[test]
+fn who_is_between_two_programs_is_found_by_session() {
+    let units = Units::new("between");
+    write(&units, "between", ALWAYS_BETWEEN, "restart = \"always\"");
+    let what = "who_is_between_two_programs_is_found_by_session";
+    let Some(manager) = start(&units, SESSION, what) else { return };
+    for round in 0..10 {
+        let left = units.wait_for_text("left", |text| text.ends_with('\n'));
+        let left = left.trim().parse().expect("a pid");
+        done(&manager, &["stop", "between"]);
+        assert!(!lives(left), "round {round}: {left}. The log:\n{}", manager.log());
+        fs::remove_file(units.file("left")).expect("it was there");
+        done(&manager, &["start", "between"]);
+    }
 }
 
 /// 511 processes, half of them in sessions of their own, and four chains in
@@ -213,7 +248,8 @@ fn cgroups_go_when_they_are_empty() {
     let name = tree.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     assert!(name.starts_with("ham-"), "{}", tree.display());
     done(&manager, &["stop", "nests"]);
-    assert!(!cgroups[0].exists(), "{}", cgroups[0].display());
+    // Without anything else happening: when the reaper has let go of it.
+    wait_until("its cgroup goes", || !cgroups[0].exists());
     assert!(cgroups[1].exists());
     manager.signal("TERM");
     assert_eq!(manager.wait_for_end().code(), Some(0));

@@ -4,7 +4,8 @@
 #![forbid(unsafe_code)]
 
 use ham_core::signal::Signal;
-use ham_tests::own_units::{Units, wait_until};
+use ham_tests::own_units::Units;
+use ham_tests::processes::{lives, send};
 use ham_tests::programs::{Manager, Scratch, ham};
 use std::process::Command;
 
@@ -68,8 +69,7 @@ fn a_killed_entity_is_back_with_the_reason_in_the_log() {
     manager.wait_for_state("sleeper", "running");
     let mut pid = manager.pid_of("sleeper");
     for round in 1..=3u64 {
-        let sent = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).status();
-        assert!(sent.expect("kill is there").success());
+        send("KILL", pid);
         let back = manager.wait_for("sleeper", |entity| {
             entity["state"] == "running" && entity["restarts"] == round
         });
@@ -319,7 +319,7 @@ fn the_end_of_the_manager_is_the_end_of_its_entities() {
     assert!(lines(&log, "a").contains(&"fired stopped: signal TERM".to_owned()), "{log}");
     assert_eq!(count(&log, "a", "fired death"), 0, "{log}");
     assert!(log.ends_with("ham: done\n"), "{log}");
-    wait_until("the entity is gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!lives(pid));
     for name in ["control", "state"] {
         assert!(!manager.runtime().join(name).exists(), "{name} was left");
     }

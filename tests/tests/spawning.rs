@@ -4,11 +4,11 @@
 #![forbid(unsafe_code)]
 
 use ham_tests::own_units::{Units, wait_until};
+use ham_tests::processes::{children, lives};
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 /// The user and group that every Debian has for those who may do nothing.
@@ -34,7 +34,7 @@ fn write(units: &Units, name: &str, command: &str, more: &str) {
     );
 }
 
-/// The value of a line `Name:	value` of proc_pid_status(5).
+/// The value of a line `Name: value` of proc_pid_status(5).
 fn field(text: &str, name: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("no {name} in:\n{text}")).trim().to_owned()
@@ -348,18 +348,12 @@ fn a_manager_ends_although_a_start_hangs() {
     let mut manager = Manager::start(&units.path(), &["-t", "none", "--stop-deadline", "300ms"]);
     manager.wait_for_state("a-reads-0", "starting");
     manager.wait_for_state("b-writes-0", "starting");
-    let reaper = manager.pid();
-    let children = || {
-        let path = format!("/proc/{reaper}/task/{reaper}/children");
-        let children = fs::read_to_string(path).unwrap_or_default();
-        children.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-    };
     // The monitor and the one that hangs between fork and exec.
-    wait_until("the process that hangs", || children().len() == 2);
-    let processes = children();
+    wait_until("the process that hangs", || children(manager.pid()).len() == 2);
+    let processes = children(manager.pid());
     manager.signal("TERM");
     assert_eq!(manager.wait_for_end().code(), Some(0), "{}", manager.log());
     for pid in processes {
-        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid}: {}", manager.log());
+        assert!(!lives(pid), "{pid}: {}", manager.log());
     }
 }

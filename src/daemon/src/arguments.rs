@@ -3,6 +3,7 @@
 
 use crate::options::{Options, Stamps};
 use crate::runtime;
+use crate::say::say;
 use ham_core::time::Span;
 use lexopt::prelude::{Long, Short, Value};
 use std::ffi::OsString;
@@ -24,7 +25,7 @@ Options:
                            $XDG_RUNTIME_DIR/ham for a user's manager)
       --user               be a user's manager, also when run by root
       --strict             refuse to start when a unit has an error
-      --background         return when the control socket answers
+      --background         return when the units have been read
       --stop-deadline TIME how long a shutdown may take (default: 8s)
   -f FILE                  append the log to FILE instead of standard error
   -t KIND                  time stamps: none, relative, absolute, shortabs
@@ -74,7 +75,7 @@ pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
             Ok(Some(Next::Option)) => {}
             Ok(None) => return run.options().map(Command::Run),
             // A kernel passes words of its own command line on to PID 1.
-            Err(why) if is_init => eprintln!("ham: warning: {why}; ignored"),
+            Err(why) if is_init => say(format_args!("warning: {why}; ignored")),
             Err(why) => return Err(why),
         }
     }

@@ -11,11 +11,13 @@ mod monitor;
 mod options;
 mod reaper;
 mod runtime;
+mod say;
 mod shared;
 mod start;
 mod trouble;
 mod watch;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Counts, so that the reaper can show that it does not use it.
@@ -27,17 +29,17 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Run(options)) => start::run(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
-        Ok(arguments::Command::Help) => {
-            print!("{}", arguments::HELP);
-            ExitCode::SUCCESS
-        }
-        Ok(arguments::Command::Version) => {
-            println!("ham {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
+        Ok(arguments::Command::Help) => print(arguments::HELP),
+        Ok(arguments::Command::Version) => print(concat!("ham ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(why) => {
-            eprintln!("ham: {why}\nTry `ham --help`.");
+            say::say(format_args!("{why}\nTry `ham --help`."));
             ExitCode::from(exit::USAGE)
         }
     }
+}
+
+/// A reader who has seen enough has made no mistake.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }

@@ -6,6 +6,7 @@ use crate::exit;
 use crate::options::Options;
 use crate::reaper;
 use crate::runtime;
+use crate::say::say;
 use crate::shared::{OWN_DESCRIPTORS, Shared};
 use crate::trouble::Trouble;
 use ham_snapshot::header::Field;
@@ -25,6 +26,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const STATE_FILE: &CStr = c"state";
+/// What `ham_sys::lock` locks.
+const LOCK_FILE: &str = "lock";
 const STATE_BYTES: usize = layout::TOTAL * layout::WORD;
 
 /// How long `--background` waits for the control socket.
@@ -47,12 +50,12 @@ pub(crate) fn run(options: Options) -> ExitCode {
 }
 
 fn fail(trouble: &Trouble) -> ExitCode {
-    eprintln!("ham: {trouble}");
+    say(trouble);
     ExitCode::from(trouble.code)
 }
 
-/// The parent waits for the control socket of its child; `None`: this is the
-/// child.
+/// The parent waits until its child answers on the control socket and has read
+/// its units; `None`: this is the child.
 fn go_to_background(options: &Options) -> Result<Option<ExitCode>, Trouble> {
     let Forked::Parent(child) = process::fork()? else {
         process::new_session()?;
@@ -65,7 +68,7 @@ fn go_to_background(options: &Options) -> Result<Option<ExitCode>, Trouble> {
             let code = if exit.code == reap::Exit::EXITED { exit.status } else { 1 };
             return Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(1))));
         }
-        if fs::symlink_metadata(&socket).is_ok() && answers(&socket, child) {
+        if fs::symlink_metadata(&socket).is_ok() && is_up(&socket, child) {
             return Ok(Some(ExitCode::SUCCESS));
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -73,8 +76,10 @@ fn go_to_background(options: &Options) -> Result<Option<ExitCode>, Trouble> {
     Err(Trouble::new(exit::SYSTEM, "the manager does not answer; it goes on in the background"))
 }
 
-/// Whether the manager whose reaper is `reaper` answers there.
-fn answers(socket: &Path, reaper: i32) -> bool {
+/// Whether the manager whose reaper is `reaper` answers there and has read its
+/// units, for better or worse. One that stops at once (`--strict`) is not up:
+/// its exit code is waited for.
+fn is_up(socket: &Path, reaper: i32) -> bool {
     use ham_core::wire::{Answer, Call, Frames, Names, Status, to_frame};
     use std::io::{Read, Write};
     let ask = || -> Option<Status> {
@@ -93,7 +98,10 @@ fn answers(socket: &Path, reaper: i32) -> bool {
             }
         }
     };
-    ask().is_some_and(|status| status.ham.reaper.pid == reaper)
+    ask().map(|status| status.ham).is_some_and(|ham| {
+        let loaded = ham.plan.generation > 0 || !ham.plan.errors.is_empty();
+        ham.reaper.pid == reaper && loaded && !ham.stopping
+    })
 }
 
 fn prepare(options: Options) -> Result<Shared, Trouble> {
@@ -120,6 +128,7 @@ fn prepare(options: Options) -> Result<Shared, Trouble> {
     let Some(lock) = lock::lock_directory(directory.as_fd())? else {
         return Err(occupied(&options.runtime));
     };
+    sign(&options.runtime);
     let (map, state_fd) = fresh_state(&options.runtime, &directory, &mut remarks)?;
     let state = State::format(map.words())
         .map_err(|error| Trouble::new(exit::SYSTEM, error.to_string()))?;
@@ -146,9 +155,16 @@ fn prepare(options: Options) -> Result<Shared, Trouble> {
     })
 }
 
-/// Who holds the runtime directory, as far as its state tells.
+/// Says in the lock file who holds it. For people who are refused; should it
+/// fail, they are refused all the same.
+fn sign(runtime: &Path) {
+    let _ = fs::write(runtime.join(LOCK_FILE), format!("{}\n", process::pid()));
+}
+
+/// Who holds the runtime directory, as far as its lock file tells.
 fn occupied(runtime: &Path) -> Trouble {
-    let pid = open_state(runtime).map(|state| state.get(Field::ReaperPid));
+    let signed = fs::read_to_string(runtime.join(LOCK_FILE)).unwrap_or_default();
+    let pid = signed.trim().parse::<u32>().ok();
     let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
     Trouble::new(
         exit::OCCUPIED,

@@ -5,6 +5,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd as NixEventFd};
 use nix::sys::time::TimeSpec;
@@ -241,6 +242,21 @@ impl AsFd for Timer {
     }
 }
 
+/// Writes to a descriptor that others may have open, too, and whose other end
+/// may not be read: if there is no room within `patience` nothing is written.
+/// At most PIPE_BUF bytes are, since a pipe that has room has room for those
+/// (pipe(7)); making the descriptor non-blocking would make it so for all.
+/// False when not everything was written.
+pub fn write_within(fd: impl AsFd, bytes: &[u8], patience: Duration) -> bool {
+    let mut watched = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    if !matches!(poll(&mut watched, timeout), Ok(1)) {
+        return false;
+    }
+    let some = bytes.get(..libc::PIPE_BUF).unwrap_or(bytes);
+    nix::unistd::write(fd.as_fd(), some).is_ok_and(|count| count == bytes.len())
+}
+
 /// eventfd and timerfd are read alike: eight bytes, or EAGAIN.
 fn drain(fd: impl AsFd) -> u64 {
     let mut count = [0u8; 8];
@@ -250,5 +266,28 @@ fn drain(fd: impl AsFd) -> u64 {
             Err(nix::errno::Errno::EINTR) => (),
             _ => return 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write, pipe};
+
+    #[test]
+    fn a_full_or_broken_pipe_is_not_waited_for() {
+        let (mut reader, mut writer) = pipe().unwrap();
+        let now = Duration::ZERO;
+        assert!(write_within(&writer, b"first", now));
+        let mut text = [0u8; 5];
+        reader.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"first");
+        // Its whole capacity, 16 pages (pipe(7)).
+        writer.write_all(&[b'x'; 64 * 1024]).unwrap();
+        assert!(!write_within(&writer, b"second", now));
+        reader.read_exact(&mut [0u8; 64 * 1024]).unwrap();
+        assert!(!write_within(&writer, &[b'y'; libc::PIPE_BUF + 1], now), "not all of it");
+        drop(reader);
+        assert!(!write_within(&writer, b"third", now));
     }
 }

@@ -2,6 +2,7 @@
 //! mount or a slow directory server can harm neither monitor nor entities
 //! (details 21). It writes its result to descriptor 3 and ends.
 
+use crate::say::say;
 use ham_core::plan::EntityPlan;
 use ham_unit::{DiagnosticReport, Settings, Severity, SystemUsers, load_directories};
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ pub(crate) fn main(request: &Request) -> ExitCode {
     match write() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ham load: could not write the plan: {error}");
+            say(format_args!("load: could not write the plan: {error}"));
             ExitCode::FAILURE
         }
     }

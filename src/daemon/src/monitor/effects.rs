@@ -8,6 +8,7 @@ use super::prepare;
 use super::spawners::Job;
 use super::{Engine, PATHS};
 use crate::facts::{self, ERROR_STATE_FULL, Weight};
+use crate::say::say;
 use crate::shared::WATCHER_SLOT;
 use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
@@ -15,7 +16,7 @@ use ham_core::ids::{EntityId, SlotRef};
 use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
-use ham_snapshot::slots::Phase;
+use ham_snapshot::slots::{Phase, Slot};
 use ham_sys::process::{self, PidFd};
 use ham_sys::{clock, containment};
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl Engine {
             if let Err(error) = self.store.commit(&changed, &history) {
                 // The state cannot grow. To go on without it would be to
                 // forget; the next monitor starts from the last turn.
-                eprintln!("ham: monitor: could not commit: {error}");
+                say(format_args!("monitor: could not commit: {error}"));
                 process::exit_now(1);
             }
             if !history.is_empty() {
@@ -146,7 +147,19 @@ impl Engine {
         self.spawners.submit(Job::Entity(spawn));
     }
 
-    /// After a takeover nobody has noted whose process a slot holds.
+    /// After a takeover nobody has noted whose process a slot holds: asked at
+    /// its end, while the core still knows, so that its containment goes with
+    /// the slot.
+    pub(super) fn note_held(&mut self, slot: SlotRef) {
+        if self.held.get(&slot.index).is_some_and(|held| held.slot == slot) {
+            return;
+        }
+        if let Some((entity, command)) = self.core.owner_of(slot) {
+            let name = self.name(entity);
+            self.held.insert(slot.index, Held { slot, name, command });
+        }
+    }
+
     fn held_by(&self, slot: SlotRef, entity: EntityId, command: bool) -> Held {
         match self.held.get(&slot.index).filter(|held| held.slot == slot) {
             Some(held) => held.clone(),
@@ -181,17 +194,29 @@ impl Engine {
 
     pub(super) fn free(&mut self, reference: SlotRef) {
         let Some(slot) = self.state.slot(reference.index) else { return };
+        // First the containment: as long as the slot is not free, a successor
+        // comes here again.
+        self.forget_held(reference, &slot);
         if !slot.free(reference.generation) {
             self.unfreed.push(reference);
             return;
         }
-        if let Some(held) = self.held.get(&reference.index)
-            && held.slot == reference
-        {
+        self.feed(Event::SlotFreed { slot: reference });
+    }
+
+    fn forget_held(&mut self, reference: SlotRef, slot: &Slot) {
+        if let Some(held) = self.held.get(&reference.index).filter(|held| held.slot == reference) {
             self.holder.forget(held);
             self.held.remove(&reference.index);
+        } else if slot.word().0 == reference.generation {
+            // Given up by a monitor that was killed then: nobody owns it any
+            // more, so its name is all that is known (of a very long one not
+            // even that, and its cgroup stays until the end).
+            for command in [false, true] {
+                let name = slot.name();
+                self.holder.forget(&Held { slot: reference, name, command });
+            }
         }
-        self.feed(Event::SlotFreed { slot: reference });
     }
 
     /// All is down. What is left of whatever was started is ended, and then

@@ -26,6 +26,7 @@ impl Engine {
             return;
         }
         let reference = SlotRef { index, generation };
+        self.note_held(reference);
         let event = match slot.error() {
             0 => {
                 let (code, status, at) = slot.status();

@@ -10,6 +10,10 @@ use ham_sys::containment::{
 };
 use std::os::fd::OwnedFd;
 
+/// Looks at the list of children before the long look is taken instead: where
+/// they come and go that fast there is something to be found anyway.
+const MOST_LOOKS: u32 = 4;
+
 /// Whose processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Held {
@@ -93,7 +97,24 @@ impl Holder {
         let monitor = ham_sys::process::pid();
         let path = format!("/proc/{reaper}/task/{reaper}/children");
         // Without CONFIG_PROC_CHILDREN: the long look.
-        let Ok(children) = std::fs::read_to_string(path) else { return true };
+        let read = || std::fs::read_to_string(&path).ok();
+        // The kernel passes over a child when one that it has told already is
+        // reaped meanwhile (fs/proc/array.c, get_children_pid). That one is
+        // then missing from the next list, so two that are equal are whole.
+        let Some(mut children) = read() else { return true };
+        let mut looks = 1;
+        loop {
+            let Some(again) = read() else { return true };
+            let same = again == children;
+            children = again;
+            looks += 1;
+            if same {
+                break;
+            }
+            if looks >= MOST_LOOKS {
+                return true;
+            }
+        }
         children
             .split_ascii_whitespace()
             .filter_map(|word| word.parse::<i32>().ok())

@@ -4,6 +4,7 @@
 
 use crate::facts::{self, Weight};
 use crate::options::{Options, Stamps};
+use crate::say::say;
 use crate::shared::Shared;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
@@ -99,7 +100,7 @@ impl Inner {
             Some(path) => match std::fs::File::options().create(true).append(true).open(path) {
                 Ok(file) => Box::new(file),
                 Err(error) => {
-                    eprintln!("ham: could not open the log {}: {error}", path.display());
+                    say(format_args!("could not open the log {}: {error}", path.display()));
                     Box::new(std::io::stderr())
                 }
             },

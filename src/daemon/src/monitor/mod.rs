@@ -27,6 +27,7 @@ mod spawners;
 
 use crate::exit;
 use crate::facts::{self, Weight};
+use crate::say::{end_on_panic, say};
 use crate::shared::{LOADER_SLOT, Shared, WATCHER_SLOT};
 use adoption::Adopting;
 use clearers::Clearers;
@@ -43,7 +44,7 @@ use ham_snapshot::history::Entry;
 use ham_snapshot::slots::Phase;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
 use ham_sys::process::PidFd;
-use ham_sys::spawn::Abilities;
+use ham_sys::spawn::{Abilities, Method};
 use ham_sys::{clock, process};
 use holder::{Held, Holder};
 use loading::Loading;
@@ -67,21 +68,27 @@ const CLIENTS: u64 = 16;
 /// How long entities have when a shutdown is asked for a second time.
 const HURRIED: Span = Span::millis(500);
 
+/// The reaper tells of an exit before it lets go of the process, and does not
+/// tell of that: it takes microseconds. Until then the slot, and with it the
+/// cgroup, cannot be given back.
+const FREE_AGAIN_NS: u64 = 10_000_000;
+
 /// The monitor's process; `successor`: there was one before it.
 pub(crate) fn main(shared: &'static Shared, successor: bool) -> ! {
     // Out of the reach of the terminal's keys (details 16).
     let _ = process::new_session();
     let _ = process::set_name(c"ham-monitor");
+    end_on_panic();
     let code = match Engine::new(shared, successor) {
         Ok(mut engine) => match engine.run() {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("ham: monitor: {error}");
+                say(format_args!("monitor: {error}"));
                 1
             }
         },
         Err(Fatal { code, what }) => {
-            eprintln!("ham: {what}");
+            say(what);
             if let Some(code) = code {
                 // Nothing can be supervised here: another monitor would fare
                 // no better.
@@ -163,8 +170,11 @@ impl Engine {
 
         let completions = Arc::new(Completions::new()?);
         let (holder, no_cgroup) = Holder::new(shared);
-        let abilities = abilities::find(state, &holder)
-            .map_err(|error| Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() })?;
+        // Where nothing can be supervised, nothing is left behind.
+        let abilities = abilities::find(state, &holder).map_err(|error| {
+            holder.remove_tree();
+            Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() }
+        })?;
         let holder = Arc::new(holder);
         let spawners = Spawners::new(
             state,
@@ -173,7 +183,10 @@ impl Engine {
             Arc::clone(&holder),
             Arc::clone(&completions),
         )
-        .map_err(|error| Fatal { code: None, what: format!("could not start threads: {error}") })?;
+        .map_err(|error| {
+            holder.remove_tree();
+            no_threads(&error, abilities.method)
+        })?;
         let clearers = Clearers::new(Arc::clone(&holder), Arc::clone(&completions));
 
         let poller = Poller::new()?;
@@ -182,7 +195,7 @@ impl Engine {
         poller.add(completions.wake(), DONE, Interest::READ)?;
         poller.add(&timer, TIMER, Interest::READ)?;
         poller.add(&shared.control, LISTENER, Interest::READ)?;
-        let reaper = PidFd::open(process::parent_pid())?;
+        let reaper = watch_reaper(state)?;
         poller.add(&reaper, REAPER, Interest::READ)?;
 
         let mut engine = Engine {
@@ -386,8 +399,13 @@ impl Engine {
         }
         let (hung, _) = self.spawners.check(clock::monotonic());
         for slot in hung {
-            let name = self.state.slot(slot.index).map(|slot| slot.name()).unwrap_or_default();
-            self.remark(Weight::Always, &format!("{name} hangs between fork and exec"));
+            // The slot has the name only once the process is about to be made.
+            let held = self.held.get(&slot.index).filter(|held| held.slot == slot);
+            let name = held.map_or_else(
+                || self.state.slot(slot.index).map(|slot| slot.name()).unwrap_or_default(),
+                |held| held.name.clone(),
+            );
+            self.remark(Weight::Always, &format!("the start of a process of {name} hangs"));
         }
     }
 
@@ -397,8 +415,12 @@ impl Engine {
             false => self.spawners.check(clock::monotonic()).1,
         };
         let core = self.core.deadline().map(|due| due.0);
-        let due =
-            [core, spawners, self.loading.due(), self.adopting.due()].into_iter().flatten().min();
+        let unfreed = || clock::monotonic().saturating_add(FREE_AGAIN_NS);
+        let unfreed = (!self.unfreed.is_empty()).then(unfreed);
+        let due = [core, spawners, self.loading.due(), self.adopting.due(), unfreed]
+            .into_iter()
+            .flatten()
+            .min();
         if due != self.timer_set {
             self.timer.set(due)?;
             self.timer_set = due;
@@ -417,6 +439,29 @@ impl Engine {
     fn remark(&mut self, weight: Weight, text: &str) {
         self.remarks.push(facts::of_manager(weight, text));
     }
+}
+
+/// The reaper, if it still lives: a child whose parent has died has another.
+fn watch_reaper(state: State) -> Result<PidFd, Fatal> {
+    let pid = process::parent_pid();
+    let reaper = PidFd::open(pid)?;
+    let same = u64::try_from(pid).is_ok_and(|pid| pid == state.get(Field::ReaperPid));
+    // Looked at after it was opened: until then the number may have changed hands.
+    if same && process::parent_pid() == pid {
+        return Ok(reaper);
+    }
+    Err(Fatal { code: None, what: "the reaper has ended".to_owned() })
+}
+
+/// glibc (from 2.34) makes threads by clone3, and without it only where that is
+/// unknown: a filter that forbids it instead leaves no thread to be had, ever.
+fn no_threads(error: &std::io::Error, method: Method) -> Fatal {
+    if method == Method::Clone && error.kind() == std::io::ErrorKind::PermissionDenied {
+        let what = "a filter refuses clone3 with EPERM, and the C library then starts no threads, \
+                    which ham needs: let the filter allow clone3, or answer ENOSYS";
+        return Fatal { code: Some(exit::UNAVAILABLE), what: what.to_owned() };
+    }
+    Fatal { code: None, what: format!("could not start threads: {error}") }
 }
 
 fn plan_in_force(state: State) -> Result<Option<PlanIndex<Box<dyn PlanSource>>>, Fatal> {

@@ -73,8 +73,15 @@ impl Paths {
             return None;
         }
         let slot = self.shared.state.slot(WATCHER_SLOT)?;
-        if matches!(slot.word().1, Phase::Intent | Phase::Running) {
-            // The one before is still there: its exit leads here again.
+        let is_there = match slot.word().1 {
+            Phase::Running => true,
+            // Without a process it is one that a killed monitor meant to make.
+            Phase::Intent => slot.live_pid().is_some(),
+            Phase::Free | Phase::Exited => false,
+        };
+        if is_there || self.theirs.is_some() {
+            // The one before is still there, or is being made: its exit leads
+            // here again.
             return None;
         }
         let (ours, theirs) = socket::seqpacket_pair().ok()?;

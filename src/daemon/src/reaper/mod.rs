@@ -10,6 +10,7 @@
 mod role;
 
 use crate::exit;
+use crate::say::say;
 use crate::shared::Shared;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
@@ -34,7 +35,7 @@ pub(crate) fn run(shared: &'static Shared) -> u8 {
     match Reaper::new(shared) {
         Ok(mut reaper) => reaper.run(),
         Err(error) => {
-            eprintln!("ham: {error}");
+            say(error);
             exit::SYSTEM
         }
     }
@@ -134,6 +135,7 @@ impl Reaper {
                     }
                 } else {
                     self.state.bump(Field::ShutdownRequests);
+                    self.monitor.hurry();
                     self.shared.wake_monitor.post();
                 }
             }

@@ -49,6 +49,13 @@ impl MonitorRole {
         self.start_at.is_some_and(|at| at <= now)
     }
 
+    /// A shutdown was asked for: it does not wait for the end of a pause.
+    pub(super) fn hurry(&mut self) {
+        if let Some(at) = &mut self.start_at {
+            *at = (*at).min(clock::monotonic());
+        }
+    }
+
     /// Forks a monitor. Forked and not executed: an upgrade may have replaced
     /// the file (details 16).
     pub(super) fn start(&mut self) {

@@ -4,6 +4,7 @@
 //! It is asked `+NUMBER PATH` and `-NUMBER` and answers `NUMBER`, one packet
 //! each on descriptor 3. It ends when the monitor closes the channel.
 
+use crate::say::say;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,7 @@ pub(crate) fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ham watch: {error}");
+            say(format_args!("watch: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -9,7 +9,9 @@
 use std::collections::HashMap;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::Cleared;
 use crate::process::{self, PidFd, Stat};
@@ -32,6 +34,16 @@ pub struct SessionTarget<'a> {
 /// complete. One is not enough: a process may be born behind the walk.
 const QUIET_PASSES: u32 = 2;
 
+/// How long passes may be repeated only because something could not be told:
+/// a process went, or was between two programs, while it was looked at. Both
+/// pass in less than a millisecond; but on a machine on which programs come
+/// and go all the time there is always one, mostly not of ours.
+const UNSETTLED_NS: u64 = 500_000_000;
+
+/// The pause before such a repetition: the process in question may need this
+/// processor to get on.
+const SETTLE: Duration = Duration::from_millis(1);
+
 /// How long to wait for one killed process before looking at all again. It
 /// wakes at once when that one ends.
 const WAIT_MS: u16 = 20;
@@ -52,11 +64,24 @@ pub fn session_looks_empty(leader: i32) -> bool {
 /// looks again until nobody is left or `deadline_ns`
 /// ([`crate::clock::monotonic`]) has come. Blocks: for a worker thread.
 pub fn session_clear(target: &SessionTarget<'_>, deadline_ns: u64) -> Cleared {
-    let mut hunt = Hunt { target, found: HashMap::new() };
+    let kept = [target.reaper, process::pid()];
+    let kept = kept.into_iter().filter_map(Stat::of).map(|stat| stat.session).collect();
+    let mut hunt = Hunt { target, found: HashMap::new(), dead: HashMap::new(), kept };
+    let mut settled_by = clock::monotonic().saturating_add(UNSETTLED_NS);
     loop {
         let mut quiet = 0;
         while quiet < QUIET_PASSES && clock::monotonic() < deadline_ns {
-            quiet = if hunt.pass() { 0 } else { quiet + 1 };
+            quiet = match hunt.pass() {
+                Pass::Found => {
+                    settled_by = clock::monotonic().saturating_add(UNSETTLED_NS);
+                    0
+                }
+                Pass::Unsettled if clock::monotonic() < settled_by => {
+                    std::thread::sleep(SETTLE);
+                    0
+                }
+                Pass::Unsettled | Pass::Quiet => quiet + 1,
+            }
         }
         // Even at the deadline: nobody may be left stopped for ever.
         let survivors = hunt.kill();
@@ -76,8 +101,23 @@ pub fn stragglers(reaper: i32, spare: &[i32]) -> Vec<i32> {
     let mut ancestry = Ancestry::new(reaper);
     process_numbers()
         .filter(|pid| *pid != reaper && !spare.contains(pid))
-        .filter(|pid| Stat::of(*pid).is_some_and(|stat| !stat.is_dead() && ancestry.covers(&stat)))
+        .filter(|pid| {
+            let covers = |stat: Stat| !stat.is_dead() && ancestry.covers(&stat) == Some(true);
+            Stat::of(*pid).is_some_and(covers)
+        })
         .collect()
+}
+
+/// What a walk over all processes has come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Somebody new, who is stopped now.
+    Found,
+    /// Nobody new, but of somebody it could not be told, or it was gone, and
+    /// may have left a child that the walk had passed already.
+    Unsettled,
+    /// Nobody new.
+    Quiet,
 }
 
 /// A clearing in progress.
@@ -85,47 +125,86 @@ struct Hunt<'a> {
     target: &'a SessionTarget<'a>,
     /// Those found so far, by pid with their start time.
     found: HashMap<i32, u64>,
+    /// Zombies seen so far: each may have left a child, once.
+    dead: HashMap<i32, u64>,
+    /// Sessions that no entity has to itself: the reaper's and ours.
+    kept: Vec<i32>,
 }
 
 impl Hunt<'_> {
-    /// Walks all processes, and stops those of the entity that are new. True
-    /// when there was one.
-    fn pass(&mut self) -> bool {
+    /// Walks all processes, and stops those of the entity that are new.
+    fn pass(&mut self) -> Pass {
         let own = process::pid();
         let mut ancestry = Ancestry::new(self.target.reaper);
         let group_is_ours = self.group_is_ours();
-        let mut any = false;
+        let mut result = Pass::Quiet;
+        let mut unsettled = false;
         for pid in process_numbers() {
             if pid == own || pid == self.target.reaper {
                 continue;
             }
-            let Some(stat) = Stat::of(pid).filter(|stat| !stat.is_dead()) else {
+            let Some(stat) = Stat::of(pid) else {
+                unsettled = true;
                 continue;
             };
-            if self.found.get(&pid) == Some(&stat.start_time) || !ancestry.covers(&stat) {
+            if self.found.get(&pid) == Some(&stat.start_time) {
                 continue;
             }
-            if self.belongs(pid, &stat, group_is_ours)
-                && signal_exactly(pid, stat.start_time, libc::SIGSTOP) != Sent::Gone
-            {
-                self.found.insert(pid, stat.start_time);
-                any = true;
+            match ancestry.covers(&stat) {
+                Some(true) => (),
+                Some(false) => continue,
+                None => {
+                    unsettled = true;
+                    continue;
+                }
+            }
+            if stat.is_dead() {
+                unsettled |= self.dead.insert(pid, stat.start_time) != Some(stat.start_time);
+                continue;
+            }
+            match self.belongs(pid, &stat, group_is_ours) {
+                Some(true) if self.stop(pid, &stat) => result = Pass::Found,
+                // It is gone now, or nobody can tell yet.
+                Some(true) | None => unsettled = true,
+                Some(false) => (),
             }
         }
-        any
+        if unsettled && result == Pass::Quiet { Pass::Unsettled } else { result }
     }
 
-    fn belongs(&self, pid: i32, stat: &Stat, group_is_ours: bool) -> bool {
+    /// Stops a process of the entity; false when it is gone.
+    fn stop(&mut self, pid: i32, stat: &Stat) -> bool {
+        if signal_exactly(pid, stat.start_time, libc::SIGSTOP) == Sent::Gone {
+            return false;
+        }
+        self.found.insert(pid, stat.start_time);
+        // And its whole process group in one go, children that are just being
+        // born included: processes that only ever start another and end would
+        // be faster than any walk. A group lies within a session, and nobody
+        // comes into the sessions of an entity from outside, so it is all of
+        // the entity. Its number stays in use as long as this one is in it,
+        // and this one is stopped.
+        let is_its_own = |now: Stat| now.group == stat.group && !self.kept.contains(&now.session);
+        if stat.group > 1 && Stat::of(pid).is_some_and(is_its_own) {
+            // SAFETY: no pointers.
+            unsafe { libc::kill(-stat.group, libc::SIGSTOP) };
+        }
+        true
+    }
+
+    /// Whether it is a process of the entity; `None`: it cannot be told now.
+    fn belongs(&self, pid: i32, stat: &Stat, group_is_ours: bool) -> Option<bool> {
         // Descent proves it whatever the environment says: an entity may be
         // a manager itself and mark its own.
         if self.is_found(stat.parent) {
-            return true;
+            return Some(true);
         }
         let leader = self.target.leader;
         match Mark::of(pid, self.target.token) {
-            Mark::Ours => true,
-            Mark::Another => false,
-            Mark::None => group_is_ours && (stat.group == leader || stat.session == leader),
+            Mark::Ours => Some(true),
+            Mark::Another => Some(false),
+            Mark::None => Some(group_is_ours && (stat.group == leader || stat.session == leader)),
+            Mark::Unsettled => None,
         }
     }
 
@@ -150,7 +229,9 @@ impl Hunt<'_> {
             Mark::Another => false,
             // A newcomer before exec shows no environment of its own yet. A
             // program may also have overwritten its environment: ours then.
-            Mark::None => stat.is_dead() || process::forked_not_execed(leader) != Some(true),
+            Mark::None | Mark::Unsettled => {
+                stat.is_dead() || process::forked_not_execed(leader) != Some(true)
+            }
         }
     }
 
@@ -167,13 +248,27 @@ enum Mark {
     Another,
     /// Nothing: cleared, overwritten, or not ours to read.
     None,
+    /// Nothing yet, or no more: it is between two programs, or on its way out.
+    Unsettled,
 }
 
 impl Mark {
     fn of(pid: i32, token: &[u8]) -> Mark {
-        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
-            return Mark::None;
+        let read = || match std::fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environment) => Some(environment),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Vec::new()),
+            Err(_) => None,
         };
+        let Some(mut environment) = read() else { return Mark::Unsettled };
+        if environment.is_empty() {
+            // Looked at in this order, what is laid out is what is read.
+            let Some(stat) = Stat::of(pid) else { return Mark::Unsettled };
+            match read() {
+                Some(again) if stat.has_environment || !again.is_empty() => environment = again,
+                Some(_) if may_not_look(pid) => (),
+                Some(_) | None => return Mark::Unsettled,
+            }
+        }
         let name_end = token.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1);
         let name = token.get(..name_end).unwrap_or_default();
         if name.is_empty() {
@@ -188,6 +283,13 @@ impl Mark {
     }
 }
 
+/// Whether the memory of a process is closed to us: another user's, or one
+/// that has made itself undumpable.
+fn may_not_look(pid: i32) -> bool {
+    std::fs::File::open(format!("/proc/{pid}/environ"))
+        .is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
 /// Who is below the reaper; remembers the answers of one pass.
 struct Ancestry {
     reaper: i32,
@@ -199,7 +301,8 @@ impl Ancestry {
         Ancestry { reaper, known: HashMap::new() }
     }
 
-    fn covers(&mut self, stat: &Stat) -> bool {
+    /// `None` when that cannot be told now.
+    fn covers(&mut self, stat: &Stat) -> Option<bool> {
         let mut chain = Vec::new();
         let mut next = stat.parent;
         let below = loop {
@@ -218,11 +321,11 @@ impl Ancestry {
                 Some(parent) => next = parent.parent,
                 // The parent went while we walked: the next pass sees the
                 // new one, so this is no answer to remember.
-                None => return false,
+                None => return None,
             }
         };
         self.known.extend(chain.into_iter().map(|pid| (pid, below)));
-        below
+        Some(below)
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) struct Stat {
     pub(crate) session: i32,
     pub(crate) flags: u64,
     pub(crate) start_time: u64,
+    /// Whether it has a place for its environment. Not between the moment in
+    /// which exec gives it new memory and the one in which that is laid out,
+    /// nor when its memory is gone; and not for who may not look (field 51).
+    pub(crate) has_environment: bool,
 }
 
 impl Stat {
@@ -39,6 +43,7 @@ impl Stat {
             session: field(6)?.parse().ok()?,
             flags: field(9)?.parse().ok()?,
             start_time: field(22)?.parse().ok()?,
+            has_environment: field(51).is_some_and(|end| end != "0"),
         })
     }
 
