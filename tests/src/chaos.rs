@@ -9,6 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// A monitor that has lived for this long is not taken for one that dies at
+/// once (100 ms, `AT_ONCE_NS` of the reaper).
+const SETTLED: Duration = Duration::from_millis(150);
+
 /// A process as its parent's list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
@@ -101,6 +105,13 @@ impl Manager {
     pub fn replace_monitor(&self) -> u32 {
         let last = self.take_monitor();
         self.next_monitor(last)
+    }
+
+    /// As [`Manager::replace_monitor`], but one that has lived for so long that
+    /// it is not taken for one that dies at once: those are slowed down.
+    pub fn replace_settled_monitor(&self) -> u32 {
+        std::thread::sleep(SETTLED);
+        self.replace_monitor()
     }
 
     /// Waits until the manager answers with a plan in force, and gives its

@@ -76,6 +76,9 @@ pub enum Event {
         code: u8,
         /// How long the entities have; a second, shorter one hurries.
         within: Span,
+        /// How many signals have asked for it so far; 0: a client does. A
+        /// successor counts on from what was committed.
+        signals: u64,
     },
 }
 

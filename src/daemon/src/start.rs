@@ -16,19 +16,21 @@ use ham_sys::poller::EventFd;
 use ham_sys::process::{self, Forked};
 use ham_sys::shm::Map;
 use ham_sys::socket::Listener;
-use ham_sys::{clock, lock, reap, signals};
+use ham_sys::{clock, containment, lock, reap, signals};
 use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const STATE_FILE: &CStr = c"state";
 /// What `ham_sys::lock` locks.
 const LOCK_FILE: &str = "lock";
 const STATE_BYTES: usize = layout::TOTAL * layout::WORD;
+const HEADER_BYTES: usize = layout::HEADER_WORDS * layout::WORD;
 
 /// How long `--background` waits for the control socket.
 const BACKGROUND_WAIT: Duration = Duration::from_secs(60);
@@ -177,10 +179,76 @@ fn occupied(runtime: &Path) -> Trouble {
     )
 }
 
-fn open_state(runtime: &Path) -> Option<State> {
-    let directory = fs::File::open(runtime).ok()?;
-    let (map, _fd) = Map::file(directory.as_fd(), STATE_FILE, STATE_BYTES, false).ok()?;
-    State::open(map.words()).ok()
+/// The state that an earlier ham of this boot has left there.
+fn earlier_state(runtime: &Path) -> Result<Option<State>, Trouble> {
+    let refuse = |why: &dyn std::fmt::Display| {
+        Trouble::new(
+            exit::OCCUPIED,
+            format!(
+                "could not read the state that an earlier ham has left ({why}): its processes \
+                 may still run, and none is started a second time; end them and remove {}",
+                runtime.join("state").display()
+            ),
+        )
+    };
+    let path = runtime.join("state");
+    let length = fs::symlink_metadata(&path).map(|metadata| metadata.len());
+    let length = length.map_err(|error| Trouble::file("look at", &path, &error))?;
+    if length < HEADER_BYTES as u64 {
+        // It was cut off before anything was written.
+        return Ok(None);
+    }
+    let directory =
+        fs::File::open(runtime).map_err(|error| Trouble::file("open", runtime, &error))?;
+    // The boot id stands in the same place in every version of the layout.
+    let (header, _fd) = Map::file(directory.as_fd(), STATE_FILE, HEADER_BYTES, false)
+        .map_err(|error| refuse(&error))?;
+    let word = |field: Field| {
+        header.words().get(field as usize).map_or(0, |word| word.load(Ordering::Relaxed))
+    };
+    let found = (word(Field::BootIdLow), word(Field::BootIdHigh));
+    if clock::boot_id().is_some_and(|boot| halves(boot) != found) {
+        return Ok(None);
+    }
+    if length < STATE_BYTES as u64 {
+        return Err(refuse(&ham_snapshot::StateError::TooShort));
+    }
+    let (map, _fd) = Map::file(directory.as_fd(), STATE_FILE, STATE_BYTES, false)
+        .map_err(|error| refuse(&error))?;
+    State::open(map.words()).map(Some).map_err(|error| refuse(&error))
+}
+
+/// What an earlier ham has left in its cgroup, beside entities that its state
+/// knows: nothing is started beside that either.
+fn refuse_left_in_cgroup(runtime: &Path) -> Result<(), Trouble> {
+    let Ok(tree) = containment::find_tree(&runtime::label(runtime)) else { return Ok(()) };
+    let left = tree.all_processes();
+    // What is empty goes; the monitor makes the tree anew.
+    tree.remove_tree();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let name = |pid: &i32| format!("{} ({pid})", process::name_of(*pid).unwrap_or_default());
+    let named: Vec<String> = left.iter().map(name).collect();
+    Err(still_running(
+        runtime,
+        &named,
+        &format!("write 1 to {}/cgroup.kill", tree.root().display()),
+    ))
+}
+
+fn still_running(runtime: &Path, living: &[String], remedy: &str) -> Trouble {
+    let shown = living.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    let more = living.len().saturating_sub(5);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Trouble::new(
+        exit::OCCUPIED,
+        format!(
+            "an earlier ham on {} was killed and its processes still run: {shown}{more}; \
+             none is started a second time: end them ({remedy})",
+            runtime.display()
+        ),
+    )
 }
 
 /// On tmpfs a file, so that the state outlives all three; elsewhere memory.
@@ -194,6 +262,7 @@ fn fresh_state(
         refuse_living(runtime)?;
         fs::remove_file(&path).map_err(|error| Trouble::file("remove", &path, &error))?;
     }
+    refuse_left_in_cgroup(runtime)?;
     if ham_sys::shm::is_in_memory(directory.as_fd())? {
         return Ok(Map::file(directory.as_fd(), STATE_FILE, STATE_BYTES, true)?);
     }
@@ -208,12 +277,7 @@ fn fresh_state(
 /// second time beside themselves would be the one thing ham promises never to
 /// do.
 fn refuse_living(runtime: &Path) -> Result<(), Trouble> {
-    let Some(state) = open_state(runtime) else { return Ok(()) };
-    let boot = clock::boot_id().map(halves);
-    if boot.is_some_and(|boot| boot != (state.get(Field::BootIdLow), state.get(Field::BootIdHigh)))
-    {
-        return Ok(());
-    }
+    let Some(state) = earlier_state(runtime)? else { return Ok(()) };
     let used = u32::try_from(state.get(Field::SlotsUsed)).unwrap_or(0);
     let living: Vec<String> = (ham_core::ids::RESERVED_SLOTS..used)
         .filter_map(|index| state.slot(index))
@@ -227,18 +291,8 @@ fn refuse_living(runtime: &Path) -> Result<(), Trouble> {
     if living.is_empty() {
         return Ok(());
     }
-    let shown = living.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    let more = living.len().saturating_sub(5);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(Trouble::new(
-        exit::OCCUPIED,
-        format!(
-            "an earlier ham on {} was killed and its processes still run: {shown}{more}; \
-             none is started a second time: end them, or remove {}/state to disown them",
-            runtime.display(),
-            runtime.display()
-        ),
-    ))
+    let remedy = format!("or remove {}/state to disown them", runtime.display());
+    Err(still_running(runtime, &living, &remedy))
 }
 
 fn halves(id: [u8; 16]) -> (u64, u64) {
@@ -267,6 +321,8 @@ fn fill_header(state: &State) {
 fn reserve(map: Map, fd: &OwnedFd) -> Result<(), Trouble> {
     let areas = [
         (layout::HEADER_AT, layout::HEADER_WORDS),
+        // The slots of ham's own helpers, and those of the first entities.
+        (layout::SLOTS_AT, 64 * layout::SLOT_WORDS),
         (layout::HINTS_AT, layout::HEADS_AT - layout::HINTS_AT),
     ];
     for (at, words) in areas {

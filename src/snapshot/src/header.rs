@@ -64,10 +64,8 @@ pub enum Field {
     Plan = 27,
     /// Events that were committed. Written by the monitor.
     Progress = 28,
-    /// Shutdown requests that the monitor has acted upon.
-    ShutdownsHandled = 29,
     /// How processes are made, found by the first monitor; 0: not yet.
-    Abilities = 30,
+    Abilities = 29,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

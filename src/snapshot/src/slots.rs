@@ -188,7 +188,8 @@ impl Slot {
     /// Monitor: the exit is committed, or the clone failed; the slot may be
     /// used again. False while the reaper still holds its pid.
     pub fn free(&self, generation: u32) -> bool {
-        if self.word().0 != generation {
+        let (current, phase) = self.word();
+        if current != generation {
             // Never begun (the generation before is still there), or long
             // used again: nothing to give back.
             return true;
@@ -196,7 +197,9 @@ impl Slot {
         if self.pid() != 0 {
             return false;
         }
-        self.put(generation, Phase::Free);
+        // Compared, not stored: given back twice, the slot may be somebody
+        // else's by the second time. The compare fails only over that.
+        self.change(generation, phase, Phase::Free);
         true
     }
 

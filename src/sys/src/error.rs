@@ -1,6 +1,7 @@
 //! The error of every system call: what was tried, on what, and the kernel's
 //! reason. Owns the wording; may not swallow or translate a reason.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -89,8 +90,9 @@ impl From<io::Error> for Errno {
 pub struct SysError {
     /// What was tried, as an infinitive: "open".
     pub verb: &'static str,
-    /// On what: a path, a name, a process.
-    pub object: String,
+    /// On what: a path, a name, a process. Borrowed where that is known
+    /// beforehand: the reaper makes errors without its heap.
+    pub object: Cow<'static, str>,
     /// Why the kernel refused.
     pub errno: Errno,
 }
@@ -98,14 +100,14 @@ pub struct SysError {
 impl SysError {
     pub(crate) fn new(
         verb: &'static str,
-        object: impl Into<String>,
+        object: impl Into<Cow<'static, str>>,
         errno: impl Into<Errno>,
     ) -> SysError {
         SysError { verb, object: object.into(), errno: errno.into() }
     }
 
     /// The error that errno holds now.
-    pub(crate) fn last(verb: &'static str, object: impl Into<String>) -> SysError {
+    pub(crate) fn last(verb: &'static str, object: impl Into<Cow<'static, str>>) -> SysError {
         let errno = Errno::last();
         SysError { verb, object: object.into(), errno }
     }

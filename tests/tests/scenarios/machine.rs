@@ -159,7 +159,7 @@ impl Machine {
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
                 let within = notation::span(&line.pair("within").expect("within="));
-                Event::Shutdown { code, within }
+                Event::Shutdown { code, within, signals: 0 }
             }
             other => panic!("nothing is called {other}"),
         }

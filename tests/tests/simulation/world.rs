@@ -109,11 +109,11 @@ impl World {
             self.rules.quiet(&self.monitor, &self.kernel, &self.plans)?;
         }
         let within = self.random.micros(0, 3_000_000);
-        self.step(Event::Shutdown { code: 4, within })?;
+        self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
         if self.random.chance(30) {
             self.turn()?;
             let within = self.random.micros(0, 1_000_000);
-            self.step(Event::Shutdown { code: 5, within })?;
+            self.step(Event::Shutdown { code: 5, within, signals: 2 })?;
         }
         self.kernel.temper = Temper::calm();
         self.rest()?;

@@ -47,7 +47,7 @@ fn a_stop_asked_for_before_is_carried_out_after() {
     let output = manager.hamctl(&["stop", "--no-wait", "slow", "deaf"]);
     assert!(output.status.success(), "{}", text(&output));
     for _ in 0..3 {
-        manager.replace_monitor();
+        manager.replace_settled_monitor();
     }
     let slow = manager.wait_for_state("slow", "stopped");
     let deaf = manager.wait_for_state("deaf", "stopped");
@@ -71,7 +71,7 @@ fn a_shutdown_by_signal_goes_on_and_is_not_hurried() {
     manager.signal("TERM");
     manager.wait_for_log("the shutdown", |log| log.contains("shutting down"));
     for _ in 0..3 {
-        manager.replace_monitor();
+        manager.replace_settled_monitor();
     }
     assert_eq!(manager.wait_for_end().code(), Some(0));
     let log = manager.log();
@@ -118,7 +118,8 @@ fn who_waits_for_an_answer_gets_it() {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 manager.replace_monitor();
-                std::thread::sleep(Duration::from_millis(15));
+                // Who asks gets something done in most of them.
+                std::thread::sleep(Duration::from_millis(25));
             }
         });
         let mut failed = Vec::new();

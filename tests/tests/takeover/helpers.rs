@@ -4,7 +4,7 @@ use ham_tests::chaos::strike;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, PATIENCE};
 use nix::sys::signal::Signal;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
@@ -108,9 +108,7 @@ actions = [
 
     // The path comes while there is nobody.
     for _ in 0..5 {
-        let monitor = manager.take_monitor();
-        std::thread::sleep(Duration::from_millis(2));
-        manager.next_monitor(monitor);
+        manager.replace_settled_monitor();
     }
     let monitor = manager.take_monitor();
     std::fs::create_dir_all(format!("{third}/deep")).expect("directories");

@@ -37,7 +37,7 @@ restart = {{ delays = ["0s"] }}
     let mut manager = Manager::start(&units.path(), &["-t", "relative"]);
     let mut random = Random::new(4);
     wait_until("the rounds", || {
-        manager.replace_monitor();
+        manager.replace_settled_monitor();
         std::thread::sleep(Duration::from_micros(random.below(90_000)));
         // The line stands in the log once or more; the command may have run
         // more than once, too.
@@ -86,8 +86,7 @@ actions = [ {{ restart = {{ delays = ["1s"] }} }} ]
     for round in 1..=2 {
         wait_until("a start", || stamp("times").len() >= round);
         for _ in 0..5 {
-            manager.replace_monitor();
-            std::thread::sleep(Duration::from_millis(100));
+            manager.replace_settled_monitor();
         }
     }
     wait_until("the starts", || stamp("times").len() >= 3);

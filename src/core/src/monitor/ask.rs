@@ -120,6 +120,11 @@ impl Monitor {
         changed
     }
 
+    /// The client that asked has gone.
+    pub fn forget_request(&mut self, id: RequestId) {
+        self.waiters.retain(|waiter| waiter.id != id);
+    }
+
     pub(super) fn reply(&mut self, id: RequestId, entity: EntityId, answer: Reply) {
         self.emit(Effect::Reply { id, entity, answer });
     }
@@ -140,8 +145,9 @@ impl Monitor {
     }
 
     /// Everything is to go down within that time; asked again, sooner.
-    pub(super) fn shut_down(&mut self, code: u8, within: Span) {
+    pub(super) fn shut_down(&mut self, code: u8, within: Span, signals: u64) {
         let due = self.now.after(within);
+        self.global.signals = self.global.signals.max(signals);
         self.turn.dirty.insert(RecordId::Global);
         if let Some(shutdown) = &mut self.global.shutdown {
             if !shutdown.killing {

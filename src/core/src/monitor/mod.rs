@@ -85,6 +85,8 @@ impl Turn {
 pub(crate) struct Global {
     booted: bool,
     shutdown: Option<Shutdown>,
+    /// Signals that have asked for a shutdown.
+    signals: u64,
     /// Of the next run. It goes on over takeovers, so that no completion that
     /// is still on its way can mean a run of later times.
     next_serial: u32,
@@ -111,7 +113,8 @@ impl Global {
             .put(shutdown.map_or(0, |s| s.due.0))
             .put(shutdown.map_or(0, |s| u64::from(s.killing)))
             .put(shutdown.map_or(0, |s| u64::from(s.finished)))
-            .put(u64::from(self.next_serial));
+            .put(u64::from(self.next_serial))
+            .put(self.signals);
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -128,8 +131,10 @@ impl Global {
             finished: from.get_bool()?,
         };
         let next_serial = from.get_u32()?;
+        let signals = from.get()?;
         from.finish()?;
-        let global = Global { booted, shutdown: down.then_some(shutdown), next_serial };
+        let shutdown = down.then_some(shutdown);
+        let global = Global { booted, shutdown, signals, next_serial };
         if global.record().words == *words { Ok(global) } else { Err(Odd) }
     }
 }
@@ -251,7 +256,7 @@ impl Monitor {
             Event::SlotFreed { slot } => self.pool.freed(slot),
             Event::ActionDone { run, ok } => self.action_done(run, ok),
             Event::Request { id, entity, ask, wait } => self.request(id, entity, ask, wait),
-            Event::Shutdown { code, within } => self.shut_down(code, within),
+            Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }
     }
 

@@ -139,6 +139,12 @@ impl Monitor {
         self.global.shutdown.is_some()
     }
 
+    /// Signals that have asked for a shutdown, as committed.
+    #[must_use]
+    pub fn signals_taken(&self) -> u64 {
+        self.global.signals
+    }
+
     /// Whether what a restart would wait for is under way: for tests and
     /// reports of who waits for whom.
     #[must_use]

@@ -12,7 +12,9 @@ pub const MAX_FRAME: usize = 16 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Frames {
     pending: Vec<u8>,
-    /// How much of `pending` is known to hold no NUL.
+    /// How much of `pending` has been given as messages.
+    taken: usize,
+    /// How much of `pending` is given, or known to hold no NUL.
     searched: usize,
     /// How much at its end belongs to a message without an end.
     unfinished: usize,
@@ -58,7 +60,7 @@ impl Frames {
     /// Bytes that have arrived and were not taken as messages yet.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len().saturating_sub(self.taken)
     }
 
     /// The next whole message without its NUL.
@@ -66,13 +68,21 @@ impl Frames {
         let rest = self.pending.get(self.searched..)?;
         let Some(offset) = rest.iter().position(|byte| *byte == 0) else {
             self.searched = self.pending.len();
+            self.forget_taken();
             return None;
         };
         let end = self.searched.saturating_add(offset);
-        let mut frame: Vec<u8> = self.pending.drain(..=end).collect();
-        frame.pop();
-        self.searched = 0;
-        Some(frame)
+        let frame = self.pending.get(self.taken..end).map(<[u8]>::to_vec);
+        self.taken = end.saturating_add(1);
+        self.searched = self.taken;
+        frame
+    }
+
+    /// Moves what is left to the front, once for all messages of one read.
+    fn forget_taken(&mut self) {
+        self.pending.drain(..self.taken);
+        self.searched = self.searched.saturating_sub(self.taken);
+        self.taken = 0;
     }
 }
 

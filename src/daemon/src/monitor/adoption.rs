@@ -52,11 +52,18 @@ impl Engine {
             return;
         }
         let Some(pid) = slot.live_pid() else { return };
-        if phase == Phase::Intent && process::forked_not_execed(pid) == Some(true) {
-            let pause = PAUSES_NS.get(looks).or(PAUSES_NS.last()).copied().unwrap_or(0);
-            let due = clock::monotonic().saturating_add(pause);
-            self.adopting.processes.push((reference, looks + 1, due));
-            return;
+        if phase == Phase::Intent {
+            match process::forked_not_execed(pid) {
+                Some(true) => {
+                    let pause = PAUSES_NS.get(looks).or(PAUSES_NS.last()).copied().unwrap_or(0);
+                    let due = clock::monotonic().saturating_add(pause);
+                    self.adopting.processes.push((reference, looks + 1, due));
+                    return;
+                }
+                Some(false) => {}
+                // Gone in this moment: its exit tells of it.
+                None => return,
+            }
         }
         self.state.hint(pid, reference.index);
         if phase == Phase::Intent {

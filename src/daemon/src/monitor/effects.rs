@@ -3,26 +3,21 @@
 
 use super::holder::Held;
 use super::loading;
-use super::paths::Wanted;
 use super::prepare;
 use super::spawners::Job;
-use super::{Engine, PATHS};
+use super::{Engine, target};
 use crate::facts::{self, ERROR_STATE_FULL, Weight};
 use crate::say::say;
-use crate::shared::WATCHER_SLOT;
 use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
-use ham_snapshot::slots::{Phase, Slot};
+use ham_snapshot::slots::Slot;
 use ham_sys::process::{self, PidFd};
 use ham_sys::{clock, containment};
 use std::time::Duration;
-
-/// `si_code` of a queued signal (sigaction(2), `SI_QUEUE`).
-const SI_QUEUE: i32 = -1;
 
 /// How long what is left at the very end has to disappear, and the log to be
 /// read.
@@ -105,7 +100,8 @@ impl Engine {
         match effect {
             Effect::Spawn(spawn) => self.spawn(spawn),
             Effect::Signal { slot, signal, value, run } => {
-                let ok = self.signal(slot, signal, run.is_some().then_some(value));
+                let value = run.is_some().then_some(value);
+                let ok = target::signal(self.state, slot, signal, value);
                 if let Some(run) = run {
                     self.feed(Event::ActionDone { run, ok });
                 }
@@ -120,13 +116,11 @@ impl Engine {
             }
             Effect::Free { slot } => self.free(slot),
             Effect::Watch { run, path } => {
-                let wanted: Wanted = self.paths.watch(run, path, &self.poller, PATHS);
-                if let Some(job) = wanted {
-                    self.making.insert(WATCHER_SLOT);
-                    self.spawners.submit(job);
+                if !self.paths.watch(run, path, &self.poller) {
+                    self.feed(Event::ActionDone { run, ok: false });
                 }
             }
-            Effect::Unwatch { run } => self.paths.unwatch(run),
+            Effect::Unwatch { run } => self.paths.unwatch(run, &self.poller),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
             Effect::Notice(_) => {}
@@ -167,38 +161,13 @@ impl Engine {
         }
     }
 
-    /// Sends a signal to the process of a slot and to no other: the pidfd is
-    /// opened first, then the slot is looked at again. The reaper records an
-    /// exit before it lets go of the pid, so a pidfd of a process that is not
-    /// recorded as exited is the right one (kernel.md §4).
-    pub(super) fn signal(&self, reference: SlotRef, signal: Signal, value: Option<i32>) -> bool {
-        let Some(slot) = self.state.slot(reference.index) else { return false };
-        let is_it = || {
-            let (generation, phase) = slot.word();
-            generation == reference.generation && matches!(phase, Phase::Intent | Phase::Running)
-        };
-        if !is_it() {
-            return false;
-        }
-        let Some(pid) = slot.live_pid() else { return false };
-        let Ok(process) = PidFd::open(pid) else { return false };
-        if !is_it() {
-            return false;
-        }
-        let number = i32::from(signal.0);
-        match value {
-            Some(value) => process.queue(number, SI_QUEUE, value).is_ok(),
-            None => process.send(number).is_ok(),
-        }
-    }
-
     pub(super) fn free(&mut self, reference: SlotRef) {
         let Some(slot) = self.state.slot(reference.index) else { return };
         // First the containment: as long as the slot is not free, a successor
         // comes here again.
         self.forget_held(reference, &slot);
         if !slot.free(reference.generation) {
-            self.unfreed.push(reference);
+            self.unfreed.insert(reference);
             return;
         }
         self.feed(Event::SlotFreed { slot: reference });
@@ -224,6 +193,9 @@ impl Engine {
     fn finish(&mut self, code: u8) {
         self.remark(Weight::Event, "done");
         self.finish_turn();
+        self.finished = true;
+        // From here on nothing is made any more.
+        self.spawners.close();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
         let spare = [process::pid()];
@@ -247,6 +219,5 @@ impl Engine {
         }
         self.state.set(Field::Done, 256 + u64::from(code));
         self.shared.wake_reaper.post();
-        self.finished = true;
     }
 }

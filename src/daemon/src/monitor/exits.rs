@@ -47,13 +47,12 @@ impl Engine {
             WATCHER_SLOT => {
                 slot.free(generation);
                 self.paths.ended();
-                self.start_watcher();
             }
             _ => {}
         }
     }
 
-    fn start_watcher(&mut self) {
+    pub(super) fn start_watcher(&mut self) {
         if let Some(job) = self.paths.start(&self.poller, PATHS) {
             self.making.insert(WATCHER_SLOT);
             self.spawners.submit(job);

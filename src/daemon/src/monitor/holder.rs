@@ -2,13 +2,17 @@
 //! can be found again: a cgroup for each generation, or, without a writable
 //! cgroup, session and invocation id.
 
+use super::target;
 use crate::shared::Shared;
 use ham_core::ids::SlotRef;
+use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_sys::containment::{
     CgroupTree, Cleared, Kind, SessionTarget, find_tree, session_clear, session_looks_empty,
 };
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 
 /// Looks at the list of children before the long look is taken instead: where
 /// they come and go that fast there is something to be found anyway.
@@ -36,15 +40,18 @@ impl Held {
 pub(super) struct Holder {
     shared: &'static Shared,
     tree: Option<CgroupTree>,
+    /// Cgroups that could not be removed yet.
+    busy: Mutex<VecDeque<Held>>,
 }
 
 impl Holder {
     /// Looks for a cgroup; the text says why there is none.
     pub(super) fn new(shared: &'static Shared) -> (Holder, Option<String>) {
-        match find_tree(&crate::runtime::label(&shared.options.runtime)) {
-            Ok(tree) => (Holder { shared, tree: Some(tree) }, None),
-            Err(why) => (Holder { shared, tree: None }, Some(why)),
-        }
+        let (tree, why) = match find_tree(&crate::runtime::label(&shared.options.runtime)) {
+            Ok(tree) => (Some(tree), None),
+            Err(why) => (None, Some(why)),
+        };
+        (Holder { shared, tree, busy: Mutex::default() }, why)
     }
 
     pub(super) fn word(&self) -> &'static str {
@@ -130,6 +137,9 @@ impl Holder {
         let cleared = match &self.tree {
             Some(tree) => tree.clear(held.kind(), &held.name, &held.id(), deadline_ns),
             None => {
+                // What hangs before its exec is in no session of its own yet
+                // and has no token; but its slot knows it.
+                target::signal(self.shared.state, held.slot, Signal::KILL, None);
                 let token = self.token(held.slot);
                 let target = SessionTarget {
                     reaper: self.reaper(),
@@ -146,9 +156,17 @@ impl Holder {
     }
 
     /// The slot is given back: its cgroup goes, unless something lives there.
+    /// A process that has ended can keep it busy for a moment longer, so what
+    /// could not be removed is tried again with others, one at a time.
     pub(super) fn forget(&self, held: &Held) {
-        if let Some(tree) = &self.tree {
-            tree.remove(held.kind(), &held.name, &held.id());
+        let Some(tree) = &self.tree else { return };
+        let remove = |held: &Held| tree.remove(held.kind(), &held.name, &held.id());
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = busy.pop_front().filter(|earlier| !remove(earlier)) {
+            busy.push_back(earlier);
+        }
+        if !remove(held) {
+            busy.push_back(held.clone());
         }
     }
 

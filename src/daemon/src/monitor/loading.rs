@@ -3,7 +3,7 @@
 
 use super::paths::helper_program;
 use super::spawners::Job;
-use super::{Engine, plan_in_force};
+use super::{Engine, plan_in_force, target};
 use crate::exit;
 use crate::facts::Weight;
 use crate::load::{Answer, Request};
@@ -47,8 +47,6 @@ enum Stage {
 pub(super) struct Loading {
     shared: &'static Shared,
     stage: Stage,
-    /// The loader's end of the file, until it has been spawned.
-    theirs: Option<OwnedFd>,
     /// What the last load had to say, as text.
     pub(super) reports: Vec<String>,
     pub(super) refused: Vec<String>,
@@ -57,7 +55,7 @@ pub(super) struct Loading {
 impl Loading {
     pub(super) fn new(shared: &'static Shared) -> Loading {
         let (reports, refused) = (Vec::new(), Vec::new());
-        Loading { shared, stage: Stage::Idle, theirs: None, reports, refused }
+        Loading { shared, stage: Stage::Idle, reports, refused }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
@@ -65,10 +63,6 @@ impl Loading {
             Stage::Running(due) => Some(due),
             Stage::Idle | Stage::Clearing => None,
         }
-    }
-
-    pub(super) fn started(&mut self) {
-        self.theirs = None;
     }
 
     fn path(&self) -> PathBuf {
@@ -115,11 +109,10 @@ impl Loading {
             system: options.system_directories,
         };
         let program = helper_program(self.shared, request.words(), theirs.as_raw_fd());
-        self.theirs = Some(theirs);
         self.stage = Stage::Running(clock::monotonic().saturating_add(PATIENCE_NS));
         let slot = self.shared.state.slot(LOADER_SLOT).ok_or("there is no slot for it")?;
         let slot = SlotRef { index: LOADER_SLOT, generation: slot.word().0.wrapping_add(1) };
-        Ok(Job::Helper { slot, name: "ham-load", program: Box::new(program) })
+        Ok(Job::Helper { slot, name: "ham-load", program: Box::new(program), _keep: theirs })
     }
 }
 
@@ -147,7 +140,8 @@ impl Engine {
         if !matches!(phase, Phase::Intent | Phase::Running) || slot.live_pid().is_none() {
             return false;
         }
-        self.signal(SlotRef { index: LOADER_SLOT, generation }, Signal::KILL, None)
+        let slot = SlotRef { index: LOADER_SLOT, generation };
+        target::signal(self.state, slot, Signal::KILL, None)
     }
 
     pub(super) fn loader_ended(&mut self, reference: SlotRef, status: ExitStatus) {
@@ -179,7 +173,6 @@ impl Engine {
 
     pub(super) fn loader_failed(&mut self, why: &str) {
         self.loading.stage = Stage::Idle;
-        self.loading.theirs = None;
         let text = format!("could not load units: {why}");
         self.remark(Weight::Always, &text);
         self.loading.reports = vec![format!("error: {text}")];
@@ -190,7 +183,7 @@ impl Engine {
 
     fn end_for_configuration(&mut self) {
         let within = self.shared.options.stop_deadline;
-        self.feed(Event::Shutdown { code: exit::CONFIGURATION, within });
+        self.feed(Event::Shutdown { code: exit::CONFIGURATION, within, signals: 0 });
     }
 
     /// The first plan.

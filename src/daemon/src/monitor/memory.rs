@@ -2,7 +2,7 @@
 //! commit of a turn.
 
 use crate::shared::Shared;
-use ham_core::ids::{EntityId, MAX_ENTITIES, MAX_RUNS, SlotRef};
+use ham_core::ids::{EntityId, MAX_ENTITIES, MAX_RUNS, MAX_SLOTS, SlotRef};
 use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use ham_core::plan::PlanSource;
 use ham_core::time::Mono;
@@ -42,7 +42,7 @@ impl SharedMemory {
         let entities = (0..used(Field::EntitiesUsed).min(MAX_ENTITIES))
             .map(|index| RecordId::Entity(EntityId(index)));
         let runs = (0..used(Field::RunsUsed).min(MAX_RUNS)).map(RecordId::Run);
-        let commands = (0..used(Field::SlotsUsed)).map(RecordId::Command);
+        let commands = (0..used(Field::SlotsUsed).min(MAX_SLOTS)).map(RecordId::Command);
         std::iter::once(RecordId::Global).chain(entities).chain(runs).chain(commands)
     }
 
@@ -73,7 +73,7 @@ impl Memory for SharedMemory {
     }
 
     fn slots_used(&self) -> u32 {
-        u32::try_from(self.state.get(Field::SlotsUsed)).unwrap_or(0)
+        u32::try_from(self.state.get(Field::SlotsUsed)).unwrap_or(0).min(MAX_SLOTS)
     }
 
     fn slot(&self, index: u32) -> SlotView {
@@ -164,16 +164,21 @@ impl Store {
 
     fn reserve_record(&mut self, id: RecordId) -> Result<(), SysError> {
         let state = self.shared.state;
+        let head = layout::VERSIONS * layout::HEAD_WORDS * layout::WORD;
+        let body = layout::VERSIONS * layout::BODY_WORDS * layout::WORD;
+        self.reserve(layout::HEADS_AT * layout::WORD + place(id) * head, head)?;
+        self.reserve(layout::BODIES_AT * layout::WORD + place(id) * body, body)?;
+        // Only then does it count as used: others read up to there.
         match id {
             RecordId::Global => {}
             RecordId::Entity(entity) => state.raise(Field::EntitiesUsed, u64::from(entity.0) + 1),
             RecordId::Run(index) => state.raise(Field::RunsUsed, u64::from(index) + 1),
-            RecordId::Command(slot) => state.raise(Field::SlotsUsed, u64::from(slot) + 1),
+            RecordId::Command(slot) => {
+                self.reserve_slot(slot)?;
+                state.raise(Field::SlotsUsed, u64::from(slot) + 1);
+            }
         }
-        let head = layout::VERSIONS * layout::HEAD_WORDS * layout::WORD;
-        let body = layout::VERSIONS * layout::BODY_WORDS * layout::WORD;
-        self.reserve(layout::HEADS_AT * layout::WORD + place(id) * head, head)?;
-        self.reserve(layout::BODIES_AT * layout::WORD + place(id) * body, body)
+        Ok(())
     }
 
     /// Before the first use of a slot.

@@ -24,6 +24,7 @@ mod paths;
 mod prepare;
 mod report;
 mod spawners;
+mod target;
 
 use crate::exit;
 use crate::facts::{self, Weight};
@@ -137,7 +138,7 @@ struct Engine {
     /// Whose processes the slots in use hold, for containment.
     held: BTreeMap<u32, Held>,
     /// Slots that the reaper has not let go of yet.
-    unfreed: Vec<SlotRef>,
+    unfreed: BTreeSet<SlotRef>,
     exits_seen: u64,
     shutdowns_seen: u64,
     /// Processes of a monitor before this one that have not executed yet.
@@ -217,7 +218,7 @@ impl Engine {
             making: BTreeSet::new(),
             early_exits: BTreeSet::new(),
             held: BTreeMap::new(),
-            unfreed: Vec::new(),
+            unfreed: BTreeSet::new(),
             exits_seen,
             shutdowns_seen: 0,
             adopting: Adopting::default(),
@@ -237,12 +238,11 @@ impl Engine {
         } else {
             engine.report_start(no_cgroup.as_deref());
         }
-        engine.shutdowns_seen = match state.get(Field::ShutdownsHandled) {
-            // Killed between the commit and the note of it: not a second one.
-            0 if engine.core.is_stopping() => 1,
-            handled => handled,
-        };
+        engine.shutdowns_seen = engine.core.signals_taken();
         engine.resume(resume);
+        if engine.finished {
+            return Ok(engine);
+        }
         if has_plan {
             engine.loading.recall();
             engine.feed(Event::Boot);
@@ -270,6 +270,10 @@ impl Engine {
 
     fn run(&mut self) -> Result<(), ham_sys::SysError> {
         let mut ready = [Ready::default(); 64];
+        // What a monitor before this one was woken for it may not have done,
+        // and nobody wakes twice.
+        self.woken();
+        self.run_events();
         while !self.finished {
             self.set_timer()?;
             let count = self.poller.wait(&mut ready, None)?;
@@ -279,6 +283,7 @@ impl Engine {
             self.look_at_spawners();
             self.check_deadlines();
             self.run_events();
+            self.serve_waiting_clients();
             self.free_slots();
             if !self.remarks.is_empty() {
                 self.finish_turn();
@@ -301,6 +306,7 @@ impl Engine {
                 for run in self.paths.read() {
                     self.events.push_back(Event::ActionDone { run, ok: true });
                 }
+                self.paths.flush(&self.poller);
             }
             token => self.serve_client(token, ready),
         }
@@ -320,9 +326,9 @@ impl Engine {
             self.shutdowns_seen = self.shutdowns_seen.saturating_add(1);
             let within = if first { self.shared.options.stop_deadline } else { HURRIED };
             self.remark(Weight::Event, if first { "shutting down" } else { "shutting down now" });
-            self.feed(Event::Shutdown { code: 0, within });
+            let signals = self.shutdowns_seen;
+            self.feed(Event::Shutdown { code: 0, within, signals });
             self.run_events();
-            self.state.set(Field::ShutdownsHandled, self.shutdowns_seen);
         }
     }
 
@@ -343,7 +349,7 @@ impl Engine {
                 Completion::Spawned { slot, pid } => {
                     self.making.remove(&slot.index);
                     match slot.index {
-                        LOADER_SLOT => self.loading.started(),
+                        LOADER_SLOT => {}
                         WATCHER_SLOT => self.paths.started(),
                         _ => self.feed(Event::Spawned { slot, pid }),
                     }
@@ -372,7 +378,9 @@ impl Engine {
     }
 
     fn run_events(&mut self) {
-        while let Some(event) = self.events.pop_front() {
+        while !self.finished
+            && let Some(event) = self.events.pop_front()
+        {
             let mut turn = std::mem::take(&mut self.turn);
             self.core.step(Mono(clock::monotonic()), event, &mut turn);
             self.turn = turn;
@@ -391,14 +399,19 @@ impl Engine {
         }
         self.loading_due(now);
         self.look_at_adopted(now);
+        if self.paths.due().is_some_and(|due| due <= now) {
+            self.start_watcher();
+        }
+        if self.control.due().is_some_and(|due| due <= now) {
+            self.listen_again();
+        }
     }
 
     fn look_at_spawners(&mut self) {
         if self.making.is_empty() {
             return;
         }
-        let (hung, _) = self.spawners.check(clock::monotonic());
-        for slot in hung {
+        for slot in self.spawners.look(clock::monotonic()) {
             // The slot has the name only once the process is about to be made.
             let held = self.held.get(&slot.index).filter(|held| held.slot == slot);
             let name = held.map_or_else(
@@ -410,17 +423,19 @@ impl Engine {
     }
 
     fn set_timer(&mut self) -> Result<(), ham_sys::SysError> {
-        let spawners = match self.making.is_empty() {
-            true => None,
-            false => self.spawners.check(clock::monotonic()).1,
-        };
         let core = self.core.deadline().map(|due| due.0);
         let unfreed = || clock::monotonic().saturating_add(FREE_AGAIN_NS);
         let unfreed = (!self.unfreed.is_empty()).then(unfreed);
-        let due = [core, spawners, self.loading.due(), self.adopting.due(), unfreed]
-            .into_iter()
-            .flatten()
-            .min();
+        let due = [
+            core,
+            self.spawners.due(),
+            self.loading.due(),
+            self.adopting.due(),
+            self.paths.due(),
+            self.control.due(),
+            unfreed,
+        ];
+        let due = due.into_iter().flatten().min();
         if due != self.timer_set {
             self.timer.set(due)?;
             self.timer_set = due;

@@ -3,14 +3,18 @@
 
 use super::spawners::Job;
 use crate::shared::{OWN_DESCRIPTORS, Shared, WATCHER_SLOT};
-use crate::watch::{FIRST_DESCRIPTOR, MESSAGE_BYTES};
+use crate::watch::{FIRST_DESCRIPTOR, MESSAGE_BYTES, PATH_BYTES};
 use ham_core::ids::{RunRef, SlotRef};
 use ham_snapshot::slots::Phase;
 use ham_sys::poller::{Interest, Poller};
 use ham_sys::spawn::{Exec, Program, Stdio};
-use ham_sys::{process, socket};
-use std::collections::BTreeMap;
+use ham_sys::{clock, process, socket};
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd};
+
+/// A helper that ended sooner did not come to its work: another would fare no
+/// better at once.
+const PAUSE_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 pub(super) struct Paths {
@@ -19,41 +23,60 @@ pub(super) struct Paths {
     waiting: BTreeMap<u64, (RunRef, String)>,
     next: u64,
     channel: Option<OwnedFd>,
-    /// The helper's end, until it has been spawned.
-    theirs: Option<OwnedFd>,
+    /// What the helper has not been told yet: the kernel holds only so much.
+    unsent: VecDeque<Vec<u8>>,
+    /// Whether the channel is looked at for room to write.
+    writing: bool,
+    /// The helper is being made.
+    making: bool,
+    started_at: u64,
+    /// When a helper is to be started again.
+    again_at: Option<u64>,
 }
-
-/// The helper is to be started.
-pub(super) type Wanted = Option<Job>;
 
 impl Paths {
     pub(super) fn new(shared: &'static Shared) -> Paths {
-        Paths { shared, waiting: BTreeMap::new(), next: 0, channel: None, theirs: None }
+        Paths {
+            shared,
+            waiting: BTreeMap::new(),
+            next: 0,
+            channel: None,
+            unsent: VecDeque::new(),
+            writing: false,
+            making: false,
+            started_at: 0,
+            again_at: None,
+        }
     }
 
-    /// Somebody waits for a path.
-    pub(super) fn watch(
-        &mut self,
-        run: RunRef,
-        path: String,
-        poller: &Poller,
-        token: u64,
-    ) -> Wanted {
+    /// When `start` is to be called.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.again_at.filter(|_| !self.waiting.is_empty())
+    }
+
+    /// Somebody waits for a path. False when there can be no such path.
+    pub(super) fn watch(&mut self, run: RunRef, path: String, poller: &Poller) -> bool {
+        if path.len() > PATH_BYTES || path.contains('\0') {
+            return false;
+        }
         let number = self.next;
         self.next += 1;
         self.waiting.insert(number, (run, path));
         if self.channel.is_some() {
-            self.send(number);
-            return None;
+            self.ask(number);
+            self.flush(poller);
+        } else if self.again_at.is_none() {
+            self.again_at = Some(clock::monotonic());
         }
-        self.start(poller, token)
+        true
     }
 
     /// Nobody waits for it any more.
-    pub(super) fn unwatch(&mut self, run: RunRef) {
+    pub(super) fn unwatch(&mut self, run: RunRef, poller: &Poller) {
         let Some(number) = self.number_of(run) else { return };
         self.waiting.remove(&number);
-        self.tell(format!("-{number}").as_bytes());
+        self.unsent.push_back(format!("-{number}").into_bytes());
+        self.flush(poller);
         self.close_when_idle();
     }
 
@@ -66,10 +89,11 @@ impl Paths {
         found.next().map(|(number, _)| *number)
     }
 
-    /// The helper's slot has become free, or there was none: a new one, with
+    /// The helper to be made now, if one is wanted and none is there; it gets
     /// all that is waited for.
-    pub(super) fn start(&mut self, poller: &Poller, token: u64) -> Wanted {
-        if self.waiting.is_empty() {
+    pub(super) fn start(&mut self, poller: &Poller, token: u64) -> Option<Job> {
+        self.again_at = None;
+        if self.waiting.is_empty() || self.making {
             return None;
         }
         let slot = self.shared.state.slot(WATCHER_SLOT)?;
@@ -79,34 +103,51 @@ impl Paths {
             Phase::Intent => slot.live_pid().is_some(),
             Phase::Free | Phase::Exited => false,
         };
-        if is_there || self.theirs.is_some() {
-            // The one before is still there, or is being made: its exit leads
-            // here again.
+        if is_there {
+            // Of a monitor before this one: its channel is closed, so it
+            // ends, and its exit leads here again.
             return None;
         }
-        let (ours, theirs) = socket::seqpacket_pair().ok()?;
-        let theirs = process::move_above(theirs, OWN_DESCRIPTORS).ok()?;
-        poller.add(&ours, token, Interest::READ).ok()?;
-        self.channel = Some(ours);
-        let all: Vec<u64> = self.waiting.keys().copied().collect();
-        for number in all {
-            self.send(number);
+        self.started_at = clock::monotonic();
+        let made = self.connect(poller, token);
+        if made.is_err() {
+            self.again_at = Some(self.started_at.saturating_add(PAUSE_NS));
         }
-        let program = helper_program(self.shared, vec!["watch".into()], theirs.as_raw_fd());
-        self.theirs = Some(theirs);
+        let keep = made.ok()?;
+        let all: Vec<u64> = self.waiting.keys().copied().collect();
+        self.unsent.clear();
+        for number in all {
+            self.ask(number);
+        }
+        self.flush(poller);
+        self.making = true;
+        let program = helper_program(self.shared, vec!["watch".into()], keep.as_raw_fd());
         let slot = SlotRef { index: WATCHER_SLOT, generation: slot.word().0.wrapping_add(1) };
-        Some(Job::Helper { slot, name: "ham-watch", program: Box::new(program) })
+        Some(Job::Helper { slot, name: "ham-watch", program: Box::new(program), _keep: keep })
     }
 
-    /// The helper has been made: its end of the channel is its own.
+    /// Makes the channel; gives the helper's end.
+    fn connect(&mut self, poller: &Poller, token: u64) -> ham_sys::Result<OwnedFd> {
+        let (ours, theirs) = socket::seqpacket_pair()?;
+        let theirs = process::move_above(theirs, OWN_DESCRIPTORS)?;
+        poller.add(&ours, token, Interest::READ)?;
+        self.channel = Some(ours);
+        self.writing = false;
+        Ok(theirs)
+    }
+
+    /// The helper has been made.
     pub(super) fn started(&mut self) {
-        self.theirs = None;
+        self.making = false;
     }
 
-    /// The helper is gone.
+    /// The helper is gone, or could not be made.
     pub(super) fn ended(&mut self) {
         self.channel = None;
-        self.theirs = None;
+        self.making = false;
+        let now = clock::monotonic();
+        let soon = now.saturating_sub(self.started_at) < PAUSE_NS;
+        self.again_at = Some(if soon { now.saturating_add(PAUSE_NS) } else { now });
     }
 
     /// What the helper has seen.
@@ -142,21 +183,36 @@ impl Paths {
     fn close_when_idle(&mut self) {
         if self.waiting.is_empty() {
             self.channel = None;
+            self.unsent.clear();
         }
     }
 
-    fn send(&mut self, number: u64) {
-        let Some((_, path)) = self.waiting.get(&number) else { return };
-        let message = format!("+{number} {path}");
-        self.tell(message.as_bytes());
+    fn ask(&mut self, number: u64) {
+        if let Some((_, path)) = self.waiting.get(&number) {
+            self.unsent.push_back(format!("+{number} {path}").into_bytes());
+        }
     }
 
-    fn tell(&mut self, message: &[u8]) {
-        let Some(channel) = &self.channel else { return };
-        // A helper that does not read is none: closing ends it, its exit
-        // starts another, which gets everything.
-        if !matches!(socket::send_packet(channel, message), Ok(true)) {
-            self.channel = None;
+    /// Tells the helper what it has not been told, as far as there is room.
+    pub(super) fn flush(&mut self, poller: &Poller) {
+        while let (Some(channel), Some(message)) = (&self.channel, self.unsent.front()) {
+            match socket::send_packet(channel, message) {
+                Ok(true) => {
+                    self.unsent.pop_front();
+                }
+                Ok(false) => break,
+                // Its exit starts another.
+                Err(_) => self.channel = None,
+            }
+        }
+        let wants = !self.unsent.is_empty();
+        if let Some(channel) = &self.channel
+            && wants != self.writing
+        {
+            let interest = if wants { Interest::BOTH } else { Interest::READ };
+            if poller.change(channel, super::PATHS, interest).is_ok() {
+                self.writing = wants;
+            }
         }
     }
 }

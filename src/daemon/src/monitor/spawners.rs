@@ -12,6 +12,7 @@ use ham_snapshot::State;
 use ham_sys::spawn::{Abilities, Program, SlotWords, Stack, spawn};
 use ham_sys::{clock, process};
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Spawners from the start: one more than can be needed on a good day.
@@ -27,7 +28,8 @@ pub(super) enum Job {
     /// An entity's or a command's.
     Entity(Box<Spawn>),
     /// One of ham's own helpers.
-    Helper { slot: SlotRef, name: &'static str, program: Box<Program> },
+    /// With the descriptor that it is given.
+    Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
 }
 
 impl Job {
@@ -58,6 +60,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Work {
     jobs: VecDeque<Job>,
+    closed: bool,
     /// What each spawner is at, since when, and whether that was reported.
     spawners: Vec<Option<(SlotRef, u64, bool)>>,
 }
@@ -80,26 +83,38 @@ impl Spawners {
     }
 
     pub(super) fn submit(&self, job: Job) {
-        self.inner.lock().jobs.push_back(job);
+        let mut work = self.inner.lock();
+        if work.closed {
+            return;
+        }
+        work.jobs.push_back(job);
+        drop(work);
         self.inner.ready.notify_one();
     }
 
-    /// Looks for spawners that hang: gives their slots, once each, starts
-    /// others in their place, and says when to look again.
-    pub(super) fn check(&self, now: u64) -> (Vec<SlotRef>, Option<u64>) {
+    /// Nothing more is made: what waits is dropped.
+    pub(super) fn close(&self) {
+        let mut work = self.inner.lock();
+        work.closed = true;
+        work.jobs.clear();
+    }
+
+    /// When `look` may find something.
+    pub(super) fn due(&self) -> Option<u64> {
+        let work = self.inner.lock();
+        let open = work.spawners.iter().flatten().filter(|(_, _, reported)| !reported);
+        open.map(|(_, since, _)| since.saturating_add(HUNG_AFTER_NS)).min()
+    }
+
+    /// Looks for spawners that hang: gives their slots, once each, and starts
+    /// others in their place.
+    pub(super) fn look(&self, now: u64) -> Vec<SlotRef> {
         let mut work = self.inner.lock();
         let mut hung = Vec::new();
-        let mut next: Option<u64> = None;
         for (slot, since, reported) in work.spawners.iter_mut().flatten() {
-            let due = since.saturating_add(HUNG_AFTER_NS);
-            if *reported {
-                continue;
-            }
-            if due <= now {
+            if !*reported && since.saturating_add(HUNG_AFTER_NS) <= now {
                 *reported = true;
                 hung.push(*slot);
-            } else {
-                next = Some(next.map_or(due, |other| other.min(due)));
             }
         }
         let free = work.spawners.iter().filter(|at| !at.is_some_and(|(_, _, hung)| hung)).count();
@@ -107,7 +122,7 @@ impl Spawners {
             // Without a thread the jobs wait for one of the hung ones.
             let _ = self.inner.add_spawner(&mut work);
         }
-        (hung, next)
+        hung
     }
 }
 
@@ -152,12 +167,13 @@ impl Inner {
 
     fn perform(&self, job: Job, stack: &mut Stack) -> Completion {
         let slot = job.slot();
-        let (name, program) = match job {
+        // The descriptor of a helper lives until it has been made.
+        let (name, program, _keep) = match job {
             Job::Entity(spawn) => match prepare::program(&spawn, &self.inherited, &self.holder) {
-                Ok(program) => (spawn.plan.name.clone(), program),
+                Ok(program) => (spawn.plan.name.clone(), program, None),
                 Err(error) => return Completion::SpawnFailed { slot, error },
             },
-            Job::Helper { name, program, .. } => (name.to_owned(), *program),
+            Job::Helper { name, program, _keep, .. } => (name.to_owned(), *program, Some(_keep)),
         };
         let Some(place) = self.state.slot(slot.index) else {
             return Completion::SpawnFailed { slot, error: ham_core::monitor::ERROR_NO_SLOT };

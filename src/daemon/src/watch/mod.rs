@@ -19,7 +19,9 @@ use ham_sys::{process, socket};
 
 /// The descriptor that the helper is given.
 pub(crate) const FIRST_DESCRIPTOR: i32 = 3;
-/// A path (4,096 bytes, PATH_MAX) and what stands before it.
+/// The longest path (`PATH_MAX` less its NUL).
+pub(crate) const PATH_BYTES: usize = 4_095;
+/// A path and what stands before it.
 pub(crate) const MESSAGE_BYTES: usize = 4_200;
 
 const CHANNEL: u64 = 0;

@@ -164,6 +164,12 @@ impl CgroupTree {
         processes(&self.path(kind, name, id))
     }
 
+    /// All that live anywhere in the tree: before a manager has started
+    /// anything these are what an earlier one has left.
+    pub fn all_processes(&self) -> Vec<i32> {
+        processes(&self.root)
+    }
+
     /// Kills all that live in a generation, waits until they are gone, and
     /// removes its directory. Blocks until `deadline_ns`
     /// ([`crate::clock::monotonic`]): for a worker thread.

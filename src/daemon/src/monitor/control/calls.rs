@@ -15,9 +15,15 @@ use ham_sys::process;
 use ham_sys::socket::Peer;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The description that Varlink clients can ask for.
 const DESCRIPTION: &str = include_str!("../../../../../schema/io.ham.Manager.varlink");
+
+/// Names in one call, and globs among them, each of which is compared with
+/// every entity: a call is worked off between two events of entities.
+const MOST_NAMES: usize = 1_024;
+const MOST_GLOBS: usize = 16;
 
 /// What is answered now; `None`: later.
 type Answered = Option<Answer>;
@@ -67,7 +73,7 @@ impl Engine {
                 let ShutdownParameters { code } = parameters(call)?;
                 let within = self.shared.options.stop_deadline;
                 self.remark(crate::facts::Weight::Event, "shutting down on request");
-                self.feed(Event::Shutdown { code, within });
+                self.feed(Event::Shutdown { code, within, signals: 0 });
                 return Ok(Some(result(&json!({}))));
             }
         };
@@ -90,26 +96,30 @@ impl Engine {
     /// Names and globs to entities, each once, in order of name.
     pub(super) fn resolve(&self, names: &[String]) -> Result<Vec<EntityId>, Answer> {
         let plan = self.core.plan();
-        let all: Vec<(EntityId, String)> =
-            plan.ids().filter_map(|id| Some((id, plan.name(id)?))).collect();
-        let mut chosen: Vec<bool> = vec![false; all.len()];
+        let is_glob = |name: &&String| name.contains(['*', '?']);
+        if names.len() > MOST_NAMES || names.iter().filter(is_glob).count() > MOST_GLOBS {
+            let why = format!("more than {MOST_NAMES} names, or {MOST_GLOBS} globs");
+            return Err(bad("names", &why));
+        }
+        let mut chosen: BTreeSet<EntityId> = BTreeSet::new();
         for name in names {
-            let mut found = false;
-            for ((_, known), chosen) in all.iter().zip(&mut chosen) {
-                if matches_glob(name, known) {
-                    *chosen = true;
-                    found = true;
-                }
-            }
-            if !found {
-                let known = all.iter().map(|(_, known)| known.as_str());
+            let matching: Vec<EntityId> = if is_glob(&name) {
+                let fits =
+                    |id: &EntityId| plan.name(*id).is_some_and(|known| matches_glob(name, &known));
+                plan.ids().filter(fits).collect()
+            } else {
+                plan.find(name).into_iter().collect()
+            };
+            chosen.extend(&matching);
+            if matching.is_empty() {
+                let known: Vec<String> = plan.ids().filter_map(|id| plan.name(id)).collect();
+                let known = known.iter().map(String::as_str);
                 let nearest = ham_unit::nearest(name, known).map(str::to_owned);
                 let name = name.clone();
                 return Err(Answer::refusal(&Refusal::UnknownEntity { name, nearest }));
             }
         }
-        let chosen = all.iter().zip(chosen).filter(|(_, chosen)| *chosen);
-        Ok(chosen.map(|((id, _), _)| *id).collect())
+        Ok(plan.ids().filter(|id| chosen.contains(id)).collect())
     }
 
     /// The core has answered a request.
@@ -130,8 +140,9 @@ impl Engine {
         if !oneway {
             self.send(token, &result(&Outcomes { outcomes }));
         }
-        // What the client has sent meanwhile waits in its buffer.
-        self.next_calls(token);
+        // What the client has sent meanwhile waits in its buffer; it is not
+        // worked off in here, where a turn is being finished.
+        self.control.ready.insert(token);
     }
 }
 

@@ -10,12 +10,21 @@ use ham_core::ids::RequestId;
 use ham_core::wire::{Answer, Call, Frames, Outcome, to_frame};
 use ham_sys::poller::{Interest, Ready};
 use ham_sys::socket::{self, Peer};
-use std::collections::BTreeMap;
+use ham_sys::{clock, process};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
 /// Connections at the same time; more wait in the kernel's queue.
 const MOST_CLIENTS: usize = 256;
+/// Of these so many are for root and the manager's own user.
+const KEPT_FOR_OWN: usize = 64;
+/// Connections of any other user at the same time.
+const MOST_OF_ONE_USER: usize = 32;
+/// How long the listener is not looked at when a connection cannot be taken.
+const DEAF_NS: u64 = 1_000_000_000;
+/// Calls of one client before the next one's turn comes.
+const CALLS_IN_TURN: usize = 16;
 /// A call is never longer than this.
 const CALL_BYTES: usize = 1024 * 1024;
 /// Calls that came while one of the client's is being worked on; beyond that
@@ -32,9 +41,13 @@ pub(super) struct Control {
     next_request: u64,
     /// Which client waits for which request.
     requests: BTreeMap<RequestId, u64>,
+    /// Clients whose next call can be worked on.
+    ready: BTreeSet<u64>,
     /// The listener is not looked at: there are too many clients, or the
     /// descriptors have run out.
     deaf: bool,
+    /// When it is looked at again whatever happens.
+    again_at: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -45,7 +58,10 @@ struct Client {
     unread: Vec<u8>,
     /// The call that is being worked on: Varlink answers in order.
     waiting: Option<Waiting>,
-    writing: bool,
+    /// It has closed its end for writing.
+    said_all: bool,
+    /// What the poller looks for.
+    interest: Interest,
 }
 
 /// A call that waits for outcomes.
@@ -64,8 +80,14 @@ impl Control {
             next_client: CLIENTS,
             next_request: 0,
             requests: BTreeMap::new(),
+            ready: BTreeSet::new(),
             deaf: false,
+            again_at: None,
         }
+    }
+
+    pub(super) fn due(&self) -> Option<u64> {
+        self.again_at
     }
 
     /// At the very end: what was answered is sent as far as it can be.
@@ -100,10 +122,34 @@ impl Engine {
             self.control.deaf = true;
             let _ = self.poller.remove(&self.shared.control);
         }
+        self.control.again_at = Some(clock::monotonic().saturating_add(DEAF_NS));
+    }
+
+    /// Looks at the listener again.
+    pub(super) fn listen_again(&mut self) {
+        self.control.again_at = None;
+        if self.control.deaf {
+            let again = self.poller.add(&self.shared.control, super::LISTENER, Interest::READ);
+            self.control.deaf = again.is_err();
+        }
+    }
+
+    /// Whether another connection of that user is one too many: the places of
+    /// root and of the manager's own user are not for others to take.
+    fn is_crowd(&self, peer: Peer) -> bool {
+        if peer.uid == 0 || peer.uid == process::effective_uid() {
+            return false;
+        }
+        let of_user = self.control.clients.values().filter(|client| client.peer.uid == peer.uid);
+        of_user.count() >= MOST_OF_ONE_USER
+            || self.control.clients.len() >= MOST_CLIENTS - KEPT_FOR_OWN
     }
 
     fn add_client(&mut self, stream: UnixStream) {
         let Ok(peer) = socket::peer(&stream) else { return };
+        if self.is_crowd(peer) {
+            return;
+        }
         let token = self.control.next_client;
         self.control.next_client += 1;
         if self.poller.add(&stream, token, Interest::READ).is_err() {
@@ -115,7 +161,8 @@ impl Engine {
             frames: Frames::new(),
             unread: Vec::new(),
             waiting: None,
-            writing: false,
+            said_all: false,
+            interest: Interest::READ,
         };
         self.control.clients.insert(token, client);
     }
@@ -123,10 +170,20 @@ impl Engine {
     fn drop_client(&mut self, token: u64) {
         let Some(client) = self.control.clients.remove(&token) else { return };
         let _ = self.poller.remove(&client.stream);
-        self.control.requests.retain(|_, waiting| *waiting != token);
+        self.control.ready.remove(&token);
+        let gone: Vec<RequestId> = self
+            .control
+            .requests
+            .iter()
+            .filter(|(_, waiting)| **waiting == token)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            self.control.requests.remove(&id);
+            self.core.forget_request(id);
+        }
         if self.control.deaf {
-            let again = self.poller.add(&self.shared.control, super::LISTENER, Interest::READ);
-            self.control.deaf = again.is_err();
+            self.listen_again();
         }
     }
 
@@ -134,14 +191,55 @@ impl Engine {
         if ready.readable || ready.hangup {
             match self.read_client(token) {
                 Ok(true) => {}
-                Ok(false) | Err(()) => {
+                Ok(false) => self.client_has_said_all(token),
+                Err(()) => {
                     self.drop_client(token);
                     return;
                 }
             }
         }
-        self.next_calls(token);
+        if ready.hangup {
+            // Nobody hears the answers; what was asked for is done.
+            self.next_calls(token);
+            self.drop_client(token);
+            return;
+        }
+        self.control.ready.insert(token);
         self.write_client(token);
+    }
+
+    /// It may still want to hear the answers.
+    fn client_has_said_all(&mut self, token: u64) {
+        if let Some(client) = self.control.clients.get_mut(&token) {
+            client.said_all = true;
+        }
+    }
+
+    /// Works off calls that wait, some of each client in turn, so that nobody
+    /// keeps the monitor from what happens to entities.
+    pub(super) fn serve_waiting_clients(&mut self) {
+        for token in std::mem::take(&mut self.control.ready) {
+            self.next_calls(token);
+            self.write_client(token);
+            self.end_client(token);
+        }
+        if !self.control.ready.is_empty() {
+            // There is more to do: the next wait is none.
+            self.completions.wake().post();
+        }
+    }
+
+    /// A client that has said all and heard all is done.
+    fn end_client(&mut self, token: u64) {
+        let done = self.control.clients.get(&token).is_some_and(|client| {
+            client.said_all
+                && client.waiting.is_none()
+                && client.unread.is_empty()
+                && !self.control.ready.contains(&token)
+        });
+        if done {
+            self.drop_client(token);
+        }
     }
 
     /// False when the client has closed.
@@ -170,31 +268,28 @@ impl Engine {
         }
     }
 
-    /// Works off the calls of a client, one after the other.
+    /// Works off some calls of a client, one after the other.
     fn next_calls(&mut self, token: u64) {
-        loop {
+        for _ in 0..CALLS_IN_TURN {
             let Some(client) = self.control.clients.get_mut(&token) else { return };
             if client.waiting.is_some() {
                 return;
             }
             let Some(frame) = client.frames.next_frame() else { return };
             let peer = client.peer;
-            match serde_json::from_slice::<Call>(&frame) {
-                Ok(call) => {
-                    if let Some(answer) = self.call(token, peer, &call)
-                        && !call.oneway
-                    {
-                        self.send(token, &answer);
-                    }
-                    self.run_events();
-                }
-                Err(_) => {
-                    // After bytes that are no call nothing can be trusted.
-                    self.drop_client(token);
-                    return;
-                }
+            let Ok(call) = serde_json::from_slice::<Call>(&frame) else {
+                // After bytes that are no call nothing can be trusted.
+                self.drop_client(token);
+                return;
+            };
+            let answer = self.call(token, peer, &call);
+            // What it has set going is committed before it is answered.
+            self.run_events();
+            if let Some(answer) = answer.filter(|_| !call.oneway) {
+                self.send(token, &answer);
             }
         }
+        self.control.ready.insert(token);
     }
 
     fn send(&mut self, token: u64, answer: &Answer) {
@@ -224,10 +319,15 @@ impl Engine {
             }
         }
         let Some(client) = self.control.clients.get_mut(&token) else { return };
-        let wants = !client.unread.is_empty();
-        if wants != client.writing {
-            client.writing = wants;
-            let interest = if wants { Interest::BOTH } else { Interest::READ };
+        let interest = Interest {
+            // Of one that has said all there is nothing to read but its end,
+            // which would be told again and again.
+            read: !client.said_all,
+            write: !client.unread.is_empty(),
+            priority: false,
+        };
+        if interest != client.interest {
+            client.interest = interest;
             if self.poller.change(&client.stream, token, interest).is_err() {
                 self.drop_client(token);
             }
