@@ -4,7 +4,8 @@
 use crate::status::ExitStatus;
 use crate::time::Mono;
 
-/// Words in one record. The largest (an entity) uses 28.
+/// Words in one record. The largest (an entity) uses 24; the rest is room for
+/// what later versions have to say.
 pub const RECORD_WORDS: usize = 32;
 
 /// The contents of one record.

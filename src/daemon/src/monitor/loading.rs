@@ -1,9 +1,11 @@
 //! Loading units, as the monitor sees it: a child is started, its answer is
 //! read and checked like any input from outside, and becomes the plan.
 
+use super::begin::plan_in_force;
+use super::memory::SharedMemory;
 use super::paths::helper_program;
 use super::spawners::Job;
-use super::{Engine, plan_in_force, target};
+use super::{Engine, target};
 use crate::exit;
 use crate::facts::Weight;
 use crate::load::{Answer, Request};
@@ -220,7 +222,7 @@ impl Engine {
         self.state.switch_plan(generation, half);
         let plan = plan_in_force(self.state).map_err(|fatal| fatal.what)?;
         let Some(plan) = plan else { return Err("the plan was not taken".to_owned()) };
-        let memory = super::SharedMemory { state: self.state };
+        let memory = SharedMemory { state: self.state };
         // Nothing was supervised yet: a monitor on the new plan is a fresh
         // one, but for a shutdown that was asked for meanwhile.
         let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(clock::monotonic()));
