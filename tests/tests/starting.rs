@@ -69,78 +69,134 @@ fn a_second_manager_is_refused_with_the_state_in_a_file() {
     second_is_refused(&Manager::start_by(Command::new(ham()), scratch, &units.path(), &[]), &units);
 }
 
-/// All of ham is killed, reaper first; gives the entities that are left.
-fn kill_all(manager: &mut Manager) -> [u32; 2] {
-    let pids = ["one", "two"].map(|name| {
-        manager.wait_for_state(name, "running");
-        manager.pid_of(name)
-    });
-    let monitor = manager.next_monitor(0);
-    manager.signal("KILL");
-    manager.wait_for_end();
-    // Without a reaper nothing can be supervised: it ends by itself.
-    wait_until("the end of the monitor", || !lives(monitor));
-    assert!(manager.log().contains("reaper"), "{}", manager.log());
-    assert!(pids.iter().all(|pid| lives(*pid)), "{pids:?}");
-    let output = manager.hamctl(&["status"]);
-    assert_eq!(output.status.code(), Some(7), "{}", told(&output));
-    pids
+/// Entities without a manager, ended at the latest with the test.
+struct Left(Vec<(&'static str, u32)>);
+
+impl Left {
+    /// Kills all of ham, reaper first.
+    fn by(manager: &mut Manager) -> Left {
+        let left = Left(["one", "two"].map(|name| (name, pid_of(manager, name))).to_vec());
+        let monitor = manager.next_monitor(0);
+        manager.signal("KILL");
+        manager.wait_for_end();
+        // Without a reaper nothing can be supervised: it ends by itself.
+        wait_until("the end of the monitor", || !lives(monitor));
+        assert!(manager.log().contains("reaper"), "{}", manager.log());
+        assert!(left.all_live());
+        let output = manager.hamctl(&["status"]);
+        assert_eq!(output.status.code(), Some(7), "{}", told(&output));
+        left
+    }
+
+    fn all_live(&self) -> bool {
+        self.0.iter().all(|(_, pid)| lives(*pid))
+    }
+
+    /// How a refusal names them: a state knows their names, a cgroup those of
+    /// their programs.
+    fn named(&self, by_state: bool) -> Vec<String> {
+        let name = |name| if by_state { name } else { "sleep" };
+        self.0.iter().map(|(entity, pid)| format!("{} ({pid})", name(*entity))).collect()
+    }
+
+    /// Ends the first of them.
+    fn end_one(&mut self) {
+        let (_, pid) = self.0.remove(0);
+        strike(pid, Signal::SIGKILL);
+        wait_until("its end", || !lives(pid));
+    }
 }
 
-fn end(pids: &[u32]) {
-    for pid in pids {
-        strike(*pid, Signal::SIGKILL);
+impl Drop for Left {
+    fn drop(&mut self) {
+        for (_, pid) in &self.0 {
+            strike(*pid, Signal::SIGKILL);
+        }
     }
-    wait_until("their end", || !pids.iter().any(|pid| lives(*pid)));
+}
+
+fn pid_of(manager: &Manager, name: &str) -> u32 {
+    manager.wait_for_state(name, "running");
+    manager.pid_of(name)
+}
+
+/// The next manager on a runtime directory.
+fn next_on(runtime: &Path, units: &Units, variables: &[(&str, &str)]) -> Bare {
+    let mut command = Command::new(ham());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.envs(variables.iter().copied());
+    let next = Bare::start(command, &units.path(), runtime, &[]);
+    for name in ["one", "two"] {
+        wait_until("the new ones", || next.entity(name)["state"] == "running");
+    }
+    next
+}
+
+/// Nothing starts beside what is left, and all of it is named.
+fn is_refused_until_they_end(mut manager: Manager, units: &Units, by_state: bool) {
+    let mut left = Left::by(&mut manager);
+    let runtime = manager.runtime();
+    let output = refused(&units.path(), &runtime, &[]);
+    let named = left.named(by_state);
+    let before = left.0.clone();
+    let directory = runtime.to_str().expect("plain names");
+    expect(&output, 75, &[&named[0], &named[1], directory]);
+    assert!(left.all_live());
+    // One is enough to refuse.
+    left.end_one();
+    let output = refused(&units.path(), &runtime, &[]);
+    expect(&output, 75, &[&named[1]]);
+    assert!(!told(&output).contains(&named[0]), "{}", told(&output));
+    left.end_one();
+    let next = next_on(&runtime, units, &[]);
+    let one = next.entity("one");
+    assert!(one["pid"].is_u64() && before.iter().all(|(_, pid)| one["pid"] != *pid), "{one}");
 }
 
 #[test]
 fn entities_outlive_ham_and_are_not_started_beside_themselves() {
     let Some(scratch) = Scratch::in_memory("outlived") else { return };
     let units = sleepers("outlived");
-    let mut manager = Manager::start_by(Command::new(ham()), scratch, &units.path(), &[]);
-    let pids = kill_all(&mut manager);
-    let runtime = manager.runtime();
-    let output = refused(&units.path(), &runtime, &[]);
-    let named = ["one", "two"].map(|name| name.to_owned());
-    let named: Vec<String> =
-        named.iter().zip(pids).map(|(name, pid)| format!("{name} ({pid})")).collect();
-    let directory = runtime.to_str().expect("plain names");
-    expect(&output, 75, &[&named[0], &named[1], directory]);
-    assert!(pids.iter().all(|pid| lives(*pid)), "{pids:?}");
-
-    // One is enough to refuse, and the last one decides.
-    end(&pids[..1]);
-    let output = refused(&units.path(), &runtime, &[]);
-    expect(&output, 75, &[&named[1]]);
-    assert!(!told(&output).contains(&named[0]), "{}", told(&output));
-    end(&pids[1..]);
     let mut command = Command::new(ham());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let next = Bare::start(command, &units.path(), &runtime, &[]);
-    for name in ["one", "two"] {
-        wait_until("the new ones", || next.entity(name)["state"] == "running");
-        let pid = next.entity(name)["pid"].as_u64();
-        assert!(pid.is_some() && !pids.iter().any(|old| pid == Some(u64::from(*old))));
-    }
+    // Found by the state alone.
+    command.env("HAM_NO_CGROUP", "1");
+    is_refused_until_they_end(
+        Manager::start_by(command, scratch, &units.path(), &[]),
+        &units,
+        true,
+    );
 }
 
 #[test]
-fn on_a_disk_nobody_knows_of_entities_that_outlived_ham() {
-    let units = sleepers("forgotten");
-    let mut manager = Manager::start(&units.path(), &[]);
-    manager.wait_for_state("one", "running");
-    if manager.runtime().join("state").exists() {
-        skip::skipped("state on a disk", "the temporary folder is in memory");
+fn entities_that_outlived_ham_are_found_by_their_cgroup() {
+    let units = sleepers("outlived-cgroup");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_plan();
+    if manager.status()["ham"]["containment"] != "cgroup" {
+        skip::skipped("left entities by their cgroup", "no cgroup can be written to here");
         return;
     }
-    assert!(manager.log().contains("is on no tmpfs"), "{}", manager.log());
-    let pids = kill_all(&mut manager);
+    is_refused_until_they_end(manager, &units, false);
+}
+
+#[test]
+fn without_state_or_cgroup_nobody_knows_what_outlived_ham() {
+    let units = sleepers("forgotten");
+    let variables = [("HAM_NO_CGROUP", "1")];
     let mut command = Command::new(ham());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let next = Bare::start(command, &units.path(), &manager.runtime(), &[]);
-    wait_until("the new one", || next.entity("one")["state"] == "running");
-    end(&pids);
+    command.envs(variables);
+    let scratch = Scratch::new("forgotten");
+    let mut manager = Manager::start_by(command, scratch, &units.path(), &[]);
+    pid_of(&manager, "one");
+    if manager.runtime().join("state").exists() {
+        skip::skipped("no state on a disk", "the temporary folder is in memory");
+        return;
+    }
+    // It was said at the start.
+    assert!(manager.log().contains("is on no tmpfs"), "{}", manager.log());
+    let left = Left::by(&mut manager);
+    let _next = next_on(&manager.runtime(), &units, &variables);
+    assert!(left.all_live());
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 mod takeover {
     mod asked;
-    mod helpers;
     mod leaks;
+    mod loader_and_watcher;
     mod loops;
     mod moments;
     mod progress;

@@ -3,6 +3,7 @@
 //! needs is opened before the first fork.
 
 use crate::exit;
+use crate::monitor;
 use crate::options::Options;
 use crate::reaper;
 use crate::runtime;
@@ -316,8 +317,8 @@ fn fill_header(state: &State) {
     state.set(Field::StartedReal, clock::realtime());
 }
 
-/// What the reaper writes to must be there: a full tmpfs would end it by
-/// SIGBUS later, and is a clear error now.
+/// What the reaper writes to, and the monitor in its first turns, must be
+/// there: a full tmpfs would end them later, and is a clear error now.
 fn reserve(map: Map, fd: &OwnedFd) -> Result<(), Trouble> {
     let areas = [
         (layout::HEADER_AT, layout::HEADER_WORDS),
@@ -328,5 +329,5 @@ fn reserve(map: Map, fd: &OwnedFd) -> Result<(), Trouble> {
     for (at, words) in areas {
         map.reserve(fd.as_fd(), at * layout::WORD, words * layout::WORD)?;
     }
-    Ok(())
+    Ok(monitor::reserve_first_records(map, fd)?)
 }

@@ -304,4 +304,33 @@ mod tests {
         assert!(!slot.run(5, 60, 0));
         assert_eq!(slot.word(), (5, Phase::Exited));
     }
+    #[test]
+    fn given_back_twice_it_leaves_the_next_generation_alone() {
+        const GENERATIONS: u32 = 20_000;
+        let state = test_state();
+        let slot = state.slot(11).unwrap();
+        let given_back = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                loop {
+                    let last = u32::try_from(given_back.load(Ordering::Acquire)).unwrap();
+                    assert!(slot.free(last));
+                    if last == GENERATIONS {
+                        break;
+                    }
+                }
+            });
+            for generation in 1..=GENERATIONS {
+                slot.intend(generation);
+                // Somebody who is about to free the one before has his chance.
+                for _ in 0..20 {
+                    std::hint::spin_loop();
+                }
+                assert_eq!(slot.word(), (generation, Phase::Intent));
+                assert!(slot.free(generation));
+                given_back.store(u64::from(generation), Ordering::Release);
+            }
+        });
+        assert_eq!(slot.word(), (GENERATIONS, Phase::Free));
+    }
 }

@@ -7,7 +7,8 @@
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use signal_hook::consts::signal::SIGTERM;
-use std::io::{Error, Write};
+use std::io::{Error, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 const USAGE: &str = "\
 usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
        ham-probe outlive             print TERM when it comes, and go on
-       ham-probe take MEBIBYTES      use so much memory";
+       ham-probe take MEBIBYTES      use so much memory
+       ham-probe connect COUNT PATH  hold so many connections to a socket";
 
 /// Longer than any test lasts.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["receive", signals @ ..] if !signals.is_empty() => receive(signals),
         ["outlive"] => outlive(),
         ["take", size] => take(size),
+        ["connect", count, path] => connect(count, path),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -96,4 +99,15 @@ fn take(size: &str) -> Result<(), Error> {
     }
     let sum: usize = pages.iter().map(|page| usize::from(page[PAGE - 1])).sum();
     say(&format!("survived {sum}"))
+}
+
+/// Says nothing on them, until its standard input ends.
+fn connect(count: &str, path: &str) -> Result<(), Error> {
+    let count: usize = count.parse().map_err(Error::other)?;
+    let streams: Vec<UnixStream> =
+        (0..count).map(|_| UnixStream::connect(path)).collect::<Result<_, Error>>()?;
+    say("ready")?;
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    drop(streams);
+    Ok(())
 }

@@ -47,7 +47,11 @@ impl Engine {
                 self.log.wake();
             }
         }
-        for effect in effects {
+        // Giving back a slot removes its cgroup, which can wait until what
+        // somebody waits for is under way.
+        let (later, now): (Vec<Effect>, Vec<Effect>) =
+            effects.into_iter().partition(|effect| matches!(effect, Effect::Free { .. }));
+        for effect in now.into_iter().chain(later) {
             self.carry_out(effect);
         }
     }

@@ -13,10 +13,16 @@ use ham_sys::containment::{
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Looks at the list of children before the long look is taken instead: where
 /// they come and go that fast there is something to be found anyway.
 const MOST_LOOKS: u32 = 4;
+
+/// How long a cgroup may stay busy after the last process in it has ended; it
+/// takes less than a millisecond where the machine has time.
+const BUSY_AT_MOST: Duration = Duration::from_millis(200);
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Whose processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,8 +176,14 @@ impl Holder {
         }
     }
 
+    /// At the very end: nothing lives there any more, but what has just ended
+    /// can keep it busy for a moment.
     pub(super) fn remove_tree(&self) {
-        if let Some(tree) = &self.tree {
+        let Some(tree) = &self.tree else { return };
+        let deadline = Instant::now() + BUSY_AT_MOST;
+        tree.remove_tree();
+        while tree.root().exists() && Instant::now() < deadline {
+            std::thread::sleep(BUSY_PAUSE);
             tree.remove_tree();
         }
     }

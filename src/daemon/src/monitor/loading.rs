@@ -31,6 +31,11 @@ pub(super) const ANSWER_FILE: &str = "loaded.json";
 /// A loader that takes longer is a load error (details 21).
 const PATIENCE_NS: u64 = 30_000_000_000;
 
+/// So many loaders are lost before that is a load error, and so long is the
+/// pause after each.
+const MOST_LOST: u32 = 2;
+const PAUSE_NS: u64 = 500_000_000;
+
 /// More than this is no answer: 10,000 units take about 10 MB.
 const ANSWER_LIMIT: u64 = 256 * 1024 * 1024;
 
@@ -43,12 +48,16 @@ enum Stage {
     Clearing,
     /// The loader runs; it has taken too long at that time.
     Running(u64),
+    /// The loader was lost; another is started at that time.
+    Again(u64),
 }
 
 #[derive(Debug)]
 pub(super) struct Loading {
     shared: &'static Shared,
     stage: Stage,
+    /// Loaders lost in a row.
+    lost: u32,
     /// What the last load had to say, as text.
     pub(super) reports: Vec<String>,
     pub(super) refused: Vec<String>,
@@ -57,12 +66,12 @@ pub(super) struct Loading {
 impl Loading {
     pub(super) fn new(shared: &'static Shared) -> Loading {
         let (reports, refused) = (Vec::new(), Vec::new());
-        Loading { shared, stage: Stage::Idle, reports, refused }
+        Loading { shared, stage: Stage::Idle, lost: 0, reports, refused }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
         match self.stage {
-            Stage::Running(due) => Some(due),
+            Stage::Running(due) | Stage::Again(due) => Some(due),
             Stage::Idle | Stage::Clearing => None,
         }
     }
@@ -154,9 +163,11 @@ impl Engine {
         }
         match std::mem::replace(&mut self.loading.stage, Stage::Idle) {
             Stage::Idle => {}
+            // Killed for being late, and not gone before the next was due.
+            again @ Stage::Again(_) => self.loading.stage = again,
             Stage::Clearing => self.begin_load(),
             Stage::Running(_) if !status.is_success() => {
-                self.loader_failed(&format!("the loader ended with {status}"));
+                self.loader_lost(&format!("the loader ended with {status}"));
             }
             Stage::Running(_) => match self.loading.read() {
                 Ok(answer) => self.take_plan(answer),
@@ -166,11 +177,26 @@ impl Engine {
     }
 
     pub(super) fn loading_due(&mut self, now: u64) {
-        if self.loading.due().is_some_and(|due| due <= now) {
-            self.kill_loader();
-            let text = format!("the loader took longer than {}", Span(PATIENCE_NS));
-            self.loader_failed(&text);
+        match self.loading.stage {
+            Stage::Running(due) if due <= now => {
+                self.kill_loader();
+                self.loader_lost(&format!("the loader took longer than {}", Span(PATIENCE_NS)));
+            }
+            Stage::Again(due) if due <= now => self.begin_load(),
+            Stage::Idle | Stage::Clearing | Stage::Running(_) | Stage::Again(_) => {}
         }
+    }
+
+    /// No answer came. What ended the loader (somebody, or a lack of memory)
+    /// may be over soon; a manager without units would be one till its end.
+    pub(super) fn loader_lost(&mut self, why: &str) {
+        self.loading.lost += 1;
+        if self.loading.lost > MOST_LOST {
+            self.loader_failed(why);
+            return;
+        }
+        self.remark(Weight::Always, &format!("could not load units: {why}; trying again"));
+        self.loading.stage = Stage::Again(clock::monotonic().saturating_add(PAUSE_NS));
     }
 
     pub(super) fn loader_failed(&mut self, why: &str) {
@@ -215,7 +241,8 @@ impl Engine {
     fn install_plan(&mut self, answer: &Answer) -> Result<(), String> {
         let bytes = encode(&answer.entities).map_err(|error| error.to_string())?;
         let (generation, half) = self.state.free_plan_half();
-        self.store.reserve_plan(half, bytes.len()).map_err(|error| error.to_string())?;
+        let entities = answer.entities.len();
+        self.store.reserve_plan(half, bytes.len(), entities).map_err(|error| error.to_string())?;
         if !half.write(&bytes) {
             return Err("the plan is too large".to_owned());
         }

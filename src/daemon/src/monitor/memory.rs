@@ -13,8 +13,10 @@ use ham_snapshot::plans::{PLAN_BYTES, PlanHalf};
 use ham_snapshot::slots::Phase;
 use ham_snapshot::{State, layout, records};
 use ham_sys::SysError;
-use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use ham_sys::shm::Map;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::os::fd::{AsFd, OwnedFd};
 
 const ENTITIES_AT: usize = 1;
 const RUNS_AT: usize = ENTITIES_AT + MAX_ENTITIES as usize;
@@ -118,8 +120,8 @@ impl PlanSource for PlanMemory {
 #[derive(Debug)]
 pub(super) struct Store {
     shared: &'static Shared,
-    /// Up to where each area is reserved, in pages of its own.
-    reserved: BTreeMap<usize, usize>,
+    /// What is reserved, in chunks of [`RESERVE_BYTES`].
+    reserved: BTreeSet<usize>,
 }
 
 /// Pages are reserved this many bytes at a time: a system call for every page
@@ -128,7 +130,7 @@ const RESERVE_BYTES: usize = 64 * 1024;
 
 impl Store {
     pub(super) fn new(shared: &'static Shared) -> Store {
-        Store { shared, reserved: BTreeMap::new() }
+        Store { shared, reserved: BTreeSet::new() }
     }
 
     /// Stores records and history of one turn, and makes them count.
@@ -164,10 +166,9 @@ impl Store {
 
     fn reserve_record(&mut self, id: RecordId) -> Result<(), SysError> {
         let state = self.shared.state;
-        let head = layout::VERSIONS * layout::HEAD_WORDS * layout::WORD;
-        let body = layout::VERSIONS * layout::BODY_WORDS * layout::WORD;
-        self.reserve(layout::HEADS_AT * layout::WORD + place(id) * head, head)?;
-        self.reserve(layout::BODIES_AT * layout::WORD + place(id) * body, body)?;
+        for (at, bytes) in bytes_of(id) {
+            self.reserve(at, bytes)?;
+        }
         // Only then does it count as used: others read up to there.
         match id {
             RecordId::Global => {}
@@ -187,21 +188,66 @@ impl Store {
         self.reserve(layout::SLOTS_AT * layout::WORD + index as usize * size, size)
     }
 
-    /// Before a plan is written.
-    pub(super) fn reserve_plan(&mut self, half: PlanHalf, bytes: usize) -> Result<(), SysError> {
-        self.shared.map.reserve(self.shared.state_fd.as_fd(), half.byte_offset(), bytes)
-    }
-
-    fn reserve(&mut self, at: usize, bytes: usize) -> Result<(), SysError> {
-        for chunk in at / RESERVE_BYTES..=(at + bytes - 1) / RESERVE_BYTES {
-            if self.reserved.contains_key(&chunk) {
-                continue;
+    /// Before a plan is written that has so many entities: where there is no
+    /// room for it, or for their records, that plan is refused. Were it found
+    /// out in the middle of a turn, this monitor would have to end.
+    pub(super) fn reserve_plan(
+        &mut self,
+        half: PlanHalf,
+        bytes: usize,
+        entities: usize,
+    ) -> Result<(), SysError> {
+        self.shared.map.reserve(self.shared.state_fd.as_fd(), half.byte_offset(), bytes)?;
+        let entities = u32::try_from(entities).unwrap_or(MAX_ENTITIES).min(MAX_ENTITIES);
+        for id in (0..entities).map(|index| RecordId::Entity(EntityId(index))) {
+            for (at, bytes) in bytes_of(id) {
+                self.reserve(at, bytes)?;
             }
-            let from = chunk * RESERVE_BYTES;
-            let length = RESERVE_BYTES.min(layout::TOTAL * layout::WORD - from);
-            self.shared.map.reserve(self.shared.state_fd.as_fd(), from, length)?;
-            self.reserved.insert(chunk, length);
         }
         Ok(())
     }
+
+    fn reserve(&mut self, at: usize, bytes: usize) -> Result<(), SysError> {
+        for chunk in chunks(at, bytes) {
+            if !self.reserved.contains(&chunk) {
+                reserve_chunk(self.shared.map, &self.shared.state_fd, chunk)?;
+                self.reserved.insert(chunk);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where head and body of a record stand, and how long they are, in bytes.
+fn bytes_of(id: RecordId) -> [(usize, usize); 2] {
+    let head = layout::VERSIONS * layout::HEAD_WORDS * layout::WORD;
+    let body = layout::VERSIONS * layout::BODY_WORDS * layout::WORD;
+    [
+        (layout::HEADS_AT * layout::WORD + place(id) * head, head),
+        (layout::BODIES_AT * layout::WORD + place(id) * body, body),
+    ]
+}
+
+fn chunks(at: usize, bytes: usize) -> RangeInclusive<usize> {
+    at / RESERVE_BYTES..=(at + bytes - 1) / RESERVE_BYTES
+}
+
+fn reserve_chunk(map: Map, fd: &OwnedFd, chunk: usize) -> Result<(), SysError> {
+    let from = chunk * RESERVE_BYTES;
+    let length = RESERVE_BYTES.min(layout::TOTAL * layout::WORD - from);
+    map.reserve(fd.as_fd(), from, length)
+}
+
+/// At the start: the first records of each kind. A monitor that cannot commit
+/// even those can do nothing, not even shut down; so a tmpfs without room for
+/// them is an error then.
+pub(crate) fn reserve_first_records(map: Map, fd: &OwnedFd) -> Result<(), SysError> {
+    let first =
+        [RecordId::Global, RecordId::Entity(EntityId(0)), RecordId::Run(0), RecordId::Command(0)];
+    for (at, bytes) in first.into_iter().flat_map(bytes_of) {
+        for chunk in chunks(at, bytes) {
+            reserve_chunk(map, fd, chunk)?;
+        }
+    }
+    Ok(())
 }

@@ -49,6 +49,7 @@ use holder::{Held, Holder};
 use loading::Loading;
 use log::Log;
 use memory::Store;
+pub(crate) use memory::reserve_first_records;
 use paths::Paths;
 use spawners::Spawners;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -240,7 +241,7 @@ impl Engine {
                 Completion::SpawnFailed { slot, error } => {
                     self.making.remove(&slot.index);
                     match slot.index {
-                        LOADER_SLOT => self.loader_failed(&facts::spawn_error(error)),
+                        LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
                         WATCHER_SLOT => self.paths.ended(),
                         _ => self.feed(Event::SpawnFailed { slot, error }),
                     }

@@ -45,11 +45,33 @@ fn a_monitor_killed_while_the_loader_works_loads_again() {
 }
 
 #[test]
-fn a_loader_that_is_killed_is_an_error_that_is_told() {
+fn a_loader_that_is_killed_is_replaced() {
     let units = many_units();
     let (mut manager, loader) = with_stopped_loader(&units, &[]);
     assert!(strike(loader, Signal::SIGKILL));
-    manager.wait_for_log("the error", |log| log.contains("could not load units"));
+    manager.wait_for_log("that it was lost", |log| log.contains("signal KILL; trying again"));
+    manager.wait_for_state("main", "running");
+}
+
+/// Kills every loader that shows itself until the manager gives up.
+fn kill_loaders(manager: &mut Manager, first: u32) {
+    let mut last = first;
+    assert!(strike(first, Signal::SIGKILL));
+    for _ in 0..2 {
+        // The one before can still be seen for a moment.
+        while last == manager.catch_child("ham-load") {}
+        last = manager.catch_child("ham-load");
+        assert!(strike(last, Signal::SIGKILL));
+    }
+}
+
+#[test]
+fn loaders_that_are_killed_again_and_again_are_an_error_that_is_told() {
+    let units = many_units();
+    let (mut manager, loader) = with_stopped_loader(&units, &[]);
+    kill_loaders(&mut manager, loader);
+    let error = "could not load units: the loader ended with signal KILL\n";
+    manager.wait_for_log("the error", |log| log.contains(error));
     let status = manager.status();
     let errors = status["ham"]["plan"]["errors"].to_string();
     assert!(errors.contains("signal KILL"), "{errors}");
@@ -58,7 +80,7 @@ fn a_loader_that_is_killed_is_an_error_that_is_told() {
     manager.wait_for_state("main", "running");
 
     let (mut manager, loader) = with_stopped_loader(&units, &["--strict"]);
-    assert!(strike(loader, Signal::SIGKILL));
+    kill_loaders(&mut manager, loader);
     assert_eq!(manager.wait_for_end().code(), Some(78), "{}", manager.log());
 }
 
@@ -83,9 +105,7 @@ actions = [
   {{ log = "seen third", name = "told-again" }},
 ]
 "#
-        )
-        // An array over several lines is TOML; a table is not.
-        .as_str(),
+        ),
     );
     let mut manager = Manager::start(&units.path(), &[]);
 

@@ -1,0 +1,164 @@
+//! Clients that ask for much, often, or in an unusual way: neither they nor
+//! the others nor the monitor come to harm.
+
+use super::varlink::{Client, call, get_info};
+use ham_tests::bare::told;
+use ham_tests::own_units::Units;
+use ham_tests::programs::{Manager, PATIENCE, Scratch, hamctl};
+use ham_tests::skip;
+use serde_json::json;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+
+const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
+
+/// Takes its time to end.
+const SLOW: &str = "[entity]\ncommand = [\"sh\", \"-c\", \"trap 'sleep 1; exit 9' TERM; \
+                    while :; do sleep 0.05; done\"]\nrestart = \"always\"\n";
+
+/// A manager of entities that run, the shells among them with their traps set.
+fn manager_of(entities: &[(&str, &str)]) -> (Units, Manager) {
+    let units = Units::new("clients");
+    for (name, text) in entities {
+        units.write(name, text);
+    }
+    let manager = Manager::start(&units.path(), &[]);
+    for (name, text) in entities {
+        manager.wait_for_state(name, "running");
+        let pid = manager.pid_of(name);
+        if *text == SLOW {
+            ham_tests::own_units::wait_until("a child of it", || {
+                !ham_tests::chaos::children(pid).is_empty()
+            });
+        }
+    }
+    (units, manager)
+}
+
+/// `hamctl`, which is not waited for for ever.
+pub(super) fn hamctl_in_time(manager: &Manager, words: &[&str]) -> Output {
+    Command::new("timeout")
+        .arg(format!("{}s", PATIENCE.as_secs()))
+        .arg(hamctl())
+        .arg("--runtime-dir")
+        .arg(manager.runtime())
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout(1) can be executed")
+}
+
+#[test]
+fn a_call_with_250_000_globs_is_refused() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER), ("b", SLEEPER)]);
+    let (mut greedy, mut other) =
+        (Client::new(&manager.runtime()), Client::new(&manager.runtime()));
+    greedy.send(&call("Status", &json!({ "names": vec!["*"; 250_000] })));
+    other.send(&get_info());
+    assert_eq!(other.answer().expect("an answer")["parameters"]["product"], "ham");
+    let refusal = greedy.answer().expect("an answer");
+    assert_eq!(refusal["error"], "io.ham.Manager.BadParameter", "{refusal}");
+    assert_eq!(refusal["parameters"]["parameter"], "names", "{refusal}");
+    // It is still a client like any other.
+    greedy.send(&call("Status", &json!({ "names": ["?"] })));
+    let status = greedy.answer().expect("an answer");
+    assert_eq!(status["parameters"]["entities"].as_array().map(Vec::len), Some(2), "{status}");
+}
+
+#[test]
+fn a_flood_of_tiny_calls_does_not_starve_others() {
+    const CALLS: usize = 40_000;
+    const ROUNDS: usize = 5;
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    let mut flood = b"{\"method\":\"\",\"oneway\":true}\0".repeat(CALLS);
+    flood.extend(get_info());
+    // Somebody who is held up here for seconds sees nothing in that round.
+    let served_in_between = (0..ROUNDS).any(|_| {
+        let mut flooder = Client::new(&manager.runtime());
+        let mut other = Client::new(&manager.runtime());
+        flooder.send(&flood);
+        other.send(&get_info());
+        assert_eq!(other.answer().expect("an answer")["parameters"]["product"], "ham");
+        let is_over = flooder.is_answered();
+        // The flooder gets its due, too.
+        assert_eq!(flooder.answer().expect("an answer")["parameters"]["product"], "ham");
+        !is_over
+    });
+    assert!(served_in_between, "others had to wait for the end of the flood");
+}
+
+#[test]
+fn idle_connections_of_another_user_do_not_shut_root_out() {
+    let what = "idle_connections_of_another_user_do_not_shut_root_out";
+    if !skip::is_root(what) {
+        return;
+    }
+    let Some(setpriv) = skip::program("setpriv", what) else { return };
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    // The tree, and with it the program, may be where only root comes to.
+    let place = Scratch::new("public");
+    let probe = place.path().join("probe");
+    fs::copy(env!("CARGO_BIN_EXE_ham-probe"), &probe).expect("a copy");
+    for path in [place.path(), manager.runtime().parent().expect("its scratch")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own");
+    }
+    let mut crowd = Command::new(setpriv)
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(&probe)
+        .args(["connect", "256"])
+        .arg(manager.runtime().join("control"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("setpriv can be executed");
+    let mut line = String::new();
+    let mut lines = BufReader::new(crowd.stdout.take().expect("a pipe"));
+    lines.read_line(&mut line).expect("its word");
+    if line == "ready\n" {
+        for words in [&["status"][..], &["restart", "a"], &["show", "a"]] {
+            let output = hamctl_in_time(&manager, words);
+            assert!(output.status.success(), "{words:?}: {}", told(&output));
+        }
+    } else {
+        skip::skipped(what, "user 65534 cannot connect here");
+    }
+    drop(crowd.stdin.take());
+    crowd.wait().expect("our own child");
+}
+
+#[test]
+fn thousands_of_calls_behind_one_that_waits_are_answered_in_order() {
+    const CALLS: usize = 3_000;
+    let (_units, manager) = manager_of(&[("a", SLEEPER), ("b", SLEEPER), ("slow", SLOW)]);
+    let monitor = manager.next_monitor(0);
+    let mut client = Client::new(&manager.runtime());
+    client.send(&call("Stop", &json!({ "names": ["slow"], "wait": true })));
+    let of = |number: usize| ["a", "b", "slow"][number % 3];
+    let calls = (0..CALLS).flat_map(|number| call("Stop", &json!({ "names": [of(number)] })));
+    client.send(&calls.collect::<Vec<u8>>());
+    let expected = std::iter::once("slow").chain((0..CALLS).map(of));
+    for (place, name) in expected.enumerate() {
+        let answer = client.answer().unwrap_or_else(|| {
+            panic!("no answer to call {place}. The log:\n{}", manager.log());
+        });
+        let outcomes = &answer["parameters"]["outcomes"];
+        assert_eq!(outcomes[0]["name"], name, "call {place}: {answer}");
+        assert_eq!(outcomes[0]["ok"], true, "call {place}: {answer}");
+    }
+    let ham = manager.status()["ham"].clone();
+    assert_eq!((&ham["monitor"]["pid"], &ham["takeovers"]), (&json!(monitor), &json!(0)));
+}
+
+#[test]
+fn a_client_that_has_said_all_still_hears_the_answer() {
+    let (_units, manager) = manager_of(&[("slow", SLOW)]);
+    let mut client = Client::new(&manager.runtime());
+    client.send(&call("Stop", &json!({ "names": ["slow"], "wait": true })));
+    client.close_for_writing();
+    let answer = client.answer().expect("an answer");
+    let outcome = &answer["parameters"]["outcomes"][0];
+    assert_eq!((&outcome["ok"], &outcome["state"]), (&json!(true), &json!("stopped")), "{answer}");
+    assert_eq!(client.answer(), None, "the manager closes, too");
+}
