@@ -5,7 +5,7 @@
 //! Nothing here reads a clock, opens a descriptor, calls the kernel, draws a
 //! random number, writes a log line or panics. Time and events go in, effects
 //! come out, and after every step the whole state can be written to records
-//! ([`record`]) from which another process goes on as if nothing had happened.
+//! ([`memory`]) from which another process goes on as if nothing had happened.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,

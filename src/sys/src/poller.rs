@@ -171,11 +171,6 @@ impl EventFd {
             .map_err(|errno| SysError::new("create", "an event counter", errno))
     }
 
-    /// Takes over a descriptor that was inherited.
-    pub fn from_fd(fd: OwnedFd) -> EventFd {
-        EventFd(fd)
-    }
-
     /// Adds one. A full counter (2^64-2) stays readable, which is all that is
     /// wanted, so there is nothing to report. Allocates nothing.
     pub fn post(&self) {

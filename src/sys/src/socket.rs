@@ -55,18 +55,6 @@ impl Listener {
         Ok(Listener(fd.into()))
     }
 
-    /// Takes over a listening socket that was inherited.
-    ///
-    /// # Errors
-    /// EBADF and kin when it cannot be made non-blocking.
-    pub fn from_fd(fd: OwnedFd) -> Result<Listener> {
-        let listener = UnixListener::from(fd);
-        listener
-            .set_nonblocking(true)
-            .map_err(|error| SysError::new("take over", "a listening socket", error))?;
-        Ok(Listener(listener))
-    }
-
     /// The next connection, non-blocking; `None` when nobody waits.
     ///
     /// # Errors
@@ -94,12 +82,6 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-impl From<Listener> for OwnedFd {
-    fn from(listener: Listener) -> OwnedFd {
-        listener.0.into()
     }
 }
 

@@ -1,9 +1,9 @@
 //! What can be seen from outside, without changing anything.
 
+use super::Monitor;
 use super::entity::{Actual, Desired, Entity, Why};
 use super::pool::Owner;
-use super::run::{Phase, Run};
-use super::{Goal, Monitor};
+use super::run::Run;
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, RecordId};
 use crate::status::ExitStatus;
@@ -143,19 +143,6 @@ impl Monitor {
     #[must_use]
     pub fn signals_taken(&self) -> u64 {
         self.global.signals
-    }
-
-    /// Whether what a restart would wait for is under way: for tests and
-    /// reports of who waits for whom.
-    #[must_use]
-    pub fn waits_for_restart(&self, id: EntityId) -> bool {
-        self.lists(id).any(|run| run.phase == Phase::Restart)
-    }
-
-    /// How many clients wait for an entity to come up.
-    #[must_use]
-    pub fn waiting_clients(&self) -> usize {
-        self.waiters.iter().filter(|waiter| waiter.goal == Goal::Up).count()
     }
 
     /// The memory under it.

@@ -144,15 +144,6 @@ impl CgroupTree {
         }
     }
 
-    /// Opens the directory of an existing generation.
-    ///
-    /// # Errors
-    /// ENOENT when there is none.
-    pub fn open(&self, kind: Kind, name: &str, id: &str) -> Result<OwnedFd> {
-        let path = self.path(kind, name, id);
-        open_directory(&path).map_err(|error| SysError::new("open cgroup", shown(&path), error))
-    }
-
     /// Whether no process lives in a generation. A missing directory is
     /// empty; one that cannot be read is not.
     pub fn is_empty(&self, kind: Kind, name: &str, id: &str) -> bool {

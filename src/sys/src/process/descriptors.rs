@@ -1,7 +1,7 @@
 //! The descriptor table of this process: which numbers ham uses, what closes
 //! at exec, and how many there may be.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -70,7 +70,7 @@ pub fn close_on_exec_from(lowest: u32) -> Result<()> {
     Ok(())
 }
 
-/// A descriptor of the program that this process runs, for [`execute_fd`]:
+/// A descriptor of the program that this process runs, for [`crate::spawn::Exec::Fd`]:
 /// valid even after an upgrade has replaced the file. Close-on-exec.
 ///
 /// # Errors
@@ -104,35 +104,11 @@ pub fn raise_nofile() -> Result<u64> {
     Ok(hard)
 }
 
-/// The soft limit of open files before [`raise_nofile`], if that changed it:
-/// to be handed over an exec of ham itself, see [`remember_nofile`].
-pub fn nofile_before() -> Option<u64> {
-    original_nofile().map(|(soft, _)| soft)
-}
-
-/// Tells a newly executed image of ham what [`nofile_before`] said in the one
-/// before it, whose raised limit it has inherited.
-///
-/// # Errors
-/// None are known; the kernel's answer is passed on.
-pub fn remember_nofile(soft: u64) -> Result<()> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)
-        .map_err(|errno| SysError::new("read", "the limit of open files", errno))?;
-    FIRST_HARD.store(hard, Ordering::Relaxed);
-    FIRST_SOFT.store(soft.min(hard), Ordering::Relaxed);
-    Ok(())
-}
-
 /// The NOFILE limits (soft, hard) that a spawned program gets, if they differ
 /// from those of this process.
 pub(crate) fn original_nofile() -> Option<(u64, u64)> {
     let soft = FIRST_SOFT.load(Ordering::Relaxed);
     (soft != u64::MAX).then(|| (soft, FIRST_HARD.load(Ordering::Relaxed)))
-}
-
-/// Whether a descriptor is a terminal.
-pub fn is_terminal(fd: impl AsFd) -> bool {
-    nix::unistd::isatty(fd).unwrap_or(false)
 }
 
 /// Whether a number is an open descriptor of this process.

@@ -7,12 +7,8 @@ mod pidfd;
 mod stat;
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd};
 
-pub use descriptors::{
-    close_on_exec_from, inherited, is_terminal, move_above, nofile_before, open_own_program,
-    raise_nofile, remember_nofile,
-};
+pub use descriptors::{close_on_exec_from, inherited, move_above, open_own_program, raise_nofile};
 pub(crate) use descriptors::{is_open, original_nofile};
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
@@ -51,26 +47,6 @@ pub fn fork() -> Result<Forked> {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit never returns and has no precondition.
     unsafe { libc::_exit(code) }
-}
-
-/// Replaces this process by the program behind a descriptor (execveat(2),
-/// AT_EMPTY_PATH); what is close-on-exec closes. Returns only on failure.
-pub fn execute_fd(program: BorrowedFd<'_>, argv: &[CString], envp: &[CString]) -> SysError {
-    let argv = pointers(argv);
-    let envp = pointers(envp);
-    // SAFETY: both arrays end in a null pointer and, as the strings they point
-    // to, live over the call.
-    unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            program.as_raw_fd(),
-            c"".as_ptr(),
-            argv.as_ptr(),
-            envp.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        )
-    };
-    SysError::last("execute", "the program behind a descriptor")
 }
 
 /// The array that execve(2) wants: a pointer to each string, then null.

@@ -30,11 +30,6 @@ impl PidFd {
         Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
 
-    /// Takes over a descriptor that was inherited.
-    pub fn from_fd(fd: OwnedFd) -> PidFd {
-        PidFd(fd)
-    }
-
     /// Sends a signal as kill(2) does. Signal 0 only asks whether it could.
     ///
     /// # Errors

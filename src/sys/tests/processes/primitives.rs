@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ham_sys::poller::{EventFd, Interest, Poller, Ready, Timer};
-use ham_sys::process::{self, Forked, PidFd};
+use ham_sys::process::{self, PidFd};
 use ham_sys::reap::{self, Exit};
 use ham_sys::shm::Map;
 use ham_sys::signals::{self, Received, SignalFd};
@@ -27,7 +27,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "poller_tells_what_is_ready", run: poller, inner: false },
     Scenario { name: "timer_fires_at_its_instant", run: timer, inner: false },
     Scenario { name: "pidfd_follows_its_process", run: pidfd, inner: false },
-    Scenario { name: "own_program_can_be_executed", run: own_program, inner: false },
     Scenario { name: "careless_descriptors_close_on_exec", run: close_on_exec, inner: false },
     Scenario { name: "a_directory_is_locked_once", run: lock, inner: false },
 ];
@@ -277,22 +276,6 @@ fn pidfd() {
     assert!(handle.has_exited());
     assert_eq!(handle.send(libc::SIGKILL).unwrap_err().errno, Errno::ESRCH);
     assert_eq!(PidFd::open(child).unwrap_err().errno, Errno::ESRCH);
-}
-
-/// The image goes on as another program: the descriptor still leads to it.
-fn own_program() {
-    let program = process::open_own_program().unwrap();
-    let Forked::Parent(child) = process::fork().unwrap() else {
-        let argv = [c"processes", c"--list"].map(std::ffi::CString::from);
-        let silence = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
-        nix::unistd::dup2_stdout(&silence).unwrap();
-        let error = process::execute_fd(program.as_fd(), &argv, &[]);
-        panic!("{error}");
-    };
-    let exit = wait_exit(child);
-    assert_eq!((exit.code, exit.status), (Exit::EXITED, 0));
-    let bad = std::fs::File::open("/dev/null").unwrap();
-    assert_eq!(process::execute_fd(bad.as_fd(), &[], &[]).errno, Errno::EACCES);
 }
 
 fn close_on_exec() {
