@@ -306,10 +306,11 @@ mod tests {
     }
     #[test]
     fn given_back_twice_it_leaves_the_next_generation_alone() {
-        const GENERATIONS: u32 = 20_000;
+        const GENERATIONS: u32 = 100_000;
         let state = test_state();
         let slot = state.slot(11).unwrap();
         let given_back = AtomicU64::new(0);
+        let mut lost = 0;
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 loop {
@@ -326,11 +327,11 @@ mod tests {
                 for _ in 0..20 {
                     std::hint::spin_loop();
                 }
-                assert_eq!(slot.word(), (generation, Phase::Intent));
+                lost += u32::from(slot.word() != (generation, Phase::Intent));
                 assert!(slot.free(generation));
                 given_back.store(u64::from(generation), Ordering::Release);
             }
         });
-        assert_eq!(slot.word(), (GENERATIONS, Phase::Free));
+        assert_eq!((lost, slot.word()), (0, (GENERATIONS, Phase::Free)));
     }
 }

@@ -43,6 +43,10 @@ fn any_number_of_lists_can_wait_for_a_path() {
     let mut manager = Manager::start(&units.path(), &[]);
     let all = |log: &str, word: &str| log.matches(word).count() == ENTITIES * LISTS;
     manager.wait_for_log("all wait", |log| all(log, ": waits "));
+    // The next one is told of all of them before it can read any.
+    let first = manager.catch_child("ham-watch");
+    assert!(strike(first, Signal::SIGKILL));
+    wait_until("its end", || !lives(first));
     let helper = manager.catch_child("ham-watch");
     // Longer than the pause (one second) after which a helper that could not
     // work would have been replaced.
