@@ -1,5 +1,5 @@
 //! Units that a test writes for itself, and places where its entities leave
-//! word. Knows nothing of what the units say.
+//! word. Knows nothing of what the units say, but for the plainest.
 
 use crate::programs::{PATIENCE, Scratch};
 use std::fs;
@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 /// How often a condition is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// A unit that does nothing, for ever, and is brought back whatever ends it.
+pub const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
 /// A directory of units beside a folder for their traces, both removed at
 /// the end of the test.

@@ -3,13 +3,11 @@
 
 use ham_tests::bare::{Bare, ham_output, told};
 use ham_tests::chaos::{children, lives, strike};
-use ham_tests::own_units::{Units, wait_until};
+use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, PATIENCE, Scratch, ham};
 use nix::sys::signal::Signal;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::process::{Command, Stdio};
-
-const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
 /// Does not end when it is asked to, for longer than any test waits.
 const DEAF: &str = r#"

@@ -4,15 +4,13 @@
 
 use ham_snapshot::header::Field;
 use ham_tests::chaos::{children, lives, strike};
-use ham_tests::own_units::{Units, wait_until};
+use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
 use ham_tests::state_file::StateFile;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::process::Command;
-
-const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
 /// An entity that leaves `count` orphans to the reaper and lives on.
 fn parent_of_orphans(count: u32, of: &str) -> String {

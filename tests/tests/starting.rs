@@ -4,7 +4,7 @@
 
 use ham_tests::bare::{Bare, ham_output, hamctl_on, told};
 use ham_tests::chaos::{lives, strike};
-use ham_tests::own_units::{Units, wait_until};
+use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
 use nix::sys::signal::Signal;
@@ -13,7 +13,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 const WRONG: &str = "[entity]\ncomand = \"sleep infinity\"\n";
 
 fn sleepers(what: &str) -> Units {

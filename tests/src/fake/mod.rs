@@ -14,6 +14,6 @@ mod temper;
 
 pub use kernel::{Kernel, Process, Remains};
 pub use memory::{SharedMemory, SlotWord, Store};
-pub use plans::{brings_itself_back, random_plan};
+pub use plans::{brings_itself_back, plain, random_plan};
 pub use random::Random;
 pub use temper::Temper;

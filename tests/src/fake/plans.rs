@@ -45,12 +45,24 @@ fn entity(random: &mut Random, place: u64, count: u64) -> EntityPlan {
     let start = if random.chance(80) { StartMode::Auto } else { StartMode::Manual };
     let stop_timeout = if random.chance(8) { Span::INFINITE } else { random.micros(0, 800_000) };
     EntityPlan {
-        id: EntityId(u32::try_from(place).unwrap_or(0)),
-        name: name(place),
+        start,
+        start_timeout: random.micros(20_000, 1_500_000),
+        stop: StopPlan { signal: Signal::TERM, timeout: stop_timeout },
+        conditions,
+        ..plain(EntityId(u32::try_from(place).unwrap_or(0)), name(place), "/bin/entity")
+    }
+}
+
+/// An entity of which nothing is said but what it runs.
+#[must_use]
+pub fn plain(id: EntityId, name: String, command: &str) -> EntityPlan {
+    EntityPlan {
+        id,
+        name,
         description: String::new(),
         source: String::new(),
-        command: vec!["/bin/entity".to_owned()],
-        start,
+        command: vec![command.to_owned()],
+        start: StartMode::Auto,
         identity: None,
         directory: None,
         umask: 0o022,
@@ -59,9 +71,9 @@ fn entity(random: &mut Random, place: u64, count: u64) -> EntityPlan {
         stdin: Stream::Null,
         stdout: Stream::Inherit,
         stderr: Stream::Inherit,
-        start_timeout: random.micros(20_000, 1_500_000),
-        stop: StopPlan { signal: Signal::TERM, timeout: stop_timeout },
-        conditions,
+        start_timeout: Span::seconds(10),
+        stop: StopPlan { signal: Signal::TERM, timeout: Span::seconds(5) },
+        conditions: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::varlink::{Client, call, get_info};
 use ham_tests::bare::told;
-use ham_tests::own_units::Units;
+use ham_tests::own_units::{SLEEPER, Units};
 use ham_tests::programs::{Manager, PATIENCE, Scratch, hamctl};
 use ham_tests::skip;
 use serde_json::json;
@@ -11,8 +11,6 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
-
-const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
 /// Takes its time to end.
 const SLOW: &str = "[entity]\ncommand = [\"sh\", \"-c\", \"trap 'sleep 1; exit 9' TERM; \

@@ -5,7 +5,7 @@ use super::clients::hamctl_in_time;
 use ham_snapshot::header::Field;
 use ham_tests::bare::{Bare, told};
 use ham_tests::chaos::{lives, strike};
-use ham_tests::own_units::{Units, wait_until};
+use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, PATIENCE, Scratch, ham};
 use ham_tests::skip;
 use ham_tests::state_file::StateFile;
@@ -17,8 +17,6 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
 #[test]
 fn any_number_of_lists_can_wait_for_a_path() {

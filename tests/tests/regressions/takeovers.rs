@@ -4,7 +4,7 @@ use super::varlink::{Client, call};
 use ham_snapshot::header::Field;
 use ham_tests::chaos::{children, lives, strike};
 use ham_tests::fake::Random;
-use ham_tests::own_units::{Units, wait_until};
+use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip::skipped;
 use ham_tests::state_file::StateFile;
@@ -12,8 +12,6 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use std::process::Command;
 use std::time::Duration;
-
-const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
 /// A manager whose state can be looked at while it runs.
 fn observable(units: &Units, options: &[&str], what: &str) -> Option<(Manager, StateFile)> {

@@ -5,11 +5,12 @@ use ham_core::event::Ask;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, LimitPlan,
-    RestartPlan, SignalPlan, Spacing, StartMode, StopPlan, Stream, Verb, WaitPlan,
+    RestartPlan, SignalPlan, Spacing, StartMode, StopPlan, Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::Span;
+use ham_tests::fake::plain;
 
 /// The words of a line: bare ones, and `key=value` pairs.
 #[derive(Debug)]
@@ -151,25 +152,9 @@ fn entity_plan(id: EntityId, mut line: Line) -> EntityPlan {
     let start_timeout = time(line.pair("start-timeout"), Span::seconds(10));
     let timeout = time(line.pair("stop-timeout"), Span::seconds(5));
     line.end();
-    EntityPlan {
-        id,
-        command: vec![format!("/bin/{name}")],
-        name,
-        description: String::new(),
-        source: String::new(),
-        start,
-        identity: None,
-        directory: None,
-        umask: 0o022,
-        environment: Vec::new(),
-        environment_files: Vec::new(),
-        stdin: Stream::Null,
-        stdout: Stream::Inherit,
-        stderr: Stream::Inherit,
-        start_timeout,
-        stop: StopPlan { signal: Signal::TERM, timeout },
-        conditions: Vec::new(),
-    }
+    let command = format!("/bin/{name}");
+    let stop = StopPlan { signal: Signal::TERM, timeout };
+    EntityPlan { start, start_timeout, stop, ..plain(id, name, &command) }
 }
 
 fn condition_plan(mut line: Line) -> ConditionPlan {

@@ -1,12 +1,10 @@
 //! The helper processes die, or the monitor while they work.
 
 use ham_tests::chaos::strike;
-use ham_tests::own_units::{Units, wait_until};
+use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, PATIENCE};
 use nix::sys::signal::Signal;
 use std::time::Instant;
-
-const SLEEPER: &str = "[entity]\ncommand = \"sleep infinity\"\nrestart = \"always\"\n";
 
 /// So many units that the loader is seen at work.
 fn many_units() -> Units {

@@ -71,17 +71,13 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, PlanBytesError> {
     Err(PlanBytesError { what: what.into() })
 }
 
-/// CRC-32 (IEEE), bit by bit from a 16-entry table: a plan is checked once
-/// per entity and load, where speed does not matter.
+/// CRC-32 (IEEE) of several texts as if they were one.
 fn crc32(parts: &[&[u8]]) -> u32 {
-    let mut crc = !0u32;
-    for byte in parts.iter().flat_map(|part| part.iter()) {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-        }
+    let mut hasher = crc32fast::Hasher::new();
+    for part in parts {
+        hasher.update(part);
     }
-    !crc
+    hasher.finalize()
 }
 
 /// Writes a plan. Entities are put in order of name.
