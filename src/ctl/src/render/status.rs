@@ -3,7 +3,7 @@
 use super::{lasting, state_style};
 use crate::output::Look;
 use crate::table::{Cell, Column, Style, harmless, render};
-use ham_core::wire::{EntityStatus, ManagerStatus, PlanStatus, RoleStatus, Status};
+use ham_core::wire::{EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status};
 
 const COLUMNS: [Column; 7] = [
     Column { heading: "ENTITY", right: false },
@@ -41,7 +41,8 @@ fn header(ham: &ManagerStatus, look: Look) -> String {
     let mut parts = vec![
         format!("ham {}: reaper {}", harmless(&ham.version), role(ham.reaper)),
         format!("monitor {}", role(ham.monitor)),
-        counted(ham.takeovers, "takeover"),
+        format!("guardian {}", role(ham.guardian)),
+        takeovers(ham),
         format!("containment {}", harmless(&ham.containment)),
     ];
     let plan_errors = counted(errors, "plan error");
@@ -50,10 +51,28 @@ fn header(ham: &ManagerStatus, look: Look) -> String {
     if warnings > 0 {
         parts.push(counted(warnings, "warning"));
     }
+    let Failures { guardian, hung, reaper, reaper_gave_up, monitor: _ } = ham.failures;
+    for (count, what) in [(guardian, "guardians lost"), (hung, "hung"), (reaper, "reaper faults")] {
+        if count > 0 {
+            parts.push(Style::Bad.paint(&format!("{count} {what}"), look));
+        }
+    }
+    if reaper_gave_up {
+        parts.push(Style::Bad.paint("the reaper only reaps: restart ham", look));
+    }
     if ham.stopping {
         parts.push(Style::Passing.paint("shutting down", look));
     }
     parts.join(", ")
+}
+
+/// How often a monitor was replaced, and how long the last time took.
+fn takeovers(ham: &ManagerStatus) -> String {
+    let count = counted(ham.takeovers, "takeover");
+    match ham.last_takeover_us {
+        Some(us) if ham.takeovers > 0 => format!("{count} (the last in {us} µs)"),
+        Some(_) | None => count,
+    }
 }
 
 fn role(role: RoleStatus) -> String {
