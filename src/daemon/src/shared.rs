@@ -80,11 +80,7 @@ pub(crate) struct Common {
 
 impl Common {
     /// At the start of the manager.
-    pub(crate) fn new(
-        state: OwnedFd,
-        lock: OwnedFd,
-        control: Listener,
-    ) -> ham_sys::Result<Common> {
+    pub(crate) fn new(state: OwnedFd, lock: OwnedFd, control: Listener) -> ham_sys::Result<Common> {
         let place = |fd: OwnedFd, number: i32| process::place_at(fd, number);
         Ok(Common {
             state: place(state, number::STATE)?,

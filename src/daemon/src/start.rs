@@ -64,12 +64,9 @@ fn take_over(options: Options) -> Result<Shared, Trouble> {
     settle_in()?;
     let state_fd = process::take(number::STATE)?;
     let map = Map::from_fd(state_fd.as_fd(), STATE_FILE, STATE_BYTES)?;
-    let state = State::open(map.words())
-        .map_err(|error| Trouble::new(exit::SYSTEM, error.to_string()))?;
-    process::remember_nofile((
-        state.get(Field::FirstSoftLimit),
-        state.get(Field::FirstHardLimit),
-    ));
+    let state =
+        State::open(map.words()).map_err(|error| Trouble::new(exit::SYSTEM, error.to_string()))?;
+    process::remember_nofile((state.get(Field::FirstSoftLimit), state.get(Field::FirstHardLimit)));
     // Memory locks end at exec; a refusal was reported at the first start.
     let _ = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD);
     let common = Common::inherited(state_fd)?;

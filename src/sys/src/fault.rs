@@ -46,12 +46,13 @@ static ENVIRONMENT: AtomicPtr<*const c_char> = AtomicPtr::new(null_mut());
 /// EINVAL for an argument with a NUL byte; the reasons of mmap(2) for the
 /// stack and of sigaction(2).
 pub fn execute_again_on_fault(program: impl AsFd, arguments: Vec<OsString>) -> Result<()> {
-    let strings = |texts: Vec<OsString>| -> Result<Vec<CString>> {
-        let to_c = |text: OsString| CString::new(text.into_vec());
-        texts.into_iter().map(to_c).collect::<std::result::Result<_, _>>().map_err(|_| {
-            SysError::new("keep", "an argument with a NUL byte in it", Errno::EINVAL)
-        })
-    };
+    let strings =
+        |texts: Vec<OsString>| -> Result<Vec<CString>> {
+            let to_c = |text: OsString| CString::new(text.into_vec());
+            texts.into_iter().map(to_c).collect::<std::result::Result<_, _>>().map_err(|_| {
+                SysError::new("keep", "an argument with a NUL byte in it", Errno::EINVAL)
+            })
+        };
     let environment = std::env::vars_os().map(|(mut name, value)| {
         name.push("=");
         name.push(value);

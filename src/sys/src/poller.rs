@@ -37,7 +37,8 @@ impl Interest {
     /// Reading and writing.
     pub const BOTH: Interest = Interest { read: true, write: true, priority: false, edge: false };
     /// What comes in addition, for somebody who does not take it.
-    pub const ARRIVALS: Interest = Interest { read: true, write: false, priority: false, edge: true };
+    pub const ARRIVALS: Interest =
+        Interest { read: true, write: false, priority: false, edge: true };
 
     fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();

@@ -52,9 +52,9 @@ fn header(ham: &ManagerStatus, look: Look) -> String {
         parts.push(counted(warnings, "warning"));
     }
     let Failures { guardian, hung, reaper, reaper_gave_up, monitor: _ } = ham.failures;
-    for (count, what) in [(guardian, "guardians lost"), (hung, "hung"), (reaper, "reaper faults")] {
+    for (count, what) in [(guardian, "lost guardian"), (hung, "hang"), (reaper, "reaper fault")] {
         if count > 0 {
-            parts.push(Style::Bad.paint(&format!("{count} {what}"), look));
+            parts.push(Style::Bad.paint(&counted(count, what), look));
         }
     }
     if reaper_gave_up {
@@ -137,7 +137,10 @@ mod tests {
             version: "0.1.0".into(),
             reaper: RoleStatus { pid: 812 },
             monitor: RoleStatus { pid: 813 },
+            guardian: RoleStatus { pid: 814 },
             takeovers: 1,
+            last_takeover_us: Some(87),
+            failures: Failures::default(),
             turns: 42,
             started_time: 1.5e9,
             spawn: "clone3".into(),
@@ -200,7 +203,7 @@ mod tests {
     fn the_table_reads_as_it_should() {
         let status = Status { ham: manager(), entities: entities() };
         let expected = "\
-ham 0.1.0: reaper 812, monitor 813, 1 takeover, containment cgroup, 0 plan errors
+ham 0.1.0: reaper 812, monitor 813, guardian 814, 1 takeover (the last in 87 µs), containment cgroup, 0 plan errors
 ENTITY  STATE    PID   UPTIME  RESTARTS  LAST EXIT           WHY
 audio   running  901  1h 2min         2  signal SEGV (core)  restarted after death
 mixer   backoff    -        -        12  exit 3              died within 30s; next attempt in 1s
@@ -239,6 +242,8 @@ radio   stopped    -        -         0  -
         let mut ham = manager();
         ham.stopping = true;
         ham.monitor.pid = 0;
+        ham.failures =
+            Failures { monitor: 1, guardian: 1, hung: 2, reaper: 3, reaper_gave_up: true };
         ham.plan.errors = vec![
             "error[ham::unit::syntax]: x".into(),
             "warning[ham::unit::y]: z".into(),
@@ -246,7 +251,8 @@ radio   stopped    -        -         0  -
         ];
         ham.plan.refused = vec!["mixer".into(), "radio".into()];
         let expected = "\
-ham 0.1.0: reaper 812, monitor none, 1 takeover, containment cgroup, 2 plan errors, 1 warning, shutting down
+ham 0.1.0: reaper 812, monitor none, guardian 814, 1 takeover (the last in 87 µs), containment cgroup, 2 plan errors, 1 warning, \
+1 lost guardian, 2 hangs, 3 reaper faults, the reaper only reaps: restart ham, shutting down
 no entities (units are read from /etc/ham)
 refused: mixer, radio (`hamctl check /etc/ham` shows why)
 ";

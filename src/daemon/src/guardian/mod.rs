@@ -81,11 +81,7 @@ struct Suspicion {
 }
 
 impl Guardian {
-    fn new(
-        shared: &'static Shared,
-        ahead: PidFd,
-        standby: Standby,
-    ) -> ham_sys::Result<Guardian> {
+    fn new(shared: &'static Shared, ahead: PidFd, standby: Standby) -> ham_sys::Result<Guardian> {
         let poller = Poller::new()?;
         let timer = Timer::new()?;
         poller.add(&ahead, AHEAD, Interest::READ)?;

@@ -1,10 +1,10 @@
 //! Loading units, as the monitor sees it: a child is started, its answer is
 //! read and checked like any input from outside, and becomes the plan.
 
-use super::standby::plan_in_force;
 use super::memory::SharedMemory;
 use super::paths::helper_program;
 use super::spawners::Job;
+use super::standby::plan_in_force;
 use super::{Engine, target};
 use crate::exit;
 use crate::facts::Weight;

@@ -156,4 +156,3 @@ pub(super) fn plan_in_force(state: State) -> Result<Option<PlanIndex<Box<dyn Pla
     let source: Box<dyn PlanSource> = Box::new(PlanMemory(half));
     PlanIndex::open(source).map(Some).map_err(|error| Fatal { code: None, what: error.to_string() })
 }
-

@@ -9,11 +9,11 @@ use crate::shared::{kept_number, number};
 use ham_snapshot::State;
 use ham_snapshot::kept::Kept;
 use ham_snapshot::layout::KEPT;
+use ham_sys::Errno;
 use ham_sys::poller::{Interest, Poller};
 use ham_sys::process;
 use ham_sys::rights::{receive_with, send_with};
 use ham_sys::socket::seqpacket_pair;
-use ham_sys::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Requests that are answered before others get their turn.

@@ -97,11 +97,7 @@ struct Reaper {
 }
 
 impl Reaper {
-    fn new(
-        shared: &'static Shared,
-        roles: Roles,
-        channels: Channels,
-    ) -> ham_sys::Result<Reaper> {
+    fn new(shared: &'static Shared, roles: Roles, channels: Channels) -> ham_sys::Result<Reaper> {
         let mut arguments = vec![OsString::from("ham"), OsString::from(AGAIN)];
         let words = std::env::args_os().skip(1);
         arguments.extend(words.skip_while(|word| word == AGAIN));

@@ -125,8 +125,7 @@ impl Roles {
             }
         }
         // One at a time, the monitor first: the guardian waits for it.
-        while self.start_at.is_some_and(|at| at <= now)
-            && (self.monitor == 0 || self.guardian == 0)
+        while self.start_at.is_some_and(|at| at <= now) && (self.monitor == 0 || self.guardian == 0)
         {
             if !self.start(now, channels) {
                 self.start_at = Some(now.saturating_add(FORK_AGAIN_NS));
@@ -196,8 +195,8 @@ impl Roles {
     }
 
     fn expect_name(&mut self, now: u64) {
-        self.named_by = (self.monitor != 0 && !self.is_named())
-            .then(|| now.saturating_add(NAMED_WITHIN_NS));
+        self.named_by =
+            (self.monitor != 0 && !self.is_named()).then(|| now.saturating_add(NAMED_WITHIN_NS));
     }
 
     fn is_named(&self) -> bool {

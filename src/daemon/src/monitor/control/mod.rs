@@ -129,7 +129,8 @@ impl Engine {
     pub(super) fn listen_again(&mut self) {
         self.control.again_at = None;
         if self.control.deaf {
-            let again = self.poller.add(self.keeper.listener(self.shared), super::LISTENER, Interest::READ);
+            let again =
+                self.poller.add(self.keeper.listener(self.shared), super::LISTENER, Interest::READ);
             self.control.deaf = again.is_err();
         }
     }

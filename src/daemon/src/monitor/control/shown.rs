@@ -8,8 +8,8 @@ use ham_core::monitor::{Desired, Phase};
 use ham_core::plan::ConditionKind;
 use ham_core::status::ExitStatus;
 use ham_core::wire::{
-    Answer, EntityStatus, ExitReport, Failures, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
-    ShownAction, ShownCondition, Status,
+    Answer, EntityStatus, ExitReport, Failures, ManagerStatus, Names, OneName, PlanStatus,
+    RoleStatus, Shown, ShownAction, ShownCondition, Status,
 };
 use ham_snapshot::header::Field;
 use ham_sys::clock;
