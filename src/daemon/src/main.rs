@@ -8,6 +8,7 @@ mod exit;
 mod facts;
 mod guardian;
 mod keep;
+mod last_resort;
 mod load;
 mod monitor;
 mod options;

@@ -108,6 +108,8 @@ pub enum Field {
     FirstHardLimit = 47,
     /// Which of the two channels is the monitor's. Written by the reaper.
     MonitorChannel = 48,
+    /// One more than the highest command record used.
+    CommandsUsed = 49,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

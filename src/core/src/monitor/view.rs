@@ -70,7 +70,7 @@ impl Monitor {
     }
 
     fn peek(&self, id: EntityId) -> Entity {
-        if let Some(Some(entity)) = self.entities.get(id.index()) {
+        if let Some(entity) = self.entities.get(&id) {
             return *entity;
         }
         let words = self.memory.load(RecordId::Entity(id)).ok().flatten();
