@@ -61,6 +61,8 @@ mod kind {
     pub(super) const LIST_REFUSED: u32 = 16;
     pub(super) const TROUBLE: u32 = 17;
     pub(super) const DETAIL: u32 = 18;
+    pub(super) const FIRED: u32 = 19;
+    pub(super) const ACTION_DONE: u32 = 20;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -108,6 +110,11 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::ListCancelled => (kind::LIST_CANCELLED, [0, 0]),
         Fact::RecordLost => (kind::RECORD_LOST, [0, 0]),
         Fact::ListRefused => (kind::LIST_REFUSED, [0, 0]),
+        Fact::Fired { condition } => (kind::FIRED, [u64::from(condition), 0]),
+        Fact::ActionDone { condition, action, on_fail } => {
+            let place = u64::from(action) | u64::from(on_fail) << 16;
+            (kind::ACTION_DONE, [u64::from(condition), place])
+        }
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -195,6 +202,14 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::LIST_REFUSED => {
             weight = Weight::Always;
             "too many action lists are in progress; one was not begun".to_owned()
+        }
+        kind::FIRED => {
+            weight = Weight::Detail;
+            format!("condition {text} fired")
+        }
+        kind::ACTION_DONE => {
+            weight = Weight::Detail;
+            format!("action {text} done")
         }
         other => format!("fact {other} of another version"),
     };

@@ -66,6 +66,9 @@ pub enum Field {
     Progress = 28,
     /// How processes are made, found by the first monitor; 0: not yet.
     Abilities = 29,
+    /// How much the log tells, 0 to 9. From the options, then by whoever sets
+    /// it; a successor goes on with it. Written by the monitor.
+    Verbosity = 30,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }
