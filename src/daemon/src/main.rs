@@ -14,6 +14,7 @@ mod runtime;
 mod say;
 mod shared;
 mod start;
+mod told;
 mod trouble;
 mod watch;
 

@@ -203,6 +203,7 @@ impl Engine {
         self.finished = true;
         // From here on nothing is made any more.
         self.spawners.close();
+        self.end_followers();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
         let spare = [process::pid()];

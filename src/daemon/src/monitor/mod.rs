@@ -172,6 +172,7 @@ impl Engine {
             if !self.remarks.is_empty() {
                 self.finish_turn();
             }
+            self.tell_followers();
         }
         Ok(())
     }
