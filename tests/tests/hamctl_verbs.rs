@@ -336,7 +336,9 @@ fn a_foreign_client_understands_the_description() {
         "{found}"
     );
     let members = found["members"].as_array().expect("a list");
-    for member in ["Status", "Show", "Start", "Stop", "Restart", "Kill", "Shutdown"] {
+    for member in
+        ["Status", "Show", "Start", "Stop", "Restart", "Kill", "Shutdown", "History", "Verbosity"]
+    {
         assert!(members.contains(&member.into()), "{members:?}");
     }
     assert_eq!(found["status"]["entities"].as_array().map(Vec::len), Some(1), "{found}");

@@ -135,7 +135,6 @@ pub struct EntityStatus {
     /// Restarts by its restart action since the manager started.
     pub restarts: u64,
     /// Attempts to bring it back since its waits began anew.
-    #[serde(default)]
     pub attempts: u64,
     /// Seconds since the epoch of the last change of state; `null` when it
     /// has never been started.
@@ -150,7 +149,6 @@ pub struct EntityStatus {
     /// Why it is in its state, one phrase.
     pub why: String,
     /// The same in one word.
-    #[serde(default)]
     pub cause: String,
     /// Nanoseconds until the next attempt, in state `backoff`.
     pub next_attempt_ns: Option<u64>,
