@@ -33,15 +33,15 @@ impl Manager {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let before = asked.after;
-            let cause = match listen(&mut stream, &mut asked, &mut take) {
+            let mut hear = |reply: &Reply| {
+                attempts = 0;
+                take(reply)
+            };
+            let cause = match listen(&mut stream, &mut asked, &mut hear) {
                 Ok(()) => return Ok(()),
                 Err(Break::Other(error)) => return Err(error),
                 Err(Break::Unread(cause) | Break::Unanswered(cause)) => cause,
             };
-            if asked.after != before {
-                attempts = 0;
-            }
             if attempts >= MOST_ATTEMPTS {
                 return Err(Error::Lost { method: METHOD.to_owned(), attempts, cause });
             }
