@@ -105,7 +105,9 @@ fn a_follower_sees_every_start_and_death_once_and_in_order_over_20_takeovers() {
     assert_eq!(units.text("errors"), "");
 
     let told = events.told();
-    assert_eq!(told, kept, "what was followed is what was kept");
+    // The list of the last death may have gone on meanwhile.
+    let (same, _) = told.split_at_checked(kept.len()).expect("no less than was kept");
+    assert_eq!(same, kept, "what was followed is what was kept");
     let numbers: Vec<u64> = told.iter().filter_map(|fact| fact["number"].as_u64()).collect();
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
     assert!(told.iter().all(|fact| fact["name"] == "worker"));
