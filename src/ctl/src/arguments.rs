@@ -85,7 +85,7 @@ pub(crate) enum Verb {
     History {
         /// Names or patterns (*, ?) [default: all, and the manager]
         names: Vec<String>,
-        /// Not before: 10min, "1h 30s", HH:MM[:SS], "YYYY-MM-DD HH:MM:SS"
+        /// Not before: 10min, "1h 30s", HH:MM, HH:MM:SS, "YYYY-MM-DD HH:MM:SS"
         #[arg(long, value_name = "TIME", value_parser = since)]
         since: Option<f64>,
         /// The last N only
