@@ -5,13 +5,12 @@
 #[path = "regressions/varlink.rs"]
 mod varlink;
 
+use ham_tests::events::Events;
 use ham_tests::ledger::{End, add_worker, starts};
 use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::processes::send;
-use ham_tests::programs::{Manager, hamctl};
+use ham_tests::programs::Manager;
 use serde_json::{Value, json};
-use std::fs::{self, File};
-use std::process::{Child, Command, Stdio};
 use varlink::{Client, call, get_info};
 
 /// Starts a manager whose log has no stamps, and hamctl the time zone UTC.
@@ -35,52 +34,6 @@ fn facts(manager: &Manager, words: &[&str]) -> Vec<Value> {
 
 fn has(fact: &Value, kind: &str) -> bool {
     fact["kind"] == kind
-}
-
-/// `hamctl events -f --json NAME`, which writes to a file.
-struct Events {
-    child: Child,
-    file: String,
-}
-
-impl Events {
-    fn follow(manager: &Manager, units: &Units, name: &str) -> Events {
-        let file = units.file("events");
-        let child = Command::new(hamctl())
-            .arg("--runtime-dir")
-            .arg(manager.runtime())
-            .args(["events", "--json", "-f", "-n", "1000", name])
-            .stdin(Stdio::null())
-            .stdout(File::create(&file).expect("a file"))
-            .stderr(File::create(units.file("errors")).expect("a file"))
-            .spawn()
-            .expect("hamctl can be executed");
-        Events { child, file }
-    }
-
-    fn told(&self) -> Vec<Value> {
-        let text = fs::read_to_string(&self.file).unwrap_or_default();
-        // The last line may be half written.
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(|line| serde_json::from_str(line).expect("a fact")).collect()
-    }
-
-    /// Waits for its end by itself, and gives its exit code.
-    fn end(&mut self) -> Option<i32> {
-        let mut code = None;
-        wait_until("the end of hamctl", || {
-            code = self.child.try_wait().expect("it is our child");
-            code.is_some()
-        });
-        code.and_then(|status| status.code())
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
