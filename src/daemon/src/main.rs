@@ -17,6 +17,7 @@ mod runtime;
 mod say;
 mod shared;
 mod start;
+mod told;
 mod trouble;
 mod watch;
 

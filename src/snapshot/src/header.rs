@@ -68,6 +68,9 @@ pub enum Field {
     Progress = 28,
     /// How processes are made, found by the first monitor; 0: not yet.
     Abilities = 29,
+    /// How much the log tells, 0 to 9. From the options, then by whoever sets
+    /// it; a successor goes on with it. Written by the monitor.
+    Verbosity = 30,
     /// Process id of the guardian, which waits for the end of the monitor; 0:
     /// none at the moment. Written by the reaper.
     GuardianPid = 31,

@@ -36,8 +36,9 @@ pub const KEPT: usize = 256;
 /// Words in the entry of one.
 pub const KEPT_WORDS: usize = 4;
 
-/// Entries in the history; older ones are overwritten. 512 KiB in all.
-pub const HISTORY: usize = 2_048;
+/// Entries in the history; older ones are overwritten. 1 MiB in all: a restart
+/// is four of them, so that the last thousand can be told.
+pub const HISTORY: usize = 4_096;
 /// Words in one of them: 8 of facts, 24 of text (192 bytes).
 pub const HISTORY_WORDS: usize = 32;
 
