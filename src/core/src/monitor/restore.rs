@@ -50,7 +50,9 @@ impl Monitor {
             timers: Timers::default(),
             active: BTreeSet::new(),
             global: Global::default(),
-            waiters: Vec::new(),
+            waiters: BTreeSet::new(),
+            clients: BTreeMap::new(),
+            unread_clients: Vec::new(),
             now,
             turn: Turn::default(),
             ready: VecDeque::new(),
@@ -65,6 +67,7 @@ impl Monitor {
                 RecordId::Run(index) => monitor.resume_run(index),
                 RecordId::Command(slot) => monitor.resume_command(slot, &mut resume),
                 RecordId::Global => monitor.resume_global(),
+                RecordId::Client(_) => {}
             }
         }
         monitor.advance_ready();
@@ -83,7 +86,7 @@ impl Monitor {
                 match id {
                     RecordId::Entity(entity) => self.pool.own(slot, Owner::Main(entity)),
                     RecordId::Command(_) => self.pool.own(slot, Owner::Command),
-                    RecordId::Global | RecordId::Run(_) => {}
+                    RecordId::Global | RecordId::Run(_) | RecordId::Client(_) => {}
                 }
             }
             match id {
@@ -95,13 +98,18 @@ impl Monitor {
                         open.push(id);
                     }
                 }
-                RecordId::Global | RecordId::Run(_) | RecordId::Command(_) => open.push(id),
+                RecordId::Client(place) if !head.open => self.unread_clients.push(place),
+                RecordId::Global
+                | RecordId::Run(_)
+                | RecordId::Command(_)
+                | RecordId::Client(_) => open.push(id),
             }
         }
         open
     }
 
-    /// Action lists and commands in progress, and the manager's own record.
+    /// Action lists, commands and requests in progress, and the manager's own
+    /// record.
     /// One that cannot be read is dropped: its entity goes on.
     fn read_lists(&mut self, open: &[RecordId]) {
         // Should the manager's own record be lost: beyond all that are in use.
@@ -129,6 +137,7 @@ impl Monitor {
                         self.add_command(command);
                     }
                 }
+                RecordId::Client(place) => self.keep_client(place, &words),
                 RecordId::Entity(_) => {}
             }
         }

@@ -1,0 +1,350 @@
+//! The last request of each client that names itself, with its answers: part
+//! of the committed state, so that a request which is repeated after a
+//! takeover has no second effect and gets the answer of the first. A client
+//! has a place in a table; a new one takes the place used longest ago.
+
+use super::Monitor;
+use super::ask::{Asker, Goal, Waiter, Who};
+use super::entity::{Actual, Desired, Next, Why};
+use crate::effect::{Effect, Reply};
+use crate::event::{Ask, Caller};
+use crate::ids::{EntityId, MAX_CLIENTS, MAX_ENTITIES, RequestId, SlotRef};
+use crate::memory::{Head, Record, RecordId};
+use crate::signal::Signal;
+use crate::status::ExitStatus;
+use crate::time::Mono;
+use crate::words::{Odd, RECORD_WORDS, Reader, Words, Writer};
+
+/// Entities whose answers fit into a record, behind its five first words. Of a
+/// call with more of them the answers follow from what became of the entities.
+pub(super) const MOST_ANSWERS: usize = RECORD_WORDS - 5;
+
+/// The highest number that an answer can carry: stage and errno need 40 bits.
+const MOST_DETAIL: u64 = (1 << 44) - 1;
+
+/// A request that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    from: Caller,
+    /// When.
+    taken: Mono,
+    ask: Ask,
+    /// One for each entity; none when there are more than fit.
+    answers: Vec<(EntityId, Told)>,
+}
+
+/// What one entity's part of a request has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is under way.
+    Pending,
+    /// It was answered so.
+    Answered(Reply),
+    /// This process was to be sent the signal. Whether it was is not known
+    /// after a takeover; a repeat sends it again.
+    Signalled(SlotRef),
+}
+
+/// What a request is to the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A new one: the place where it is kept.
+    New(u32),
+    /// A repeat of what is kept there.
+    Again(u32),
+    /// Not the last one of its client.
+    SerialUsed,
+}
+
+impl Client {
+    fn is_pending(&self) -> bool {
+        self.answers.iter().any(|(_, told)| *told == Told::Pending)
+    }
+
+    /// What is still waited for, on behalf of the record at `place`.
+    fn waiters(&self, place: u32) -> Vec<Waiter> {
+        let goal = match self.ask {
+            Ask::Start | Ask::Restart => Goal::Up,
+            Ask::Stop => Goal::Down,
+            Ask::Kill(_) => return Vec::new(),
+        };
+        let pending = self.answers.iter().filter(|(_, told)| *told == Told::Pending);
+        pending
+            .map(|(entity, _)| Waiter { entity: *entity, goal, who: Who::Client(place) })
+            .collect()
+    }
+
+    pub(super) fn record(&self) -> Record {
+        let head = Head { due: None, slot: None, open: self.is_pending(), active: false };
+        let ask = match self.ask {
+            Ask::Start => 0,
+            Ask::Stop => 1,
+            Ask::Restart => 2,
+            Ask::Kill(signal) => 3 | (u64::from(signal.0) << 8),
+        };
+        let mut words = Writer::new();
+        words.put(self.from.client).put(self.from.serial).put(self.taken.0).put(ask);
+        words.put(self.answers.len() as u64);
+        for (entity, told) in &self.answers {
+            words.put(match self.ask {
+                Ask::Kill(_) => signalled_word(*entity, *told),
+                Ask::Start | Ask::Stop | Ask::Restart => answer_word(*entity, *told),
+            });
+        }
+        Record { head, words: words.finish() }
+    }
+
+    pub(super) fn decode(words: &Words) -> Result<Client, Odd> {
+        let mut from = Reader::new(words);
+        let caller = Caller { client: from.get()?, serial: from.get()? };
+        let taken = Mono(from.get()?);
+        let word = from.get()?;
+        let ask = match (word & 0xff, u8::try_from(word >> 8).map_err(|_| Odd)?) {
+            (0, _) => Ask::Start,
+            (1, _) => Ask::Stop,
+            (2, _) => Ask::Restart,
+            (3, number @ 1..=64) => Ask::Kill(Signal(number)),
+            _ => return Err(Odd),
+        };
+        let count = from.get()?;
+        if count > MOST_ANSWERS as u64 {
+            return Err(Odd);
+        }
+        let mut answers = Vec::new();
+        for _ in 0..count {
+            let word = from.get()?;
+            answers.push(match ask {
+                Ask::Kill(_) => signalled_from(word)?,
+                Ask::Start | Ask::Stop | Ask::Restart => answer_from(word)?,
+            });
+        }
+        from.finish()?;
+        let client = Client { from: caller, taken, ask, answers };
+        if client.record().words == *words { Ok(client) } else { Err(Odd) }
+    }
+}
+
+/// Entity in 16 bits, kind in 4, detail in 44.
+fn answer_word(entity: EntityId, told: Told) -> u64 {
+    let (kind, detail) = match told {
+        Told::Pending | Told::Signalled(_) | Told::Answered(Reply::SerialUsed) => (0, 0),
+        Told::Answered(Reply::Already) => (1, 0),
+        Told::Answered(Reply::Done) => (2, 0),
+        Told::Answered(Reply::NotRunning) => (3, 0),
+        Told::Answered(Reply::StartFailed(error)) => (4, error.min(MOST_DETAIL)),
+        Told::Answered(Reply::Ended(status)) => (5, status.to_word()),
+        Told::Answered(Reply::Overruled) => (6, 0),
+        Told::Answered(Reply::Left(count)) => (7, u64::from(count)),
+        Told::Answered(Reply::ShuttingDown) => (8, 0),
+    };
+    u64::from(entity.0) | (kind << 16) | (detail << 20)
+}
+
+fn answer_from(word: u64) -> Result<(EntityId, Told), Odd> {
+    let detail = word >> 20;
+    let told = match (word >> 16) & 0xf {
+        0 => Told::Pending,
+        1 => Told::Answered(Reply::Already),
+        2 => Told::Answered(Reply::Done),
+        3 => Told::Answered(Reply::NotRunning),
+        4 => Told::Answered(Reply::StartFailed(detail)),
+        5 => Told::Answered(Reply::Ended(ExitStatus::from_word(detail).ok_or(Odd)?)),
+        6 => Told::Answered(Reply::Overruled),
+        7 => Told::Answered(Reply::Left(u32::try_from(detail).map_err(|_| Odd)?)),
+        8 => Told::Answered(Reply::ShuttingDown),
+        _ => return Err(Odd),
+    };
+    Ok((entity_from(word & 0xffff)?, told))
+}
+
+/// Of a signal: the slot as everywhere, generation in 32 bits and index in 16,
+/// and between them the entity. Generation 0: it had no process.
+fn signalled_word(entity: EntityId, told: Told) -> u64 {
+    let slot = match told {
+        Told::Signalled(slot) => slot.to_word(),
+        Told::Pending | Told::Answered(_) => 0,
+    };
+    slot | (u64::from(entity.0) << 16)
+}
+
+fn signalled_from(word: u64) -> Result<(EntityId, Told), Odd> {
+    let entity = entity_from((word >> 16) & 0xffff)?;
+    let told = match SlotRef::from_word(word & !0xffff_0000) {
+        Some(slot) => Told::Signalled(slot),
+        None => Told::Answered(Reply::NotRunning),
+    };
+    Ok((entity, told))
+}
+
+fn entity_from(word: u64) -> Result<EntityId, Odd> {
+    u32::try_from(word).ok().filter(|id| *id < MAX_ENTITIES).map(EntityId).ok_or(Odd)
+}
+
+impl Monitor {
+    /// Takes a record of the monitor before. One that cannot be read is as if
+    /// it had never been.
+    pub(super) fn keep_client(&mut self, place: u32, words: &Words) {
+        if let Ok(client) = Client::decode(words)
+            && place < MAX_CLIENTS
+        {
+            self.waiters.extend(client.waiters(place));
+            self.clients.insert(place, client);
+        }
+    }
+
+    /// Looks a request up, and keeps it if it is new.
+    pub(super) fn take_request(&mut self, from: Caller, ask: Ask, entities: &[EntityId]) -> Taken {
+        for place in std::mem::take(&mut self.unread_clients) {
+            if let Ok(Some(words)) = self.memory.load(RecordId::Client(place)) {
+                self.keep_client(place, &words);
+            }
+        }
+        let known = self.clients.iter().find(|(_, client)| client.from.client == from.client);
+        let place = match known {
+            Some((place, client)) if client.from == from && client.ask == ask => {
+                return Taken::Again(*place);
+            }
+            Some((_, client)) if client.from.serial >= from.serial => return Taken::SerialUsed,
+            Some((place, _)) => *place,
+            None => self.place_for_client(),
+        };
+        if let Some(old) = self.clients.remove(&place) {
+            for waiter in old.waiters(place) {
+                self.waiters.remove(&waiter);
+            }
+        }
+        let mut answers = Vec::new();
+        if entities.len() <= MOST_ANSWERS {
+            answers.extend(entities.iter().map(|entity| (*entity, Told::Pending)));
+        }
+        self.clients.insert(place, Client { from, taken: self.now, ask, answers });
+        self.turn.dirty.insert(RecordId::Client(place));
+        Taken::New(place)
+    }
+
+    /// A place that is free, or else the one of the oldest request; of one
+    /// that still waits for its answer only when all do.
+    fn place_for_client(&self) -> u32 {
+        let free = (0..MAX_CLIENTS).find(|place| !self.clients.contains_key(place));
+        let oldest = || {
+            let age =
+                |(place, client): &(&u32, &Client)| (client.is_pending(), client.taken, **place);
+            self.clients.iter().min_by_key(age).map(|(place, _)| *place)
+        };
+        free.or_else(oldest).unwrap_or(0)
+    }
+
+    /// Keeps an answer, in the turn in which it is given.
+    pub(super) fn note_answer(&mut self, place: u32, entity: EntityId, told: Told) {
+        let Some(client) = self.clients.get_mut(&place) else { return };
+        if let Some((_, kept)) = client.answers.iter_mut().find(|(id, _)| *id == entity) {
+            *kept = told;
+            self.turn.dirty.insert(RecordId::Client(place));
+        }
+    }
+
+    /// Answers a request that was taken before.
+    pub(super) fn repeat(&mut self, id: RequestId, entities: &[EntityId], wait: bool, place: u32) {
+        let Some(client) = self.clients.get(&place) else { return };
+        let (ask, taken) = (client.ask, client.taken);
+        for entity in entities {
+            // Should its record be lost, that is an answer.
+            let _ = self.entity(*entity);
+            let Some(client) = self.clients.get(&place) else { return };
+            let told = client.answers.iter().find(|(of, _)| of == entity).map(|(_, told)| *told);
+            match (told, ask) {
+                (Some(Told::Answered(answer)), _) => self.reply(id, *entity, answer),
+                (Some(Told::Signalled(slot)), Ask::Kill(signal)) => {
+                    // Whether it was sent nobody knows. It names the process,
+                    // so that it can reach no later one.
+                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+                    self.reply(id, *entity, Reply::Done);
+                }
+                (Some(Told::Pending), Ask::Start | Ask::Restart) if wait => {
+                    self.wait_for(id, *entity, Goal::Up);
+                }
+                (Some(Told::Pending), Ask::Stop) if wait => {
+                    self.wait_for(id, *entity, Goal::Down);
+                }
+                (Some(Told::Pending | Told::Signalled(_)), _) => {
+                    self.reply(id, *entity, Reply::Done);
+                }
+                (None, _) => self.repeat_unkept(id, *entity, ask, wait, taken),
+            }
+        }
+    }
+
+    fn wait_for(&mut self, id: RequestId, entity: EntityId, goal: Goal) {
+        self.waiters.insert(Waiter { entity, goal, who: Who::Request(id) });
+    }
+
+    /// The request was taken, and its answers did not fit: they follow from
+    /// what became of the entity.
+    fn repeat_unkept(
+        &mut self,
+        id: RequestId,
+        entity: EntityId,
+        ask: Ask,
+        wait: bool,
+        taken: Mono,
+    ) {
+        let now = self.entity(entity);
+        let answer = match ask {
+            Ask::Kill(signal) => {
+                // One that has come up since then is not meant. One that is
+                // being stopped ends anyway.
+                if let Actual::Up { slot, since, .. } = now.actual
+                    && since <= taken
+                {
+                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+                }
+                Some(Reply::Done)
+            }
+            Ask::Start | Ask::Restart | Ask::Stop if !wait => Some(Reply::Done),
+            Ask::Start | Ask::Restart => self.came_up(entity),
+            Ask::Stop if now.desired == Desired::Running => Some(Reply::Overruled),
+            Ask::Stop if now.actual == Actual::Down => Some(Reply::Done),
+            Ask::Stop => {
+                // It is on its way down, or what is left of it is ended again.
+                self.ask(Asker { id, place: None }, entity, ask, wait);
+                return;
+            }
+        };
+        match answer {
+            Some(answer) => self.reply(id, entity, answer),
+            None => self.wait_for(id, entity, Goal::Up),
+        }
+    }
+
+    /// What a start has come to; `None`: nothing yet.
+    fn came_up(&mut self, id: EntityId) -> Option<Reply> {
+        let entity = self.entity(id);
+        match entity.actual {
+            Actual::Up { .. } => return Some(Reply::Done),
+            Actual::Starting { .. }
+            | Actual::Aborting { .. }
+            | Actual::Stopping { next: Next::Start(..), .. }
+            | Actual::Clearing { next: Next::Start(..), .. } => return None,
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Stopping { next: Next::Rest, .. }
+            | Actual::Clearing { next: Next::Rest, .. }
+            | Actual::Left { .. } => {}
+        }
+        if self.is_shutting_down() {
+            return Some(Reply::ShuttingDown);
+        }
+        Some(match entity.why {
+            Why::StartFailed(error) => Reply::StartFailed(error),
+            Why::StartTimeout => Reply::StartFailed(0),
+            Why::Died(status) => Reply::Ended(status),
+            Why::AskedStop | Why::Shutdown => Reply::Overruled,
+            Why::NeverStarted
+            | Why::Boot
+            | Why::AskedStart
+            | Why::Restarted(_)
+            | Why::Limit
+            | Why::RecordLost => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
+        })
+    }
+}
