@@ -348,3 +348,69 @@ impl Monitor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(ask: Ask, told: &[Told]) -> Client {
+        let answers =
+            told.iter().enumerate().map(|(id, told)| (EntityId(65_535 - id as u32), *told));
+        let from = Caller { client: u64::MAX, serial: 3 };
+        Client { from, taken: Mono(7), ask, answers: answers.collect() }
+    }
+
+    #[test]
+    fn every_answer_survives_in_its_record() {
+        let slot = SlotRef { index: 65_535, generation: u32::MAX };
+        let answers = [
+            Told::Pending,
+            Told::Answered(Reply::Already),
+            Told::Answered(Reply::Done),
+            Told::Answered(Reply::NotRunning),
+            Told::Answered(Reply::StartFailed((255 << 32) | 11)),
+            Told::Answered(Reply::Ended(ExitStatus::Signal { signal: Signal(64), core: true })),
+            Told::Answered(Reply::Overruled),
+            Told::Answered(Reply::Left(u32::MAX)),
+            Told::Answered(Reply::ShuttingDown),
+        ];
+        for ask in [Ask::Start, Ask::Stop, Ask::Restart] {
+            for told in [&answers[..], &answers[1..], &[Told::Pending; MOST_ANSWERS], &[]] {
+                let client = client(ask, told);
+                let record = client.record();
+                assert_eq!(record.head.open, told.contains(&Told::Pending));
+                assert_eq!(Client::decode(&record.words), Ok(client));
+            }
+        }
+        let told = [Told::Signalled(slot), Told::Answered(Reply::NotRunning)];
+        let client = client(Ask::Kill(Signal(64)), &told);
+        assert_eq!(Client::decode(&client.record().words), Ok(client));
+    }
+
+    #[test]
+    fn a_record_with_one_odd_word_is_refused() {
+        let told = [Told::Answered(Reply::Done), Told::Answered(Reply::StartFailed(5))];
+        let start = client(Ask::Start, &told).record().words;
+        let slot = SlotRef { index: 9, generation: 2 };
+        let kill = client(Ask::Kill(Signal(9)), &[Told::Signalled(slot)]).record().words;
+        for (words, place, wrong) in [
+            (start, 3, 4),
+            (start, 3, 1 << 8),
+            (start, 4, 1),
+            (start, 4, 28),
+            (start, 4, u64::MAX),
+            (start, 5, 9 << 16),
+            (start, 5, (2 << 16) | (1 << 20)),
+            (start, 5, (5 << 16) | (0x900 << 20)),
+            (start, 7, 1),
+            (kill, 3, 3),
+            (kill, 3, 3 | (65 << 8)),
+            (kill, 3, 3 | (9 << 8) | (1 << 16)),
+            (kill, 5, 9),
+        ] {
+            let mut words = words;
+            words[place] = wrong;
+            assert_eq!(Client::decode(&words), Err(Odd), "word {place}: {wrong:#x}");
+        }
+    }
+}
