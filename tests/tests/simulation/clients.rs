@@ -5,9 +5,11 @@
 use ham_core::effect::{Effect, Reply};
 use ham_core::event::{Ask, Caller, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
-use ham_core::monitor::Turn;
+use ham_core::memory::RecordId;
+use ham_core::monitor::{Monitor, Turn};
 use ham_core::plan::EntityPlan;
 use ham_core::signal::Signal;
+use ham_core::time::Mono;
 use ham_tests::fake::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
@@ -191,6 +193,35 @@ impl Asked {
     fn is_answered(&self) -> bool {
         self.heard.len() == self.entities.len()
     }
+}
+
+/// A request that was taken before changes no entity: the turn is that of a
+/// monitor `without` it, but for answers and signals that may not have been
+/// sent.
+pub(crate) fn had_no_effect(
+    monitor: &Monitor,
+    mut without: Monitor,
+    now: Mono,
+    event: &Event,
+    turn: &Turn,
+) -> Result<(), String> {
+    let mut other = Turn::default();
+    without.step(now, Event::Tick, &mut other);
+    let counts = |effect: &&Effect| {
+        !matches!(effect, Effect::Reply { .. } | Effect::Signal { run: None, .. })
+    };
+    let mine: Vec<&Effect> = turn.effects.iter().filter(counts).collect();
+    let its: Vec<&Effect> = other.effects.iter().filter(counts).collect();
+    if mine != its {
+        return Err(format!("{event:?} had the effects\n{mine:#?}\nand not\n{its:#?}"));
+    }
+    for id in turn.dirty.union(&other.dirty) {
+        let (mine, its) = (monitor.record(*id), without.record(*id));
+        if matches!(id, RecordId::Entity(_)) && mine != its {
+            return Err(format!("{event:?} made {id:?} {mine:?}, and not {its:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// One to three entities, each once.

@@ -2,7 +2,7 @@
 //! of a turn, and beside it a shadow that is restored from the committed
 //! memory before every step and must do what the monitor does.
 
-use crate::clients::{Clients, some};
+use crate::clients::{Clients, had_no_effect, some};
 use crate::rules::Rules;
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
@@ -219,7 +219,7 @@ impl World {
             self.compare(shadow, &event, &turn)?;
         }
         if let Some(without) = without {
-            self.had_no_effect(without, &event, &turn)?;
+            had_no_effect(&self.monitor, without, now, &event, &turn)?;
         }
         if self.dies() {
             // Before the commit: the turn never was. What the daemon has from
@@ -401,28 +401,6 @@ impl World {
         let (mine, its) = (self.monitor.deadline(), shadow.deadline());
         if mine != its {
             return Err(format!("on {event:?} the deadline is {mine:?}, of the shadow {its:?}"));
-        }
-        Ok(())
-    }
-
-    /// A request that was taken before changes no entity: the turn is that of
-    /// one without it, but for answers and signals that may not have been sent.
-    fn had_no_effect(&self, mut without: Monitor, event: &Event, turn: &Turn) -> Checked {
-        let mut other = Turn::default();
-        without.step(self.kernel.now, Event::Tick, &mut other);
-        let counts = |effect: &&Effect| {
-            !matches!(effect, Effect::Reply { .. } | Effect::Signal { run: None, .. })
-        };
-        let mine: Vec<&Effect> = turn.effects.iter().filter(counts).collect();
-        let its: Vec<&Effect> = other.effects.iter().filter(counts).collect();
-        if mine != its {
-            return Err(format!("{event:?} had the effects\n{mine:#?}\nand not\n{its:#?}"));
-        }
-        for id in turn.dirty.union(&other.dirty) {
-            let (mine, its) = (self.monitor.record(*id), without.record(*id));
-            if matches!(id, RecordId::Entity(_)) && mine != its {
-                return Err(format!("{event:?} made {id:?} {mine:?}, and not {its:?}"));
-            }
         }
         Ok(())
     }

@@ -1,14 +1,13 @@
 //! The last request of each client that names itself, with its answers: part
 //! of the committed state, so that a request which is repeated after a
-//! takeover has no second effect and gets the answer of the first. A client
-//! has a place in a table; a new one takes the place used longest ago.
+//! takeover is known as one. A client has a place in a table; a new one takes
+//! the place used longest ago. What a repeat is told is in `repeat`.
 
 use super::Monitor;
-use super::ask::{Asker, Goal, Waiter, Who};
-use super::entity::{Actual, Desired, Next, Why};
-use crate::effect::{Effect, Reply};
+use super::ask::{Goal, Waiter, Who};
+use crate::effect::Reply;
 use crate::event::{Ask, Caller};
-use crate::ids::{EntityId, MAX_CLIENTS, MAX_ENTITIES, RequestId, SlotRef};
+use crate::ids::{EntityId, MAX_CLIENTS, MAX_ENTITIES, SlotRef};
 use crate::memory::{Head, Record, RecordId};
 use crate::signal::Signal;
 use crate::status::ExitStatus;
@@ -27,8 +26,8 @@ const MOST_DETAIL: u64 = (1 << 44) - 1;
 pub(super) struct Client {
     from: Caller,
     /// When.
-    taken: Mono,
-    ask: Ask,
+    pub(super) taken: Mono,
+    pub(super) ask: Ask,
     /// One for each entity; none when there are more than fit.
     answers: Vec<(EntityId, Told)>,
 }
@@ -57,6 +56,11 @@ pub(super) enum Taken {
 }
 
 impl Client {
+    /// What is kept about one entity; `None`: nothing.
+    pub(super) fn told(&self, entity: EntityId) -> Option<Told> {
+        self.answers.iter().find(|(of, _)| *of == entity).map(|(_, told)| *told)
+    }
+
     fn is_pending(&self) -> bool {
         self.answers.iter().any(|(_, told)| *told == Told::Pending)
     }
@@ -241,111 +245,6 @@ impl Monitor {
             *kept = told;
             self.turn.dirty.insert(RecordId::Client(place));
         }
-    }
-
-    /// Answers a request that was taken before.
-    pub(super) fn repeat(&mut self, id: RequestId, entities: &[EntityId], wait: bool, place: u32) {
-        let Some(client) = self.clients.get(&place) else { return };
-        let (ask, taken) = (client.ask, client.taken);
-        for entity in entities {
-            // Should its record be lost, that is an answer.
-            let _ = self.entity(*entity);
-            let Some(client) = self.clients.get(&place) else { return };
-            let told = client.answers.iter().find(|(of, _)| of == entity).map(|(_, told)| *told);
-            match (told, ask) {
-                (Some(Told::Answered(answer)), _) => self.reply(id, *entity, answer),
-                (Some(Told::Signalled(slot)), Ask::Kill(signal)) => {
-                    // Whether it was sent nobody knows. It names the process,
-                    // so that it can reach no later one.
-                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
-                    self.reply(id, *entity, Reply::Done);
-                }
-                (Some(Told::Pending), Ask::Start | Ask::Restart) if wait => {
-                    self.wait_for(id, *entity, Goal::Up);
-                }
-                (Some(Told::Pending), Ask::Stop) if wait => {
-                    self.wait_for(id, *entity, Goal::Down);
-                }
-                (Some(Told::Pending | Told::Signalled(_)), _) => {
-                    self.reply(id, *entity, Reply::Done);
-                }
-                (None, _) => self.repeat_unkept(id, *entity, ask, wait, taken),
-            }
-        }
-    }
-
-    fn wait_for(&mut self, id: RequestId, entity: EntityId, goal: Goal) {
-        self.waiters.insert(Waiter { entity, goal, who: Who::Request(id) });
-    }
-
-    /// The request was taken, and its answers did not fit: they follow from
-    /// what became of the entity.
-    fn repeat_unkept(
-        &mut self,
-        id: RequestId,
-        entity: EntityId,
-        ask: Ask,
-        wait: bool,
-        taken: Mono,
-    ) {
-        let now = self.entity(entity);
-        let answer = match ask {
-            Ask::Kill(signal) => {
-                // One that has come up since then is not meant. One that is
-                // being stopped ends anyway.
-                if let Actual::Up { slot, since, .. } = now.actual
-                    && since <= taken
-                {
-                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
-                }
-                Some(Reply::Done)
-            }
-            Ask::Start | Ask::Restart | Ask::Stop if !wait => Some(Reply::Done),
-            Ask::Start | Ask::Restart => self.came_up(entity),
-            Ask::Stop if now.desired == Desired::Running => Some(Reply::Overruled),
-            Ask::Stop if now.actual == Actual::Down => Some(Reply::Done),
-            Ask::Stop => {
-                // It is on its way down, or what is left of it is ended again.
-                self.ask(Asker { id, place: None }, entity, ask, wait);
-                return;
-            }
-        };
-        match answer {
-            Some(answer) => self.reply(id, entity, answer),
-            None => self.wait_for(id, entity, Goal::Up),
-        }
-    }
-
-    /// What a start has come to; `None`: nothing yet.
-    fn came_up(&mut self, id: EntityId) -> Option<Reply> {
-        let entity = self.entity(id);
-        match entity.actual {
-            Actual::Up { .. } => return Some(Reply::Done),
-            Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Stopping { next: Next::Start(..), .. }
-            | Actual::Clearing { next: Next::Start(..), .. } => return None,
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Stopping { next: Next::Rest, .. }
-            | Actual::Clearing { next: Next::Rest, .. }
-            | Actual::Left { .. } => {}
-        }
-        if self.is_shutting_down() {
-            return Some(Reply::ShuttingDown);
-        }
-        Some(match entity.why {
-            Why::StartFailed(error) => Reply::StartFailed(error),
-            Why::StartTimeout => Reply::StartFailed(0),
-            Why::Died(status) => Reply::Ended(status),
-            Why::AskedStop | Why::Shutdown => Reply::Overruled,
-            Why::NeverStarted
-            | Why::Boot
-            | Why::AskedStart
-            | Why::Restarted(_)
-            | Why::Limit
-            | Why::RecordLost => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
-        })
     }
 }
 

@@ -8,8 +8,8 @@
 //!   happens to it
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do
-//! - `ask`: requests and shutdown; `clients`: what repeats are answered;
-//!   `restore`: taking over; `view`: reports
+//! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
+//!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
@@ -22,6 +22,7 @@ mod lists;
 mod pool;
 #[cfg(test)]
 mod properties;
+mod repeat;
 mod restore;
 mod run;
 mod text;
