@@ -7,6 +7,8 @@
 //! `HAM_SIM_SEEDS=COUNT` more of them, `HAM_SIM_STEPS=COUNT` longer ones.
 #![forbid(unsafe_code)]
 
+#[path = "simulation/clients.rs"]
+mod clients;
 #[path = "simulation/rules.rs"]
 mod rules;
 #[path = "simulation/world.rs"]
@@ -26,6 +28,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Runs lives and fails with the story of the first that breaks a rule.
 fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
+    let mut repeated = 0;
     let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
     let seeds = match number("HAM_SIM_SEED") {
         Some(seed) => seed..seed + 1,
@@ -39,7 +42,9 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         }
         turns += world.turns;
         takeovers += u64::from(world.takeovers);
+        repeated += world.clients.repeated;
     }
+    assert!(repeated > 0, "nobody has repeated a request");
     (turns, takeovers)
 }
 

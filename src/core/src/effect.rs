@@ -68,7 +68,8 @@ pub enum Effect {
     },
     /// Something worth telling: it goes to the history and to the log.
     Notice(Notice),
-    /// Answer a request. A client whose answer was lost asks again.
+    /// Answer a request. A client whose answer was lost asks again, and gets
+    /// the answer that its record holds.
     Reply {
         /// The request.
         id: RequestId,
@@ -132,6 +133,9 @@ pub enum Reply {
     Left(u32),
     /// The manager is shutting down.
     ShuttingDown,
+    /// The client has used this serial number, or a later one, for another
+    /// request; nothing was done.
+    SerialUsed,
 }
 
 /// A fact for history and log.

@@ -59,16 +59,20 @@ pub enum Event {
         /// Whether it went well.
         ok: bool,
     },
-    /// Somebody asks for something.
+    /// Somebody asks for something: all of one call, so that it is taken as a
+    /// whole or not at all.
     Request {
-        /// To be named in the answer.
+        /// To be named in the answers, of which there is one for each entity.
         id: RequestId,
-        /// Which entity.
-        entity: EntityId,
+        /// Which entities, each once.
+        entities: Vec<EntityId>,
         /// What.
         ask: Ask,
         /// Whether the answer waits for the outcome.
         wait: bool,
+        /// Who, so that a repeat has no second effect; `None`: it is not
+        /// repeated.
+        from: Option<Caller>,
     },
     /// The manager is to end.
     Shutdown {
@@ -80,6 +84,15 @@ pub enum Event {
         /// successor counts on from what was committed.
         signals: u64,
     },
+}
+
+/// A client that repeats its requests, and which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The client, as it names itself.
+    pub client: u64,
+    /// Its request; a later one has a higher number.
+    pub serial: u64,
 }
 
 /// What a person can ask of one entity.

@@ -19,6 +19,10 @@ pub const MAX_ENTITIES: u32 = 65_536;
 /// The number of action lists that can be in progress at the same time.
 pub const MAX_RUNS: u32 = 65_536;
 
+/// The number of clients whose last request is kept: as many as may be
+/// connected at the same time.
+pub const MAX_CLIENTS: u32 = 256;
+
 /// An entity: its place in the plan, stable over reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -18,6 +18,8 @@ pub enum RecordId {
     Run(u32),
     /// A command, by the slot of its process.
     Command(u32),
+    /// The last request of a client, by its place in the table of clients.
+    Client(u32),
 }
 
 /// What can be told of a record without decoding it: a takeover looks at

@@ -4,8 +4,8 @@
 use crate::status::ExitStatus;
 use crate::time::Mono;
 
-/// Words in one record. The largest (an entity) uses 24; the rest is room for
-/// what later versions have to say.
+/// Words in one record. An entity uses 24, a client with many answers all; the
+/// rest is room for what later versions have to say.
 pub const RECORD_WORDS: usize = 32;
 
 /// The contents of one record.

@@ -1,15 +1,18 @@
 //! One request over the control socket and its answer, repeated where a
-//! takeover of the monitor cut it off. Knows Varlink, but not what any method
+//! takeover of the monitor cut it off: what changes something carries a name
+//! by which the manager knows a repeat. Knows Varlink, but not what any method
 //! means.
 
 mod follow;
 
 use crate::error::Error;
 use crate::runtime::Place;
-use ham_core::wire::{Answer, Call, Frames, MAX_FRAME, SERVICE_INTERFACE, to_frame};
+use ham_core::wire::{Answer, Call, Frames, MAX_FRAME, RequestTag, SERVICE_INTERFACE, to_frame};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -32,22 +35,27 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes per read; a status of 10,000 entities is some MiB.
 const READ_SIZE: usize = 256 * 1024;
 
-/// How a request may be treated.
+/// When a request is answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
-    /// Whether it may be sent again when nobody knows if it was carried out.
-    repeat: bool,
     /// How long the answer may take; `None`: as long as it takes.
     limit: Option<Duration>,
 }
 
 impl Manner {
-    /// Answered at once, harmless to repeat.
-    pub(crate) const AT_ONCE: Manner = Manner { repeat: true, limit: Some(ANSWER_WITHIN) };
-    /// Answered when it is done, harmless to repeat.
-    pub(crate) const WHEN_DONE: Manner = Manner { repeat: true, limit: None };
-    /// Answered at once, never to be carried out twice.
-    pub(crate) const ONLY_ONCE: Manner = Manner { repeat: false, limit: Some(ANSWER_WITHIN) };
+    /// At once.
+    pub(crate) const AT_ONCE: Manner = Manner { limit: Some(ANSWER_WITHIN) };
+    /// When it is done.
+    pub(crate) const WHEN_DONE: Manner = Manner { limit: None };
+}
+
+/// A name for one request that changes something, which no other request of
+/// anybody has: the manager carries out what comes under it only once. Drawn
+/// from what the standard library seeds its hash tables with, 64 bits that
+/// each process has from the kernel.
+pub(crate) fn new_tag() -> RequestTag {
+    let client = RandomState::new().hash_one(std::process::id());
+    RequestTag { client: format!("{client:016x}"), serial: 1 }
 }
 
 /// The result of a call.
@@ -86,10 +94,8 @@ pub(crate) struct Manager {
 /// Why an exchange gave no answer.
 #[derive(Debug)]
 enum Break {
-    /// The manager went away before it had read the whole request.
-    Unread(io::Error),
-    /// The manager went away; it may have carried the request out.
-    Unanswered(io::Error),
+    /// The manager went away; it may have carried the request out or not.
+    Gone(io::Error),
     /// Not by a manager going away.
     Other(Error),
 }
@@ -124,10 +130,7 @@ impl Manager {
             let cause = match exchange(&mut stream, method, &frame, manner.limit) {
                 Ok(answer) => return interpret(method, &answer),
                 Err(Break::Other(error)) => return Err(error),
-                Err(Break::Unanswered(_)) if !manner.repeat => {
-                    return Err(Error::NotRepeated { method: method.to_owned() });
-                }
-                Err(Break::Unanswered(cause) | Break::Unread(cause)) => cause,
+                Err(Break::Gone(cause)) => cause,
             };
             if attempts >= MOST_ATTEMPTS {
                 return Err(Error::Lost { method: method.to_owned(), attempts, cause });
@@ -187,7 +190,7 @@ fn exchange(
         .map_err(|cause| failed("set a time limit for", cause))?;
     if let Err(cause) = stream.write_all(frame) {
         return Err(match cause.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Break::Unread(cause),
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Break::Gone(cause),
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => silent(method, limit),
             _ => failed("send a request to", cause),
         });
@@ -198,16 +201,14 @@ fn exchange(
         let count = match stream.read(&mut bytes) {
             Ok(0) => {
                 let cause = io::Error::from(io::ErrorKind::UnexpectedEof);
-                return Err(Break::Unanswered(cause));
+                return Err(Break::Gone(cause));
             }
             Ok(count) => count,
             Err(cause) => match cause.kind() {
                 io::ErrorKind::Interrupted => continue,
                 // A unix socket that is closed with unread bytes in it resets
-                // the other side (net/unix/af_unix.c, unix_release_sock). The
-                // NUL that ends the request is its last byte, so the manager
-                // cannot have acted on it.
-                io::ErrorKind::ConnectionReset => return Err(Break::Unread(cause)),
+                // the other side (net/unix/af_unix.c, unix_release_sock).
+                io::ErrorKind::ConnectionReset => return Err(Break::Gone(cause)),
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                     return Err(silent(method, limit));
                 }

@@ -36,11 +36,6 @@ pub(crate) enum Error {
         /// What was seen last.
         cause: io::Error,
     },
-    /// The connection broke after a request that must not be sent twice.
-    NotRepeated {
-        /// The method.
-        method: String,
-    },
     /// The manager took the request and gave no answer in time.
     Silent {
         /// The method.
@@ -131,7 +126,6 @@ impl Error {
             Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
             Error::Refused(Refusal::ShuttingDown { .. } | Refusal::Busy { .. })
             | Error::Lost { .. }
-            | Error::NotRepeated { .. }
             | Error::Silent { .. }
             | Error::Connection { .. }
             | Error::Protocol { .. }
@@ -160,9 +154,6 @@ impl fmt::Display for Error {
             Error::Lost { method, attempts, cause } => {
                 let end = "the manager ended before it answered";
                 write!(f, "could not call {method}: {attempts} times {end}: {cause}")
-            }
-            Error::NotRepeated { method } => {
-                write!(f, "{method}: the manager was replaced while it worked; not repeated")
             }
             Error::Silent { method, after } => {
                 write!(f, "the manager gave no answer to {method} for {} s", after.as_secs())
@@ -206,7 +197,6 @@ impl std::error::Error for Error {
             | Error::Input(cause)
             | Error::Output(cause) => Some(cause),
             Error::Refused(_)
-            | Error::NotRepeated { .. }
             | Error::Silent { .. }
             | Error::Protocol { .. }
             | Error::UnknownMethod { .. }

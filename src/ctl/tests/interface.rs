@@ -3,8 +3,8 @@
 
 use ham_core::wire::{
     EntityStatus, ExitReport, Failures, History, HistoryFact, HistoryParameters, KillParameters,
-    ManagerStatus, Names, OneName, Outcome, Outcomes, PlanStatus, Refusal, RoleStatus, Shown,
-    ShownAction, ShownCondition, ShutdownParameters, Status, Verbosity, VerbosityParameters,
+    ManagerStatus, Names, OneName, Outcome, Outcomes, PlanStatus, Refusal, RequestTag, RoleStatus,
+    Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Verbosity, VerbosityParameters,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -179,20 +179,24 @@ fn every_field_is_described_and_every_described_field_exists() {
     let all = description();
     let mut seen = BTreeSet::new();
     let mut check = |name: &str, value: Value| compare(&all, name, &value, &mut seen);
-    let names = || serde_json::to_value(Names { names: vec!["a".into()], wait: true }).unwrap();
+    let tag = || Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
+    let names = |request| {
+        serde_json::to_value(Names { names: vec!["a".into()], wait: true, request }).unwrap()
+    };
     let status = Status { ham: manager(), entities: vec![entity()] };
-    check("Status(", names());
+    check("Status(", names(None));
     check("Status)", serde_json::to_value(status).unwrap());
     check("Show(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
     check("Show)", serde_json::to_value(shown()).unwrap());
     for method in ["Start", "Stop", "Restart"] {
-        check(&format!("{method}("), names());
+        check(&format!("{method}("), names(tag()));
         check(&format!("{method})"), serde_json::to_value(outcomes()).unwrap());
     }
-    let kill = KillParameters { names: vec!["a".into()], signal: 15 };
+    let kill = KillParameters { names: vec!["a".into()], signal: 15, request: tag() };
     check("Kill(", serde_json::to_value(kill).unwrap());
     check("Kill)", serde_json::to_value(outcomes()).unwrap());
-    check("Shutdown(", serde_json::to_value(ShutdownParameters { code: 0 }).unwrap());
+    let down = ShutdownParameters { code: 0, request: tag() };
+    check("Shutdown(", serde_json::to_value(down).unwrap());
     check("Shutdown)", Value::Object(Map::new()));
     check("History(", serde_json::to_value(history_asked()).unwrap());
     check("History)", serde_json::to_value(history()).unwrap());
@@ -226,12 +230,16 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "ShownAction", &shown().conditions[0].actions[0]);
     compare_options(&all, "Outcome", &outcomes().outcomes[0]);
     compare_options(&all, "ExitReport", &entity().last_exit.unwrap());
-    compare_options(&all, "Status(", &Names { names: vec!["a".into()], wait: true });
-    compare_options(&all, "Kill(", &KillParameters { names: vec!["a".into()], signal: 15 });
-    compare_options(&all, "Shutdown(", &ShutdownParameters { code: 0 });
     compare_options(&all, "History(", &history_asked());
     compare_options(&all, "History)", &history());
     compare_options(&all, "HistoryFact", &history().facts[0]);
     compare_options(&all, "Verbosity(", &VerbosityParameters { set: Some(1) });
     compare_options(&all, "Verbosity)", &Verbosity { verbosity: 1 });
+    let request = Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
+    compare_options(&all, "RequestTag", request.as_ref().unwrap());
+    let names = Names { names: vec!["a".into()], wait: true, request: request.clone() };
+    compare_options(&all, "Status(", &names);
+    let kill = KillParameters { names: vec!["a".into()], signal: 15, request: request.clone() };
+    compare_options(&all, "Kill(", &kill);
+    compare_options(&all, "Shutdown(", &ShutdownParameters { code: 0, request });
 }

@@ -20,28 +20,42 @@ fn a_broken_connection_is_not_seen() {
     ]);
     let run = fake.hamctl(&["start", "audio"]);
     assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, "audio: started\n", ""));
-    let requests = fake.requests();
+    let requests = fake.named_requests();
     assert_eq!(requests.len(), 3, "{requests:?}");
-    assert!(requests.iter().all(|request| *request == requests[0]));
+    // Under the same name too, or it would have a second effect.
+    assert!(requests.iter().all(|request| *request == requests[0]), "{requests:?}");
 }
 
 #[test]
-fn a_signal_is_not_sent_twice() {
-    let fake = Fake::new(vec![Step::CloseAfterReading, Step::result(&outcomes(&[]))]);
-    let run = fake.hamctl(&["kill", "audio"]);
-    assert_eq!(run.code, 1);
-    let expected = "hamctl: Kill: the manager was replaced while it worked; not repeated\n";
-    assert_eq!((run.out.as_str(), run.err.as_str()), ("", expected));
-    assert_eq!(fake.requests().len(), 1);
+fn every_verb_that_changes_something_is_repeated_under_its_name() {
+    let done = || Step::result(&outcomes(&[("audio", true, "done")]));
+    for words in [
+        &["start", "audio"][..],
+        &["stop", "audio"],
+        &["restart", "audio"],
+        &["restart", "--no-wait", "audio"],
+        &["kill", "audio"],
+    ] {
+        let fake = Fake::new(vec![Step::CloseAfterReading, Step::CloseUnread, done()]);
+        let run = fake.hamctl(words);
+        assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, "audio: done\n", ""));
+        let requests = fake.named_requests();
+        assert_eq!((requests.len(), &requests[0]), (2, &requests[1]), "{words:?}");
+    }
 }
 
 #[test]
-fn a_signal_that_was_never_read_is_sent_again() {
-    let fake =
-        Fake::new(vec![Step::CloseUnread, Step::result(&outcomes(&[("audio", true, "sent")]))]);
-    let run = fake.hamctl(&["kill", "audio"]);
-    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, "audio: sent\n", ""));
-    assert_eq!(fake.requests().len(), 1);
+fn no_two_requests_have_the_same_name() {
+    let done = Step::result(&outcomes(&[("audio", true, "done")]));
+    let fake = Fake::new(vec![done; 20]);
+    for _ in 0..20 {
+        assert_eq!(fake.hamctl(&["restart", "audio"]).code, 0);
+    }
+    let mut clients: Vec<String> =
+        fake.named_requests().into_iter().map(|(_, _, tag)| tag.unwrap().client).collect();
+    clients.sort();
+    clients.dedup();
+    assert_eq!(clients.len(), 20, "{clients:?}");
 }
 
 #[test]

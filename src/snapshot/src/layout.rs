@@ -42,8 +42,9 @@ pub const HISTORY: usize = 4_096;
 /// Words in one of them: 8 of facts, 24 of text (192 bytes).
 pub const HISTORY_WORDS: usize = 32;
 
-/// Records: one for the manager, then one per entity, run and slot.
-pub const RECORDS: usize = 1 + 3 * 65_536;
+/// Records: one for the manager, then one per entity, run and slot, and one per
+/// client whose last request is kept.
+pub const RECORDS: usize = 1 + 3 * 65_536 + 256;
 /// Words in one version of a record's body.
 pub const BODY_WORDS: usize = 32;
 /// Words in one version of a record's head.

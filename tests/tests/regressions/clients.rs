@@ -160,3 +160,51 @@ fn a_client_that_has_said_all_still_hears_the_answer() {
     assert_eq!((&outcome["ok"], &outcome["state"]), (&json!(true), &json!("stopped")), "{answer}");
     assert_eq!(client.answer(), None, "the manager closes, too");
 }
+
+#[test]
+fn a_request_is_known_by_its_name_and_one_with_an_odd_name_refused() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER), ("b", SLEEPER)]);
+    let ask = |method, parameters: serde_json::Value| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(&call(method, &parameters));
+        client.answer().expect("an answer")
+    };
+    let pids = || ["a", "b"].map(|name| manager.pid_of(name));
+    let before = pids();
+    let tag = json!({ "client": "0123456789abcdef", "serial": 3 });
+    let first = ask("Restart", json!({ "names": ["*"], "request": tag }));
+    let after = pids();
+    assert_ne!((before[0], before[1]), (after[0], after[1]), "{first}");
+    let again = ask("Restart", json!({ "names": ["*"], "request": tag }));
+    assert_eq!((again, pids()), (first, after));
+    for (method, tag) in
+        [("Stop", &tag), ("Restart", &json!({ "client": "0123456789ABCDEF", "serial": 2 }))]
+    {
+        let refused = ask(method, json!({ "names": ["a"], "request": tag }));
+        let outcome = &refused["parameters"]["outcomes"][0];
+        assert_eq!(outcome["ok"], false, "{refused}");
+        let text = "nothing done: the client has used this serial for another request";
+        assert_eq!(outcome["text"], text, "{refused}");
+    }
+    for tag in [
+        json!({ "client": "0123456789abcde", "serial": 1 }),
+        json!({ "client": "0123456789abcdeg", "serial": 1 }),
+        json!({ "client": "0123456789abcdef", "serial": 0 }),
+        json!({ "client": "0123456789abcdef" }),
+        json!({ "client": 5, "serial": 1 }),
+        json!("x"),
+    ] {
+        for (method, mut parameters) in [
+            ("Restart", json!({ "names": ["a"] })),
+            ("Kill", json!({ "names": ["a"], "signal": 9 })),
+            ("Shutdown", json!({ "code": 3 })),
+        ] {
+            parameters["request"] = tag.clone();
+            let answer = ask(method, parameters);
+            assert_eq!(answer["error"], "io.ham.Manager.BadParameter", "{tag}: {answer}");
+        }
+    }
+    let null = ask("Kill", json!({ "names": ["a"], "signal": 23, "request": null }));
+    assert_eq!(null["parameters"]["outcomes"][0]["ok"], true, "{null}");
+    assert_eq!(pids(), after);
+}

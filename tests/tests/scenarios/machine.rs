@@ -4,7 +4,7 @@
 use crate::notation::{self, Line};
 use crate::show;
 use ham_core::effect::Effect;
-use ham_core::event::Event;
+use ham_core::event::{Caller, Event};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
 use ham_core::memory::SlotState;
 use ham_core::monitor::{Monitor, Turn};
@@ -33,6 +33,8 @@ pub(crate) struct Machine {
     current: BTreeMap<EntityId, SlotRef>,
     shown: BTreeMap<String, String>,
     wake: Option<Mono>,
+    /// Requests for more than one entity: their answers say of which.
+    several: BTreeSet<RequestId>,
 }
 
 fn restore(bytes: &[u8], memory: &SharedMemory, now: Mono) -> (Monitor, ham_core::monitor::Resume) {
@@ -60,6 +62,7 @@ impl Machine {
             current: BTreeMap::new(),
             shown: BTreeMap::new(),
             wake: None,
+            several: BTreeSet::new(),
         };
         machine.changes();
         machine
@@ -153,8 +156,13 @@ impl Machine {
                 let id = RequestId(line.word().parse().expect("a number"));
                 let wait = line.flag("waiting");
                 let verb = line.word();
-                let entity = self.id(&line.word());
-                Event::Request { id, entity, ask: notation::ask(&verb, line), wait }
+                let entities = line.word().split(',').map(|name| self.id(name)).collect();
+                let from = line.pair("from").map(|text| {
+                    let (client, serial) = text.split_once('.').expect("from=CLIENT.SERIAL");
+                    let number = |text: &str| text.parse().expect("a number");
+                    Caller { client: number(client), serial: number(serial) }
+                });
+                Event::Request { id, entities, ask: notation::ask(&verb, line), wait, from }
             }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
@@ -171,6 +179,11 @@ impl Machine {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             self.happened(&event);
+            if let Event::Request { id, entities, .. } = &event
+                && entities.len() > 1
+            {
+                self.several.insert(*id);
+            }
             if self.restored {
                 (self.monitor, _) = restore(&self.bytes, &self.memory, self.now);
             }
@@ -179,6 +192,11 @@ impl Machine {
             self.memory.commit(&self.monitor, &turn);
             for effect in &turn.effects {
                 out.push_str(&show::effect(&self.monitor, effect));
+                if let Effect::Reply { id, entity, .. } = effect
+                    && self.several.contains(id)
+                {
+                    out.push_str(&format!(" of {}", self.names[entity.index()]));
+                }
                 out.push('\n');
                 events.extend(self.carry(effect));
             }

@@ -2,6 +2,7 @@
 //! of a turn, and beside it a shadow that is restored from the committed
 //! memory before every step and must do what the monitor does.
 
+use crate::clients::{Clients, had_no_effect, some};
 use crate::rules::Rules;
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
@@ -42,10 +43,11 @@ pub(crate) struct World {
     pub(crate) plans: Vec<EntityPlan>,
     monitor: Monitor,
     pub(crate) rules: Rules,
+    pub(crate) clients: Clients,
     pub(crate) takeovers: u32,
     pub(crate) turns: u64,
     next_request: u64,
-    answered: BTreeMap<u64, u32>,
+    answered: BTreeMap<(u64, EntityId), u32>,
     /// Slots that were handed out and not yet told to be free again, with the
     /// generation: as the monitor sees it, not as the words say.
     held: BTreeMap<u32, u32>,
@@ -80,6 +82,7 @@ impl World {
             plans,
             monitor,
             rules: Rules::default(),
+            clients: Clients::default(),
             takeovers: 0,
             turns: 0,
             next_request: 1,
@@ -107,6 +110,10 @@ impl World {
             self.kernel.temper = Temper::calm();
             self.rest()?;
             self.rules.quiet(&self.monitor, &self.kernel, &self.plans)?;
+            let waiting = self.clients.waiting();
+            if !waiting.is_empty() {
+                return Err(format!("{waiting:?} are never answered"));
+            }
         }
         let within = self.random.micros(0, 3_000_000);
         self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
@@ -123,7 +130,7 @@ impl World {
         }
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.takeovers == 0 => {
-                Err(format!("request {id} was answered {times} times"))
+                Err(format!("request {id:?} was answered {times} times"))
             }
             Some(_) | None => Ok(()),
         }
@@ -144,7 +151,11 @@ impl World {
     }
 
     fn request(&mut self) -> Event {
-        let entity = self.random.pick(&self.plans).id;
+        let id = self.request_id();
+        if self.random.chance(60) {
+            return self.clients.event(&mut self.random, &self.plans, id);
+        }
+        let entities = some(&mut self.random, &self.plans);
         let ask = match self.random.below(10) {
             0..=3 => Ask::Start,
             4 | 5 => Ask::Stop,
@@ -152,9 +163,12 @@ impl World {
             8 => Ask::Kill(Signal::KILL),
             _ => Ask::Kill(Signal::TERM),
         };
-        let id = RequestId(self.next_request);
+        Event::Request { id, entities, ask, wait: self.random.chance(50), from: None }
+    }
+
+    fn request_id(&mut self) -> RequestId {
         self.next_request += 1;
-        Event::Request { id, entity, ask, wait: self.random.chance(50) }
+        RequestId(self.next_request)
     }
 
     /// Lets the next thing happen, of the machine or of the clock.
@@ -193,6 +207,7 @@ impl World {
         }
         let now = self.kernel.now;
         let shadow = self.life.shadow.then(|| self.shadow());
+        let without = self.clients.is_repeat(&event).then(|| self.shadow());
         self.turns += 1;
         let mut turn = Turn::default();
         if let Event::SlotFreed { slot } = event {
@@ -203,6 +218,9 @@ impl World {
         if let Some(shadow) = shadow {
             self.compare(shadow, &event, &turn)?;
         }
+        if let Some(without) = without {
+            had_no_effect(&self.monitor, without, now, &event, &turn)?;
+        }
         if self.dies() {
             // Before the commit: the turn never was. What the daemon has from
             // outside it has again: a client repeats, the reaper's word stands.
@@ -212,7 +230,7 @@ impl World {
                 _ => Ok(()),
             };
         }
-        self.commit(&turn)?;
+        self.commit(Some(&event), &turn)?;
         self.rules.stepped(&self.monitor, now)?;
         if self.dies() {
             let some = self.random.below(turn.effects.len() as u64 + 1);
@@ -243,17 +261,20 @@ impl World {
         self.random.chance(self.life.deaths)
     }
 
-    fn commit(&mut self, turn: &Turn) -> Checked {
+    fn commit(&mut self, event: Option<&Event>, turn: &Turn) -> Checked {
         self.memory.commit(&self.monitor, turn);
         for effect in &turn.effects {
             match effect {
                 Effect::Spawn(spawn) => {
                     self.held.insert(spawn.slot.index, spawn.slot.generation);
                 }
-                Effect::Reply { id, .. } => *self.answered.entry(id.0).or_default() += 1,
+                Effect::Reply { id, entity, .. } => {
+                    *self.answered.entry((id.0, *entity)).or_default() += 1;
+                }
                 _ => {}
             }
         }
+        self.clients.committed(event, turn)?;
         self.rules.committed(turn)
     }
 
@@ -261,6 +282,7 @@ impl World {
         for effect in effects {
             self.kernel.carry(effect);
         }
+        self.clients.carried(effects)?;
         self.sound()
     }
 
@@ -286,7 +308,7 @@ impl World {
             if self.dies() {
                 continue;
             }
-            self.commit(&resume.turn)?;
+            self.commit(None, &resume.turn)?;
             if self.dies() {
                 let some = self.random.below(resume.turn.effects.len() as u64 + 1);
                 self.carry(&resume.turn.effects[..usize::try_from(some).unwrap_or(0)])?;
@@ -302,6 +324,13 @@ impl World {
                 self.kernel.post(event);
             }
             self.kernel.post(Event::Boot);
+            let next = &mut self.next_request;
+            for event in self.clients.reconnect(|| {
+                *next += 1;
+                RequestId(*next)
+            }) {
+                self.kernel.post(event);
+            }
             return self.sound();
         }
     }

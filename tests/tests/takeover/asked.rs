@@ -138,6 +138,41 @@ fn who_waits_for_an_answer_gets_it() {
     assert!(count <= ROUNDS, "started {count} times, asked {ROUNDS} times\n{}", manager.log());
 }
 
+/// Says when it starts, and does not hear of its end before it has said so:
+/// nobody minds WINCH until a trap for it is set.
+const COUNTED: &str = "echo started >> {starts}; trap 'exit 0' WINCH; \
+                       while :; do sleep 0.02; done";
+
+#[test]
+fn each_restart_happens_once_whatever_becomes_of_the_monitor() {
+    const ROUNDS: u32 = 40;
+    let units = Units::new("restarts");
+    let command = COUNTED.replace("{starts}", &units.file("starts"));
+    let command = format!("[entity]\ncommand = [\"sh\", \"-c\", \"{command}\"]\n");
+    units.write("asked", &(command + "stop = { signal = \"WINCH\", timeout = \"5s\" }\n"));
+    let manager = Manager::start(&units.path(), &[]);
+    let count = || units.text("starts").lines().count();
+    manager.wait_for_state("asked", "running");
+    wait_until("its first start", || count() == 1);
+    for round in 1..=ROUNDS {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| manager.hamctl(&["restart", "asked"]));
+            // From before it has said anything to after it was answered.
+            std::thread::sleep(Duration::from_millis(2) * (round % 20));
+            manager.replace_monitor();
+            let output = asked.join().expect("no panic");
+            assert!(output.status.success(), "round {round}: {}", text(&output));
+            assert_eq!(output.stdout, b"asked: restarted\n", "round {round}");
+        });
+        let expected = 1 + round as usize;
+        wait_until("its next start", || count() >= expected);
+        assert_eq!(count(), expected, "in round {round}\n{}", manager.log());
+    }
+    // Had one come twice, it would have been seen by now.
+    manager.wait_for_state("asked", "running");
+    assert_eq!(count(), 1 + ROUNDS as usize, "{}", manager.log());
+}
+
 #[test]
 fn a_monitor_that_pauses_misses_nothing() {
     let units = Units::new("paused");

@@ -1,68 +1,147 @@
 //! What people (and actions of other entities) ask for, and the way down.
 
+use super::clients::{Taken, Told};
 use super::entity::{Actual, Cause, Desired, Next, Why};
-use super::{Goal, Monitor, Shutdown, Waiter};
+use super::{Monitor, Shutdown};
 use crate::effect::{Effect, Reply};
-use crate::event::Ask;
+use crate::event::{Ask, Caller};
 use crate::ids::{EntityId, RequestId};
 use crate::memory::RecordId;
+use crate::signal::Signal;
+use crate::status::ExitStatus;
 use crate::time::Span;
+use std::collections::BTreeSet;
 
 /// How long what was killed at the end of a shutdown has to disappear before
 /// the manager ends without it: SIGKILL takes milliseconds, unless a process
 /// hangs in the kernel, and then no waiting helps.
 const LAST_GRACE: Span = Span::seconds(3);
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Goal {
+    /// A process that runs.
+    Up,
+    /// None.
+    Down,
+}
+
+/// Who waits for an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    /// Somebody who is connected. In no record: who is cut off asks again.
+    Request(RequestId),
+    /// The record of a client, by its place.
+    Client(u32),
+}
+
+/// An outcome that is waited for; in this order, so that those of one entity
+/// stand together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Waiter {
+    pub(super) entity: EntityId,
+    pub(super) goal: Goal,
+    pub(super) who: Who,
+}
+
+/// Who asks: to be answered, and where the answer is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub(super) id: RequestId,
+    pub(super) place: Option<u32>,
+}
+
+impl Asker {
+    fn each(self) -> impl Iterator<Item = Who> {
+        std::iter::once(Who::Request(self.id)).chain(self.place.map(Who::Client))
+    }
+}
+
 impl Monitor {
-    pub(super) fn request(&mut self, id: RequestId, entity: EntityId, ask: Ask, wait: bool) {
+    pub(super) fn request(
+        &mut self,
+        id: RequestId,
+        entities: &[EntityId],
+        ask: Ask,
+        wait: bool,
+        from: Option<Caller>,
+    ) {
+        let place = match from.map(|from| self.take_request(from, ask, entities)) {
+            None => None,
+            Some(Taken::New(place)) => Some(place),
+            Some(Taken::Again(place)) => {
+                self.repeat(id, entities, wait, place);
+                return;
+            }
+            Some(Taken::SerialUsed) => {
+                for entity in entities {
+                    self.reply(id, *entity, Reply::SerialUsed);
+                }
+                return;
+            }
+        };
+        for entity in entities {
+            self.ask(Asker { id, place }, *entity, ask, wait);
+        }
+    }
+
+    /// What is asked of one entity.
+    pub(super) fn ask(&mut self, asker: Asker, entity: EntityId, ask: Ask, wait: bool) {
         let goal = match ask {
             Ask::Start | Ask::Restart if self.is_shutting_down() => {
-                self.reply(id, entity, Reply::ShuttingDown);
+                self.tell_both(asker, entity, Reply::ShuttingDown);
                 return;
             }
             Ask::Start | Ask::Restart => Goal::Up,
             Ask::Stop => Goal::Down,
             Ask::Kill(signal) => {
-                let answer = match self.entity(entity).actual {
-                    Actual::Up { slot, .. } => {
-                        self.emit(Effect::Signal { slot, signal, value: 0, run: None });
-                        Reply::Done
-                    }
-                    Actual::Stopping { slot, pid, .. } if pid != 0 => {
-                        self.emit(Effect::Signal { slot, signal, value: 0, run: None });
-                        Reply::Done
-                    }
-                    Actual::Down
-                    | Actual::Waiting(..)
-                    | Actual::Starting { .. }
-                    | Actual::Aborting { .. }
-                    | Actual::Stopping { .. }
-                    | Actual::Clearing { .. }
-                    | Actual::Left { .. } => Reply::NotRunning,
-                };
-                self.reply(id, entity, answer);
+                self.ask_kill(asker, entity, signal);
                 return;
             }
         };
         // Whoever waits waits from before the request is carried out: what
         // fails at once must be told too.
         if wait {
-            self.waiters.push(Waiter { id, entity, goal });
+            self.waiters.extend(asker.each().map(|who| Waiter { entity, goal, who }));
         }
         let changed = self.apply(entity, ask);
         if !wait {
-            self.reply(id, entity, if changed { Reply::Done } else { Reply::Already });
+            self.tell_both(asker, entity, if changed { Reply::Done } else { Reply::Already });
         } else if !changed {
             let reached = match goal {
                 Goal::Up => matches!(self.entity(entity).actual, Actual::Up { .. }),
                 Goal::Down => self.entity(entity).actual == Actual::Down,
             };
             if reached {
-                self.waiters.retain(|waiter| waiter.id != id);
-                self.reply(id, entity, Reply::Already);
+                for who in asker.each() {
+                    self.waiters.remove(&Waiter { entity, goal, who });
+                }
+                self.tell_both(asker, entity, Reply::Already);
             }
         } else if goal == Goal::Down && self.entity(entity).actual == Actual::Down {
             self.answer(entity, goal, Reply::Done);
+        }
+    }
+
+    fn ask_kill(&mut self, asker: Asker, entity: EntityId, signal: Signal) {
+        let slot = match self.entity(entity).actual {
+            Actual::Up { slot, .. } => slot,
+            Actual::Stopping { slot, pid, .. } if pid != 0 => slot,
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Starting { .. }
+            | Actual::Aborting { .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => {
+                self.tell_both(asker, entity, Reply::NotRunning);
+                return;
+            }
+        };
+        self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+        self.reply(asker.id, entity, Reply::Done);
+        if let Some(place) = asker.place {
+            self.note_answer(place, entity, Told::Signalled(slot));
         }
     }
 
@@ -120,28 +199,49 @@ impl Monitor {
         changed
     }
 
-    /// The client that asked has gone.
+    /// The client that asked has gone. What it has asked for goes on, and the
+    /// answer is kept where it has named itself.
     pub fn forget_request(&mut self, id: RequestId) {
-        self.waiters.retain(|waiter| waiter.id != id);
+        self.waiters.retain(|waiter| waiter.who != Who::Request(id));
     }
 
     pub(super) fn reply(&mut self, id: RequestId, entity: EntityId, answer: Reply) {
         self.emit(Effect::Reply { id, entity, answer });
     }
 
-    /// Answers everybody who waits for this of an entity.
-    pub(super) fn answer(&mut self, id: EntityId, goal: Goal, answer: Reply) {
-        let mut answered = Vec::new();
-        self.waiters.retain(|waiter| {
-            let mine = waiter.entity == id && waiter.goal == goal;
-            if mine {
-                answered.push(waiter.id);
-            }
-            !mine
-        });
-        for request in answered {
-            self.reply(request, id, answer);
+    fn tell(&mut self, who: Who, entity: EntityId, answer: Reply) {
+        match who {
+            Who::Request(id) => self.reply(id, entity, answer),
+            Who::Client(place) => self.note_answer(place, entity, Told::Answered(answer)),
         }
+    }
+
+    fn tell_both(&mut self, asker: Asker, entity: EntityId, answer: Reply) {
+        for who in asker.each() {
+            self.tell(who, entity, answer);
+        }
+    }
+
+    /// Answers everybody who waits for this of an entity.
+    pub(super) fn answer(&mut self, entity: EntityId, goal: Goal, answer: Reply) {
+        let first = Waiter { entity, goal, who: Who::Request(RequestId(0)) };
+        let last = Waiter { entity, goal, who: Who::Client(u32::MAX) };
+        let waiting: Vec<Waiter> = self.waiters.range(first..=last).copied().collect();
+        for waiter in waiting {
+            self.waiters.remove(&waiter);
+            self.tell(waiter.who, entity, answer);
+        }
+    }
+
+    /// The record of an entity cannot be read: what was asked of it is over.
+    pub(super) fn answer_lost(&mut self, id: EntityId, actual: Actual) {
+        let (up, down) = if actual == Actual::Down {
+            (Reply::Ended(ExitStatus::Unknown), Reply::Done)
+        } else {
+            (Reply::Done, Reply::Overruled)
+        };
+        self.answer(id, Goal::Up, up);
+        self.answer(id, Goal::Down, down);
     }
 
     /// Everything is to go down within that time; asked again, sooner.
@@ -156,10 +256,10 @@ impl Monitor {
             return;
         }
         self.global.shutdown = Some(Shutdown { code, due, killing: false, finished: false });
-        let waiting: Vec<Waiter> =
-            self.waiters.iter().filter(|waiter| waiter.goal == Goal::Up).copied().collect();
-        for waiter in waiting {
-            self.answer(waiter.entity, Goal::Up, Reply::ShuttingDown);
+        let starts = self.waiters.iter().filter(|waiter| waiter.goal == Goal::Up);
+        let starting: BTreeSet<EntityId> = starts.map(|waiter| waiter.entity).collect();
+        for id in starting {
+            self.answer(id, Goal::Up, Reply::ShuttingDown);
         }
         for id in self.active.all() {
             self.apply_stop(id, Why::Shutdown);

@@ -8,11 +8,13 @@
 //!   happens to it
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do
-//! - `ask`: requests and shutdown; `restore`: taking over; `view`: reports
+//! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
+//!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
 mod budget;
+mod clients;
 mod down;
 mod entity;
 mod life;
@@ -21,6 +23,7 @@ mod members;
 mod pool;
 #[cfg(test)]
 mod properties;
+mod repeat;
 mod restore;
 mod run;
 mod text;
@@ -36,12 +39,14 @@ pub use view::View;
 
 use crate::effect::{Effect, Fact, Notice};
 use crate::event::Event;
-use crate::ids::{EntityId, RequestId, SlotRef};
+use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, Record, RecordId};
 use crate::plan::{EntityPlan, PlanIndex, PlanSource};
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use crate::words::{Odd, Reader, Words, Writer};
+use ask::{Goal, Waiter};
+use clients::Client;
 use members::Members;
 use pool::{Owner, Pool};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -141,21 +146,6 @@ impl Global {
     }
 }
 
-/// A client that waits for an outcome. Not in any record: it asks again when
-/// its connection breaks.
-#[derive(Clone, Copy, Debug)]
-struct Waiter {
-    id: RequestId,
-    entity: EntityId,
-    goal: Goal,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
-    Up,
-    Down,
-}
-
 /// The state machine.
 #[derive(Debug)]
 pub struct Monitor {
@@ -177,7 +167,11 @@ pub struct Monitor {
     timers: Timers,
     active: Members,
     global: Global,
-    waiters: Vec<Waiter>,
+    waiters: BTreeSet<Waiter>,
+    /// By place.
+    clients: BTreeMap<u32, Client>,
+    /// Places of which nothing is in progress and nobody has asked yet.
+    unread_clients: Vec<u32>,
     now: Mono,
     turn: Turn,
     /// Runs whose next action is to begin in this turn.
@@ -221,6 +215,7 @@ impl Monitor {
             RecordId::Entity(entity) => self.entities.get(&entity).map(Entity::record),
             RecordId::Run(index) => self.runs.get(&index).map(Run::record),
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
+            RecordId::Client(place) => self.clients.get(&place).map(Client::record),
         }
     }
 
@@ -256,7 +251,9 @@ impl Monitor {
             }
             Event::SlotFreed { slot } => self.pool.freed(slot),
             Event::ActionDone { run, ok } => self.action_done(run, ok),
-            Event::Request { id, entity, ask, wait } => self.request(id, entity, ask, wait),
+            Event::Request { id, entities, ask, wait, from } => {
+                self.request(id, &entities, ask, wait, from);
+            }
             Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }
     }
@@ -265,7 +262,7 @@ impl Monitor {
         // What fell due before it in this turn may have moved its deadline.
         let due = match id {
             RecordId::Entity(entity) => self.entity(entity).due(),
-            RecordId::Global | RecordId::Run(_) | RecordId::Command(_) => {
+            RecordId::Global | RecordId::Run(_) | RecordId::Command(_) | RecordId::Client(_) => {
                 self.record(id).and_then(|record| record.head.due)
             }
         };
@@ -278,6 +275,7 @@ impl Monitor {
             RecordId::Entity(entity) => self.entity_due(entity),
             RecordId::Run(index) => self.run_due(index),
             RecordId::Command(slot) => self.command_due(slot),
+            RecordId::Client(_) => {}
         }
     }
 
@@ -307,8 +305,10 @@ impl Monitor {
         let entity = read.unwrap_or_else(|Odd| self.lost(id));
         self.entities.insert(id, entity);
         if is_lost {
-            // No attempt that a list could wait for is known any more.
+            // No attempt that a list could wait for is known any more, and
+            // nothing of what was asked for.
             self.cancel_restarts(id);
+            self.answer_lost(id, entity.actual);
         }
         self.entities.get(&id).copied().unwrap_or(entity)
     }

@@ -3,6 +3,7 @@
 //! Only tests.
 
 use super::budget::Budget;
+use super::clients::Client;
 use super::entity::Entity;
 use super::run::{Command, Kinds, Occurrence, Run};
 use super::text::Context;
@@ -49,6 +50,10 @@ fn command_words(words: &Words) -> Option<Words> {
     Command::decode(words).ok().map(|command| command.record().words)
 }
 
+fn client_words(words: &Words) -> Option<Words> {
+    Client::decode(words).ok().map(|client| client.record().words)
+}
+
 fn global_words(words: &Words) -> Option<Words> {
     Global::decode(words).ok().map(|global| global.record().words)
 }
@@ -68,9 +73,12 @@ impl Memory for OddMemory {
     fn heads(&self, visit: &mut dyn FnMut(RecordId, Head)) {
         let head = Head { due: Some(Mono(5)), slot: self.slot, open: true, active: true };
         let entity = RecordId::Entity(crate::ids::EntityId(0));
-        for id in [RecordId::Global, entity, RecordId::Run(3), RecordId::Command(9)] {
+        for id in
+            [RecordId::Global, entity, RecordId::Run(3), RecordId::Command(9), RecordId::Client(7)]
+        {
             visit(id, head);
         }
+        visit(RecordId::Client(8), Head { open: false, ..head });
     }
 
     fn slots_used(&self) -> u32 {
@@ -104,7 +112,7 @@ proptest! {
 
     #[test]
     fn a_record_that_is_accepted_is_that_of_what_was_decoded(words in words()) {
-        for read in [entity_words, run_words, command_words, global_words] {
+        for read in [entity_words, run_words, command_words, client_words, global_words] {
             if let Some(again) = read(&words) {
                 prop_assert_eq!(again, words);
             }
@@ -190,7 +198,15 @@ proptest! {
         let mut turn = super::Turn::default();
         let status = ExitStatus::Code(1);
         let exited = |slot| crate::event::Event::Exited { slot, pid: 4, status, at: Mono(at) };
-        for event in [crate::event::Event::Tick, exited(SlotRef { index: 9, generation: 2 })] {
+        let asked = crate::event::Event::Request {
+            id: crate::ids::RequestId(1),
+            entities: vec![crate::ids::EntityId(0)],
+            ask: crate::event::Ask::Restart,
+            wait: true,
+            from: Some(crate::event::Caller { client: words[0], serial: words[1] }),
+        };
+        let exited = exited(SlotRef { index: 9, generation: 2 });
+        for event in [crate::event::Event::Tick, exited, asked] {
             monitor.step(Mono(at), event, &mut turn);
         }
         let records: Vec<Option<Record>> = turn.dirty.iter().map(|id| monitor.record(*id)).collect();

@@ -54,7 +54,9 @@ impl Monitor {
             timers: Timers::default(),
             active: Members::default(),
             global: Global::default(),
-            waiters: Vec::new(),
+            waiters: BTreeSet::new(),
+            clients: BTreeMap::new(),
+            unread_clients: Vec::new(),
             now,
             turn: Turn::default(),
             ready: VecDeque::new(),
@@ -69,6 +71,7 @@ impl Monitor {
                 RecordId::Run(index) => monitor.resume_run(index),
                 RecordId::Command(slot) => monitor.resume_command(slot, &mut resume),
                 RecordId::Global => monitor.resume_global(),
+                RecordId::Client(_) => {}
             }
         }
         monitor.advance_ready();
@@ -78,7 +81,7 @@ impl Monitor {
     }
 
     fn read_heads(&mut self) -> Vec<RecordId> {
-        let Monitor { memory, timers, pool, active, .. } = self;
+        let Monitor { memory, timers, pool, active, unread_clients, .. } = self;
         pool.expect(memory.slots_used());
         let mut open = Vec::new();
         memory.heads(&mut |id, head: Head| {
@@ -87,7 +90,7 @@ impl Monitor {
                 match id {
                     RecordId::Entity(entity) => pool.own(slot, Owner::Main(entity)),
                     RecordId::Command(_) => pool.own(slot, Owner::Command),
-                    RecordId::Global | RecordId::Run(_) => {}
+                    RecordId::Global | RecordId::Run(_) | RecordId::Client(_) => {}
                 }
             }
             match id {
@@ -99,13 +102,18 @@ impl Monitor {
                         open.push(id);
                     }
                 }
-                RecordId::Global | RecordId::Run(_) | RecordId::Command(_) => open.push(id),
+                RecordId::Client(place) if !head.open => unread_clients.push(place),
+                RecordId::Global
+                | RecordId::Run(_)
+                | RecordId::Command(_)
+                | RecordId::Client(_) => open.push(id),
             }
         });
         open
     }
 
-    /// Action lists and commands in progress, and the manager's own record.
+    /// Action lists, commands and requests in progress, and the manager's own
+    /// record.
     /// One that cannot be read is dropped: its entity goes on.
     fn read_lists(&mut self, open: &[RecordId]) {
         // Should the manager's own record be lost: beyond all that are in use.
@@ -133,6 +141,7 @@ impl Monitor {
                         self.add_command(command);
                     }
                 }
+                RecordId::Client(place) => self.keep_client(place, &words),
                 RecordId::Entity(_) => {}
             }
         }

@@ -17,6 +17,36 @@ pub struct Names {
     /// Answer only when it is done (or has failed); otherwise at once.
     #[serde(default = "wait_by_default", deserialize_with = "null_is_yes")]
     pub wait: bool,
+    /// Names the request, so that it can be repeated; `Status` does not care.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestTag>,
+}
+
+/// Names a request: one that comes again under the same name, because the
+/// answer was lost, has no second effect and gets the answer of the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestTag {
+    /// The client: 16 hexadecimal digits, drawn at random.
+    pub client: String,
+    /// Its request, counted up from 1.
+    pub serial: i64,
+}
+
+impl RequestTag {
+    /// Both as numbers.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn numbers(&self) -> Result<(u64, u64), String> {
+        let hexadecimal = self.client.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let client = u64::from_str_radix(&self.client, 16).ok();
+        let client = client.filter(|_| hexadecimal && self.client.len() == 16);
+        let client = client
+            .ok_or_else(|| format!("client `{}` is not 16 hexadecimal digits", self.client))?;
+        let serial = u64::try_from(self.serial).ok().filter(|serial| *serial > 0);
+        let serial = serial.ok_or_else(|| format!("serial {} is not above 0", self.serial))?;
+        Ok((client, serial))
+    }
 }
 
 fn wait_by_default() -> bool {
@@ -50,14 +80,20 @@ pub struct KillParameters {
     pub names: Vec<String>,
     /// Number of the signal, 1 to 64.
     pub signal: u8,
+    /// Names the request, so that it can be repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestTag>,
 }
 
 /// Parameters of `Shutdown`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShutdownParameters {
     /// Exit code of the manager.
     #[serde(default, deserialize_with = "null_is_missing")]
     pub code: u8,
+    /// Names the request. A shutdown can be repeated without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestTag>,
 }
 
 /// Result of `Status`.
@@ -332,6 +368,25 @@ mod tests {
         assert!(names.names.is_empty() && names.wait);
         let down: ShutdownParameters = serde_json::from_str(r#"{"code": null}"#).unwrap();
         assert_eq!(down.code, 0);
+        let kill: KillParameters =
+            serde_json::from_str(r#"{"names": [], "signal": 9, "request": null}"#).unwrap();
+        assert_eq!(kill.request, None);
+    }
+
+    #[test]
+    fn a_name_of_a_request_is_two_numbers_or_refused() {
+        let tag = |client: &str, serial| RequestTag { client: client.into(), serial };
+        assert_eq!(tag("00000000000000fF", 3).numbers(), Ok((255, 3)));
+        assert_eq!(tag("ffffffffffffffff", 1).numbers(), Ok((u64::MAX, 1)));
+        for client in
+            ["", "ff", "+0000000000000ff", "000000000000000g", "0000000000000000f", "öööööööö"]
+        {
+            let wrong = tag(client, 1).numbers().unwrap_err();
+            assert_eq!(wrong, format!("client `{client}` is not 16 hexadecimal digits"));
+        }
+        for serial in [0, -1, i64::MIN] {
+            assert!(tag("00000000000000ff", serial).numbers().is_err(), "{serial}");
+        }
     }
 
     #[test]

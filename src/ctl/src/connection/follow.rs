@@ -40,7 +40,7 @@ impl Manager {
             let cause = match listen(&mut stream, &mut asked, &mut hear) {
                 Ok(()) => return Ok(()),
                 Err(Break::Other(error)) => return Err(error),
-                Err(Break::Unread(cause) | Break::Unanswered(cause)) => cause,
+                Err(Break::Gone(cause)) => cause,
             };
             if attempts >= MOST_ATTEMPTS {
                 return Err(Error::Lost { method: METHOD.to_owned(), attempts, cause });
@@ -67,7 +67,7 @@ fn listen(
     let mut bytes = vec![0; READ_SIZE];
     loop {
         let count = match stream.read(&mut bytes) {
-            Ok(0) => return Err(Break::Unanswered(io::ErrorKind::UnexpectedEof.into())),
+            Ok(0) => return Err(Break::Gone(io::ErrorKind::UnexpectedEof.into())),
             Ok(count) => count,
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
             Err(cause) => return Err(gone("read the answer of", cause)),
@@ -89,7 +89,7 @@ fn listen(
 /// Whether the manager went away, or something else is wrong.
 fn gone(verb: &'static str, cause: io::Error) -> Break {
     match cause.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Break::Unread(cause),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Break::Gone(cause),
         _ => Break::Other(Error::Connection { verb, cause }),
     }
 }

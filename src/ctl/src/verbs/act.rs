@@ -2,7 +2,7 @@
 //! told not to, and reports it by entity.
 
 use crate::arguments::Targets;
-use crate::connection::{Manager, Manner, Reply};
+use crate::connection::{Manager, Manner, Reply, new_tag};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, complain};
@@ -20,7 +20,8 @@ pub(super) fn run(
     let wait = !targets.no_wait;
     let manner = if wait { Manner::WHEN_DONE } else { Manner::AT_ONCE };
     let names = targets.names.join(" ");
-    let reply = manager.call(method, &Names { names: targets.names, wait }, manner)?;
+    let parameters = Names { names: targets.names, wait, request: Some(new_tag()) };
+    let reply = manager.call(method, &parameters, manner)?;
     report(program, &reply, names, output)
 }
 

@@ -1,8 +1,7 @@
-//! `hamctl kill [-s SIG] NAMES…`: a signal to main processes. The request is
-//! never sent twice, since a second signal would be a second effect.
+//! `hamctl kill [-s SIG] NAMES…`: a signal to main processes.
 
 use super::act::report;
-use crate::connection::{Manager, Manner};
+use crate::connection::{Manager, Manner, new_tag};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -18,7 +17,7 @@ pub(super) fn run(
     output: Output,
 ) -> Result<Exit, Error> {
     let asked = names.join(" ");
-    let parameters = KillParameters { names, signal: signal.0 };
-    let reply = manager.call("Kill", &parameters, Manner::ONLY_ONCE)?;
+    let parameters = KillParameters { names, signal: signal.0, request: Some(new_tag()) };
+    let reply = manager.call("Kill", &parameters, Manner::AT_ONCE)?;
     report(program, &reply, asked, output)
 }

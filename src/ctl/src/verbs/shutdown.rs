@@ -2,7 +2,7 @@
 //! stop everything and end, and returns when it has ended.
 
 use super::status::request;
-use crate::connection::{Manager, Manner};
+use crate::connection::{Manager, Manner, new_tag};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -36,7 +36,8 @@ pub(super) fn run(manager: &Manager, code: u8, output: Output) -> Result<Exit, E
     let status: Status = manager.call("Status", &request(Vec::new()), Manner::AT_ONCE)?.read()?;
     let reaper = status.ham.reaper;
     let process = Process::find(reaper.pid);
-    match manager.call("Shutdown", &ShutdownParameters { code }, Manner::AT_ONCE) {
+    let parameters = ShutdownParameters { code, request: Some(new_tag()) };
+    match manager.call("Shutdown", &parameters, Manner::AT_ONCE) {
         Ok(_) => {}
         // It had taken the request and was gone before the answer, or before
         // the repeat: what was asked for.

@@ -29,7 +29,7 @@ pub(super) fn run(manager: &Manager, names: Vec<String>, output: Output) -> Resu
 
 /// Parameters of a `Status` call.
 pub(super) fn request(names: Vec<String>) -> Names {
-    Names { names, wait: true }
+    Names { names, wait: true, request: None }
 }
 
 /// Whether the manager would expand it.

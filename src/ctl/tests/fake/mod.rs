@@ -5,7 +5,7 @@
 
 use ham_core::wire::{
     Answer, Call, EntityStatus, Failures, Frames, ManagerStatus, Outcome, Outcomes, PlanStatus,
-    Refusal, RoleStatus, Status, to_frame,
+    Refusal, RequestTag, RoleStatus, Status, to_frame,
 };
 use serde::Serialize;
 use std::fs;
@@ -93,8 +93,16 @@ impl Fake {
     }
 
     /// Waits for the end of the script, and gives what was asked: method
-    /// without the interface, and parameters.
-    pub(crate) fn requests(mut self) -> Vec<(String, String)> {
+    /// without the interface, and parameters without the name of the request.
+    pub(crate) fn requests(self) -> Vec<(String, String)> {
+        self.named_requests()
+            .into_iter()
+            .map(|(method, parameters, _)| (method, parameters))
+            .collect()
+    }
+
+    /// The same with that name, of the requests that have one.
+    pub(crate) fn named_requests(mut self) -> Vec<(String, String, Option<RequestTag>)> {
         let thread = self.thread.take().unwrap();
         // A script that was not followed to its end is still waiting.
         while !thread.is_finished() {
@@ -107,7 +115,15 @@ impl Fake {
         let requests = self.requests.lock().unwrap();
         let words = |call: &Call| {
             let method = call.method.strip_prefix("io.ham.Manager.").unwrap().to_owned();
-            (method, call.parameters.to_string())
+            let mut parameters = call.parameters.clone();
+            let tag = parameters.as_object_mut().unwrap().remove("request");
+            let tag: Option<RequestTag> = tag.map(|tag| serde_json::from_value(tag).unwrap());
+            let changes = !["Status", "Show"].contains(&method.as_str());
+            assert_eq!(tag.is_some(), changes, "{method} has the name {tag:?}");
+            if let Some(tag) = &tag {
+                assert!(tag.numbers().is_ok(), "{tag:?}");
+            }
+            (method, parameters.to_string(), tag)
         };
         requests.iter().map(words).collect()
     }

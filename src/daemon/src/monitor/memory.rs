@@ -2,7 +2,9 @@
 //! commit of a turn.
 
 use crate::shared::Shared;
-use ham_core::ids::{EntityId, MAX_ENTITIES, MAX_RUNS, MAX_SLOTS, RESERVED_SLOTS, SlotRef};
+use ham_core::ids::{
+    EntityId, MAX_CLIENTS, MAX_ENTITIES, MAX_RUNS, MAX_SLOTS, RESERVED_SLOTS, SlotRef,
+};
 use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use ham_core::plan::PlanSource;
 use ham_core::time::Mono;
@@ -21,6 +23,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const ENTITIES_AT: usize = 1;
 const RUNS_AT: usize = ENTITIES_AT + MAX_ENTITIES as usize;
 const COMMANDS_AT: usize = RUNS_AT + MAX_RUNS as usize;
+const CLIENTS_AT: usize = COMMANDS_AT + MAX_SLOTS as usize;
+const _: () = assert!(CLIENTS_AT + MAX_CLIENTS as usize == layout::RECORDS);
 
 fn place(id: RecordId) -> usize {
     match id {
@@ -28,6 +32,7 @@ fn place(id: RecordId) -> usize {
         RecordId::Entity(entity) => ENTITIES_AT + entity.index(),
         RecordId::Run(index) => RUNS_AT + index as usize,
         RecordId::Command(slot) => COMMANDS_AT + slot as usize,
+        RecordId::Client(at) => CLIENTS_AT + at as usize,
     }
 }
 
@@ -45,7 +50,10 @@ impl SharedMemory {
             .map(|index| RecordId::Entity(EntityId(index)));
         let runs = (0..used(Field::RunsUsed).min(MAX_RUNS)).map(RecordId::Run);
         let commands = (0..used(Field::CommandsUsed).min(MAX_SLOTS)).map(RecordId::Command);
-        std::iter::once(RecordId::Global).chain(entities).chain(runs).chain(commands)
+        // All of them: they are few, and reserved from the start.
+        let clients = (0..MAX_CLIENTS).map(RecordId::Client);
+        let all = std::iter::once(RecordId::Global).chain(entities).chain(runs);
+        all.chain(commands).chain(clients)
     }
 }
 
@@ -162,7 +170,7 @@ impl Store {
         }
         // Only then does it count as used: others read up to there.
         match id {
-            RecordId::Global => {}
+            RecordId::Global | RecordId::Client(_) => {}
             RecordId::Entity(entity) => state.raise(Field::EntitiesUsed, u64::from(entity.0) + 1),
             RecordId::Run(index) => state.raise(Field::RunsUsed, u64::from(index) + 1),
             RecordId::Command(slot) => {
@@ -262,17 +270,14 @@ fn reserve_chunk(map: Map, fd: BorrowedFd<'_>, chunk: usize) -> Result<(), SysEr
     map.reserve(fd, from, length)
 }
 
-/// At the start: the first records of each kind. A monitor that cannot commit
-/// even those can do nothing, not even shut down; so a tmpfs without room for
-/// them is an error then.
+/// At the start: the first records of each kind, and all of clients. A monitor
+/// that cannot commit even those can do nothing, not even what somebody asks
+/// for to make room; so a tmpfs without room for them is an error then.
 pub(crate) fn reserve_first_records(map: Map, fd: &OwnedFd) -> Result<(), SysError> {
     let first =
         [RecordId::Global, RecordId::Entity(EntityId(0)), RecordId::Run(0), RecordId::Command(0)];
-    let slots = bytes_of_slot(0).into_iter();
-    for (at, bytes) in first.into_iter().flat_map(bytes_of).chain(slots) {
-        for chunk in chunks(at, bytes) {
-            reserve_chunk(map, fd.as_fd(), chunk)?;
-        }
-    }
-    Ok(())
+    let clients = (0..MAX_CLIENTS).map(RecordId::Client);
+    let places = first.into_iter().chain(clients).flat_map(bytes_of).chain(bytes_of_slot(0));
+    let all: BTreeSet<usize> = places.flat_map(|(at, bytes)| chunks(at, bytes)).collect();
+    all.into_iter().try_for_each(|chunk| reserve_chunk(map, fd.as_fd(), chunk))
 }

@@ -4,12 +4,12 @@
 use super::Waiting;
 use crate::monitor::Engine;
 use ham_core::effect::Reply;
-use ham_core::event::{Ask, Event};
+use ham_core::event::{Ask, Caller, Event};
 use ham_core::ids::{EntityId, RequestId};
 use ham_core::signal::Signal;
 use ham_core::wire::{
-    Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, SERVICE_INTERFACE,
-    ShutdownParameters,
+    Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, RequestTag,
+    SERVICE_INTERFACE, ShutdownParameters,
 };
 use ham_sys::process;
 use ham_sys::socket::Peer;
@@ -68,15 +68,17 @@ impl Engine {
             "Stop" => ("stopped", Ask::Stop, parameters::<Names>(call)?),
             "Restart" => ("restarted", Ask::Restart, parameters::<Names>(call)?),
             "Kill" => {
-                let KillParameters { names, signal } = parameters(call)?;
+                let KillParameters { names, signal, request } = parameters(call)?;
                 if !(1..=64).contains(&signal) {
                     let why = format!("{signal} is no signal number (1 to 64)");
                     return Err(bad("signal", &why));
                 }
-                ("signalled", Ask::Kill(Signal(signal)), Names { names, wait: false })
+                ("signalled", Ask::Kill(Signal(signal)), Names { names, wait: false, request })
             }
             _ => {
-                let ShutdownParameters { code } = parameters(call)?;
+                let ShutdownParameters { code, request } = parameters(call)?;
+                // Harmless to repeat under any name.
+                caller(request.as_ref())?;
                 let within = self.shared.options.stop_deadline;
                 self.remark(crate::facts::Weight::Event, "shutting down on request");
                 self.feed(Event::Shutdown { code, within, signals: 0 });
@@ -86,16 +88,15 @@ impl Engine {
         if names.names.is_empty() {
             return Err(bad("names", "name at least one entity"));
         }
+        let from = caller(names.request.as_ref())?;
         let entities = self.resolve(&names.names)?;
         let waiting =
             Waiting { verb, open: entities.len(), outcomes: Vec::new(), oneway: call.oneway };
         if let Some(client) = self.control.clients.get_mut(&client) {
             client.waiting = Some(waiting);
         }
-        for entity in entities {
-            let id = self.control.request(client);
-            self.feed(Event::Request { id, entity, ask, wait: names.wait });
-        }
+        let id = self.control.request(client);
+        self.feed(Event::Request { id, entities, ask, wait: names.wait, from });
         Ok(None)
     }
 
@@ -128,9 +129,9 @@ impl Engine {
         Ok(plan.ids().filter(|id| chosen.contains(id)).collect())
     }
 
-    /// The core has answered a request.
+    /// The core has answered a request for one of its entities.
     pub(in crate::monitor) fn reply(&mut self, id: RequestId, entity: EntityId, answer: Reply) {
-        let Some(token) = self.control.requests.remove(&id) else { return };
+        let Some(token) = self.control.requests.get(&id).copied() else { return };
         let name = self.name(entity);
         let state = self.core.view(entity).state.to_owned();
         let Some(client) = self.control.clients.get_mut(&token) else { return };
@@ -142,6 +143,7 @@ impl Engine {
             return;
         }
         let Some(Waiting { mut outcomes, oneway, .. }) = client.waiting.take() else { return };
+        self.control.requests.remove(&id);
         outcomes.sort_by(|a, b| a.name.cmp(&b.name));
         if !oneway {
             self.send(token, &result(&Outcomes { outcomes }));
@@ -164,6 +166,9 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
         Reply::Overruled => (false, "somebody asked for something else meanwhile".to_owned()),
         Reply::Left(count) => (false, format!("{count} of its processes could not be ended")),
         Reply::ShuttingDown => (false, "the manager is shutting down".to_owned()),
+        Reply::SerialUsed => {
+            (false, "nothing done: the client has used this serial for another request".to_owned())
+        }
     }
 }
 
@@ -173,6 +178,12 @@ pub(super) fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> 
         given => given.clone(),
     };
     serde_json::from_value(given).map_err(|error| bad("parameters", &error.to_string()))
+}
+
+/// Who asks, if it says so.
+fn caller(tag: Option<&RequestTag>) -> Result<Option<Caller>, Answer> {
+    let numbers = tag.map(RequestTag::numbers).transpose().map_err(|why| bad("request", &why))?;
+    Ok(numbers.map(|(client, serial)| Caller { client, serial }))
 }
 
 pub(super) fn bad(parameter: &str, why: &str) -> Answer {

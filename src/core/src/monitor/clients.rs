@@ -1,0 +1,315 @@
+//! The last request of each client that names itself, with its answers: part
+//! of the committed state, so that a request which is repeated after a
+//! takeover is known as one. A client has a place in a table; a new one takes
+//! the place used longest ago. What a repeat is told is in `repeat`.
+
+use super::Monitor;
+use super::ask::{Goal, Waiter, Who};
+use crate::effect::Reply;
+use crate::event::{Ask, Caller};
+use crate::ids::{EntityId, MAX_CLIENTS, MAX_ENTITIES, SlotRef};
+use crate::memory::{Head, Record, RecordId};
+use crate::signal::Signal;
+use crate::status::ExitStatus;
+use crate::time::Mono;
+use crate::words::{Odd, RECORD_WORDS, Reader, Words, Writer};
+
+/// Entities whose answers fit into a record, behind its five first words. Of a
+/// call with more of them the answers follow from what became of the entities.
+pub(super) const MOST_ANSWERS: usize = RECORD_WORDS - 5;
+
+/// The highest number that an answer can carry: stage and errno need 40 bits.
+const MOST_DETAIL: u64 = (1 << 44) - 1;
+
+/// A request that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    from: Caller,
+    /// When.
+    pub(super) taken: Mono,
+    pub(super) ask: Ask,
+    /// One for each entity; none when there are more than fit.
+    answers: Vec<(EntityId, Told)>,
+}
+
+/// What one entity's part of a request has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is under way.
+    Pending,
+    /// It was answered so.
+    Answered(Reply),
+    /// This process was to be sent the signal. Whether it was is not known
+    /// after a takeover; a repeat sends it again.
+    Signalled(SlotRef),
+}
+
+/// What a request is to the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A new one: the place where it is kept.
+    New(u32),
+    /// A repeat of what is kept there.
+    Again(u32),
+    /// Not the last one of its client.
+    SerialUsed,
+}
+
+impl Client {
+    /// What is kept about one entity; `None`: nothing.
+    pub(super) fn told(&self, entity: EntityId) -> Option<Told> {
+        self.answers.iter().find(|(of, _)| *of == entity).map(|(_, told)| *told)
+    }
+
+    fn is_pending(&self) -> bool {
+        self.answers.iter().any(|(_, told)| *told == Told::Pending)
+    }
+
+    /// What is still waited for, on behalf of the record at `place`.
+    fn waiters(&self, place: u32) -> Vec<Waiter> {
+        let goal = match self.ask {
+            Ask::Start | Ask::Restart => Goal::Up,
+            Ask::Stop => Goal::Down,
+            Ask::Kill(_) => return Vec::new(),
+        };
+        let pending = self.answers.iter().filter(|(_, told)| *told == Told::Pending);
+        pending
+            .map(|(entity, _)| Waiter { entity: *entity, goal, who: Who::Client(place) })
+            .collect()
+    }
+
+    pub(super) fn record(&self) -> Record {
+        let head = Head { due: None, slot: None, open: self.is_pending(), active: false };
+        let ask = match self.ask {
+            Ask::Start => 0,
+            Ask::Stop => 1,
+            Ask::Restart => 2,
+            Ask::Kill(signal) => 3 | (u64::from(signal.0) << 8),
+        };
+        let mut words = Writer::new();
+        words.put(self.from.client).put(self.from.serial).put(self.taken.0).put(ask);
+        words.put(self.answers.len() as u64);
+        for (entity, told) in &self.answers {
+            words.put(match self.ask {
+                Ask::Kill(_) => signalled_word(*entity, *told),
+                Ask::Start | Ask::Stop | Ask::Restart => answer_word(*entity, *told),
+            });
+        }
+        Record { head, words: words.finish() }
+    }
+
+    pub(super) fn decode(words: &Words) -> Result<Client, Odd> {
+        let mut from = Reader::new(words);
+        let caller = Caller { client: from.get()?, serial: from.get()? };
+        let taken = Mono(from.get()?);
+        let word = from.get()?;
+        let ask = match (word & 0xff, u8::try_from(word >> 8).map_err(|_| Odd)?) {
+            (0, _) => Ask::Start,
+            (1, _) => Ask::Stop,
+            (2, _) => Ask::Restart,
+            (3, number @ 1..=64) => Ask::Kill(Signal(number)),
+            _ => return Err(Odd),
+        };
+        let count = from.get()?;
+        if count > MOST_ANSWERS as u64 {
+            return Err(Odd);
+        }
+        let mut answers = Vec::new();
+        for _ in 0..count {
+            let word = from.get()?;
+            answers.push(match ask {
+                Ask::Kill(_) => signalled_from(word)?,
+                Ask::Start | Ask::Stop | Ask::Restart => answer_from(word)?,
+            });
+        }
+        from.finish()?;
+        let client = Client { from: caller, taken, ask, answers };
+        if client.record().words == *words { Ok(client) } else { Err(Odd) }
+    }
+}
+
+/// Entity in 16 bits, kind in 4, detail in 44.
+fn answer_word(entity: EntityId, told: Told) -> u64 {
+    let (kind, detail) = match told {
+        Told::Pending | Told::Signalled(_) | Told::Answered(Reply::SerialUsed) => (0, 0),
+        Told::Answered(Reply::Already) => (1, 0),
+        Told::Answered(Reply::Done) => (2, 0),
+        Told::Answered(Reply::NotRunning) => (3, 0),
+        Told::Answered(Reply::StartFailed(error)) => (4, error.min(MOST_DETAIL)),
+        Told::Answered(Reply::Ended(status)) => (5, status.to_word()),
+        Told::Answered(Reply::Overruled) => (6, 0),
+        Told::Answered(Reply::Left(count)) => (7, u64::from(count)),
+        Told::Answered(Reply::ShuttingDown) => (8, 0),
+    };
+    u64::from(entity.0) | (kind << 16) | (detail << 20)
+}
+
+fn answer_from(word: u64) -> Result<(EntityId, Told), Odd> {
+    let detail = word >> 20;
+    let told = match (word >> 16) & 0xf {
+        0 => Told::Pending,
+        1 => Told::Answered(Reply::Already),
+        2 => Told::Answered(Reply::Done),
+        3 => Told::Answered(Reply::NotRunning),
+        4 => Told::Answered(Reply::StartFailed(detail)),
+        5 => Told::Answered(Reply::Ended(ExitStatus::from_word(detail).ok_or(Odd)?)),
+        6 => Told::Answered(Reply::Overruled),
+        7 => Told::Answered(Reply::Left(u32::try_from(detail).map_err(|_| Odd)?)),
+        8 => Told::Answered(Reply::ShuttingDown),
+        _ => return Err(Odd),
+    };
+    Ok((entity_from(word & 0xffff)?, told))
+}
+
+/// Of a signal: the slot as everywhere, generation in 32 bits and index in 16,
+/// and between them the entity. Generation 0: it had no process.
+fn signalled_word(entity: EntityId, told: Told) -> u64 {
+    let slot = match told {
+        Told::Signalled(slot) => slot.to_word(),
+        Told::Pending | Told::Answered(_) => 0,
+    };
+    slot | (u64::from(entity.0) << 16)
+}
+
+fn signalled_from(word: u64) -> Result<(EntityId, Told), Odd> {
+    let entity = entity_from((word >> 16) & 0xffff)?;
+    let told = match SlotRef::from_word(word & !0xffff_0000) {
+        Some(slot) => Told::Signalled(slot),
+        None => Told::Answered(Reply::NotRunning),
+    };
+    Ok((entity, told))
+}
+
+fn entity_from(word: u64) -> Result<EntityId, Odd> {
+    u32::try_from(word).ok().filter(|id| *id < MAX_ENTITIES).map(EntityId).ok_or(Odd)
+}
+
+impl Monitor {
+    /// Takes a record of the monitor before. One that cannot be read is as if
+    /// it had never been.
+    pub(super) fn keep_client(&mut self, place: u32, words: &Words) {
+        if let Ok(client) = Client::decode(words)
+            && place < MAX_CLIENTS
+        {
+            self.waiters.extend(client.waiters(place));
+            self.clients.insert(place, client);
+        }
+    }
+
+    /// Looks a request up, and keeps it if it is new.
+    pub(super) fn take_request(&mut self, from: Caller, ask: Ask, entities: &[EntityId]) -> Taken {
+        for place in std::mem::take(&mut self.unread_clients) {
+            if let Ok(Some(words)) = self.memory.load(RecordId::Client(place)) {
+                self.keep_client(place, &words);
+            }
+        }
+        let known = self.clients.iter().find(|(_, client)| client.from.client == from.client);
+        let place = match known {
+            Some((place, client)) if client.from == from && client.ask == ask => {
+                return Taken::Again(*place);
+            }
+            Some((_, client)) if client.from.serial >= from.serial => return Taken::SerialUsed,
+            Some((place, _)) => *place,
+            None => self.place_for_client(),
+        };
+        if let Some(old) = self.clients.remove(&place) {
+            for waiter in old.waiters(place) {
+                self.waiters.remove(&waiter);
+            }
+        }
+        let mut answers = Vec::new();
+        if entities.len() <= MOST_ANSWERS {
+            answers.extend(entities.iter().map(|entity| (*entity, Told::Pending)));
+        }
+        self.clients.insert(place, Client { from, taken: self.now, ask, answers });
+        self.turn.dirty.insert(RecordId::Client(place));
+        Taken::New(place)
+    }
+
+    /// A place that is free, or else the one of the oldest request; of one
+    /// that still waits for its answer only when all do.
+    fn place_for_client(&self) -> u32 {
+        let free = (0..MAX_CLIENTS).find(|place| !self.clients.contains_key(place));
+        let oldest = || {
+            let age =
+                |(place, client): &(&u32, &Client)| (client.is_pending(), client.taken, **place);
+            self.clients.iter().min_by_key(age).map(|(place, _)| *place)
+        };
+        free.or_else(oldest).unwrap_or(0)
+    }
+
+    /// Keeps an answer, in the turn in which it is given.
+    pub(super) fn note_answer(&mut self, place: u32, entity: EntityId, told: Told) {
+        let Some(client) = self.clients.get_mut(&place) else { return };
+        if let Some((_, kept)) = client.answers.iter_mut().find(|(id, _)| *id == entity) {
+            *kept = told;
+            self.turn.dirty.insert(RecordId::Client(place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(ask: Ask, told: &[Told]) -> Client {
+        let answers =
+            told.iter().enumerate().map(|(id, told)| (EntityId(65_535 - id as u32), *told));
+        let from = Caller { client: u64::MAX, serial: 3 };
+        Client { from, taken: Mono(7), ask, answers: answers.collect() }
+    }
+
+    #[test]
+    fn every_answer_survives_in_its_record() {
+        let slot = SlotRef { index: 65_535, generation: u32::MAX };
+        let answers = [
+            Told::Pending,
+            Told::Answered(Reply::Already),
+            Told::Answered(Reply::Done),
+            Told::Answered(Reply::NotRunning),
+            Told::Answered(Reply::StartFailed((255 << 32) | 11)),
+            Told::Answered(Reply::Ended(ExitStatus::Signal { signal: Signal(64), core: true })),
+            Told::Answered(Reply::Overruled),
+            Told::Answered(Reply::Left(u32::MAX)),
+            Told::Answered(Reply::ShuttingDown),
+        ];
+        for ask in [Ask::Start, Ask::Stop, Ask::Restart] {
+            for told in [&answers[..], &answers[1..], &[Told::Pending; MOST_ANSWERS], &[]] {
+                let client = client(ask, told);
+                let record = client.record();
+                assert_eq!(record.head.open, told.contains(&Told::Pending));
+                assert_eq!(Client::decode(&record.words), Ok(client));
+            }
+        }
+        let told = [Told::Signalled(slot), Told::Answered(Reply::NotRunning)];
+        let client = client(Ask::Kill(Signal(64)), &told);
+        assert_eq!(Client::decode(&client.record().words), Ok(client));
+    }
+
+    #[test]
+    fn a_record_with_one_odd_word_is_refused() {
+        let told = [Told::Answered(Reply::Done), Told::Answered(Reply::StartFailed(5))];
+        let start = client(Ask::Start, &told).record().words;
+        let slot = SlotRef { index: 9, generation: 2 };
+        let kill = client(Ask::Kill(Signal(9)), &[Told::Signalled(slot)]).record().words;
+        for (words, place, wrong) in [
+            (start, 3, 4),
+            (start, 3, 1 << 8),
+            (start, 4, 1),
+            (start, 4, 28),
+            (start, 4, u64::MAX),
+            (start, 5, 9 << 16),
+            (start, 5, (2 << 16) | (1 << 20)),
+            (start, 5, (5 << 16) | (0x900 << 20)),
+            (start, 7, 1),
+            (kill, 3, 3),
+            (kill, 3, 3 | (65 << 8)),
+            (kill, 3, 3 | (9 << 8) | (1 << 16)),
+            (kill, 5, 9),
+        ] {
+            let mut words = words;
+            words[place] = wrong;
+            assert_eq!(Client::decode(&words), Err(Odd), "word {place}: {wrong:#x}");
+        }
+    }
+}
