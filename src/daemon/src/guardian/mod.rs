@@ -14,6 +14,7 @@ use crate::shared::Shared;
 use ham_snapshot::header::Field;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
 use ham_sys::process::{self, PidFd};
+use ham_sys::socket::Listener;
 use ham_sys::{clock, signals};
 use std::os::fd::OwnedFd;
 
@@ -89,8 +90,9 @@ impl Guardian {
         if shared.hang_check {
             poller.add(&timer, TIMER, Interest::READ)?;
             poller.add(&shared.common.guard_timer, GUARD_TIMER, Interest::READ)?;
-            // It may be closed already, on the way down.
-            let _ = poller.add(&shared.common.control, CLIENTS, Interest::ARRIVALS);
+            if let Some(control) = standby.control() {
+                poller.add(control, CLIENTS, Interest::ARRIVALS)?;
+            }
         }
         Ok(Guardian { shared, ahead, standby, poller, timer, suspicion: None })
     }
@@ -136,7 +138,8 @@ impl Guardian {
         if !last {
             // Connections that were taken, or given up, are no sign of a hang;
             // and who works has its time again from now on, for what came since.
-            return match (self.shared.common.control.has_waiting(), works) {
+            let waiting = self.standby.control().is_some_and(Listener::has_waiting);
+            return match (waiting, works) {
                 (false, _) => Ok(()),
                 (true, true) => self.suspect(CLIENT_PATIENCE_NS, false),
                 (true, false) => self.suspect(LAST_CHANCE_NS, true),

@@ -80,6 +80,11 @@ const HURRIED: Span = Span::millis(500);
 /// A monitor that has not looked at its deadline by then hangs (details 15).
 const HANGS_AFTER_NS: u64 = 5_000_000_000;
 
+/// How long the cgroup of a slot may stay busy after its last process has
+/// ended, which takes less than a millisecond where the machine has time. Then
+/// the slot goes without it.
+const BUSY_AT_MOST_NS: u64 = 1_000_000_000;
+
 /// The reaper tells of an exit before it lets go of the process, and does not
 /// tell of that: it takes microseconds. Until then the slot, and with it the
 /// cgroup, cannot be given back.
@@ -157,8 +162,9 @@ struct Engine {
     early_exits: BTreeSet<u32>,
     /// Whose processes the slots in use hold, for containment.
     held: BTreeMap<u32, Held>,
-    /// Slots that the reaper has not let go of yet.
-    unfreed: BTreeSet<SlotRef>,
+    /// Slots that the reaper has not let go of yet, or whose cgroup is still
+    /// busy; and until when the latter is waited for.
+    unfreed: BTreeMap<SlotRef, u64>,
     exits_seen: u64,
     shutdowns_seen: u64,
     /// Processes of a monitor before this one that have not executed yet.
@@ -360,8 +366,8 @@ impl Engine {
 
     /// Slots that the core has given up and the reaper still held.
     fn free_slots(&mut self) {
-        for slot in std::mem::take(&mut self.unfreed) {
-            self.free(slot);
+        for (slot, until) in std::mem::take(&mut self.unfreed) {
+            self.free(slot, until);
         }
         self.run_events();
     }
