@@ -69,9 +69,13 @@ impl Holder {
         self.tree.as_ref()?.create(Kind::Action, "probe", "0").ok()
     }
 
+    /// The child that was born there is dead; it keeps the cgroup busy until
+    /// the reaper has let go of it. Only the first monitor comes here.
     pub(super) fn probe_done(&self) {
-        if let Some(tree) = &self.tree {
-            tree.remove(Kind::Action, "probe", "0");
+        let Some(tree) = &self.tree else { return };
+        let deadline = Instant::now() + BUSY_AT_MOST;
+        while !tree.remove(Kind::Action, "probe", "0") && Instant::now() < deadline {
+            std::thread::sleep(BUSY_PAUSE);
         }
     }
 
