@@ -120,6 +120,15 @@ impl Roles {
         }
     }
 
+    /// The manager is done: nobody is to take over any more. Who acts ends by
+    /// itself.
+    pub(super) fn dismiss(&self) {
+        process::kill_child(self.guardian);
+        if !self.is_named() {
+            process::kill_child(self.monitor);
+        }
+    }
+
     /// Forks who is missing, and replaces who should have named itself.
     pub(super) fn look(&mut self, now: u64, channels: &mut Channels) {
         if let Some((_, last)) = self.named_by.filter(|(by, _)| *by <= now) {
