@@ -1,0 +1,356 @@
+//! The kills: round after round it is drawn whom to kill, at which moment and
+//! by which signal; done; noted; and waited for whoever takes over. Nothing is
+//! judged here but whether there is still something to kill.
+
+use crate::aim::{self, Way};
+use crate::exact;
+use crate::kinds::{Kind, Member};
+use crate::ledger;
+use crate::load::Load;
+use crate::roles::now;
+use crate::state::State;
+use crate::targets::{Targets, strike};
+use ham_snapshot::header::Field;
+use ham_tests::fake::Random;
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Who was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Whom {
+    /// The monitor.
+    Monitor,
+    /// The guardian.
+    Guardian,
+    /// Both at once.
+    Both,
+    /// The reaper, by a signal that it survives.
+    Reaper,
+}
+
+/// One kill.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kill {
+    /// Who.
+    pub(crate) whom: Whom,
+    /// By what.
+    pub(crate) signal: Signal,
+    /// At which moment.
+    pub(crate) way: Way,
+    /// The moment came; else it was killed after the longest wait for it.
+    pub(crate) hit: bool,
+}
+
+/// An entity that was killed by name.
+#[derive(Clone, Debug)]
+pub(crate) struct ByName {
+    /// Its name.
+    pub(crate) name: String,
+    /// The process, as it knows itself.
+    pub(crate) pid: u64,
+    /// By what.
+    pub(crate) signal: Signal,
+    /// When, CLOCK_MONOTONIC, ns.
+    pub(crate) mono: u64,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    /// Kills of ham's own processes.
+    pub(crate) kills: Vec<Kill>,
+    /// Kills of entities.
+    pub(crate) by_name: Vec<ByName>,
+    /// From when to when nobody could decide anything: from a kill until the
+    /// next monitor was there. CLOCK_MONOTONIC, ns.
+    pub(crate) dark: Vec<(u64, u64)>,
+    /// What ended the run early, or should have come and did not.
+    pub(crate) broken: Vec<String>,
+}
+
+/// What the rounds may do.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes {
+    /// How many kills.
+    pub(crate) kills: u64,
+    /// Only at these moments.
+    pub(crate) ways: Vec<Way>,
+    /// Processes that are stopped instead of killed: so many.
+    pub(crate) stops: u64,
+    /// SEGV to the reaper too.
+    pub(crate) reaper: bool,
+    /// Set from outside: end in good order now.
+    pub(crate) enough: Arc<AtomicBool>,
+}
+
+/// A process of ham that is gone has to be replaced within this, pauses of a
+/// crash loop (10 s at most) and hang detection (6 s) included.
+const REPLACED: Duration = Duration::from_secs(25);
+/// The reaper survives three faults in 10 s and then only reaps (ham(8)).
+const BETWEEN_FAULTS: Duration = Duration::from_millis(5_500);
+/// Moments and their weights.
+const WEIGHTS: [(Way, u64); 7] = [
+    (Way::Random, 25),
+    (Way::Clone, 15),
+    (Way::Made, 5),
+    (Way::Commit, 10),
+    (Way::Effect, 10),
+    (Way::Takeover, 15),
+    (Way::Exact, 20),
+];
+/// One in so many rounds, an entity is killed by name.
+const NAMED: u64 = 20;
+
+/// One scenario's rounds.
+#[derive(Debug)]
+pub(crate) struct Rounds<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) targets: Targets,
+    pub(crate) folder: &'a Path,
+    pub(crate) victims: Vec<Member>,
+    pub(crate) random: Random,
+    pub(crate) wishes: Wishes,
+    pub(crate) load: Load,
+    pub(crate) guarded: bool,
+    pub(crate) story: Story,
+    pub(crate) last_fault: Option<Instant>,
+}
+
+impl Rounds<'_> {
+    /// Kills until it has been done often enough, or cannot go on.
+    pub(crate) fn run(mut self) -> Story {
+        let mut round = 0;
+        let mut stops = 0;
+        while (self.story.kills.len() as u64) < self.wishes.kills && self.story.broken.is_empty() {
+            round += 1;
+            // Every tenth round, five in a row so that the load is felt.
+            self.load.set(round % 50 >= 45);
+            self.calm_down();
+            if self.wishes.enough.load(Ordering::Acquire) {
+                self.story.broken.push("it was interrupted".to_owned());
+            }
+            if self.random.below(NAMED) == 0 {
+                self.kill_by_name();
+            }
+            // Spread over the run.
+            let due = self.wishes.stops * self.story.kills.len() as u64 / self.wishes.kills;
+            if stops < due {
+                stops += 1;
+                self.stop(stops);
+            } else {
+                self.one();
+            }
+        }
+        self.load.set(false);
+        self.story
+    }
+
+    fn broken(&mut self, what: &str) {
+        let lives = if self.targets.reaper_lives() { "lives" } else { "is gone" };
+        self.story.broken.push(format!("{what}; the reaper {lives}"));
+    }
+
+    /// Monitors that die before they get anything done are slowed down by the
+    /// fourth in a row; that is no fault, and only costs time here.
+    fn calm_down(&self) {
+        let end = Instant::now() + Duration::from_secs(2);
+        while self.state.get(Field::CrashLoop) >= 2
+            && self.state.get(Field::Progress) == self.state.get(Field::ProgressAtFork)
+            && Instant::now() < end
+        {
+            sleep(Duration::from_micros(200));
+        }
+    }
+
+    fn one(&mut self) {
+        if self.wishes.reaper && self.last_fault.is_none_or(|last| last.elapsed() >= BETWEEN_FAULTS)
+        {
+            self.fault();
+            return;
+        }
+        let whom = match self.random.below(10) {
+            0..2 if self.guarded => Whom::Guardian,
+            2..4 if self.guarded => Whom::Both,
+            _ => Whom::Monitor,
+        };
+        let way = self.way();
+        let Some(monitor) = self.monitor_not(&[]) else {
+            self.broken("there is no monitor");
+            return;
+        };
+        if way == Way::Exact && whom == Whom::Monitor {
+            self.exact(monitor);
+            return;
+        }
+        let hit = self.wait_for(way);
+        let signal = self.signal();
+        self.strike(whom, monitor, signal, way, hit);
+        if way == Way::Takeover && self.story.broken.is_empty() {
+            let Some(next) = self.monitor_not(&[]) else { return };
+            sleep(Duration::from_micros(self.random.below(2_000)));
+            self.strike(Whom::Monitor, next, signal, way, true);
+        }
+    }
+
+    fn way(&mut self) -> Way {
+        let wanted = |(way, _): &&(Way, u64)| self.wishes.ways.contains(way);
+        let total = WEIGHTS.iter().filter(wanted).map(|(_, weight)| weight).sum::<u64>().max(1);
+        let mut drawn = self.random.below(total);
+        for (way, weight) in WEIGHTS.iter().filter(|(way, _)| self.wishes.ways.contains(way)) {
+            if drawn < *weight {
+                return *way;
+            }
+            drawn -= weight;
+        }
+        Way::Random
+    }
+
+    fn signal(&mut self) -> Signal {
+        match self.random.below(10) {
+            0 => Signal::SIGSEGV,
+            1 => Signal::SIGABRT,
+            _ => Signal::SIGKILL,
+        }
+    }
+
+    fn wait_for(&mut self, way: Way) -> bool {
+        match way {
+            Way::Random | Way::Exact | Way::Takeover => {
+                // Now and then long enough for it to live in peace.
+                let most = if self.random.chance(5) { 150_000 } else { 20_000 };
+                sleep(Duration::from_micros(self.random.below(most)));
+                true
+            }
+            Way::Clone | Way::Made | Way::Commit | Way::Effect => aim::wait_for(way, self.state),
+        }
+    }
+
+    /// Kills, notes, and waits for who comes next.
+    fn strike(&mut self, whom: Whom, monitor: i32, signal: Signal, way: Way, hit: bool) {
+        let begin = now();
+        let guardian = match whom {
+            Whom::Monitor | Whom::Reaper => None,
+            Whom::Guardian | Whom::Both => self.guardian_not(&[]),
+        };
+        let mut gone: Vec<i32> = guardian.into_iter().collect();
+        if whom != Whom::Guardian {
+            gone.push(monitor);
+        }
+        if self.random.chance(50) {
+            gone.reverse();
+        }
+        for pid in &gone {
+            strike(*pid, signal);
+        }
+        self.story.kills.push(Kill { whom, signal, way, hit });
+        self.replaced(whom, &gone, begin);
+    }
+
+    /// Waits until others stand where `gone` stood.
+    fn replaced(&mut self, whom: Whom, gone: &[i32], begin: u64) {
+        if whom != Whom::Guardian && self.monitor_not(gone).is_none() {
+            self.broken("the monitor was not replaced");
+        }
+        if whom != Whom::Guardian {
+            self.story.dark.push((begin, now()));
+        }
+        if whom == Whom::Guardian && self.guardian_not(gone).is_none() {
+            self.broken("the guardian was not replaced");
+        }
+    }
+
+    fn exact(&mut self, monitor: i32) {
+        let begin = now();
+        let hit = match exact::strike_at(monitor, self.state, &mut self.random) {
+            exact::Outcome::Hit => true,
+            exact::Outcome::Missed => false,
+            exact::Outcome::Refused => {
+                strike(monitor, Signal::SIGKILL);
+                false
+            }
+        };
+        self.story.kills.push(Kill {
+            whom: Whom::Monitor,
+            signal: Signal::SIGKILL,
+            way: Way::Exact,
+            hit,
+        });
+        self.replaced(Whom::Monitor, &[monitor], begin);
+    }
+
+    /// Stops a process, which has to be found out and replaced.
+    fn stop(&mut self, number: u64) {
+        let guardian = if number.is_multiple_of(2) { self.guardian_not(&[]) } else { None };
+        let (whom, target) = match guardian {
+            Some(guardian) => (Whom::Guardian, Some(guardian)),
+            None => (Whom::Monitor, self.monitor_not(&[])),
+        };
+        let Some(target) = target else { return };
+        let begin = now();
+        strike(target, Signal::SIGSTOP);
+        let signal = Signal::SIGSTOP;
+        self.story.kills.push(Kill { whom, signal, way: Way::Random, hit: true });
+        self.replaced(whom, &[target], begin);
+    }
+
+    /// A fatal signal for the reaper, which has to survive it.
+    fn fault(&mut self) {
+        self.last_fault = Some(Instant::now());
+        let (begin, signal) = (now(), Signal::SIGSEGV);
+        strike(self.targets.reaper, signal);
+        self.story.kills.push(Kill { whom: Whom::Reaper, signal, way: Way::Random, hit: true });
+        // It is in no hurry: what dies meanwhile waits for it.
+        sleep(Duration::from_millis(20));
+        if !self.targets.reaper_lives() {
+            self.broken("the reaper did not survive SEGV");
+        }
+        self.story.dark.push((begin, now()));
+    }
+
+    fn kill_by_name(&mut self) {
+        let victim = self.random.pick(&self.victims).clone();
+        debug_assert_eq!(victim.kind, Kind::Victim);
+        let Some(life) = ledger::last_life(self.folder, &victim.name) else { return };
+        if self.story.by_name.iter().any(|by| by.name == victim.name && by.mono > life.mono) {
+            // It was killed already and is not back yet.
+            return;
+        }
+        let signal = *self.random.pick(&[Signal::SIGKILL, Signal::SIGTERM, Signal::SIGUSR2]);
+        let Some(pid) = self.targets.entity(life.pid) else { return };
+        let mono = now();
+        if strike(pid, signal) {
+            self.story.by_name.push(ByName { name: victim.name, pid: life.pid, signal, mono });
+        }
+    }
+
+    fn monitor_not(&self, gone: &[i32]) -> Option<i32> {
+        self.wait(|| self.targets.monitor(self.state).filter(|pid| !gone.contains(pid)))
+    }
+
+    fn guardian_not(&self, gone: &[i32]) -> Option<i32> {
+        self.wait(|| self.targets.guardian().filter(|pid| !gone.contains(pid)))
+    }
+
+    fn wait(&self, look: impl Fn() -> Option<i32>) -> Option<i32> {
+        let end = Instant::now() + REPLACED;
+        let mut looks = 0u32;
+        loop {
+            if let Some(pid) = look() {
+                return Some(pid);
+            }
+            looks += 1;
+            if looks.is_multiple_of(1_000) && !self.targets.reaper_lives() || Instant::now() >= end
+            {
+                return None;
+            }
+            // A successor is there within a fraction of a millisecond.
+            if looks > 200 {
+                sleep(Duration::from_micros(100));
+            }
+        }
+    }
+}
