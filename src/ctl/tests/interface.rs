@@ -2,9 +2,9 @@
 //! and clients use say the same: every method, error, field and type.
 
 use ham_core::wire::{
-    EntityStatus, ExitReport, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
-    PlanStatus, Refusal, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters,
-    Status,
+    EntityStatus, ExitReport, Failures, KillParameters, ManagerStatus, Names, OneName, Outcome,
+    Outcomes, PlanStatus, Refusal, RoleStatus, Shown, ShownAction, ShownCondition,
+    ShutdownParameters, Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -121,7 +121,10 @@ fn manager() -> ManagerStatus {
         version: "0.1.0".into(),
         reaper: RoleStatus { pid: 1 },
         monitor: RoleStatus { pid: 2 },
+        guardian: RoleStatus { pid: 3 },
         takeovers: 1,
+        last_takeover_us: Some(80),
+        failures: Failures::default(),
         turns: 1,
         started_time: 1.5,
         spawn: "clone3".into(),

@@ -16,7 +16,7 @@ fn status_is_what_is_done_without_a_verb() {
     let without = fake.hamctl(&[]);
     let with = fake.hamctl(&["status", "a*", "mixer"]);
     let expected = "\
-ham 0.1.0: reaper 2, monitor 3, 0 takeovers, containment session, 0 plan errors
+ham 0.1.0: reaper 2, monitor 3, guardian 4, 0 takeovers, containment session, 0 plan errors
 ENTITY  STATE    PID  UPTIME  RESTARTS  LAST EXIT  WHY
 audio   running    -       -         0  -
 mixer   failed     -       -         0  -

@@ -47,6 +47,8 @@ const STOP_DEADLINE: Span = Span::seconds(8);
 pub(crate) enum Command {
     /// Be the manager.
     Run(Options),
+    /// Be the reaper again, after a fault: internal.
+    Resume(Options),
     /// Be its loader: internal.
     Load(load::Request),
     /// Be its path watcher: internal.
@@ -56,10 +58,18 @@ pub(crate) enum Command {
 }
 
 use crate::load;
+use crate::reaper::AGAIN;
 
 pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
     match words.first().and_then(|word| word.to_str()) {
         Some("load") => return load::Request::parse(&words[1..]).map(Command::Load),
+        Some(AGAIN) => {
+            words.remove(0);
+            return match parse(words)? {
+                Command::Run(options) => Ok(Command::Resume(options)),
+                _ => Err(format!("`{AGAIN}` is for ham itself")),
+            };
+        }
         Some("watch") if words.len() == 1 => return Ok(Command::Watch),
         Some("run") => {
             words.remove(0);

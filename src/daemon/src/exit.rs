@@ -5,6 +5,8 @@ pub(crate) const USAGE: u8 = 64;
 /// The kernel, or a filter around ham, lacks what ham cannot do without
 /// (`EX_UNAVAILABLE`).
 pub(crate) const UNAVAILABLE: u8 = 69;
+/// A process of the manager came upon a mistake of its own (`EX_SOFTWARE`).
+pub(crate) const MISTAKE: u8 = 70;
 /// The system refused something at start (`EX_OSERR`).
 pub(crate) const SYSTEM: u8 = 71;
 /// Another manager runs on the runtime directory, or its processes still run

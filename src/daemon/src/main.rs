@@ -6,6 +6,8 @@
 mod arguments;
 mod exit;
 mod facts;
+mod guardian;
+mod keep;
 mod load;
 mod monitor;
 mod options;
@@ -27,6 +29,7 @@ static ALLOCATOR: ham_sys::allocation::Counting = ham_sys::allocation::Counting;
 fn main() -> ExitCode {
     match arguments::parse(std::env::args_os().skip(1).collect()) {
         Ok(arguments::Command::Run(options)) => start::run(options),
+        Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
         Ok(arguments::Command::Help) => print(arguments::HELP),

@@ -3,6 +3,7 @@
 
 use crate::exit;
 use crate::trouble::Trouble;
+use ham_sys::socket::Listener;
 use std::env;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -63,6 +64,20 @@ pub(crate) fn prepare(path: &Path) -> Result<fs::File, Trouble> {
         return refuse("others may write to it");
     }
     fs::File::open(path).map_err(|error| Trouble::file("open", path, &error))
+}
+
+/// Listens on the control socket.
+pub(crate) fn bind_control(runtime: &Path) -> ham_sys::Result<Listener> {
+    // As root, others may look; who may change things is decided by who asks.
+    let mode = if ham_sys::process::effective_uid() == 0 { 0o666 } else { 0o600 };
+    Listener::bind(&runtime.join("control"), mode)
+}
+
+/// Whether there is a control socket.
+pub(crate) fn has_socket(runtime: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let found = fs::symlink_metadata(runtime.join("control"));
+    found.is_ok_and(|found| found.file_type().is_socket())
 }
 
 /// A short name for a runtime directory, the same every time: two managers

@@ -3,15 +3,12 @@
 //! must hold up a process of ham or end it, so this never panics and waits
 //! for a second at most.
 
+use crate::exit;
 use ham_sys::{poller, process};
 use std::fmt::Display;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Exit code of a monitor that has come upon a mistake of its own, as the
-/// language runtime uses it.
-const PANICKED: i32 = 101;
 
 /// Says it, after the name of the program.
 pub(crate) fn say(text: impl Display) {
@@ -28,6 +25,6 @@ fn write(text: &str) {
 pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|what| {
         say(format_args!("monitor: {what}"));
-        process::exit_now(PANICKED);
+        process::exit_now(i32::from(exit::MISTAKE));
     }));
 }

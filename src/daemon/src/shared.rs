@@ -1,12 +1,15 @@
 //! What all processes of the manager have in common. The reaper makes it
-//! before it forks anybody; the others inherit it.
+//! before it forks anybody; the others inherit it, and so does a reaper that
+//! has executed itself again: every descriptor has a number of its own.
 
 use crate::options::Options;
 use ham_snapshot::State;
-use ham_sys::poller::EventFd;
+use ham_snapshot::kept::Kept;
+use ham_sys::poller::{EventFd, Timer};
+use ham_sys::process;
 use ham_sys::shm::Map;
 use ham_sys::socket::Listener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Slot of the loader.
 pub(crate) const LOADER_SLOT: u32 = 0;
@@ -14,27 +17,104 @@ pub(crate) const LOADER_SLOT: u32 = 0;
 pub(crate) const WATCHER_SLOT: u32 = 1;
 
 /// Where descriptors begin that are handed over to children: what they
-/// become is below.
+/// become is below. So are those of entities, and nothing of ham's is.
 pub(crate) const OWN_DESCRIPTORS: i32 = 64;
+
+/// The numbers of what all have in common.
+pub(crate) mod number {
+    use super::OWN_DESCRIPTORS;
+
+    pub(crate) const STATE: i32 = OWN_DESCRIPTORS;
+    pub(crate) const PROGRAM: i32 = OWN_DESCRIPTORS + 1;
+    pub(crate) const LOCK: i32 = OWN_DESCRIPTORS + 2;
+    pub(crate) const WAKE_MONITOR: i32 = OWN_DESCRIPTORS + 3;
+    pub(crate) const WAKE_REAPER: i32 = OWN_DESCRIPTORS + 4;
+    pub(crate) const WAKE_GUARDIAN: i32 = OWN_DESCRIPTORS + 5;
+    pub(crate) const GUARD_TIMER: i32 = OWN_DESCRIPTORS + 6;
+    /// The reaper's ends of its channels to monitor and guardian.
+    pub(crate) const CHANNELS: [i32; 2] = [OWN_DESCRIPTORS + 8, OWN_DESCRIPTORS + 9];
+    /// What the reaper keeps for others, by place in the table.
+    pub(crate) const KEPT: i32 = OWN_DESCRIPTORS + 16;
+}
+
+/// The control listener in the table of what the reaper keeps, and its place.
+pub(crate) const CONTROL: Kept = Kept { owner: 0, tag: u64::from_le_bytes(*b"control\0") };
+pub(crate) const CONTROL_PLACE: usize = 0;
 
 /// What all processes of the manager have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) state: State,
-    /// The memory of the state, and its descriptor: pages are reserved before
-    /// their first use.
+    /// The memory of the state: pages are reserved before their first use.
     pub(crate) map: Map,
-    pub(crate) state_fd: OwnedFd,
+    pub(crate) common: Common,
+    /// Monitors and guardians that hang are replaced (details 15); not when
+    /// somebody looks at them with a debugger.
+    pub(crate) hang_check: bool,
+    /// What the start found missing, for the report.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Descriptors at the numbers of [`number`], open over exec in the reaper,
+/// close-on-exec in the others.
+#[derive(Debug)]
+pub(crate) struct Common {
+    state: OwnedFd,
+    /// This program, whatever stands at its path by now.
+    pub(crate) program: OwnedFd,
+    /// Held, and inherited, for as long as any of the three lives.
+    _lock: OwnedFd,
     /// The reaper has recorded something.
     pub(crate) wake_monitor: EventFd,
     /// The monitor wants to be done.
     pub(crate) wake_reaper: EventFd,
-    /// This program, whatever stands at its path by now.
-    pub(crate) program: OwnedFd,
+    /// There is another plan.
+    pub(crate) wake_guardian: EventFd,
+    /// Set by the monitor to a while after its next deadline; the guardian
+    /// waits for it, so that it is woken by a deadline that nobody keeps, and
+    /// by nothing else.
+    pub(crate) guard_timer: Timer,
     pub(crate) control: Listener,
-    /// Held, and inherited, for as long as any of the three lives.
-    pub(crate) _lock: OwnedFd,
-    /// What the start found missing, for the report.
-    pub(crate) remarks: Vec<String>,
+}
+
+impl Common {
+    /// At the start of the manager.
+    pub(crate) fn new(state: OwnedFd, lock: OwnedFd, control: Listener) -> ham_sys::Result<Common> {
+        let place = |fd: OwnedFd, number: i32| process::place_at(fd, number);
+        Ok(Common {
+            state: place(state, number::STATE)?,
+            program: place(process::open_own_program()?, number::PROGRAM)?,
+            _lock: place(lock, number::LOCK)?,
+            wake_monitor: EventFd::from_fd(place(EventFd::new()?.into(), number::WAKE_MONITOR)?),
+            wake_reaper: EventFd::from_fd(place(EventFd::new()?.into(), number::WAKE_REAPER)?),
+            wake_guardian: EventFd::from_fd(place(EventFd::new()?.into(), number::WAKE_GUARDIAN)?),
+            guard_timer: Timer::from_fd(place(Timer::new()?.into(), number::GUARD_TIMER)?),
+            control: Listener::from_fd(place(control.into(), kept_number(CONTROL_PLACE))?),
+        })
+    }
+
+    /// In a reaper that has executed itself again; `state` was needed before
+    /// the others.
+    pub(crate) fn inherited(state: OwnedFd) -> ham_sys::Result<Common> {
+        Ok(Common {
+            state,
+            program: process::take(number::PROGRAM)?,
+            _lock: process::take(number::LOCK)?,
+            wake_monitor: EventFd::from_fd(process::take(number::WAKE_MONITOR)?),
+            wake_reaper: EventFd::from_fd(process::take(number::WAKE_REAPER)?),
+            wake_guardian: EventFd::from_fd(process::take(number::WAKE_GUARDIAN)?),
+            guard_timer: Timer::from_fd(process::take(number::GUARD_TIMER)?),
+            control: Listener::from_fd(process::take(kept_number(CONTROL_PLACE))?),
+        })
+    }
+
+    pub(crate) fn state(&self) -> BorrowedFd<'_> {
+        self.state.as_fd()
+    }
+}
+
+/// The number of the descriptor that is kept at a place.
+pub(crate) fn kept_number(place: usize) -> i32 {
+    number::KEPT + i32::try_from(place).unwrap_or(0)
 }

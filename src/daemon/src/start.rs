@@ -8,15 +8,13 @@ use crate::options::Options;
 use crate::reaper;
 use crate::runtime;
 use crate::say::say;
-use crate::shared::{OWN_DESCRIPTORS, Shared};
+use crate::shared::{CONTROL, CONTROL_PLACE, Common, Shared, number};
 use crate::trouble::Trouble;
 use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
 use ham_snapshot::{State, layout};
-use ham_sys::poller::EventFd;
 use ham_sys::process::{self, Forked};
 use ham_sys::shm::Map;
-use ham_sys::socket::Listener;
 use ham_sys::{clock, containment, lock, reap, signals};
 use std::ffi::CStr;
 use std::fs;
@@ -50,6 +48,51 @@ pub(crate) fn run(options: Options) -> ExitCode {
         Ok(shared) => ExitCode::from(reaper::run(Box::leak(Box::new(shared)))),
         Err(trouble) => fail(&trouble),
     }
+}
+
+/// The reaper again, after a fault: everything is there, in shared memory and
+/// in descriptors of known numbers; only this image is new (details 13).
+pub(crate) fn resume(options: Options) -> ExitCode {
+    let taken = take_over(options);
+    match taken {
+        Ok(shared) => ExitCode::from(reaper::resume(Box::leak(Box::new(shared)))),
+        Err(trouble) => ExitCode::from(reaper::reap_only(&trouble, None)),
+    }
+}
+
+fn take_over(options: Options) -> Result<Shared, Trouble> {
+    settle_in()?;
+    let state_fd = process::take(number::STATE)?;
+    let map = Map::from_fd(state_fd.as_fd(), STATE_FILE, STATE_BYTES)?;
+    let state =
+        State::open(map.words()).map_err(|error| Trouble::new(exit::SYSTEM, error.to_string()))?;
+    process::remember_nofile((state.get(Field::FirstSoftLimit), state.get(Field::FirstHardLimit)));
+    // Memory locks end at exec; a refusal was reported at the first start.
+    let _ = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD);
+    let common = Common::inherited(state_fd)?;
+    let hang_check = hang_check();
+    Ok(Shared { options, state, map, common, hang_check, remarks: Vec::new() })
+}
+
+/// What every image of the reaper begins with. Whoever started ham may have
+/// left signals ignored or blocked; entities must inherit none of it.
+fn settle_in() -> Result<(), Trouble> {
+    signals::reset_dispositions()?;
+    signals::block_all()?;
+    if process::pid() != 1 {
+        process::set_child_subreaper()?;
+    }
+    process::set_name(c"ham")?;
+    // No core dump delays a takeover, and nobody of the same user gets at the
+    // state through /proc (details 9). Entities are not affected: it ends at
+    // exec.
+    process::set_dumpable(false)?;
+    Ok(())
+}
+
+/// Whether monitors and guardians that hang are replaced.
+fn hang_check() -> bool {
+    std::env::var_os("HAM_NO_HANG_CHECK").is_none_or(|value| value != "1")
 }
 
 fn fail(trouble: &Trouble) -> ExitCode {
@@ -108,20 +151,11 @@ fn is_up(socket: &Path, reaper: i32) -> bool {
 }
 
 fn prepare(options: Options) -> Result<Shared, Trouble> {
-    // Whoever started ham may have left signals ignored or blocked, and
-    // descriptors open; entities must inherit none of it.
-    signals::reset_dispositions()?;
-    signals::block_all()?;
-    process::close_on_exec_from(3)?;
+    settle_in()?;
+    // What whoever started ham has left open is nobody's here, and would stand
+    // where ham's own descriptors have their places.
+    process::close_from(3)?;
     let nofile = process::raise_nofile();
-    if process::pid() != 1 {
-        process::set_child_subreaper()?;
-    }
-    process::set_name(c"ham")?;
-    // No core dump delays a takeover, and nobody of the same user gets at the
-    // state through /proc (details 9). Entities are not affected: it ends at
-    // exec.
-    process::set_dumpable(false)?;
     let mut remarks = Vec::new();
     if let Err(error) = nofile {
         remarks.push(format!("{error}: entities and clients are limited to what it was"));
@@ -141,21 +175,10 @@ fn prepare(options: Options) -> Result<Shared, Trouble> {
         remarks.push(format!("{error}: under memory pressure the state may be paged out"));
     }
 
-    // As root, others may look; who may change things is decided by who asks.
-    let mode = if process::effective_uid() == 0 { 0o666 } else { 0o600 };
-    let control = Listener::bind(&options.runtime.join("control"), mode)?;
-    Ok(Shared {
-        options,
-        state,
-        map,
-        state_fd,
-        wake_monitor: EventFd::new()?,
-        wake_reaper: EventFd::new()?,
-        program: process::move_above(process::open_own_program()?, OWN_DESCRIPTORS)?,
-        control,
-        _lock: lock,
-        remarks,
-    })
+    let control = runtime::bind_control(&options.runtime)?;
+    let common = Common::new(state_fd, lock, control)?;
+    state.keep(CONTROL_PLACE, Some(CONTROL));
+    Ok(Shared { options, state, map, common, hang_check: hang_check(), remarks })
 }
 
 /// Says in the lock file who holds it. For people who are refused; should it
@@ -314,6 +337,9 @@ fn fill_header(state: &State) {
     state.set(Field::ReaperPid, u64::from(pid.unsigned_abs()));
     state.set(Field::ReaperStart, process::start_time(pid).unwrap_or(0));
     state.set(Field::StartedMono, clock::monotonic());
+    let (soft, hard) = process::first_nofile();
+    state.set(Field::FirstSoftLimit, soft);
+    state.set(Field::FirstHardLimit, hard);
     state.set(Field::StartedReal, clock::realtime());
 }
 

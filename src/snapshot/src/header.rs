@@ -22,9 +22,10 @@ pub enum Field {
     ReaperPid = 6,
     /// Start time of the reaper (field 22 of /proc/PID/stat).
     ReaperStart = 7,
-    /// Process id of the monitor; 0: none at the moment. Written by the reaper.
+    /// Process id of the monitor, or of who is about to be it; 0: none at the
+    /// moment. Written by the reaper.
     MonitorPid = 8,
-    /// Monitors that have taken over from a dead one. Written by the reaper.
+    /// Monitors that have taken over from a dead one. Written by those.
     Takeovers = 9,
     /// When the manager was started, CLOCK_MONOTONIC.
     StartedMono = 10,
@@ -52,13 +53,14 @@ pub enum Field {
     ReaperAllocations = 21,
     /// The manager is done: 256 + exit code. Written by the monitor.
     Done = 22,
-    /// Events that monitors have got done, when the last one was forked.
-    ProgressAtFork = 23,
+    /// Events that monitors have got done, when the last one became it.
+    ProgressAtStart = 23,
     /// Monitors in a row that died at once and got nothing done.
     CrashLoop = 24,
     /// When the last monitor died, CLOCK_MONOTONIC.
     MonitorDied = 25,
-    /// Nanoseconds from that until its successor had restored the state.
+    /// Nanoseconds from when the last successor learnt of that until it had
+    /// restored the state.
     TakeoverTook = 26,
     /// Generation of the accepted plan << 1 | the half it is in; 0: none.
     Plan = 27,
@@ -66,6 +68,46 @@ pub enum Field {
     Progress = 28,
     /// How processes are made, found by the first monitor; 0: not yet.
     Abilities = 29,
+    /// Process id of the guardian, which waits for the end of the monitor; 0:
+    /// none at the moment. Written by the reaper.
+    GuardianPid = 31,
+    /// Process id of who acts as the monitor. Written by itself when it begins.
+    ActingPid = 32,
+    /// Monitors that have died. Written by the reaper.
+    MonitorDeaths = 33,
+    /// Guardians that have died while they waited. Written by the reaper.
+    GuardianDeaths = 34,
+    /// Monitors and guardians that were ended because they hung.
+    HangKills = 35,
+    /// Monitors in a row that gave up over a mistake of their own. Written by
+    /// the reaper.
+    Faults = 36,
+    /// When the process of `MonitorPid` became that, CLOCK_MONOTONIC. Written
+    /// by the reaper.
+    MonitorSince = 37,
+    /// Up to where the monitor has taken the queue of exits.
+    ExitsTaken = 38,
+    /// Up to where it has taken the shutdown requests by signal.
+    ShutdownsTaken = 39,
+    /// Rounds of the monitor's loop: stands still when it waits, or hangs.
+    Pulse = 40,
+    /// How often the reaper has executed itself again after a fault.
+    ReaperFaults = 41,
+    /// When the last of these was, CLOCK_MONOTONIC.
+    ReaperFault1 = 42,
+    /// The one before.
+    ReaperFault2 = 43,
+    /// The one before that.
+    ReaperFault3 = 44,
+    /// 1: the reaper only reaps, since the state or itself is broken.
+    ReaperGaveUp = 45,
+    /// The limit of open files that ham was started with, soft; all ones: it
+    /// was not changed.
+    FirstSoftLimit = 46,
+    /// The same, hard.
+    FirstHardLimit = 47,
+    /// Which of the two channels is the monitor's. Written by the reaper.
+    MonitorChannel = 48,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

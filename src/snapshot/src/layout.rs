@@ -29,6 +29,11 @@ pub const ORPHANS: usize = 1_024;
 /// Words in one of them.
 pub const ORPHAN_WORDS: usize = 4;
 
+/// Descriptors that the reaper keeps for others.
+pub const KEPT: usize = 256;
+/// Words in the entry of one.
+pub const KEPT_WORDS: usize = 4;
+
 /// Entries in the history; older ones are overwritten. 512 KiB in all.
 pub const HISTORY: usize = 2_048;
 /// Words in one of them: 8 of facts, 24 of text (192 bytes).
@@ -58,8 +63,10 @@ pub const HINTS_AT: usize = SLOTS_AT + SLOTS * SLOT_WORDS;
 pub const EXIT_QUEUE_AT: usize = HINTS_AT + HINTS;
 /// The ring of orphans.
 pub const ORPHANS_AT: usize = EXIT_QUEUE_AT + EXIT_QUEUE;
+/// The table of kept descriptors.
+pub const KEPT_AT: usize = ORPHANS_AT + ORPHANS * ORPHAN_WORDS;
 /// The ring of the history.
-pub const HISTORY_AT: usize = ORPHANS_AT + ORPHANS * ORPHAN_WORDS;
+pub const HISTORY_AT: usize = KEPT_AT + KEPT * KEPT_WORDS;
 /// Heads of records.
 pub const HEADS_AT: usize = HISTORY_AT + HISTORY * HISTORY_WORDS;
 /// Bodies of records.
@@ -81,6 +88,7 @@ mod tests {
             (HINTS_AT, HINTS),
             (EXIT_QUEUE_AT, EXIT_QUEUE),
             (ORPHANS_AT, ORPHANS * ORPHAN_WORDS),
+            (KEPT_AT, KEPT * KEPT_WORDS),
             (HISTORY_AT, HISTORY * HISTORY_WORDS),
             (HEADS_AT, RECORDS * VERSIONS * HEAD_WORDS),
             (BODIES_AT, RECORDS * VERSIONS * BODY_WORDS),
@@ -92,7 +100,7 @@ mod tests {
         for (at, _) in areas {
             assert_eq!(at * WORD % 4096, 0, "area at word {at}");
         }
-        let (at, length) = areas[8];
+        let (at, length) = areas[9];
         assert_eq!(at + length, TOTAL);
     }
 }

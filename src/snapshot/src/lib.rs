@@ -18,6 +18,7 @@
 
 pub mod header;
 pub mod history;
+pub mod kept;
 pub mod layout;
 pub mod plans;
 pub mod records;

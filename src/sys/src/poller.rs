@@ -27,19 +27,25 @@ pub struct Interest {
     pub write: bool,
     /// Exceptional state: a change of /proc/self/mountinfo or cgroup.events.
     pub priority: bool,
+    /// Only when something new comes (EPOLLET), not for as long as it waits.
+    pub edge: bool,
 }
 
 impl Interest {
     /// Reading only, by far the most common.
-    pub const READ: Interest = Interest { read: true, write: false, priority: false };
+    pub const READ: Interest = Interest { read: true, write: false, priority: false, edge: false };
     /// Reading and writing.
-    pub const BOTH: Interest = Interest { read: true, write: true, priority: false };
+    pub const BOTH: Interest = Interest { read: true, write: true, priority: false, edge: false };
+    /// What comes in addition, for somebody who does not take it.
+    pub const ARRIVALS: Interest =
+        Interest { read: true, write: false, priority: false, edge: true };
 
     fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, self.read);
         flags.set(EpollFlags::EPOLLOUT, self.write);
         flags.set(EpollFlags::EPOLLPRI, self.priority);
+        flags.set(EpollFlags::EPOLLET, self.edge);
         flags
     }
 }
@@ -171,6 +177,11 @@ impl EventFd {
             .map_err(|errno| SysError::new("create", "an event counter", errno))
     }
 
+    /// One that was made before this program was executed.
+    pub fn from_fd(fd: OwnedFd) -> EventFd {
+        EventFd(fd)
+    }
+
     /// Adds one. A full counter (2^64-2) stays readable, which is all that is
     /// wanted, so there is nothing to report. Allocates nothing.
     pub fn post(&self) {
@@ -182,6 +193,12 @@ impl EventFd {
     /// Allocates nothing.
     pub fn drain(&self) -> u64 {
         drain(&self.0)
+    }
+}
+
+impl From<EventFd> for OwnedFd {
+    fn from(counter: EventFd) -> OwnedFd {
+        counter.0
     }
 }
 
@@ -206,6 +223,13 @@ impl Timer {
             .map_err(|errno| SysError::new("create", "a timer", errno))
     }
 
+    /// One that was made before this program was executed.
+    pub fn from_fd(fd: OwnedFd) -> Timer {
+        // SAFETY: nothing is assumed of what the descriptor is: on another
+        // kind than a timer the calls fail with EINVAL.
+        Timer(unsafe { TimerFd::from_owned_fd(fd) })
+    }
+
     /// Arms it for an instant of [`crate::clock::monotonic`] (one in the past
     /// fires at once), or disarms it.
     ///
@@ -228,6 +252,12 @@ impl Timer {
     /// Takes the expiry, so that the timer is no longer readable.
     pub fn drain(&self) {
         drain(&self.0);
+    }
+}
+
+impl From<Timer> for OwnedFd {
+    fn from(timer: Timer) -> OwnedFd {
+        timer.0.into()
     }
 }
 

@@ -36,6 +36,11 @@ pub fn peek(pid: i32) -> Option<Exit> {
     wait(libc::P_PID, pid as libc::id_t, libc::WNOWAIT).ok().flatten()
 }
 
+/// Whether `pid` is a child, alive or not yet reaped.
+pub fn is_child(pid: i32) -> bool {
+    pid > 0 && wait(libc::P_PID, pid as libc::id_t, libc::WNOWAIT).is_ok()
+}
+
 /// Looks for any child that has ended, and leaves it a zombie. Walks all
 /// children: 0.5 ms at 10,000, so it is the sweep, not the usual way.
 pub fn peek_any() -> Option<Exit> {

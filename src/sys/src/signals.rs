@@ -41,8 +41,12 @@ pub const SIGCHLD: i32 = libc::SIGCHLD;
 pub const SIGTERM: i32 = libc::SIGTERM;
 /// The terminal's interrupt key.
 pub const SIGINT: i32 = libc::SIGINT;
-/// Power is failing; container managers send it for a shutdown.
-pub const SIGPWR: i32 = libc::SIGPWR;
+/// At once, whatever the process thinks of it.
+pub const SIGKILL: i32 = libc::SIGKILL;
+
+/// Signals that ask a manager to shut down, beside RTMIN+3: PWR is what
+/// container managers send.
+pub const SHUTDOWN: [i32; 3] = [SIGTERM, SIGINT, libc::SIGPWR];
 
 /// Blocks every signal in the calling thread (and in the threads it will
 /// make), except the synchronous faults SEGV BUS ILL FPE TRAP SYS ABRT.

@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use nix::errno::Errno as NixErrno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, recv,
     send, socket, socketpair, sockopt,
@@ -55,6 +56,17 @@ impl Listener {
         Ok(Listener(fd.into()))
     }
 
+    /// One that listens already.
+    pub fn from_fd(fd: OwnedFd) -> Listener {
+        Listener(fd.into())
+    }
+
+    /// Whether a connection waits to be taken.
+    pub fn has_waiting(&self) -> bool {
+        let mut watched = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut watched, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
     /// The next connection, non-blocking; `None` when nobody waits.
     ///
     /// # Errors
@@ -76,6 +88,12 @@ impl Listener {
                 },
             }
         }
+    }
+}
+
+impl From<Listener> for OwnedFd {
+    fn from(listener: Listener) -> OwnedFd {
+        listener.0.into()
     }
 }
 

@@ -78,8 +78,15 @@ pub struct ManagerStatus {
     pub reaper: RoleStatus,
     /// The process that decides.
     pub monitor: RoleStatus,
+    /// The process that waits to take over.
+    pub guardian: RoleStatus,
     /// Monitors that have taken over from a dead one.
     pub takeovers: u64,
+    /// Microseconds from when the last of these learnt of the death until it
+    /// had restored the state; `null` when there was none.
+    pub last_takeover_us: Option<u64>,
+    /// What has gone wrong with the manager's own processes.
+    pub failures: Failures,
     /// Events of the monitor so far that were committed.
     pub turns: u64,
     /// Seconds since the epoch at which the manager was started.
@@ -96,6 +103,21 @@ pub struct ManagerStatus {
     pub reaper_allocations: u64,
     /// Exits of processes that belong to no entity.
     pub orphans: u64,
+}
+
+/// What has gone wrong with the manager's own processes since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// Monitors that died.
+    pub monitor: u64,
+    /// Guardians that died before they were needed.
+    pub guardian: u64,
+    /// Of both: those that were ended because they hung.
+    pub hung: u64,
+    /// Faults of the reaper, each of which it survived.
+    pub reaper: u64,
+    /// Whether the reaper does nothing but reap any more, after too many.
+    pub reaper_gave_up: bool,
 }
 
 /// One of the processes of the manager.

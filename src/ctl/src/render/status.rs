@@ -3,7 +3,7 @@
 use super::{lasting, state_style};
 use crate::output::Look;
 use crate::table::{Cell, Column, Style, harmless, render};
-use ham_core::wire::{EntityStatus, ManagerStatus, PlanStatus, RoleStatus, Status};
+use ham_core::wire::{EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status};
 
 const COLUMNS: [Column; 7] = [
     Column { heading: "ENTITY", right: false },
@@ -41,7 +41,8 @@ fn header(ham: &ManagerStatus, look: Look) -> String {
     let mut parts = vec![
         format!("ham {}: reaper {}", harmless(&ham.version), role(ham.reaper)),
         format!("monitor {}", role(ham.monitor)),
-        counted(ham.takeovers, "takeover"),
+        format!("guardian {}", role(ham.guardian)),
+        takeovers(ham),
         format!("containment {}", harmless(&ham.containment)),
     ];
     let plan_errors = counted(errors, "plan error");
@@ -50,10 +51,28 @@ fn header(ham: &ManagerStatus, look: Look) -> String {
     if warnings > 0 {
         parts.push(counted(warnings, "warning"));
     }
+    let Failures { guardian, hung, reaper, reaper_gave_up, monitor: _ } = ham.failures;
+    for (count, what) in [(guardian, "lost guardian"), (hung, "hang"), (reaper, "reaper fault")] {
+        if count > 0 {
+            parts.push(Style::Bad.paint(&counted(count, what), look));
+        }
+    }
+    if reaper_gave_up {
+        parts.push(Style::Bad.paint("the reaper only reaps: restart ham", look));
+    }
     if ham.stopping {
         parts.push(Style::Passing.paint("shutting down", look));
     }
     parts.join(", ")
+}
+
+/// How often a monitor was replaced, and how long the last time took.
+fn takeovers(ham: &ManagerStatus) -> String {
+    let count = counted(ham.takeovers, "takeover");
+    match ham.last_takeover_us {
+        Some(us) if ham.takeovers > 0 => format!("{count} (the last in {us} µs)"),
+        Some(_) | None => count,
+    }
 }
 
 fn role(role: RoleStatus) -> String {
@@ -118,7 +137,10 @@ mod tests {
             version: "0.1.0".into(),
             reaper: RoleStatus { pid: 812 },
             monitor: RoleStatus { pid: 813 },
+            guardian: RoleStatus { pid: 814 },
             takeovers: 1,
+            last_takeover_us: Some(87),
+            failures: Failures::default(),
             turns: 42,
             started_time: 1.5e9,
             spawn: "clone3".into(),
@@ -181,7 +203,7 @@ mod tests {
     fn the_table_reads_as_it_should() {
         let status = Status { ham: manager(), entities: entities() };
         let expected = "\
-ham 0.1.0: reaper 812, monitor 813, 1 takeover, containment cgroup, 0 plan errors
+ham 0.1.0: reaper 812, monitor 813, guardian 814, 1 takeover (the last in 87 µs), containment cgroup, 0 plan errors
 ENTITY  STATE    PID   UPTIME  RESTARTS  LAST EXIT           WHY
 audio   running  901  1h 2min         2  signal SEGV (core)  restarted after death
 mixer   backoff    -        -        12  exit 3              died within 30s; next attempt in 1s
@@ -220,6 +242,8 @@ radio   stopped    -        -         0  -
         let mut ham = manager();
         ham.stopping = true;
         ham.monitor.pid = 0;
+        ham.failures =
+            Failures { monitor: 1, guardian: 1, hung: 2, reaper: 3, reaper_gave_up: true };
         ham.plan.errors = vec![
             "error[ham::unit::syntax]: x".into(),
             "warning[ham::unit::y]: z".into(),
@@ -227,7 +251,8 @@ radio   stopped    -        -         0  -
         ];
         ham.plan.refused = vec!["mixer".into(), "radio".into()];
         let expected = "\
-ham 0.1.0: reaper 812, monitor none, 1 takeover, containment cgroup, 2 plan errors, 1 warning, shutting down
+ham 0.1.0: reaper 812, monitor none, guardian 814, 1 takeover (the last in 87 µs), containment cgroup, 2 plan errors, 1 warning, \
+1 lost guardian, 2 hangs, 3 reaper faults, the reaper only reaps: restart ham, shutting down
 no entities (units are read from /etc/ham)
 refused: mixer, radio (`hamctl check /etc/ham` shows why)
 ";

@@ -4,8 +4,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use ham_core::wire::{
-    Answer, Call, EntityStatus, Frames, ManagerStatus, Outcome, Outcomes, PlanStatus, Refusal,
-    RoleStatus, Status, to_frame,
+    Answer, Call, EntityStatus, Failures, Frames, ManagerStatus, Outcome, Outcomes, PlanStatus,
+    Refusal, RoleStatus, Status, to_frame,
 };
 use serde::Serialize;
 use std::fs;
@@ -201,7 +201,10 @@ pub(crate) fn status(reaper: i32, entities: &[(&str, &str)]) -> Status {
             version: "0.1.0".into(),
             reaper: RoleStatus { pid: reaper },
             monitor: RoleStatus { pid: 3 },
+            guardian: RoleStatus { pid: 4 },
             takeovers: 0,
+            last_takeover_us: None,
+            failures: Failures::default(),
             turns: 1,
             started_time: 1.7e9,
             spawn: "clone3".into(),

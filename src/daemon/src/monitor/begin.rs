@@ -2,79 +2,57 @@
 //! has committed; then it carries on what that may have left undone.
 
 use super::adoption::Adopting;
-use super::clearers::Clearers;
-use super::completions::Completions;
 use super::control::Control;
-use super::holder::Holder;
+use super::keeper::Keeper;
 use super::loading::Loading;
-use super::log::Log;
-use super::memory::{PlanMemory, SharedMemory, Store};
+use super::memory::{SharedMemory, Store};
 use super::paths::Paths;
-use super::spawners::Spawners;
-use super::{DONE, Engine, Fatal, LISTENER, REAPER, TIMER, WAKE, abilities, environment};
-use crate::exit;
+use super::salvage::{Salvage, Salvaged};
+use super::standby::Standby;
+use super::{Engine, Fatal};
 use crate::facts::Weight;
-use crate::shared::Shared;
 use ham_core::event::Event;
+use ham_core::memory::Memory;
 use ham_core::monitor::{Monitor, Resume, Turn};
 use ham_core::plan::{PlanIndex, PlanSource, encode};
 use ham_core::time::{Mono, Span};
-use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
 use ham_sys::clock;
-use ham_sys::poller::{Interest, Poller, Timer};
-use ham_sys::process::{self, PidFd};
-use ham_sys::spawn::Method;
+use ham_sys::process;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 impl Engine {
-    pub(super) fn new(shared: &'static Shared, successor: bool) -> Result<Engine, Fatal> {
+    /// `learnt`: when a successor learnt that the one before is dead; `None`:
+    /// there was none before.
+    pub(super) fn new(mut standby: Standby, learnt: Option<u64>) -> Result<Engine, Fatal> {
+        let shared = standby.shared;
         let state = shared.state;
+        // Who acts is known from here on (details 15).
+        state.set(Field::ActingPid, u64::from(process::pid().unsigned_abs()));
         let began = clock::monotonic();
         let memory = SharedMemory { state };
         memory.forget_uncommitted();
         // What the reaper records from here on comes through the queue; what
         // it has recorded before is found by looking at the slots.
         let exits_seen = state.get(Field::ExitQueueTail);
-        let plan = plan_in_force(state)?;
-        let has_plan = plan.is_some();
-        let plan = match plan {
-            Some(plan) => plan,
-            None => empty_plan()?,
+        let salvage = Salvage::after(state.get(Field::Faults));
+        let plan = match standby.plan() {
+            Err(_) if salvage != Salvage::Nothing => None,
+            plan => plan?,
         };
-        let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(began));
-
-        let completions = Arc::new(Completions::new()?);
-        let (holder, no_cgroup) = Holder::new(shared);
-        // Where nothing can be supervised, nothing is left behind.
-        let abilities = abilities::find(state, &holder).map_err(|error| {
-            holder.remove_tree();
-            Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() }
-        })?;
-        let holder = Arc::new(holder);
-        let spawners = Spawners::new(
-            state,
-            abilities,
-            environment::inherited(state),
-            Arc::clone(&holder),
-            Arc::clone(&completions),
-        )
-        .map_err(|error| {
-            holder.remove_tree();
-            no_threads(&error, abilities.method)
-        })?;
-        let clearers = Clearers::new(Arc::clone(&holder), Arc::clone(&completions));
-
-        let poller = Poller::new()?;
-        let timer = Timer::new()?;
-        poller.add(&shared.wake_monitor, WAKE, Interest::READ)?;
-        poller.add(completions.wake(), DONE, Interest::READ)?;
-        poller.add(&timer, TIMER, Interest::READ)?;
-        poller.add(&shared.control, LISTENER, Interest::READ)?;
-        let reaper = watch_reaper(state)?;
-        poller.add(&reaper, REAPER, Interest::READ)?;
+        let tools = standby.tools()?;
+        let has_plan = plan.is_some();
+        // Without a plan no entity means anything: what there is waits for one.
+        let memory: Box<dyn Memory> = match has_plan {
+            true => Box::new(Salvaged::new(memory, salvage)),
+            false => Box::new(Salvaged::new(memory, Salvage::Manager)),
+        };
+        let plan = plan.map_or_else(empty_plan, Ok)?;
+        let (core, resume) = Monitor::restore(plan, memory, Mono(began));
+        if shared.hang_check {
+            shared.common.guard_timer.set(None)?;
+        }
 
         let mut engine = Engine {
             shared,
@@ -84,14 +62,14 @@ impl Engine {
             turn: Turn::default(),
             events: VecDeque::new(),
             remarks: Vec::new(),
-            poller,
-            timer,
+            poller: tools.poller,
+            timer: tools.timer,
             timer_set: None,
-            completions,
-            abilities,
-            holder,
-            spawners,
-            clearers,
+            completions: tools.completions,
+            abilities: tools.abilities,
+            holder: tools.holder,
+            spawners: tools.spawners,
+            clearers: tools.clearers,
             making: BTreeSet::new(),
             early_exits: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -99,27 +77,34 @@ impl Engine {
             exits_seen,
             shutdowns_seen: 0,
             adopting: Adopting::default(),
-            log: Log::start(shared),
+            log: tools.log,
             control: Control::new(),
+            keeper: Keeper::new(standby.channel),
             paths: Paths::new(shared),
             loading: Loading::new(shared),
             finished: false,
-            _reaper: reaper,
+            _reaper: tools.reaper,
         };
-        if successor {
-            let took = clock::monotonic().saturating_sub(state.get(Field::MonitorDied));
+        if let Some(learnt) = learnt {
+            let took = clock::monotonic().saturating_sub(learnt);
             state.set(Field::TakeoverTook, took);
+            state.bump(Field::Takeovers);
             let pid = process::pid();
             let text = format!("monitor {pid} has taken over after {}", Span(took / 1000 * 1000));
             engine.remark(Weight::Event, &text);
+            if let Some(text) = salvage.remark() {
+                engine.remark(Weight::Always, text);
+            }
         } else {
-            engine.report_start(no_cgroup.as_deref());
+            engine.report_start(tools.no_cgroup.as_deref());
         }
+        engine.log.wake();
         engine.shutdowns_seen = engine.core.signals_taken();
         engine.resume(resume);
         if engine.finished {
             return Ok(engine);
         }
+        engine.begin_keeping();
         if has_plan {
             engine.loading.recall();
             engine.feed(Event::Boot);
@@ -130,7 +115,7 @@ impl Engine {
     }
 
     /// Carries on what the monitor before may have left undone.
-    fn resume(&mut self, resume: Resume) {
+    pub(super) fn resume(&mut self, resume: Resume) {
         self.turn = resume.turn;
         self.finish_turn();
         for slot in resume.adopt {
@@ -144,35 +129,6 @@ impl Engine {
         }
         self.run_events();
     }
-}
-
-/// The reaper, if it still lives: a child whose parent has died has another.
-fn watch_reaper(state: State) -> Result<PidFd, Fatal> {
-    let pid = process::parent_pid();
-    let reaper = PidFd::open(pid)?;
-    let same = u64::try_from(pid).is_ok_and(|pid| pid == state.get(Field::ReaperPid));
-    // Looked at after it was opened: until then the number may have changed hands.
-    if same && process::parent_pid() == pid {
-        return Ok(reaper);
-    }
-    Err(Fatal { code: None, what: "the reaper has ended".to_owned() })
-}
-
-/// glibc (from 2.34) makes threads by clone3, and without it only where that is
-/// unknown: a filter that forbids it instead leaves no thread to be had, ever.
-fn no_threads(error: &std::io::Error, method: Method) -> Fatal {
-    if method == Method::Clone && error.kind() == std::io::ErrorKind::PermissionDenied {
-        let what = "a filter refuses clone3 with EPERM, and the C library then starts no threads, \
-                    which ham needs: let the filter allow clone3, or answer ENOSYS";
-        return Fatal { code: Some(exit::UNAVAILABLE), what: what.to_owned() };
-    }
-    Fatal { code: None, what: format!("could not start threads: {error}") }
-}
-
-pub(super) fn plan_in_force(state: State) -> Result<Option<PlanIndex<Box<dyn PlanSource>>>, Fatal> {
-    let Some((_, half)) = state.plan_in_force() else { return Ok(None) };
-    let source: Box<dyn PlanSource> = Box::new(PlanMemory(half));
-    PlanIndex::open(source).map(Some).map_err(|error| Fatal { code: None, what: error.to_string() })
 }
 
 fn empty_plan() -> Result<PlanIndex<Box<dyn PlanSource>>, Fatal> {

@@ -200,11 +200,13 @@ impl Engine {
         self.finished = true;
         // From here on nothing is made any more.
         self.spawners.close();
+        self.end_keeping();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
-        let spare = [process::pid()];
+        let role = |field| i32::try_from(self.state.get(field)).unwrap_or(0);
         let deadline = std::time::Instant::now() + LAST_PATIENCE;
         loop {
+            let spare = [process::pid(), role(Field::GuardianPid)];
             let left = containment::stragglers(reaper, &spare);
             if left.is_empty() || std::time::Instant::now() > deadline {
                 break;
@@ -222,6 +224,6 @@ impl Engine {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
         self.state.set(Field::Done, 256 + u64::from(code));
-        self.shared.wake_reaper.post();
+        self.shared.common.wake_reaper.post();
     }
 }

@@ -107,7 +107,8 @@ impl Holder {
     /// behind outside of its process group is one, or hangs below one.
     fn strangers(&self) -> bool {
         let reaper = self.reaper();
-        let monitor = ham_sys::process::pid();
+        let role = |field| i32::try_from(self.shared.state.get(field)).unwrap_or(0);
+        let roles = [role(Field::MonitorPid), role(Field::GuardianPid)];
         let path = format!("/proc/{reaper}/task/{reaper}/children");
         // Without CONFIG_PROC_CHILDREN: the long look.
         let read = || std::fs::read_to_string(&path).ok();
@@ -131,7 +132,7 @@ impl Holder {
         children
             .split_ascii_whitespace()
             .filter_map(|word| word.parse::<i32>().ok())
-            .any(|pid| pid != monitor && self.shared.state.slot_of_pid(pid).is_none())
+            .any(|pid| !roles.contains(&pid) && self.shared.state.slot_of_pid(pid).is_none())
     }
 
     fn reaper(&self) -> i32 {

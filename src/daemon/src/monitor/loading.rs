@@ -1,10 +1,10 @@
 //! Loading units, as the monitor sees it: a child is started, its answer is
 //! read and checked like any input from outside, and becomes the plan.
 
-use super::begin::plan_in_force;
 use super::memory::SharedMemory;
 use super::paths::helper_program;
 use super::spawners::Job;
+use super::standby::plan_in_force;
 use super::{Engine, target};
 use crate::exit;
 use crate::facts::Weight;
@@ -249,13 +249,14 @@ impl Engine {
         self.state.switch_plan(generation, half);
         let plan = plan_in_force(self.state).map_err(|fatal| fatal.what)?;
         let Some(plan) = plan else { return Err("the plan was not taken".to_owned()) };
+        self.shared.common.wake_guardian.post();
         let memory = SharedMemory { state: self.state };
-        // Nothing was supervised yet: a monitor on the new plan is a fresh
-        // one, but for a shutdown that was asked for meanwhile.
+        // Nothing was supervised yet by this monitor: what is found is either
+        // nothing, but for a shutdown that was asked for meanwhile, or what
+        // one before has left whose plan could not be read any more.
         let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(clock::monotonic()));
         self.core = core;
-        self.turn = resume.turn;
-        self.finish_turn();
+        self.resume(resume);
         self.feed(Event::Boot);
         Ok(())
     }

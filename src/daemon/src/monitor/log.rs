@@ -43,7 +43,8 @@ impl Log {
     pub(super) fn start(shared: &'static Shared) -> Log {
         let inner = Arc::new(Inner {
             shared,
-            wanted: Mutex::new(Wanted { work: true, ..Wanted::default() }),
+            // The first to wake it is the monitor: a guardian writes nothing.
+            wanted: Mutex::new(Wanted::default()),
             changed: Condvar::new(),
         });
         let thread = Arc::clone(&inner);

@@ -16,7 +16,7 @@ use ham_sys::SysError;
 use ham_sys::shm::Map;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const ENTITIES_AT: usize = 1;
 const RUNS_AT: usize = ENTITIES_AT + MAX_ENTITIES as usize;
@@ -197,7 +197,7 @@ impl Store {
         bytes: usize,
         entities: usize,
     ) -> Result<(), SysError> {
-        self.shared.map.reserve(self.shared.state_fd.as_fd(), half.byte_offset(), bytes)?;
+        self.shared.map.reserve(self.shared.common.state(), half.byte_offset(), bytes)?;
         let entities = u32::try_from(entities).unwrap_or(MAX_ENTITIES).min(MAX_ENTITIES);
         for id in (0..entities).map(|index| RecordId::Entity(EntityId(index))) {
             for (at, bytes) in bytes_of(id) {
@@ -210,7 +210,7 @@ impl Store {
     fn reserve(&mut self, at: usize, bytes: usize) -> Result<(), SysError> {
         for chunk in chunks(at, bytes) {
             if !self.reserved.contains(&chunk) {
-                reserve_chunk(self.shared.map, &self.shared.state_fd, chunk)?;
+                reserve_chunk(self.shared.map, self.shared.common.state(), chunk)?;
                 self.reserved.insert(chunk);
             }
         }
@@ -232,10 +232,10 @@ fn chunks(at: usize, bytes: usize) -> RangeInclusive<usize> {
     at / RESERVE_BYTES..=(at + bytes - 1) / RESERVE_BYTES
 }
 
-fn reserve_chunk(map: Map, fd: &OwnedFd, chunk: usize) -> Result<(), SysError> {
+fn reserve_chunk(map: Map, fd: BorrowedFd<'_>, chunk: usize) -> Result<(), SysError> {
     let from = chunk * RESERVE_BYTES;
     let length = RESERVE_BYTES.min(layout::TOTAL * layout::WORD - from);
-    map.reserve(fd.as_fd(), from, length)
+    map.reserve(fd, from, length)
 }
 
 /// At the start: the first records of each kind. A monitor that cannot commit
@@ -246,7 +246,7 @@ pub(crate) fn reserve_first_records(map: Map, fd: &OwnedFd) -> Result<(), SysErr
         [RecordId::Global, RecordId::Entity(EntityId(0)), RecordId::Run(0), RecordId::Command(0)];
     for (at, bytes) in first.into_iter().flat_map(bytes_of) {
         for chunk in chunks(at, bytes) {
-            reserve_chunk(map, fd, chunk)?;
+            reserve_chunk(map, fd.as_fd(), chunk)?;
         }
     }
     Ok(())

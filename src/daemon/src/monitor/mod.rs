@@ -18,17 +18,22 @@ mod effects;
 mod environment;
 mod exits;
 mod holder;
+mod keeper;
 mod loading;
 mod log;
 mod memory;
 mod paths;
 mod prepare;
 mod report;
+mod salvage;
 mod spawners;
+mod standby;
 mod target;
 
+use crate::exit;
 use crate::facts::{self, Weight};
-use crate::say::{end_on_panic, say};
+use crate::guardian::enter_role;
+use crate::say::say;
 use crate::shared::{LOADER_SLOT, Shared, WATCHER_SLOT};
 use adoption::Adopting;
 use clearers::Clearers;
@@ -46,13 +51,16 @@ use ham_sys::process::PidFd;
 use ham_sys::spawn::Abilities;
 use ham_sys::{clock, process};
 use holder::{Held, Holder};
+use keeper::Keeper;
 use loading::Loading;
 use log::Log;
 use memory::Store;
 pub(crate) use memory::reserve_first_records;
 use paths::Paths;
 use spawners::Spawners;
+pub(crate) use standby::Standby;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,29 +70,42 @@ const TIMER: u64 = 2;
 const LISTENER: u64 = 3;
 const PATHS: u64 = 4;
 const REAPER: u64 = 5;
+const KEEPER: u64 = 6;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 
 /// How long entities have when a shutdown is asked for a second time.
 const HURRIED: Span = Span::millis(500);
 
+/// A monitor that has not looked at its deadline by then hangs (details 15).
+const HANGS_AFTER_NS: u64 = 5_000_000_000;
+
 /// The reaper tells of an exit before it lets go of the process, and does not
 /// tell of that: it takes microseconds. Until then the slot, and with it the
 /// cgroup, cannot be given back.
 const FREE_AGAIN_NS: u64 = 10_000_000;
 
-/// The monitor's process; `successor`: there was one before it.
-pub(crate) fn main(shared: &'static Shared, successor: bool) -> ! {
-    // Out of the reach of the terminal's keys (details 16).
-    let _ = process::new_session();
-    let _ = process::set_name(c"ham-monitor");
-    end_on_panic();
-    let code = match Engine::new(shared, successor) {
+/// The monitor's process, when there is none that could have waited for the
+/// end of the one before; `successor`: there was one before.
+pub(crate) fn main(shared: &'static Shared, successor: bool, channel: OwnedFd) -> ! {
+    enter_role(c"ham-monitor");
+    let learnt = successor.then(|| shared.state.get(Field::MonitorDied));
+    begin(Standby::new(shared, channel), learnt)
+}
+
+/// The guardian becomes the monitor. `learnt`: when it learnt that it must.
+pub(crate) fn take_over(standby: Standby, learnt: u64) -> ! {
+    begin(standby, Some(learnt))
+}
+
+fn begin(standby: Standby, learnt: Option<u64>) -> ! {
+    let shared = standby.shared;
+    let code = match Engine::new(standby, learnt) {
         Ok(mut engine) => match engine.run() {
             Ok(()) => 0,
             Err(error) => {
                 say(format_args!("monitor: {error}"));
-                1
+                exit::MISTAKE
             }
         },
         Err(Fatal { code, what }) => {
@@ -93,12 +114,12 @@ pub(crate) fn main(shared: &'static Shared, successor: bool) -> ! {
                 // Nothing can be supervised here: another monitor would fare
                 // no better.
                 shared.state.set(Field::Done, 256 + u64::from(code));
-                shared.wake_reaper.post();
+                shared.common.wake_reaper.post();
             }
-            1
+            exit::MISTAKE
         }
     };
-    process::exit_now(code)
+    process::exit_now(i32::from(code))
 }
 
 /// The monitor cannot begin. With a code the manager ends, too.
@@ -144,6 +165,7 @@ struct Engine {
     adopting: Adopting,
     log: Log,
     control: Control,
+    keeper: Keeper,
     paths: Paths,
     loading: Loading,
     finished: bool,
@@ -161,6 +183,7 @@ impl Engine {
         while !self.finished {
             self.set_timer()?;
             let count = self.poller.wait(&mut ready, None)?;
+            self.state.bump(Field::Pulse);
             for event in ready.iter().take(count) {
                 self.dispatch(event);
             }
@@ -186,6 +209,7 @@ impl Engine {
             }
             LISTENER => self.accept_clients(),
             REAPER => self.reaper_died(),
+            KEEPER => self.kept(),
             PATHS => {
                 for run in self.paths.read() {
                     self.events.push_back(Event::ActionDone { run, ok: true });
@@ -199,11 +223,12 @@ impl Engine {
 
     /// The reaper has recorded something, or was told to shut down.
     fn woken(&mut self) {
-        self.shared.wake_monitor.drain();
+        self.shared.common.wake_monitor.drain();
         while let Some(index) = self.state.exit_at(self.exits_seen) {
             self.exits_seen = self.exits_seen.wrapping_add(1);
             self.exited(index);
         }
+        self.state.set(Field::ExitsTaken, self.exits_seen);
         let shutdowns = self.state.get(Field::ShutdownRequests);
         while self.shutdowns_seen < shutdowns {
             let first = !self.core.is_stopping();
@@ -214,6 +239,7 @@ impl Engine {
             self.feed(Event::Shutdown { code: 0, within, signals });
             self.run_events();
         }
+        self.state.set(Field::ShutdownsTaken, self.shutdowns_seen);
     }
 
     /// Without the reaper no end of a process is seen any more. To go on as if
@@ -323,6 +349,10 @@ impl Engine {
         if due != self.timer_set {
             self.timer.set(due)?;
             self.timer_set = due;
+            if self.shared.hang_check {
+                let late = due.map(|due| due.saturating_add(HANGS_AFTER_NS));
+                self.shared.common.guard_timer.set(late)?;
+            }
         }
         Ok(())
     }

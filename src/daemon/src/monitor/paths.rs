@@ -237,7 +237,7 @@ pub(super) fn helper_program(
         })
         .collect();
     Program {
-        exec: Exec::Fd(shared.program.as_raw_fd()),
+        exec: Exec::Fd(shared.common.program.as_raw_fd()),
         argv,
         envp,
         directory: None,

@@ -1,43 +1,82 @@
 //! The reaper: PID 1 or child subreaper. It records how every process ended,
-//! tells the monitor, and only then lets the process go; it starts a monitor
-//! when there is none. That is all it does: no parsing, no decisions about
-//! entities, and after its start no heap, so that nothing can end it.
+//! tells the monitor, and only then lets the process go; it keeps a monitor
+//! and a guardian there, and descriptors that must outlive them. That is all
+//! it does: no parsing, no decisions about entities, and after its start no
+//! heap, so that nothing can end it. Should it fault all the same, it executes
+//! itself again in place.
 //!
 //! The order on a death (details 11): record status and EXITED, notify, reap,
 //! clear the pid. Whoever dies in between, somebody meets the zombie again or
 //! finds the record.
+//!
+//! - `roles`: monitor and guardian; `hang`: whether the monitor takes exits
+//! - `channels`: kept descriptors; `again`, `plain`: after a fault of its own
 
-mod role;
+mod again;
+mod channels;
+mod hang;
+mod plain;
+mod roles;
 
 use crate::exit;
 use crate::say::say;
 use crate::shared::Shared;
+use channels::Channels;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_snapshot::rings::Orphan;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
 use ham_sys::reap::{self, Exit};
 use ham_sys::signals::{Received, SignalFd};
-use ham_sys::{allocation, clock, signals};
-use role::MonitorRole;
+use ham_sys::{allocation, clock, fault, signals};
+use hang::HangWatch;
+pub(crate) use plain::reap_only;
+use roles::Roles;
+use std::ffi::OsString;
 
 const SIGNALS: u64 = 0;
 const WAKE: u64 = 1;
 const TIMER: u64 = 2;
+/// Tokens of the channels begin here.
+const CHANNELS: u64 = 3;
 
 /// Above this many children a sweep over all of them is put off and done at
 /// most this often: it costs 0.4 ms at 10,000 (kernel.md §5).
 const MANY_CHILDREN: u64 = 1_000;
 const SWEEP_PAUSE_NS: u64 = 10_000_000;
 
+/// The word on the command line by which a reaper is executed again.
+pub(crate) const AGAIN: &str = "resume";
+
 /// Runs until the monitor says that it is done; gives the exit code.
 pub(crate) fn run(shared: &'static Shared) -> u8 {
-    match Reaper::new(shared) {
+    let (roles, channels) = (Roles::new(shared), Channels::new(shared.state));
+    match Reaper::new(shared, roles, channels) {
         Ok(mut reaper) => reaper.run(),
         Err(error) => {
             say(error);
             exit::SYSTEM
         }
+    }
+}
+
+/// The same after a fault: children, state and descriptors are there.
+pub(crate) fn resume(shared: &'static Shared) -> u8 {
+    if !again::note_fault(shared.state) {
+        return reap_only(&"the third fault within ten seconds", Some(shared.state));
+    }
+    say("the reaper had a fault and was executed again; nothing was lost");
+    let (roles, channels) = (Roles::recall(shared), Channels::recall(shared.state));
+    match Reaper::new(shared, roles, channels) {
+        Ok(mut reaper) => {
+            again::tidy(shared);
+            reaper.sweep_at = Some(0);
+            reaper.hang.handed_over(clock::monotonic());
+            // Whoever was to be woken may not have been.
+            shared.common.wake_monitor.post();
+            reaper.run()
+        }
+        Err(error) => reap_only(&error, Some(shared.state)),
     }
 }
 
@@ -47,7 +86,10 @@ struct Reaper {
     poller: Poller,
     signals: SignalFd,
     timer: Timer,
-    monitor: MonitorRole,
+    timer_set: Option<u64>,
+    roles: Roles,
+    channels: Channels,
+    hang: HangWatch,
     /// When all children are to be looked at; a signal can stand for several
     /// deaths.
     sweep_at: Option<u64>,
@@ -55,55 +97,67 @@ struct Reaper {
 }
 
 impl Reaper {
-    fn new(shared: &'static Shared) -> ham_sys::Result<Reaper> {
+    fn new(shared: &'static Shared, roles: Roles, channels: Channels) -> ham_sys::Result<Reaper> {
+        let mut arguments = vec![OsString::from("ham"), OsString::from(AGAIN)];
+        let words = std::env::args_os().skip(1);
+        arguments.extend(words.skip_while(|word| word == AGAIN));
+        fault::execute_again_on_fault(&shared.common.program, arguments)?;
         let poller = Poller::new()?;
-        let signals = SignalFd::new(&[
-            signals::SIGCHLD,
-            signals::SIGTERM,
-            signals::SIGINT,
-            signals::SIGPWR,
-            signals::rtmin() + 3,
-        ])?;
+        let mut watched = signals::SHUTDOWN.to_vec();
+        watched.push(signals::SIGCHLD);
+        watched.push(signals::rtmin() + 3);
+        let signals = SignalFd::new(&watched)?;
         let timer = Timer::new()?;
         poller.add(&signals, SIGNALS, Interest::READ)?;
-        poller.add(&shared.wake_reaper, WAKE, Interest::READ)?;
+        poller.add(&shared.common.wake_reaper, WAKE, Interest::READ)?;
         poller.add(&timer, TIMER, Interest::READ)?;
-        let monitor = MonitorRole::new(shared);
         Ok(Reaper {
             shared,
             state: shared.state,
             poller,
             signals,
             timer,
-            monitor,
+            timer_set: None,
+            roles,
+            channels,
+            hang: HangWatch::new(shared),
             sweep_at: None,
             last_sweep: 0,
         })
     }
 
     fn run(&mut self) -> u8 {
-        let mut ready = [Ready::default(); 4];
+        let mut ready = [Ready::default(); 8];
         allocation::seal();
-        self.monitor.start();
         loop {
+            let now = clock::monotonic();
+            self.sweep_if_due(now);
+            if self.done().is_none() {
+                self.roles.look(now, &mut self.channels);
+                self.channels.watch(&self.poller, CHANNELS);
+                self.hang.look(now, self.roles.monitor());
+            }
+            self.state.set(Field::ReaperAllocations, allocation::after_seal());
+            if let Some(code) = self.done().filter(|_| self.roles.none_lives()) {
+                return code;
+            }
             self.set_timer();
             let count = self.poller.wait(&mut ready, None).unwrap_or(0);
             for event in ready.iter().take(count) {
                 match event.token {
                     SIGNALS => self.read_signals(),
                     WAKE => {
-                        self.shared.wake_reaper.drain();
+                        self.shared.common.wake_reaper.drain();
                     }
-                    _ => self.timer.drain(),
+                    TIMER => {
+                        self.timer.drain();
+                        self.timer_set = None;
+                    }
+                    channel => {
+                        let place = channel.saturating_sub(CHANNELS);
+                        self.channels.serve(usize::try_from(place).unwrap_or(usize::MAX));
+                    }
                 }
-            }
-            self.sweep_if_due();
-            if self.monitor.wants_start(clock::monotonic()) && self.done().is_none() {
-                self.monitor.start();
-            }
-            self.state.set(Field::ReaperAllocations, allocation::after_seal());
-            if let Some(code) = self.done().filter(|_| !self.monitor.lives()) {
-                return code;
             }
         }
     }
@@ -117,9 +171,12 @@ impl Reaper {
     }
 
     fn set_timer(&mut self) {
-        let due = [self.sweep_at, self.monitor.start_at()].into_iter().flatten().min();
-        // A timer that cannot be set costs a delay until the next signal.
-        let _ = self.timer.set(due);
+        let due = [self.sweep_at, self.roles.due(), self.hang.due()].into_iter().flatten().min();
+        if due != self.timer_set {
+            // A timer that cannot be set costs a delay until the next signal.
+            let _ = self.timer.set(due);
+            self.timer_set = due;
+        }
     }
 
     fn read_signals(&mut self) {
@@ -135,8 +192,9 @@ impl Reaper {
                     }
                 } else {
                     self.state.bump(Field::ShutdownRequests);
-                    self.monitor.hurry();
-                    self.shared.wake_monitor.post();
+                    self.roles.hurry();
+                    self.shared.common.wake_monitor.post();
+                    self.hang.handed_over(clock::monotonic());
                 }
             }
             if deaths {
@@ -155,8 +213,7 @@ impl Reaper {
         self.sweep_at = Some(self.sweep_at.unwrap_or(u64::MAX).min(earliest.max(now)));
     }
 
-    fn sweep_if_due(&mut self) {
-        let now = clock::monotonic();
+    fn sweep_if_due(&mut self, now: u64) {
         if self.sweep_at.is_none_or(|at| at > now) {
             return;
         }
@@ -169,18 +226,20 @@ impl Reaper {
 
     /// One zombie.
     fn take(&mut self, exit: Exit) {
-        if self.monitor.is(exit.pid) {
+        if self.roles.is_any(exit.pid) {
             reap::collect(exit.pid);
-            self.monitor.died();
+            self.roles.died(exit);
             return;
         }
         let now = clock::monotonic();
         let slot = self.state.slot_of_pid(exit.pid);
         if let Some(slot) = slot {
-            if slot.exit(exit.code, exit.status, now) {
-                self.state.push_exit(slot.index());
-            }
-            self.shared.wake_monitor.post();
+            // False: recorded before a fault of the reaper, which may have
+            // come before it was told, too.
+            slot.exit(exit.code, exit.status, now);
+            self.state.push_exit(slot.index());
+            self.shared.common.wake_monitor.post();
+            self.hang.handed_over(now);
         } else {
             let Exit { pid, code, status } = exit;
             self.state.push_orphan(Orphan { pid, code, status, at: now });

@@ -77,7 +77,7 @@ impl Helper {
         // A mount brings paths without any event in the directory.
         let mounts = File::open("/proc/self/mountinfo").ok();
         if let Some(mounts) = &mounts {
-            let priority = Interest { read: false, write: false, priority: true };
+            let priority = Interest { read: false, write: false, priority: true, edge: false };
             poller.add(mounts, MOUNTS, priority)?;
         }
         Ok(Helper {

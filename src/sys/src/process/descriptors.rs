@@ -36,6 +36,63 @@ pub fn inherited(number: RawFd) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Puts a descriptor at exactly this number, open over exec; what was open
+/// there is closed.
+///
+/// # Errors
+/// EBADF when RLIMIT_NOFILE is not above `number`.
+pub fn place_at(fd: OwnedFd, number: RawFd) -> Result<OwnedFd> {
+    if fd.as_raw_fd() == number {
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty()))
+            .map_err(|errno| SysError::new("keep", "a descriptor", errno))?;
+        return Ok(fd);
+    }
+    // SAFETY: dup2 takes integers only. The caller means to replace what is
+    // there, which no other owner of this process's may hold.
+    if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
+        return Err(SysError::last("place", "a descriptor"));
+    }
+    // SAFETY: the kernel just made this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The descriptor that whoever executed this program has left open under that
+/// number: it is owned from here on.
+///
+/// # Errors
+/// EBADF when there is none.
+pub fn take(number: RawFd) -> Result<OwnedFd> {
+    if !is_open(number) {
+        return Err(SysError::new("use", "an inherited descriptor", Errno::EBADF));
+    }
+    // SAFETY: it is open, and by contract nothing of this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Closes a descriptor that came from somebody else by a child that shares
+/// the table: close(2) may wait for ever on a hung file system (FUSE, NFS).
+/// The child is reaped as any other. The caller must be single-threaded.
+///
+/// # Errors
+/// EAGAIN, ENOMEM: it stays open.
+pub fn close_by_child(fd: OwnedFd) -> Result<()> {
+    let number = std::os::fd::IntoRawFd::into_raw_fd(fd);
+    let flags = (libc::CLONE_FILES | libc::SIGCHLD) as usize;
+    // SAFETY: a fork, but for the shared table: the child has a copy of this
+    // memory, and runs nothing but the two system calls below.
+    unsafe {
+        match crate::raw::call(libc::SYS_clone, [flags, 0, 0, 0, 0]) {
+            0 => {
+                crate::raw::call(libc::SYS_close, [number as usize, 0, 0, 0, 0]);
+                crate::raw::call(libc::SYS_exit_group, [0; 5]);
+                Ok(())
+            }
+            pid if pid > 0 => Ok(()),
+            errno => Err(SysError::new("fork", "this process", Errno(-errno as i32))),
+        }
+    }
+}
+
 /// Marks all descriptors from `lowest` up close-on-exec, whoever opened them
 /// (close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11; before that each one
 /// that /proc/self/fd lists).
@@ -66,6 +123,33 @@ pub fn close_on_exec_from(lowest: u32) -> Result<()> {
             let fd = unsafe { BorrowedFd::borrow_raw(number) };
             let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
         }
+    }
+    Ok(())
+}
+
+/// Closes all descriptors from `lowest` up, whoever opened them: for the very
+/// beginning of a program, when none is its own (close_range(2), Linux 5.9;
+/// before that each one that /proc/self/fd lists).
+///
+/// # Errors
+/// ENOENT when neither way exists (no /proc).
+pub fn close_from(lowest: u32) -> Result<()> {
+    // SAFETY: close_range takes integers only; by contract nobody in this
+    // process owns any of them.
+    if unsafe { libc::syscall(libc::SYS_close_range, lowest, u32::MAX, 0) } == 0 {
+        return Ok(());
+    }
+    let listing = std::fs::read_dir("/proc/self/fd")
+        .map_err(|error| SysError::new("list", "/proc/self/fd", error))?;
+    let numbers: Vec<RawFd> = listing
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|number: &RawFd| *number as u32 >= lowest)
+        .collect();
+    for number in numbers {
+        // SAFETY: as above; that of the listing is closed already, and closing
+        // it again is EBADF.
+        unsafe { libc::close(number) };
     }
     Ok(())
 }
@@ -104,6 +188,18 @@ pub fn raise_nofile() -> Result<u64> {
     Ok(hard)
 }
 
+/// The limits before [`raise_nofile`], for the image that is executed after
+/// this one: see [`remember_nofile`].
+pub fn first_nofile() -> (u64, u64) {
+    (FIRST_SOFT.load(Ordering::Relaxed), FIRST_HARD.load(Ordering::Relaxed))
+}
+
+/// What [`first_nofile`] gave in the image before this one.
+pub fn remember_nofile((soft, hard): (u64, u64)) {
+    FIRST_HARD.store(hard, Ordering::Relaxed);
+    FIRST_SOFT.store(soft, Ordering::Relaxed);
+}
+
 /// The NOFILE limits (soft, hard) that a spawned program gets, if they differ
 /// from those of this process.
 pub(crate) fn original_nofile() -> Option<(u64, u64)> {
@@ -112,7 +208,7 @@ pub(crate) fn original_nofile() -> Option<(u64, u64)> {
 }
 
 /// Whether a number is an open descriptor of this process.
-pub(crate) fn is_open(fd: RawFd) -> bool {
+pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: F_GETFD takes no pointer, and a closed number gives EBADF.
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 || Errno::last() != Errno::EBADF }
 }

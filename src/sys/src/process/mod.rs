@@ -8,8 +8,11 @@ mod stat;
 
 use std::ffi::{CStr, CString};
 
-pub use descriptors::{close_on_exec_from, inherited, move_above, open_own_program, raise_nofile};
-pub(crate) use descriptors::{is_open, original_nofile};
+pub(crate) use descriptors::original_nofile;
+pub use descriptors::{
+    close_by_child, close_from, close_on_exec_from, first_nofile, inherited, is_open, move_above,
+    open_own_program, place_at, raise_nofile, remember_nofile, take,
+};
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
 pub use stat::{forked_not_execed, lives, name_of, start_time};
@@ -92,6 +95,15 @@ pub fn new_session() -> Result<()> {
 pub fn set_dumpable(on: bool) -> Result<()> {
     nix::sys::prctl::set_dumpable(on)
         .map_err(|errno| SysError::new("set", "whether this process dumps core", errno))
+}
+
+/// Ends a child that has not been reaped, at once. Allocates nothing.
+pub fn kill_child(pid: i32) {
+    if pid > 0 {
+        // SAFETY: kill takes integers only; the number is the child's until
+        // it is reaped, which only this process can do.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
 }
 
 /// This process.

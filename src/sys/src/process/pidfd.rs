@@ -30,6 +30,21 @@ impl PidFd {
         Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
 
+    /// Of a child that has not been reaped, so that the number is its own.
+    /// Allocates nothing.
+    ///
+    /// # Errors
+    /// ESRCH when it was reaped; EMFILE.
+    pub fn of_child(pid: i32) -> Result<PidFd> {
+        // SAFETY: pidfd_open takes integers only.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        if fd < 0 {
+            return Err(SysError::last("open", "a child"));
+        }
+        // SAFETY: the kernel just made this descriptor, nobody else owns it.
+        Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+    }
+
     /// Sends a signal as kill(2) does. Signal 0 only asks whether it could.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ impl Control {
 impl Engine {
     pub(super) fn accept_clients(&mut self) {
         while self.control.clients.len() < MOST_CLIENTS {
-            match self.shared.control.accept() {
+            match self.keeper.listener(self.shared).accept() {
                 Ok(Some(stream)) => self.add_client(stream),
                 Ok(None) => return,
                 Err(_) => break,
@@ -120,7 +120,7 @@ impl Engine {
         // again when a client leaves.
         if !self.control.deaf {
             self.control.deaf = true;
-            let _ = self.poller.remove(&self.shared.control);
+            let _ = self.poller.remove(self.keeper.listener(self.shared));
         }
         self.control.again_at = Some(clock::monotonic().saturating_add(DEAF_NS));
     }
@@ -129,7 +129,8 @@ impl Engine {
     pub(super) fn listen_again(&mut self) {
         self.control.again_at = None;
         if self.control.deaf {
-            let again = self.poller.add(&self.shared.control, super::LISTENER, Interest::READ);
+            let again =
+                self.poller.add(self.keeper.listener(self.shared), super::LISTENER, Interest::READ);
             self.control.deaf = again.is_err();
         }
     }
@@ -325,6 +326,7 @@ impl Engine {
             read: !client.said_all,
             write: !client.unread.is_empty(),
             priority: false,
+            edge: false,
         };
         if interest != client.interest {
             client.interest = interest;

@@ -8,8 +8,8 @@ use ham_core::monitor::{Desired, Phase};
 use ham_core::plan::ConditionKind;
 use ham_core::status::ExitStatus;
 use ham_core::wire::{
-    Answer, EntityStatus, ExitReport, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
-    ShownAction, ShownCondition, Status,
+    Answer, EntityStatus, ExitReport, Failures, ManagerStatus, Names, OneName, PlanStatus,
+    RoleStatus, Shown, ShownAction, ShownCondition, Status,
 };
 use ham_snapshot::header::Field;
 use ham_sys::clock;
@@ -36,7 +36,18 @@ impl Engine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             reaper: RoleStatus { pid: pid(Field::ReaperPid) },
             monitor: RoleStatus { pid: process::pid() },
+            guardian: RoleStatus { pid: pid(Field::GuardianPid) },
             takeovers: self.state.get(Field::Takeovers),
+            last_takeover_us: Some(self.state.get(Field::TakeoverTook))
+                .filter(|took| *took != 0)
+                .map(|took| took / 1000),
+            failures: Failures {
+                monitor: self.state.get(Field::MonitorDeaths),
+                guardian: self.state.get(Field::GuardianDeaths),
+                hung: self.state.get(Field::HangKills),
+                reaper: self.state.get(Field::ReaperFaults),
+                reaper_gave_up: self.state.get(Field::ReaperGaveUp) != 0,
+            },
             turns: self.state.get(Field::CommittedTurn),
             started_time: seconds(self.state.get(Field::StartedReal)),
             spawn: match self.abilities.method {

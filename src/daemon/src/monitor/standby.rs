@@ -1,0 +1,158 @@
+//! All of a monitor that does not depend on what has happened: threads,
+//! descriptors, the index of the plan. A guardian makes it beforehand, so that
+//! a takeover need not.
+
+use super::clearers::Clearers;
+use super::completions::Completions;
+use super::holder::Holder;
+use super::log::Log;
+use super::memory::PlanMemory;
+use super::spawners::Spawners;
+use super::{DONE, Fatal, LISTENER, REAPER, TIMER, WAKE, abilities, environment};
+use crate::exit;
+use crate::shared::Shared;
+use ham_core::plan::{PlanIndex, PlanSource};
+use ham_snapshot::State;
+use ham_snapshot::header::Field;
+use ham_sys::poller::{Interest, Poller, Timer};
+use ham_sys::process::{self, PidFd};
+use ham_sys::spawn::{Abilities, Method};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+pub(super) type Plan = PlanIndex<Box<dyn PlanSource>>;
+
+/// A monitor that has not begun.
+pub(crate) struct Standby {
+    pub(super) shared: &'static Shared,
+    /// To the reaper.
+    pub(super) channel: OwnedFd,
+    /// `None`: it could not be made, and is tried again when it is needed.
+    tools: Option<Tools>,
+    /// With the word of the header that it belongs to.
+    plan: Option<(u64, Plan)>,
+}
+
+/// Threads and descriptors.
+pub(super) struct Tools {
+    pub(super) poller: Poller,
+    pub(super) timer: Timer,
+    /// Readable when the reaper is dead.
+    pub(super) reaper: PidFd,
+    pub(super) completions: Arc<Completions>,
+    pub(super) holder: Arc<Holder>,
+    pub(super) no_cgroup: Option<String>,
+    pub(super) abilities: Abilities,
+    pub(super) spawners: Spawners,
+    pub(super) clearers: Clearers,
+    pub(super) log: Log,
+}
+
+impl Standby {
+    pub(crate) fn new(shared: &'static Shared, channel: OwnedFd) -> Standby {
+        let mut standby = Standby { shared, channel, tools: None, plan: None };
+        standby.look_again();
+        standby
+    }
+
+    /// There may be more to prepare than before: how processes are made is
+    /// found by the first monitor, and a plan is accepted later.
+    pub(crate) fn look_again(&mut self) {
+        let state = self.shared.state;
+        if self.tools.is_none() && state.get(Field::Abilities) != 0 {
+            self.tools = Tools::new(self.shared).ok();
+        }
+        let word = state.get(Field::Plan);
+        if self.plan.as_ref().is_none_or(|(known, _)| *known != word) {
+            self.plan = plan_in_force(state).ok().flatten().map(|plan| (word, plan));
+        }
+    }
+
+    pub(super) fn tools(&mut self) -> Result<Tools, Fatal> {
+        self.tools.take().map_or_else(|| Tools::new(self.shared), Ok)
+    }
+
+    pub(super) fn plan(&mut self) -> Result<Option<Plan>, Fatal> {
+        let state = self.shared.state;
+        match self.plan.take() {
+            Some((word, plan)) if word == state.get(Field::Plan) => Ok(Some(plan)),
+            Some(_) | None => plan_in_force(state),
+        }
+    }
+}
+
+impl Tools {
+    fn new(shared: &'static Shared) -> Result<Tools, Fatal> {
+        let state = shared.state;
+        let completions = Arc::new(Completions::new()?);
+        let (holder, no_cgroup) = Holder::new(shared);
+        // Where nothing can be supervised, nothing is left behind.
+        let abilities = abilities::find(state, &holder).map_err(|error| {
+            holder.remove_tree();
+            Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() }
+        })?;
+        let holder = Arc::new(holder);
+        let spawners = Spawners::new(
+            state,
+            abilities,
+            environment::inherited(state),
+            Arc::clone(&holder),
+            Arc::clone(&completions),
+        )
+        .map_err(|error| {
+            holder.remove_tree();
+            no_threads(&error, abilities.method)
+        })?;
+        let clearers = Clearers::new(Arc::clone(&holder), Arc::clone(&completions));
+
+        let poller = Poller::new()?;
+        let timer = Timer::new()?;
+        poller.add(&shared.common.wake_monitor, WAKE, Interest::READ)?;
+        poller.add(completions.wake(), DONE, Interest::READ)?;
+        poller.add(&timer, TIMER, Interest::READ)?;
+        poller.add(&shared.common.control, LISTENER, Interest::READ)?;
+        let reaper = watch_reaper(state)?;
+        poller.add(&reaper, REAPER, Interest::READ)?;
+        let log = Log::start(shared);
+        Ok(Tools {
+            poller,
+            timer,
+            reaper,
+            completions,
+            holder,
+            no_cgroup,
+            abilities,
+            spawners,
+            clearers,
+            log,
+        })
+    }
+}
+/// The reaper, if it still lives: a child whose parent has died has another.
+fn watch_reaper(state: State) -> Result<PidFd, Fatal> {
+    let pid = process::parent_pid();
+    let reaper = PidFd::open(pid)?;
+    let same = u64::try_from(pid).is_ok_and(|pid| pid == state.get(Field::ReaperPid));
+    // Looked at after it was opened: until then the number may have changed hands.
+    if same && process::parent_pid() == pid {
+        return Ok(reaper);
+    }
+    Err(Fatal { code: None, what: "the reaper has ended".to_owned() })
+}
+
+/// glibc (from 2.34) makes threads by clone3, and without it only where that is
+/// unknown: a filter that forbids it instead leaves no thread to be had, ever.
+fn no_threads(error: &std::io::Error, method: Method) -> Fatal {
+    if method == Method::Clone && error.kind() == std::io::ErrorKind::PermissionDenied {
+        let what = "a filter refuses clone3 with EPERM, and the C library then starts no threads, \
+                    which ham needs: let the filter allow clone3, or answer ENOSYS";
+        return Fatal { code: Some(exit::UNAVAILABLE), what: what.to_owned() };
+    }
+    Fatal { code: None, what: format!("could not start threads: {error}") }
+}
+
+pub(super) fn plan_in_force(state: State) -> Result<Option<PlanIndex<Box<dyn PlanSource>>>, Fatal> {
+    let Some((_, half)) = state.plan_in_force() else { return Ok(None) };
+    let source: Box<dyn PlanSource> = Box::new(PlanMemory(half));
+    PlanIndex::open(source).map(Some).map_err(|error| Fatal { code: None, what: error.to_string() })
+}

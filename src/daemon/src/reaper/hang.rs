@@ -1,0 +1,79 @@
+//! Whether the monitor takes what the reaper has for it. The reaper hands over
+//! exits, so it looks whether they are taken (details 15): not when nothing is
+//! handed over, so an idle manager is not woken by this.
+
+use crate::shared::Shared;
+use ham_snapshot::header::Field;
+use ham_sys::process;
+
+/// How long what was handed over may lie there while the monitor does nothing.
+const PATIENCE_NS: u64 = 5_000_000_000;
+/// And then once more: everybody has been stopped (a frozen container) goes on
+/// by itself, and the clock went on meanwhile.
+const LAST_CHANCE_NS: u64 = 1_000_000_000;
+
+pub(super) struct HangWatch {
+    shared: &'static Shared,
+    look: Option<Look>,
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    at: u64,
+    /// Exits and shutdown requests that have to be taken by then, or at least
+    /// the pulse must have moved.
+    exits: u64,
+    shutdowns: u64,
+    pulse: u64,
+    last: bool,
+}
+
+impl HangWatch {
+    pub(super) fn new(shared: &'static Shared) -> HangWatch {
+        HangWatch { shared, look: None }
+    }
+
+    pub(super) fn due(&self) -> Option<u64> {
+        self.look.map(|look| look.at)
+    }
+
+    /// Something was handed over.
+    pub(super) fn handed_over(&mut self, now: u64) {
+        if self.look.is_none() && self.shared.hang_check {
+            self.look = Some(self.from_now(now.saturating_add(PATIENCE_NS), false));
+        }
+    }
+
+    fn from_now(&self, at: u64, last: bool) -> Look {
+        let state = &self.shared.state;
+        Look {
+            at,
+            exits: state.get(Field::ExitQueueTail),
+            shutdowns: state.get(Field::ShutdownRequests),
+            pulse: state.get(Field::Pulse),
+            last,
+        }
+    }
+
+    /// `monitor`: its pid, 0 when there is none.
+    pub(super) fn look(&mut self, now: u64, monitor: i32) {
+        let Some(look) = self.look.filter(|look| look.at <= now) else { return };
+        let state = &self.shared.state;
+        let taken = state.get(Field::ExitsTaken) >= look.exits
+            && state.get(Field::ShutdownsTaken) >= look.shutdowns;
+        self.look = None;
+        if taken && state.get(Field::ExitsTaken) == state.get(Field::ExitQueueTail) {
+            return;
+        }
+        if taken || monitor == 0 || state.get(Field::Pulse) != look.pulse {
+            self.look = Some(self.from_now(now.saturating_add(PATIENCE_NS), false));
+        } else if look.last {
+            state.bump(Field::HangKills);
+            process::kill_child(monitor);
+            self.look = Some(self.from_now(now.saturating_add(PATIENCE_NS), false));
+        } else {
+            let at = now.saturating_add(LAST_CHANCE_NS);
+            self.look = Some(Look { at, last: true, ..look });
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What is left when nothing else works: reaping, and an end in good order as
+//! far as that is possible without knowing any entity (details 13). Reached
+//! only by a reaper that cannot use its state after a fault.
+
+use crate::exit;
+use crate::say::say;
+use ham_snapshot::State;
+use ham_snapshot::header::Field;
+use ham_sys::poller::{Interest, Poller, Ready};
+use ham_sys::signals::{Received, SignalFd};
+use ham_sys::{containment, process, reap, signals};
+use std::fmt::Display;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// How long processes have to end when a shutdown is asked for: there is no
+/// unit to ask.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often is looked whether they have.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Reaps until a signal asks for the end; gives the exit code.
+pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
+    let text = format!(
+        "the reaper goes on without its state ({why}): entities run on, unsupervised, and \
+         whatever ends is reaped; TERM ends all"
+    );
+    say(&text);
+    if let Ok(mut kernel_log) = std::fs::File::options().write(true).open("/dev/kmsg") {
+        let _ = kernel_log.write_all(format!("ham: {text}\n").as_bytes());
+    }
+    if let Some(state) = state {
+        state.set(Field::ReaperGaveUp, 1);
+    }
+    match wait_for_end() {
+        Ok(()) => end_all(),
+        // Without these nothing can be waited for but the children themselves.
+        Err(error) => {
+            say(error);
+            loop {
+                reap_all();
+                std::thread::sleep(LOOK);
+            }
+        }
+    }
+    exit::MISTAKE
+}
+
+fn wait_for_end() -> ham_sys::Result<()> {
+    let mut watched = signals::SHUTDOWN.to_vec();
+    watched.push(signals::rtmin() + 3);
+    watched.push(signals::SIGCHLD);
+    let descriptor = SignalFd::new(&watched)?;
+    let poller = Poller::new()?;
+    poller.add(&descriptor, 0, Interest::READ)?;
+    let mut received = [Received::default(); 16];
+    let mut ready = [Ready::default(); 1];
+    loop {
+        reap_all();
+        poller.wait(&mut ready, None)?;
+        let count = descriptor.read(&mut received)?;
+        if received.iter().take(count).any(|signal| signal.signal != signals::SIGCHLD) {
+            return Ok(());
+        }
+    }
+}
+
+fn reap_all() {
+    while let Some(ended) = reap::peek_any() {
+        reap::collect(ended.pid);
+    }
+}
+
+fn end_all() {
+    let deadline = Instant::now() + PATIENCE;
+    let send = |signal: i32| {
+        for pid in containment::stragglers(process::pid(), &[]) {
+            if let Ok(child) = process::PidFd::open(pid) {
+                let _ = child.send(signal);
+            }
+        }
+    };
+    send(signals::SIGTERM);
+    while reap::has_children() {
+        reap_all();
+        if Instant::now() >= deadline {
+            send(signals::SIGKILL);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
