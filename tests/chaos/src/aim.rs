@@ -24,12 +24,22 @@ pub(crate) enum Way {
     Takeover,
     /// After a watched store and a number of single steps.
     Exact,
+    /// The same of a guardian that takes over.
+    ExactTakeover,
 }
 
 impl Way {
     /// All of them.
-    pub(crate) const ALL: [Way; 7] =
-        [Way::Random, Way::Clone, Way::Made, Way::Commit, Way::Effect, Way::Takeover, Way::Exact];
+    pub(crate) const ALL: [Way; 8] = [
+        Way::Random,
+        Way::Clone,
+        Way::Made,
+        Way::Commit,
+        Way::Effect,
+        Way::Takeover,
+        Way::Exact,
+        Way::ExactTakeover,
+    ];
 
     /// As options and reports name it.
     pub(crate) fn word(self) -> &'static str {
@@ -41,6 +51,7 @@ impl Way {
             Way::Effect => "effect",
             Way::Takeover => "takeover",
             Way::Exact => "exact",
+            Way::ExactTakeover => "exact-takeover",
         }
     }
 }
@@ -57,7 +68,7 @@ pub(crate) fn wait_for(way: Way, state: &State) -> bool {
         Way::Commit => state.in_commit(),
         Way::Effect => state.get(Field::CommittedTurn) != turn,
         // These are no states that could be seen.
-        Way::Random | Way::Takeover | Way::Exact => true,
+        Way::Random | Way::Takeover | Way::Exact | Way::ExactTakeover => true,
     };
     let end = Instant::now() + LONGEST;
     while Instant::now() < end {

@@ -3,12 +3,14 @@
 //! one kind, with its example.
 
 use crate::align::align;
+use crate::facts::{About, Fact};
 use crate::kinds::{self, End, Kind, Member, by_signal};
 use crate::ledger::{self, Life};
 use crate::lists;
-use crate::scenario::{Witness, monitors_killed};
-use crate::state::Fact;
+use crate::scenario::Witness;
+use crate::story::Whom;
 use ham_core::status::ExitStatus;
+use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -67,23 +69,6 @@ const EXAMPLES: usize = 10;
 pub(crate) const SLACK: u64 = 2_000_000_000;
 /// Clocks of timers and of the entity are read at different moments.
 const GRAIN: u64 = 50_000;
-
-/// Kinds of facts (schema/state.md).
-pub(crate) mod kind {
-    pub(crate) const LOG: u64 = 2;
-    pub(crate) const STARTED: u64 = 3;
-    pub(crate) const START_FAILED: u64 = 4;
-    pub(crate) const START_TIMEOUT: u64 = 5;
-    pub(crate) const DIED: u64 = 6;
-    pub(crate) const STOPPED: u64 = 7;
-    pub(crate) const LIMIT: u64 = 9;
-    pub(crate) const LEFTOVERS: u64 = 12;
-    pub(crate) const ACTION_FAILED: u64 = 13;
-    pub(crate) const LIST_CANCELLED: u64 = 14;
-    pub(crate) const RECORD_LOST: u64 = 15;
-    pub(crate) const LIST_REFUSED: u64 = 16;
-    pub(crate) const TROUBLE: u64 = 17;
-}
 
 /// The verdict on one scenario.
 #[derive(Debug, Default)]
@@ -160,19 +145,41 @@ pub(crate) fn compare(witness: &Witness, seed: u64) -> Findings {
     if unseen > 0 {
         findings.faults_of(Fault::Unseen, unseen, "overwritten before they were read".to_owned());
     }
+    if witness.collected.again > 0 {
+        let text = "facts came twice, or after later ones".to_owned();
+        findings.faults_of(Fault::OutOfOrder, witness.collected.again, text);
+    }
     for missing in &witness.missing {
         findings.fault(Fault::Lost, missing.clone());
     }
     for broken in &witness.story.broken {
         findings.fault(Fault::Broken, broken.clone());
     }
-    let killed = monitors_killed(&witness.story);
-    if witness.takeovers > killed {
-        let own = witness.takeovers - killed;
-        let what = format!("{} takeovers after {killed} kills of monitors", witness.takeovers);
-        findings.faults_of(Fault::Broken, own, what);
+    for (begin, monitor) in &witness.story.idle {
+        let text = format!("monitor {monitor:?} did nothing from {} on", at(*begin));
+        findings.fault(Fault::Late, text);
     }
+    deaths(&mut findings, witness);
     findings
+}
+
+/// Whether processes of ham have ended that nobody ended.
+fn deaths(findings: &mut Findings, witness: &Witness) {
+    let such = |whom: fn(Whom) -> bool| {
+        let kills = witness.story.kills.iter().filter(move |kill| whom(kill.whom));
+        kills.map(|kill| kill.struck).sum::<u64>()
+    };
+    let struck = such(|whom| whom != Whom::Reaper);
+    if witness.deaths > struck {
+        let text = format!("{} deaths in ham after {struck} kills", witness.deaths);
+        findings.faults_of(Fault::Broken, witness.deaths - struck, text);
+    }
+    let kills = witness.story.kills.iter();
+    let stops = kills.filter(|kill| kill.signal == Signal::SIGSTOP).count() as u64;
+    if witness.hung > stops {
+        let text = format!("{} were ended by ham as hung, {stops} were stopped", witness.hung);
+        findings.faults_of(Fault::Broken, witness.hung - stops, text);
+    }
 }
 
 /// Process id to the lives that had it, by their beginning.
@@ -220,14 +227,14 @@ fn life_by_life(
     owners: &Owners<'_>,
 ) {
     let name = &member.name;
-    let of = |kinds: &[u64]| -> Vec<&Fact> {
+    let of = |about: &[About]| -> Vec<&Fact> {
         let all = witness.collected.facts.iter();
-        all.filter(|fact| fact.name == *name && kinds.contains(&fact.kind)).collect()
+        all.filter(|fact| fact.name == *name && about.contains(&fact.about)).collect()
     };
-    let (starts, ends) = (of(&[kind::STARTED]), of(&[kind::DIED, kind::STOPPED]));
+    let (starts, ends) = (of(&[About::Started]), of(&[About::Died, About::Stopped]));
     let pids: Vec<u64> = known.iter().map(|known| known.life.pid).collect();
     for (what, facts) in [("start", &starts), ("end", &ends)] {
-        let found: Vec<u64> = facts.iter().map(|fact| fact.details[0]).collect();
+        let found: Vec<u64> = facts.iter().map(|fact| fact.pid).collect();
         let aligned = align(&pids, &found);
         for (place, of_life) in aligned.matches.iter().enumerate() {
             let Known { life, .. } = &known[place];
@@ -242,10 +249,10 @@ fn life_by_life(
         }
         for place in aligned.extra {
             let fact = facts[place];
-            let twice = place > 0 && facts[place - 1].details[0] == fact.details[0];
-            let others = owners.get(&fact.details[0]).map_or(&[][..], Vec::as_slice);
+            let twice = place > 0 && facts[place - 1].pid == fact.pid;
+            let others = owners.get(&fact.pid).map_or(&[][..], Vec::as_slice);
             let owner = others.iter().rfind(|(begin, _)| *begin <= fact.mono + SLACK);
-            let text = format!("{name}: {what} of pid {} at {}", fact.details[0], at(fact.mono));
+            let text = format!("{name}: {what} of pid {} at {}", fact.pid, at(fact.mono));
             if twice {
                 findings.fault(Fault::Doubled, format!("{text} is there twice"));
             } else {
@@ -268,18 +275,15 @@ fn life_by_life(
 
 fn status(findings: &mut Findings, member: &Member, known: &Known, fact: &Fact) {
     let Known { life, status, died, .. } = known;
-    let told = ExitStatus::from_word(fact.details[1]);
-    let kind = if *died { kind::DIED } else { kind::STOPPED };
-    if told != Some(*status) || fact.kind != kind {
-        let word = |kind| if kind == kind::DIED { "died" } else { "stopped" };
-        let told = told.map_or("nothing".to_owned(), |told| told.to_string());
+    let about = if *died { About::Died } else { About::Stopped };
+    if fact.exit != status.to_string() || fact.about != about {
         let text = format!(
-            "{} pid {} of {}: {} {status}, the history says {} {told}",
+            "{} pid {} of {}: {about:?} {status}, the history says {:?} {}",
             member.name,
             life.pid,
             at(life.mono),
-            word(kind),
-            word(fact.kind)
+            fact.about,
+            fact.exit
         );
         findings.fault(Fault::WrongStatus, text);
     }
@@ -328,32 +332,32 @@ fn history(findings: &mut Findings, witness: &Witness) {
     let mut before: Option<&Fact> = None;
     for fact in &witness.collected.facts {
         let text = || {
-            let Fact { number, kind, details, name, text, mono } = fact;
-            format!("fact {number} at {}: {name} kind {kind} {details:?} {text}", at(*mono))
+            let Fact { number, about, name, text, mono, .. } = fact;
+            format!("fact {number} at {}: {name} {about:?} {text}", at(*mono))
         };
         if let Some(before) = before.filter(|before| before.mono > fact.mono) {
             let text = format!("{} after one of {}", text(), at(before.mono));
             findings.fault(Fault::OutOfOrder, text);
         }
         before = Some(fact);
-        match fact.kind {
-            kind::STARTED | kind::DIED | kind::STOPPED => {
+        match fact.about {
+            About::Started | About::Died | About::Stopped => {
                 let last = last.insert(&fact.name, fact);
-                let is_start = fact.kind == kind::STARTED;
-                let was_start = last.is_some_and(|last| last.kind == kind::STARTED);
+                let is_start = fact.about == About::Started;
+                let was_start = last.is_some_and(|last| last.about == About::Started);
                 if is_start == was_start {
                     findings.fault(Fault::OutOfOrder, format!("{}: not its turn", text()));
                 }
             }
-            kind::START_FAILED | kind::START_TIMEOUT | kind::LIMIT | kind::LEFTOVERS => {
+            About::StartFailed | About::RestartLimit | About::Leftovers => {
                 findings.fault(Fault::Broken, text());
             }
-            kind::RECORD_LOST => findings.fault(Fault::Lost, text()),
-            kind::LIST_CANCELLED | kind::LIST_REFUSED => {
+            About::RecordLost => findings.fault(Fault::Lost, text()),
+            About::ListCancelled | About::ListRefused => {
                 findings.fault(Fault::ActionMissing, text());
             }
-            kind::TROUBLE => *findings.troubles.entry(fact.text.clone()).or_insert(0) += 1,
-            _ => {}
+            About::Trouble => *findings.troubles.entry(fact.text.clone()).or_insert(0) += 1,
+            About::Log | About::ActionFailed | About::Other => {}
         }
     }
 }

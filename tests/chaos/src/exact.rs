@@ -51,17 +51,49 @@ pub(crate) fn possible() -> Result<(), &'static str> {
 /// on without us.
 pub(crate) fn strike_at(monitor: i32, state: &State, random: &mut Random) -> Outcome {
     let (task, word) = choose(monitor, state, random);
-    let Some(base) = state.mapped_at(monitor) else { return Outcome::Refused };
+    trace(task, monitor, word, state, random, || ())
+}
+
+/// Kills the monitor, and then its successor at an exact place of its takeover.
+pub(crate) fn strike_successor(
+    monitor: i32,
+    guardian: i32,
+    state: &State,
+    random: &mut Random,
+) -> Outcome {
+    let word = match random.below(4) {
+        0 => Field::Takeovers as usize,
+        1 => Field::ActingPid as usize,
+        _ => choose(guardian, state, random).1,
+    };
+    trace(guardian, guardian, word, state, random, || {
+        strike(monitor, Signal::SIGKILL);
+    })
+}
+
+/// `task` is a thread of `process`, which is killed when it has stored to
+/// `word` and gone some steps further; `begin` lets it all begin.
+fn trace(
+    task: i32,
+    process: i32,
+    word: usize,
+    state: &State,
+    random: &mut Random,
+    begin: impl FnOnce(),
+) -> Outcome {
+    let Some(base) = state.mapped_at(process) else { return Outcome::Refused };
     let task = Pid::from_raw(task);
     if ptrace::seize(task, ptrace::Options::empty()).is_err() {
         return Outcome::Refused;
     }
     if ptrace::interrupt(task).is_err() || !stopped(task, WATCH) {
-        return finish(task, monitor, Outcome::Missed);
+        begin();
+        return finish(task, process, Outcome::Missed);
     }
     let watching = watch(task, base + (word * WORD) as u64);
     let mut outcome = Outcome::Missed;
     if ptrace::cont(task, None).is_ok() {
+        begin();
         let hit = stopped(task, if watching { WATCH } else { pause(random) });
         // Without watchpoints it is stopped wherever it is.
         let caught = hit || (ptrace::interrupt(task).is_ok() && stopped(task, STEP));
@@ -78,7 +110,7 @@ pub(crate) fn strike_at(monitor: i32, state: &State, random: &mut Random) -> Out
             }
         }
     }
-    finish(task, monitor, outcome)
+    finish(task, process, outcome)
 }
 
 fn pause(random: &mut Random) -> Duration {

@@ -2,7 +2,8 @@
 //! left its trace, commands exactly once, in order, with the true status, and
 //! with the waits that the list prescribes.
 
-use crate::compare::{Dark, Fault, Findings, Known, at, kind, nanos};
+use crate::compare::{Dark, Fault, Findings, Known, at, nanos};
+use crate::facts::About;
 use crate::kinds::{Kind, Member};
 use crate::ledger::{self, Act};
 use crate::scenario::Witness;
@@ -111,7 +112,7 @@ fn lines(
     witness: &Witness,
 ) {
     let all = witness.collected.facts.iter();
-    for fact in all.filter(|fact| fact.kind == kind::LOG && fact.name == member.name) {
+    for fact in all.filter(|fact| fact.about == About::Log && fact.name == member.name) {
         let words: Vec<&str> = fact.text.split(' ').collect();
         let parsed = match words[..] {
             [condition, number, pid] => Some((condition, number.parse(), pid.parse())),
@@ -205,14 +206,14 @@ fn signals(
 fn failures(findings: &mut Findings, member: &Member, known: &[Known], witness: &Witness) {
     let deaths = known.iter().filter(|known| known.died).count() as u64;
     let due = if member.kind == Kind::Lister { deaths } else { 0 };
-    let expected = [2, ExitStatus::Code(FAILS_WITH).to_word()];
+    let expected = ExitStatus::Code(FAILS_WITH).to_string();
     let mut came = 0;
     let all = witness.collected.facts.iter();
-    for fact in all.filter(|fact| fact.kind == kind::ACTION_FAILED && fact.name == member.name) {
-        if fact.details == expected && fact.text == "death/fails" {
+    for fact in all.filter(|fact| fact.about == About::ActionFailed && fact.name == member.name) {
+        if fact.exit == expected && fact.text == "death/fails" {
             came += 1;
         } else {
-            let text = format!("{}: {} failed {:?}", member.name, fact.text, fact.details);
+            let text = format!("{}: {} failed: {}", member.name, fact.text, fact.exit);
             findings.fault(Fault::WrongStatus, text);
         }
     }

@@ -35,6 +35,7 @@ mod align;
 mod collect;
 mod compare;
 mod exact;
+mod facts;
 mod kinds;
 mod ledger;
 mod lists;
@@ -45,6 +46,7 @@ mod roles;
 mod rounds;
 mod scenario;
 mod state;
+mod story;
 mod targets;
 mod units;
 
@@ -83,7 +85,7 @@ fn main() -> ExitCode {
     }
     if let Err(why) = exact::possible() {
         eprintln!("ham-chaos: SKIPPED: kills at an exact instruction: {why}");
-        options.ways.retain(|way| *way != Way::Exact);
+        options.ways.retain(|way| !matches!(way, Way::Exact | Way::ExactTakeover));
     }
     let rows = run(&options);
     let clean = !rows.is_empty() && rows.iter().all(Row::is_clean);

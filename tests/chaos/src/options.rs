@@ -1,6 +1,7 @@
 //! What the command line says.
 
 use crate::aim::Way;
+use crate::collect::{self, Source};
 use crate::scenario::Scenario;
 use lexopt::prelude::*;
 use std::path::PathBuf;
@@ -20,11 +21,15 @@ Usage: ham-chaos [OPTIONS]
   --as-pid1, --no-clone3, --reaper-segv   short for --scenario
   --without NAME   all but this one; may be repeated
   --only WAY       kill only at such moments; may be repeated:
-                   random, clone, made, commit, effect, takeover, exact
+                   random, clone, made, commit, effect, takeover, exact,
+                   exact-takeover
   --stops N        stop so many processes instead of killing them, which takes
                    some six seconds each (2)
   --ham PATH       the program; by default the one beside this program
   --hamctl PATH    likewise
+  --history FROM   where the history is read: `events` (hamctl events), or
+                   `ring` (the shared state); by default the first, where hamctl
+                   knows it
   --keep           keep the directories with logs and ledgers, and say where
   --json           print the result as JSON
   -h, --help       print this
@@ -42,6 +47,7 @@ pub(crate) struct Options {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) ways: Vec<Way>,
     pub(crate) stops: u64,
+    pub(crate) source: Source,
     pub(crate) ham: PathBuf,
     pub(crate) hamctl: PathBuf,
     pub(crate) keep: bool,
@@ -58,14 +64,15 @@ pub(crate) fn parse() -> Result<Options, String> {
         scenarios: Vec::new(),
         ways: Vec::new(),
         stops: 2,
+        source: Source::Ring,
         ham: beside.with_file_name("ham"),
         hamctl: beside.with_file_name("hamctl"),
         keep: false,
         json: false,
         help: false,
     };
-    let mut without = Vec::new();
-    read(&mut options, &mut without).map_err(|error| error.to_string())?;
+    let (mut without, mut from) = (Vec::new(), None);
+    read(&mut options, &mut without, &mut from).map_err(|error| error.to_string())?;
     if options.scenarios.is_empty() {
         options.scenarios = Scenario::ALL.to_vec();
     }
@@ -79,10 +86,17 @@ pub(crate) fn parse() -> Result<Options, String> {
             return Err(format!("{} is not there; {build}", program.display()));
         }
     }
+    if !options.help {
+        options.source = from.unwrap_or_else(|| collect::source(&options.hamctl));
+    }
     Ok(options)
 }
 
-fn read(options: &mut Options, without: &mut Vec<Scenario>) -> Result<(), lexopt::Error> {
+fn read(
+    options: &mut Options,
+    without: &mut Vec<Scenario>,
+    from: &mut Option<Source>,
+) -> Result<(), lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -95,6 +109,7 @@ fn read(options: &mut Options, without: &mut Vec<Scenario>) -> Result<(), lexopt
             Long("without") => without.push(parser.value()?.parse_with(scenario)?),
             Long("only") => options.ways.push(parser.value()?.parse_with(way)?),
             Long("stops") => options.stops = parser.value()?.parse()?,
+            Long("history") => *from = Some(parser.value()?.parse_with(source)?),
             Long("ham") => options.ham = parser.value()?.into(),
             Long("hamctl") => options.hamctl = parser.value()?.into(),
             Long("keep") => options.keep = true,
@@ -109,6 +124,14 @@ fn read(options: &mut Options, without: &mut Vec<Scenario>) -> Result<(), lexopt
 fn scenario(word: &str) -> Result<Scenario, String> {
     let found = Scenario::ALL.into_iter().find(|scenario| scenario.word() == word);
     found.ok_or_else(|| "no such scenario".to_owned())
+}
+
+fn source(word: &str) -> Result<Source, String> {
+    match word {
+        "events" => Ok(Source::Events),
+        "ring" => Ok(Source::Ring),
+        _ => Err("no such source".to_owned()),
+    }
 }
 
 fn way(word: &str) -> Result<Way, String> {

@@ -2,7 +2,7 @@
 
 use crate::aim::Way;
 use crate::compare::{Fault, Findings};
-use crate::rounds::{Kill, Whom};
+use crate::story::{Kill, Whom};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -103,7 +103,7 @@ fn upright(out: &mut String, table: &[Vec<String>]) {
 }
 
 fn kills(out: &mut String, rows: &[Row]) {
-    let _ = writeln!(out, "\nkills of   at        by    times  moment met");
+    let _ = writeln!(out, "\nkills of   at              by    times  moment met");
     for (whom, whose) in WHOM {
         for way in Way::ALL {
             for (signal, name) in SIGNALS {
@@ -117,7 +117,7 @@ fn kills(out: &mut String, rows: &[Row]) {
                 let met = such.iter().filter(|kill| kill.hit).count();
                 let _ = writeln!(
                     out,
-                    "{whose:<9}  {:<8}  {name}  {:>5}  {met:>10}",
+                    "{whose:<9}  {:<14}  {name}  {:>5}  {met:>10}",
                     way.word(),
                     such.len()
                 );

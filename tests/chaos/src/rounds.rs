@@ -9,6 +9,7 @@ use crate::ledger;
 use crate::load::Load;
 use crate::roles::now;
 use crate::state::State;
+use crate::story::{ByName, Kill, Story, Whom};
 use crate::targets::{Targets, strike};
 use ham_snapshot::header::Field;
 use ham_tests::fake::Random;
@@ -18,59 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-/// Who was killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Whom {
-    /// The monitor.
-    Monitor,
-    /// The guardian.
-    Guardian,
-    /// Both at once.
-    Both,
-    /// The reaper, by a signal that it survives.
-    Reaper,
-}
-
-/// One kill.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kill {
-    /// Who.
-    pub(crate) whom: Whom,
-    /// By what.
-    pub(crate) signal: Signal,
-    /// At which moment.
-    pub(crate) way: Way,
-    /// The moment came; else it was killed after the longest wait for it.
-    pub(crate) hit: bool,
-}
-
-/// An entity that was killed by name.
-#[derive(Clone, Debug)]
-pub(crate) struct ByName {
-    /// Its name.
-    pub(crate) name: String,
-    /// The process, as it knows itself.
-    pub(crate) pid: u64,
-    /// By what.
-    pub(crate) signal: Signal,
-    /// When, CLOCK_MONOTONIC, ns.
-    pub(crate) mono: u64,
-}
-
-/// What was done.
-#[derive(Debug, Default)]
-pub(crate) struct Story {
-    /// Kills of ham's own processes.
-    pub(crate) kills: Vec<Kill>,
-    /// Kills of entities.
-    pub(crate) by_name: Vec<ByName>,
-    /// From when to when nobody could decide anything: from a kill until the
-    /// next monitor was there. CLOCK_MONOTONIC, ns.
-    pub(crate) dark: Vec<(u64, u64)>,
-    /// What ended the run early, or should have come and did not.
-    pub(crate) broken: Vec<String>,
-}
 
 /// What the rounds may do.
 #[derive(Clone, Debug)]
@@ -87,20 +35,26 @@ pub(crate) struct Wishes {
     pub(crate) enough: Arc<AtomicBool>,
 }
 
+/// In this time a monitor gets something done, however busy the machine is.
+const IDLE: Duration = Duration::from_secs(2);
 /// A process of ham that is gone has to be replaced within this, pauses of a
 /// crash loop (10 s at most) and hang detection (6 s) included.
 const REPLACED: Duration = Duration::from_secs(25);
 /// The reaper survives three faults in 10 s and then only reaps (ham(8)).
 const BETWEEN_FAULTS: Duration = Duration::from_millis(5_500);
+/// A guardian that lived longer has not died at once (100 ms, `AT_ONCE_NS` of
+/// the reaper).
+const GROWN: Duration = Duration::from_millis(120);
 /// Moments and their weights.
-const WEIGHTS: [(Way, u64); 7] = [
+const WEIGHTS: [(Way, u64); 8] = [
     (Way::Random, 25),
     (Way::Clone, 15),
     (Way::Made, 5),
     (Way::Commit, 10),
     (Way::Effect, 10),
     (Way::Takeover, 15),
-    (Way::Exact, 20),
+    (Way::Exact, 15),
+    (Way::ExactTakeover, 5),
 ];
 /// One in so many rounds, an entity is killed by name.
 const NAMED: u64 = 20;
@@ -118,6 +72,8 @@ pub(crate) struct Rounds<'a> {
     pub(crate) guarded: bool,
     pub(crate) story: Story,
     pub(crate) last_fault: Option<Instant>,
+    pub(crate) guardian_seen: Option<(i32, Instant)>,
+    pub(crate) young: bool,
 }
 
 impl Rounds<'_> {
@@ -137,7 +93,8 @@ impl Rounds<'_> {
                 self.kill_by_name();
             }
             // Spread over the run.
-            let due = self.wishes.stops * self.story.kills.len() as u64 / self.wishes.kills;
+            let (stops_and_end, kills) = (self.wishes.stops + 1, self.story.kills.len() as u64);
+            let due = stops_and_end * kills / self.wishes.kills;
             if stops < due {
                 stops += 1;
                 self.stop(stops);
@@ -155,13 +112,17 @@ impl Rounds<'_> {
     }
 
     /// Monitors that die before they get anything done are slowed down by the
-    /// fourth in a row; that is no fault, and only costs time here.
-    fn calm_down(&self) {
-        let end = Instant::now() + Duration::from_secs(2);
+    /// fourth in a row; that is no fault, and only costs time here. There is
+    /// always something to do, so one that does nothing has a fault.
+    fn calm_down(&mut self) {
+        let (begin, end) = (now(), Instant::now() + IDLE);
         while self.state.get(Field::CrashLoop) >= 2
-            && self.state.get(Field::Progress) == self.state.get(Field::ProgressAtFork)
-            && Instant::now() < end
+            && self.state.get(Field::Progress) == self.state.get(Field::ProgressAtStart)
         {
+            if Instant::now() >= end {
+                self.story.idle.push((begin, self.targets.monitor(self.state)));
+                return;
+            }
             sleep(Duration::from_micros(200));
         }
     }
@@ -182,15 +143,21 @@ impl Rounds<'_> {
             self.broken("there is no monitor");
             return;
         };
-        if way == Way::Exact && whom == Whom::Monitor {
-            self.exact(monitor);
+        if matches!(way, Way::Exact | Way::ExactTakeover) {
+            self.exact(monitor, way);
             return;
+        }
+        if matches!(whom, Whom::Guardian | Whom::Both) {
+            self.let_grow();
         }
         let hit = self.wait_for(way);
         let signal = self.signal();
         self.strike(whom, monitor, signal, way, hit);
         if way == Way::Takeover && self.story.broken.is_empty() {
-            let Some(next) = self.monitor_not(&[]) else { return };
+            let Some(next) = self.monitor_not(&[]) else {
+                self.broken("there is no successor");
+                return;
+            };
             sleep(Duration::from_micros(self.random.below(2_000)));
             self.strike(Whom::Monitor, next, signal, way, true);
         }
@@ -219,7 +186,7 @@ impl Rounds<'_> {
 
     fn wait_for(&mut self, way: Way) -> bool {
         match way {
-            Way::Random | Way::Exact | Way::Takeover => {
+            Way::Random | Way::Exact | Way::ExactTakeover | Way::Takeover => {
                 // Now and then long enough for it to live in peace.
                 let most = if self.random.chance(5) { 150_000 } else { 20_000 };
                 sleep(Duration::from_micros(self.random.below(most)));
@@ -246,7 +213,7 @@ impl Rounds<'_> {
         for pid in &gone {
             strike(*pid, signal);
         }
-        self.story.kills.push(Kill { whom, signal, way, hit });
+        self.story.kills.push(Kill { whom, signal, way, hit, struck: gone.len() as u64 });
         self.replaced(whom, &gone, begin);
     }
 
@@ -258,28 +225,54 @@ impl Rounds<'_> {
         if whom != Whom::Guardian {
             self.story.dark.push((begin, now()));
         }
-        if whom == Whom::Guardian && self.guardian_not(gone).is_none() {
-            self.broken("the guardian was not replaced");
+        if whom == Whom::Guardian {
+            match self.guardian_not(gone) {
+                Some(guardian) => self.guardian_seen = Some((guardian, Instant::now())),
+                None => self.broken("the guardian was not replaced"),
+            }
         }
     }
 
-    fn exact(&mut self, monitor: i32) {
+    fn exact(&mut self, monitor: i32, way: Way) {
         let begin = now();
-        let hit = match exact::strike_at(monitor, self.state, &mut self.random) {
-            exact::Outcome::Hit => true,
-            exact::Outcome::Missed => false,
-            exact::Outcome::Refused => {
-                strike(monitor, Signal::SIGKILL);
-                false
-            }
+        let guardian = match way {
+            Way::ExactTakeover if self.guarded => self.guardian_not(&[]),
+            _ => None,
         };
-        self.story.kills.push(Kill {
-            whom: Whom::Monitor,
-            signal: Signal::SIGKILL,
-            way: Way::Exact,
-            hit,
-        });
-        self.replaced(Whom::Monitor, &[monitor], begin);
+        let (whom, gone) = match guardian {
+            Some(guardian) => (Whom::Both, vec![monitor, guardian]),
+            None => (Whom::Monitor, vec![monitor]),
+        };
+        let outcome = match guardian {
+            Some(guardian) => {
+                exact::strike_successor(monitor, guardian, self.state, &mut self.random)
+            }
+            None => exact::strike_at(monitor, self.state, &mut self.random),
+        };
+        let (hit, signal) = (outcome == exact::Outcome::Hit, Signal::SIGKILL);
+        if outcome == exact::Outcome::Refused {
+            for pid in &gone {
+                strike(*pid, signal);
+            }
+        }
+        let way = if whom == Whom::Both { way } else { Way::Exact };
+        self.story.kills.push(Kill { whom, signal, way, hit, struck: gone.len() as u64 });
+        self.replaced(whom, &gone, begin);
+    }
+
+    /// Guardians that die at once again and again are slowed down, and a
+    /// guardian that is not there cannot be killed: every other one may live
+    /// for a while.
+    fn let_grow(&mut self) {
+        let Some(guardian) = self.guardian_not(&[]) else { return };
+        let seen = match self.guardian_seen {
+            Some((pid, seen)) if pid == guardian => seen,
+            _ => Instant::now(),
+        };
+        if self.young {
+            sleep(GROWN.saturating_sub(seen.elapsed()));
+        }
+        self.young = seen.elapsed() < GROWN;
     }
 
     /// Stops a process, which has to be found out and replaced.
@@ -293,7 +286,7 @@ impl Rounds<'_> {
         let begin = now();
         strike(target, Signal::SIGSTOP);
         let signal = Signal::SIGSTOP;
-        self.story.kills.push(Kill { whom, signal, way: Way::Random, hit: true });
+        self.story.kills.push(Kill { whom, signal, way: Way::Random, hit: true, struck: 1 });
         self.replaced(whom, &[target], begin);
     }
 
@@ -302,7 +295,8 @@ impl Rounds<'_> {
         self.last_fault = Some(Instant::now());
         let (begin, signal) = (now(), Signal::SIGSEGV);
         strike(self.targets.reaper, signal);
-        self.story.kills.push(Kill { whom: Whom::Reaper, signal, way: Way::Random, hit: true });
+        let (whom, way) = (Whom::Reaper, Way::Random);
+        self.story.kills.push(Kill { whom, signal, way, hit: true, struck: 1 });
         // It is in no hurry: what dies meanwhile waits for it.
         sleep(Duration::from_millis(20));
         if !self.targets.reaper_lives() {
@@ -332,7 +326,7 @@ impl Rounds<'_> {
     }
 
     fn guardian_not(&self, gone: &[i32]) -> Option<i32> {
-        self.wait(|| self.targets.guardian().filter(|pid| !gone.contains(pid)))
+        self.wait(|| self.targets.guardian(self.state).filter(|pid| !gone.contains(pid)))
     }
 
     fn wait(&self, look: impl Fn() -> Option<i32>) -> Option<i32> {

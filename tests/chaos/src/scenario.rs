@@ -9,8 +9,9 @@ use crate::ledger::{self, Life};
 use crate::load::Load;
 use crate::options::Options;
 use crate::roles::now;
-use crate::rounds::{Rounds, Story, Whom, Wishes};
+use crate::rounds::{Rounds, Wishes};
 use crate::state::State;
+use crate::story::Story;
 use crate::targets::{Targets, strike};
 use crate::units;
 use ham_snapshot::header::Field;
@@ -78,8 +79,10 @@ pub(crate) struct Witness {
     pub(crate) folder: PathBuf,
     /// When all were let go, CLOCK_MONOTONIC, ns.
     pub(crate) go: u64,
-    /// Monitors that took over, as ham counts them.
-    pub(crate) takeovers: u64,
+    /// Deaths of monitors and guardians, as ham counts them.
+    pub(crate) deaths: u64,
+    /// Those that ham ended since they hung.
+    pub(crate) hung: u64,
     /// Who had not come back at the end, and what ham says of it.
     pub(crate) missing: Vec<String>,
     /// How long it all took.
@@ -133,7 +136,8 @@ pub(crate) fn run(
 
     let mut running = Running::start(scenario, &program, &folder, options)?;
     let state = running.wait_for_state()?;
-    let collector = Collector::start(&running.runtime).map_err(failed("collect the history"))?;
+    let collector = Collector::start(&running.runtime, &options.hamctl, options.source)
+        .map_err(failed("collect the history"))?;
     let targets = running.targets(scenario)?;
     let members = kinds::members();
     running.wait_until("every entity to start", || {
@@ -142,7 +146,7 @@ pub(crate) fn run(
     let go = now();
     fs::write(ledger::go(&folder), "").map_err(failed("let all go"))?;
 
-    let guarded = targets.guardian().is_some();
+    let guarded = running.wait_until("a guardian", || targets.guardian(&state).is_some()).is_ok();
     let rounds = Rounds {
         state: &state,
         targets,
@@ -161,6 +165,8 @@ pub(crate) fn run(
         guarded,
         story: Story::default(),
         last_fault: None,
+        guardian_seen: None,
+        young: false,
     };
     let mut story = rounds.run();
 
@@ -170,7 +176,8 @@ pub(crate) fn run(
     } else {
         Vec::new()
     };
-    let takeovers = state.get(Field::Takeovers);
+    let deaths = state.get(Field::MonitorDeaths) + state.get(Field::GuardianDeaths);
+    let hung = state.get(Field::HangKills);
     if let Err(what) = running.end() {
         story.broken.push(what);
     }
@@ -180,7 +187,18 @@ pub(crate) fn run(
         .map(|member| (member.clone(), ledger::lives(&folder, &member.name)))
         .collect();
     let took = begin.elapsed();
-    Ok(Witness { story, collected, lives, folder, go, takeovers, missing, took, _scratch: scratch })
+    Ok(Witness {
+        story,
+        collected,
+        lives,
+        folder,
+        go,
+        deaths,
+        hung,
+        missing,
+        took,
+        _scratch: scratch,
+    })
 }
 
 /// Waits until everybody is back to stay and the history stands still; tells
@@ -363,10 +381,4 @@ fn filter(folder: &Path) -> Result<PathBuf, String> {
     let trial = Command::new(&program).args([&error, "/bin/true"]).status();
     let trial = trial.map_err(|error| error.to_string())?;
     if trial.code() == Some(77) { Err("refused".to_owned()) } else { Ok(program) }
-}
-
-/// How many monitors should have taken over.
-pub(crate) fn monitors_killed(story: &Story) -> u64 {
-    let killed = |whom| matches!(whom, Whom::Monitor | Whom::Both);
-    story.kills.iter().filter(|kill| killed(kill.whom)).count() as u64
 }

@@ -2,6 +2,7 @@
 //! to kill has come, and what the history says. Only reads, by pread(2) on the
 //! file, which takes a fraction of a microsecond.
 
+use crate::facts::Fact;
 use ham_snapshot::header::Field;
 use ham_snapshot::layout::{
     HEAD_WORDS, HEADS_AT, HISTORY, HISTORY_AT, HISTORY_WORDS, SLOT_WORDS, SLOTS_AT, VERSION,
@@ -11,9 +12,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-/// Between the name and the text of an entry of the history.
-const SEPARATOR: char = '\u{1f}';
 
 /// The state of a manager.
 #[derive(Debug)]
@@ -29,23 +27,6 @@ pub(crate) struct Slot {
     pub(crate) intent: bool,
     /// The kernel has stored its process id.
     pub(crate) has_pid: bool,
-}
-
-/// A fact of the history.
-#[derive(Clone, Debug)]
-pub(crate) struct Fact {
-    /// Its number.
-    pub(crate) number: u64,
-    /// When, CLOCK_MONOTONIC, ns.
-    pub(crate) mono: u64,
-    /// Kind, as in schema/state.md.
-    pub(crate) kind: u64,
-    /// The two numbers that belong to it.
-    pub(crate) details: [u64; 2],
-    /// The entity, or `ham`.
-    pub(crate) name: String,
-    /// The rest.
-    pub(crate) text: String,
 }
 
 /// What stands at a place of the history.
@@ -140,19 +121,7 @@ impl State {
         if number >= next || !counts(words[0], words[1]) || !counts(again[0], again[1]) {
             return Found::NotYet;
         }
-        let length = usize::try_from(words[7]).unwrap_or(0);
-        let bytes: Vec<u8> =
-            words[8..].iter().flat_map(|word| word.to_le_bytes()).take(length).collect();
-        let text = String::from_utf8_lossy(&bytes);
-        let (name, text) = text.split_once(SEPARATOR).unwrap_or(("?", &text));
-        Found::Fact(Fact {
-            number,
-            mono: words[2],
-            kind: words[4],
-            details: [words[5], words[6]],
-            name: name.to_owned(),
-            text: text.to_owned(),
-        })
+        Fact::from_words(&words).map_or(Found::NotYet, Found::Fact)
     }
 
     /// Where a process has mapped it; monitors are forked, so all have it at

@@ -39,8 +39,11 @@ impl Targets {
     }
 
     /// The guardian, if there is one.
-    pub(crate) fn guardian(&self) -> Option<i32> {
-        self.named(GUARDIAN)
+    pub(crate) fn guardian(&self, state: &State) -> Option<i32> {
+        if self.inside {
+            return (state.get(Field::GuardianPid) != 0).then(|| self.named(GUARDIAN)).flatten();
+        }
+        i32::try_from(state.get(Field::GuardianPid)).ok().filter(|pid| *pid > 0)
     }
 
     fn named(&self, name: &str) -> Option<i32> {
