@@ -2,6 +2,7 @@
 
 use crate::targets::strike;
 use nix::sys::signal::Signal;
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,13 +14,13 @@ const PROCESSES: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Load {
     children: Vec<Child>,
-    on: bool,
+    on: Cell<bool>,
 }
 
 impl Load {
     /// Starts them, held.
     pub(crate) fn new(program: &Path) -> io::Result<Load> {
-        let mut load = Load { children: Vec::new(), on: true };
+        let mut load = Load { children: Vec::new(), on: Cell::new(true) };
         for _ in 0..PROCESSES {
             let child = Command::new(program).arg("busy").stdin(Stdio::null()).spawn()?;
             load.children.push(child);
@@ -29,11 +30,10 @@ impl Load {
     }
 
     /// Lets them go, or holds them.
-    pub(crate) fn set(&mut self, on: bool) {
-        if on == self.on {
+    pub(crate) fn set(&self, on: bool) {
+        if self.on.replace(on) == on {
             return;
         }
-        self.on = on;
         let signal = if on { Signal::SIGCONT } else { Signal::SIGSTOP };
         for child in &self.children {
             strike(i32::try_from(child.id()).unwrap_or(0), signal);

@@ -148,7 +148,7 @@ impl Rounds<'_> {
             return;
         }
         if matches!(whom, Whom::Guardian | Whom::Both) {
-            self.let_grow();
+            self.let_grow(whom);
         }
         let hit = self.wait_for(way);
         let signal = self.signal();
@@ -263,7 +263,7 @@ impl Rounds<'_> {
     /// Guardians that die at once again and again are slowed down, and a
     /// guardian that is not there cannot be killed: every other one may live
     /// for a while.
-    fn let_grow(&mut self) {
+    fn let_grow(&mut self, whom: Whom) {
         let Some(guardian) = self.guardian_not(&[]) else { return };
         let seen = match self.guardian_seen {
             Some((pid, seen)) if pid == guardian => seen,
@@ -272,7 +272,11 @@ impl Rounds<'_> {
         if self.young {
             sleep(GROWN.saturating_sub(seen.elapsed()));
         }
-        self.young = seen.elapsed() < GROWN;
+        let young = seen.elapsed() < GROWN;
+        // Of both, the guardian may die as the monitor, which tells nothing.
+        if young || whom == Whom::Guardian {
+            self.young = young;
+        }
     }
 
     /// Stops a process, which has to be found out and replaced.
@@ -297,12 +301,13 @@ impl Rounds<'_> {
         strike(self.targets.reaper, signal);
         let (whom, way) = (Whom::Reaper, Way::Random);
         self.story.kills.push(Kill { whom, signal, way, hit: true, struck: 1 });
-        // It is in no hurry: what dies meanwhile waits for it.
-        sleep(Duration::from_millis(20));
+        // Then the next round comes while it executes itself again, or soon
+        // after; that it lives is seen by there being a monitor.
+        sleep(Duration::from_micros(self.random.below(4_000)));
+        self.story.dark.push((begin, now()));
         if !self.targets.reaper_lives() {
             self.broken("the reaper did not survive SEGV");
         }
-        self.story.dark.push((begin, now()));
     }
 
     fn kill_by_name(&mut self) {
@@ -344,6 +349,10 @@ impl Rounds<'_> {
             // A successor is there within a fraction of a millisecond.
             if looks > 200 {
                 sleep(Duration::from_micros(100));
+            }
+            // A wait as long as that is not what the load is for.
+            if looks == 2_000 {
+                self.load.set(false);
             }
         }
     }
