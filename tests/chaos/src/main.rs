@@ -87,6 +87,13 @@ fn main() -> ExitCode {
         eprintln!("ham-chaos: SKIPPED: kills at an exact instruction: {why}");
         options.ways.retain(|way| !matches!(way, Way::Exact | Way::ExactTakeover));
     }
+    options.scenarios.retain(|scenario| match scenario::possible(*scenario) {
+        Ok(()) => true,
+        Err(why) => {
+            eprintln!("ham-chaos: SKIPPED: {}: {why}", scenario.word());
+            false
+        }
+    });
     let rows = run(&options);
     let clean = !rows.is_empty() && rows.iter().all(Row::is_clean);
     if options.json {

@@ -66,6 +66,21 @@ impl Scenario {
     }
 }
 
+/// Options of unshare(1): a PID namespace that ends with it.
+const NAMESPACE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
+
+/// Whether a scenario can be run on this machine by this user; else why not.
+pub(crate) fn possible(scenario: Scenario) -> Result<(), String> {
+    if scenario != Scenario::Pid1 {
+        return Ok(());
+    }
+    match Command::new("unshare").args(NAMESPACE).arg("true").output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(format!("unshare(1): {error}")),
+    }
+}
+
 /// What there is to compare.
 #[derive(Debug)]
 pub(crate) struct Witness {
@@ -247,12 +262,7 @@ impl Running {
         match scenario {
             Scenario::Plain | Scenario::ReaperFault => {}
             Scenario::Pid1 => {
-                let flags = ["--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
-                let trial = Command::new("unshare").args(flags).arg("true").output();
-                if !trial.as_ref().is_ok_and(|output| output.status.success()) {
-                    return Err(format!("unshare(1) cannot make a PID namespace: {trial:?}"));
-                }
-                command.arg("unshare").args(flags);
+                command.arg("unshare").args(NAMESPACE);
             }
             Scenario::NoClone3 => match filter(folder) {
                 Ok(filter) => {
