@@ -38,6 +38,16 @@ pub(crate) enum Source {
     Ring,
 }
 
+impl Source {
+    /// As options and messages name it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Source::Events => "events",
+            Source::Ring => "ring",
+        }
+    }
+}
+
 /// A collection in progress.
 #[derive(Debug)]
 pub(crate) struct Collector {

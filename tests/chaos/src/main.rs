@@ -94,6 +94,7 @@ fn main() -> ExitCode {
             false
         }
     });
+    eprintln!("ham-chaos: the history is read from {}", options.source.word());
     let rows = run(&options);
     let clean = !rows.is_empty() && rows.iter().all(Row::is_clean);
     if options.json {

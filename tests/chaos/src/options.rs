@@ -127,11 +127,8 @@ fn scenario(word: &str) -> Result<Scenario, String> {
 }
 
 fn source(word: &str) -> Result<Source, String> {
-    match word {
-        "events" => Ok(Source::Events),
-        "ring" => Ok(Source::Ring),
-        _ => Err("no such source".to_owned()),
-    }
+    let found = [Source::Events, Source::Ring].into_iter().find(|source| source.word() == word);
+    found.ok_or_else(|| "no such source".to_owned())
 }
 
 fn way(word: &str) -> Result<Way, String> {
