@@ -4,6 +4,7 @@
 
 pub mod bare;
 pub mod chaos;
+pub mod events;
 pub mod fake;
 pub mod ledger;
 pub mod own_units;

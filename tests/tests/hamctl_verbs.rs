@@ -238,12 +238,16 @@ fn others_may_look_and_not_touch() {
     let (out, _) = as_nobody(&["status", "audio"], 0);
     assert!(out.contains("running"), "{out}");
     as_nobody(&["show", "audio"], 0);
+    let (out, _) = as_nobody(&["why", "audio"], 0);
+    assert!(out.starts_with("audio is running"), "{out}");
+    assert_eq!(as_nobody(&["verbosity"], 0).0, "1\n");
     for (words, method) in [
         (&["stop", "audio"][..], "Stop"),
         (&["start", "spare"], "Start"),
         (&["restart", "audio"], "Restart"),
         (&["kill", "audio"], "Kill"),
         (&["shutdown"], "Shutdown"),
+        (&["verbosity", "2"], "Verbosity"),
     ] {
         let (_, errors) = as_nobody(words, 4);
         assert_eq!(errors, format!("hamctl: user 65534 may not call {method}\n"));
@@ -336,7 +340,9 @@ fn a_foreign_client_understands_the_description() {
         "{found}"
     );
     let members = found["members"].as_array().expect("a list");
-    for member in ["Status", "Show", "Start", "Stop", "Restart", "Kill", "Shutdown"] {
+    for member in
+        ["Status", "Show", "Start", "Stop", "Restart", "Kill", "Shutdown", "History", "Verbosity"]
+    {
         assert!(members.contains(&member.into()), "{members:?}");
     }
     assert_eq!(found["status"]["entities"].as_array().map(Vec::len), Some(1), "{found}");

@@ -348,8 +348,8 @@ fn a_manager_ends_although_a_start_hangs() {
     let mut manager = Manager::start(&units.path(), &["-t", "none", "--stop-deadline", "300ms"]);
     manager.wait_for_state("a-reads-0", "starting");
     manager.wait_for_state("b-writes-0", "starting");
-    // The monitor and the one that hangs between fork and exec.
-    wait_until("the process that hangs", || children(manager.pid()).len() == 2);
+    // Monitor, guardian, and the one that hangs between fork and exec.
+    wait_until("the process that hangs", || children(manager.pid()).len() == 3);
     let processes = children(manager.pid());
     manager.signal("TERM");
     assert_eq!(manager.wait_for_end().code(), Some(0), "{}", manager.log());

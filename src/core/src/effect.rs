@@ -214,6 +214,21 @@ pub enum Fact {
     RecordLost,
     /// No action list could be begun: too many are in progress.
     ListRefused,
+    /// A condition has fired: its list begins, or stands in the queue of its
+    /// class.
+    Fired {
+        /// Place of the condition.
+        condition: u16,
+    },
+    /// An action has ended well.
+    ActionDone {
+        /// Place of the condition.
+        condition: u16,
+        /// Place of the action in it.
+        action: u16,
+        /// Place in the on-fail list, from 1; 0: the action itself.
+        on_fail: u16,
+    },
 }
 
 /// Why an action failed.

@@ -3,6 +3,7 @@
 //! a verb does.
 
 use crate::exit;
+use crate::zone::{self, Zone};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ham_core::signal::Signal;
 use std::ffi::{OsStr, OsString};
@@ -80,6 +81,39 @@ pub(crate) enum Verb {
         /// Its name
         name: String,
     },
+    /// Show what has happened, as far as it is kept
+    History {
+        /// Names or patterns (*, ?) [default: all, and the manager]
+        names: Vec<String>,
+        /// Not before: 10min, "1h 30s", HH:MM, HH:MM:SS, "YYYY-MM-DD HH:MM:SS"
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<f64>,
+        /// The last N only
+        #[arg(short = 'n', long, value_name = "N")]
+        lines: Option<u64>,
+    },
+    /// Show the last events and, with -f, what comes
+    Events {
+        /// Names or patterns (*, ?) [default: all, and the manager]
+        names: Vec<String>,
+        /// Go on until the manager ends
+        #[arg(short, long)]
+        follow: bool,
+        /// The last N
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+        lines: u64,
+    },
+    /// Say in one sentence why an entity is in its state
+    Why {
+        /// Its name
+        name: String,
+    },
+    /// Show how much the log tells, or set it
+    Verbosity {
+        /// 0 to 9, + for one more, - for one less
+        #[arg(value_name = "N|+|-", value_parser = level)]
+        level: Option<Level>,
+    },
 }
 
 /// The entities of a verb, and whether to wait for the outcome.
@@ -91,6 +125,17 @@ pub(crate) struct Targets {
     /// Return when the manager has taken the request, not when it is done
     #[arg(long)]
     pub(crate) no_wait: bool,
+}
+
+/// What `verbosity` is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// This.
+    To(u64),
+    /// One more.
+    More,
+    /// One less.
+    Less,
 }
 
 impl Verb {
@@ -108,7 +153,11 @@ impl Verb {
             | Verb::Show { .. }
             | Verb::Check { .. }
             | Verb::IsActive { .. }
-            | Verb::IsFailed { .. } => false,
+            | Verb::IsFailed { .. }
+            | Verb::History { .. }
+            | Verb::Events { .. }
+            | Verb::Why { .. }
+            | Verb::Verbosity { .. } => false,
         }
     }
 }
@@ -118,6 +167,21 @@ fn signal(text: &str) -> Result<Signal, String> {
         "no such signal; write a name (TERM, USR1), RTMIN+n, RTMAX-n, or a number from 1 to 64"
             .to_owned()
     })
+}
+
+fn since(text: &str) -> Result<f64, String> {
+    zone::since(text, zone::now(), &Zone::local())
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    match text {
+        "+" => Ok(Level::More),
+        "-" => Ok(Level::Less),
+        _ => match text.parse() {
+            Ok(level @ 0..=9) => Ok(Level::To(level)),
+            Ok(_) | Err(_) => Err("write a number from 0 to 9, + or -".to_owned()),
+        },
+    }
 }
 
 /// The name that this program was called by: `hamctrl` when it is a link or a
@@ -196,6 +260,23 @@ mod tests {
         }
         assert!(parse("hamctl kill -s 0 audio").is_err());
         assert!(parse("hamctl kill -s TREM audio").is_err());
+    }
+
+    #[test]
+    fn a_verbosity_is_a_digit_or_a_step() {
+        for (line, expected) in [
+            ("hamctl verbosity", None),
+            ("hamctl verbosity 0", Some(Level::To(0))),
+            ("hamctl verbosity +", Some(Level::More)),
+            ("hamctl verbosity -", Some(Level::Less)),
+        ] {
+            let verb = parse(line).unwrap().verb;
+            let Some(Verb::Verbosity { level }) = verb else { panic!("{line}: {verb:?}") };
+            assert_eq!(level, expected, "{line}");
+        }
+        for line in ["hamctl verbosity 10", "hamctl verbosity -1", "hamctl verbosity more"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! takeover of the monitor cut it off. Knows Varlink, but not what any method
 //! means.
 
+mod follow;
+
 use crate::error::Error;
 use crate::runtime::Place;
 use ham_core::wire::{Answer, Call, Frames, MAX_FRAME, SERVICE_INTERFACE, to_frame};

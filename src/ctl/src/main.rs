@@ -12,6 +12,7 @@ mod render;
 mod runtime;
 mod table;
 mod verbs;
+mod zone;
 
 use arguments::Verb;
 use exit::Exit;

@@ -2,9 +2,9 @@
 //! and clients use say the same: every method, error, field and type.
 
 use ham_core::wire::{
-    EntityStatus, ExitReport, Failures, KillParameters, ManagerStatus, Names, OneName, Outcome,
-    Outcomes, PlanStatus, Refusal, RoleStatus, Shown, ShownAction, ShownCondition,
-    ShutdownParameters, Status,
+    EntityStatus, ExitReport, Failures, History, HistoryFact, HistoryParameters, KillParameters,
+    ManagerStatus, Names, OneName, Outcome, Outcomes, PlanStatus, Refusal, RoleStatus, Shown,
+    ShownAction, ShownCondition, ShutdownParameters, Status, Verbosity, VerbosityParameters,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -155,6 +155,25 @@ fn outcomes() -> Outcomes {
     Outcomes { outcomes: vec![outcome] }
 }
 
+fn history() -> History {
+    let fact = HistoryFact {
+        time: 1.5,
+        pid: Some(1),
+        exit: entity().last_exit,
+        condition: Some("death".into()),
+        action: Some("restart".into()),
+        again: Some(true),
+        ..HistoryFact::default()
+    };
+    History { facts: vec![fact], next: 1, lost: 0 }
+}
+
+fn history_asked() -> HistoryParameters {
+    let names = vec!["a".into()];
+    let (after, since, limit) = (Some(1), Some(1.5), Some(1));
+    HistoryParameters { names, after, since, limit, follow: true }
+}
+
 #[test]
 fn every_field_is_described_and_every_described_field_exists() {
     let all = description();
@@ -175,6 +194,11 @@ fn every_field_is_described_and_every_described_field_exists() {
     check("Kill)", serde_json::to_value(outcomes()).unwrap());
     check("Shutdown(", serde_json::to_value(ShutdownParameters { code: 0 }).unwrap());
     check("Shutdown)", Value::Object(Map::new()));
+    check("History(", serde_json::to_value(history_asked()).unwrap());
+    check("History)", serde_json::to_value(history()).unwrap());
+    let set = VerbosityParameters { set: Some(1) };
+    check("Verbosity(", serde_json::to_value(set).unwrap());
+    check("Verbosity)", serde_json::to_value(Verbosity { verbosity: 1 }).unwrap());
     for refusal in [
         Refusal::UnknownEntity { name: "a".into(), nearest: Some("b".into()) },
         Refusal::PermissionDenied { method: "Stop".into(), uid: 1 },
@@ -205,4 +229,9 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "Status(", &Names { names: vec!["a".into()], wait: true });
     compare_options(&all, "Kill(", &KillParameters { names: vec!["a".into()], signal: 15 });
     compare_options(&all, "Shutdown(", &ShutdownParameters { code: 0 });
+    compare_options(&all, "History(", &history_asked());
+    compare_options(&all, "History)", &history());
+    compare_options(&all, "HistoryFact", &history().facts[0]);
+    compare_options(&all, "Verbosity(", &VerbosityParameters { set: Some(1) });
+    compare_options(&all, "Verbosity)", &Verbosity { verbosity: 1 });
 }

@@ -10,7 +10,7 @@ use ham_snapshot::history::Entry;
 use ham_sys::spawn::SpawnError;
 
 /// Between the name and the text of an entry.
-const SEPARATOR: char = '\u{1f}';
+pub(crate) const SEPARATOR: char = '\u{1f}';
 
 /// Error words of the daemon's own, beside those of `ham_sys::spawn::Stage`
 /// and the core: what can go wrong before a clone is tried.
@@ -42,25 +42,27 @@ pub(crate) fn spawn_error(word: u64) -> String {
 
 /// Kinds of entries. The numbers stand in shared memory: they are never given
 /// a new meaning.
-mod kind {
-    pub(super) const MANAGER: u32 = 1;
-    pub(super) const LOG: u32 = 2;
-    pub(super) const STARTED: u32 = 3;
-    pub(super) const START_FAILED: u32 = 4;
-    pub(super) const START_TIMEOUT: u32 = 5;
-    pub(super) const DIED: u32 = 6;
-    pub(super) const STOPPED: u32 = 7;
-    pub(super) const BACKOFF: u32 = 8;
-    pub(super) const LIMIT: u32 = 9;
-    pub(super) const STOPPING: u32 = 10;
-    pub(super) const KILLING: u32 = 11;
-    pub(super) const LEFTOVERS: u32 = 12;
-    pub(super) const ACTION_FAILED: u32 = 13;
-    pub(super) const LIST_CANCELLED: u32 = 14;
-    pub(super) const RECORD_LOST: u32 = 15;
-    pub(super) const LIST_REFUSED: u32 = 16;
-    pub(super) const TROUBLE: u32 = 17;
-    pub(super) const DETAIL: u32 = 18;
+pub(crate) mod kind {
+    pub(crate) const MANAGER: u32 = 1;
+    pub(crate) const LOG: u32 = 2;
+    pub(crate) const STARTED: u32 = 3;
+    pub(crate) const START_FAILED: u32 = 4;
+    pub(crate) const START_TIMEOUT: u32 = 5;
+    pub(crate) const DIED: u32 = 6;
+    pub(crate) const STOPPED: u32 = 7;
+    pub(crate) const BACKOFF: u32 = 8;
+    pub(crate) const LIMIT: u32 = 9;
+    pub(crate) const STOPPING: u32 = 10;
+    pub(crate) const KILLING: u32 = 11;
+    pub(crate) const LEFTOVERS: u32 = 12;
+    pub(crate) const ACTION_FAILED: u32 = 13;
+    pub(crate) const LIST_CANCELLED: u32 = 14;
+    pub(crate) const RECORD_LOST: u32 = 15;
+    pub(crate) const LIST_REFUSED: u32 = 16;
+    pub(crate) const TROUBLE: u32 = 17;
+    pub(crate) const DETAIL: u32 = 18;
+    pub(crate) const FIRED: u32 = 19;
+    pub(crate) const ACTION_DONE: u32 = 20;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -108,14 +110,22 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::ListCancelled => (kind::LIST_CANCELLED, [0, 0]),
         Fact::RecordLost => (kind::RECORD_LOST, [0, 0]),
         Fact::ListRefused => (kind::LIST_REFUSED, [0, 0]),
+        Fact::Fired { condition } => (kind::FIRED, [u64::from(condition), 0]),
+        Fact::ActionDone { condition, action, on_fail } => {
+            let place = u64::from(action) | u64::from(on_fail) << 16;
+            (kind::ACTION_DONE, [u64::from(condition), place])
+        }
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
 
+/// The reason of an action whose command has failed.
+pub(crate) const FAILED_BY_EXIT: u64 = 2;
+
 fn failure_words(why: Failure) -> [u64; 2] {
     match why {
         Failure::Spawn(error) => [1, error],
-        Failure::Exit(status) => [2, status.to_word()],
+        Failure::Exit(status) => [FAILED_BY_EXIT, status.to_word()],
         Failure::Timeout => [3, 0],
         Failure::NoProcess => [4, 0],
         Failure::NoEntity => [5, 0],
@@ -128,7 +138,7 @@ fn failure_words(why: Failure) -> [u64; 2] {
 fn failure(words: [u64; 2]) -> String {
     match words {
         [1, error] => format!("could not start: {}", spawn_error(error)),
-        [2, status] => status_text(status),
+        [FAILED_BY_EXIT, status] => status_text(status),
         [3, _] => "took too long".to_owned(),
         [4, _] => "it has no process".to_owned(),
         [5, _] => "no such entity".to_owned(),
@@ -195,6 +205,14 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::LIST_REFUSED => {
             weight = Weight::Always;
             "too many action lists are in progress; one was not begun".to_owned()
+        }
+        kind::FIRED => {
+            weight = Weight::Detail;
+            format!("condition {text} fired")
+        }
+        kind::ACTION_DONE => {
+            weight = Weight::Detail;
+            format!("action {text} done")
         }
         other => format!("fact {other} of another version"),
     };

@@ -8,6 +8,7 @@ mod exit;
 mod facts;
 mod guardian;
 mod keep;
+mod last_resort;
 mod load;
 mod monitor;
 mod options;
@@ -16,6 +17,7 @@ mod runtime;
 mod say;
 mod shared;
 mod start;
+mod told;
 mod trouble;
 mod watch;
 

@@ -17,6 +17,9 @@ pub(crate) enum Stamps {
     ShortAbsolute,
 }
 
+/// The highest verbosity: there is one digit for it.
+pub(crate) const MOST_VERBOSITY: u32 = 9;
+
 /// Options of `ham run`.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {

@@ -68,6 +68,9 @@ pub enum Field {
     Progress = 28,
     /// How processes are made, found by the first monitor; 0: not yet.
     Abilities = 29,
+    /// How much the log tells, 0 to 9. From the options, then by whoever sets
+    /// it; a successor goes on with it. Written by the monitor.
+    Verbosity = 30,
     /// Process id of the guardian, which waits for the end of the monitor; 0:
     /// none at the moment. Written by the reaper.
     GuardianPid = 31,
@@ -108,6 +111,8 @@ pub enum Field {
     FirstHardLimit = 47,
     /// Which of the two channels is the monitor's. Written by the reaper.
     MonitorChannel = 48,
+    /// One more than the highest command record used.
+    CommandsUsed = 49,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

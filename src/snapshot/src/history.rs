@@ -141,12 +141,13 @@ mod tests {
     fn the_ring_keeps_the_newest() {
         let state = test_state();
         state.set(Field::CommittedTurn, 1);
-        for number in 0..3_000u64 {
+        let all = HISTORY as u64 + 952;
+        for number in 0..all {
             let details = [number, 0];
             state.push_history(1, &Entry { details, ..Entry::default() });
         }
-        assert_eq!(state.history_oldest(), 3_000 - 2_048);
+        assert_eq!(state.history_oldest(), 952);
         assert_eq!(state.history(900), None);
-        assert_eq!(state.history(2_999).map(|entry| entry.details[0]), Some(2_999));
+        assert_eq!(state.history(all - 1).map(|entry| entry.details[0]), Some(all - 1));
     }
 }

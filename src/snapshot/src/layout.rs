@@ -13,7 +13,9 @@ pub const WORD: usize = 8;
 /// Slots (design §2).
 pub const SLOTS: usize = 65_536;
 /// Words in a slot: two cache lines of 64 bytes, so that neighbours do not
-/// disturb each other.
+/// disturb each other. Its phase and its process id stand apart, in tables of
+/// one word each: a takeover looks at all phases, and the reaper, when a hint
+/// fails, at all process ids.
 pub const SLOT_WORDS: usize = 16;
 
 /// Places in the table from process id to slot: a power of two. Two ids that
@@ -34,8 +36,9 @@ pub const KEPT: usize = 256;
 /// Words in the entry of one.
 pub const KEPT_WORDS: usize = 4;
 
-/// Entries in the history; older ones are overwritten. 512 KiB in all.
-pub const HISTORY: usize = 2_048;
+/// Entries in the history; older ones are overwritten. 1 MiB in all: a restart
+/// is four of them, so that the last thousand can be told.
+pub const HISTORY: usize = 4_096;
 /// Words in one of them: 8 of facts, 24 of text (192 bytes).
 pub const HISTORY_WORDS: usize = 32;
 
@@ -57,8 +60,12 @@ pub const HEADER_AT: usize = 0;
 pub const HEADER_WORDS: usize = 512;
 /// The slots.
 pub const SLOTS_AT: usize = HEADER_AT + HEADER_WORDS;
+/// The phases of the slots.
+pub const PHASES_AT: usize = SLOTS_AT + SLOTS * SLOT_WORDS;
+/// The process ids of the slots.
+pub const PIDS_AT: usize = PHASES_AT + SLOTS;
 /// The table from process id to slot.
-pub const HINTS_AT: usize = SLOTS_AT + SLOTS * SLOT_WORDS;
+pub const HINTS_AT: usize = PIDS_AT + SLOTS;
 /// The queue of exits.
 pub const EXIT_QUEUE_AT: usize = HINTS_AT + HINTS;
 /// The ring of orphans.
@@ -85,6 +92,8 @@ mod tests {
         let areas = [
             (HEADER_AT, HEADER_WORDS),
             (SLOTS_AT, SLOTS * SLOT_WORDS),
+            (PHASES_AT, SLOTS),
+            (PIDS_AT, SLOTS),
             (HINTS_AT, HINTS),
             (EXIT_QUEUE_AT, EXIT_QUEUE),
             (ORPHANS_AT, ORPHANS * ORPHAN_WORDS),
@@ -100,7 +109,7 @@ mod tests {
         for (at, _) in areas {
             assert_eq!(at * WORD % 4096, 0, "area at word {at}");
         }
-        let (at, length) = areas[9];
+        let (at, length) = areas[11];
         assert_eq!(at + length, TOTAL);
     }
 }

@@ -71,11 +71,15 @@ impl Records {
     /// The version that counts, and its stamp.
     fn current(&self, record: usize) -> Option<(usize, u64)> {
         let committed = self.committed();
-        let stamp = |version| self.state.load(Self::head_at(record, version, STAMP));
-        (0..VERSIONS)
-            .map(|version| (version, stamp(version)))
-            .filter(|(_, stamp)| *stamp != 0 && *stamp <= committed)
-            .max_by_key(|(_, stamp)| *stamp)
+        let stamp = |version| {
+            let stamp = self.state.load(Self::head_at(record, version, STAMP));
+            if stamp <= committed { stamp } else { 0 }
+        };
+        match (stamp(0), stamp(1)) {
+            (0, 0) => None,
+            (first, second) if first > second => Some((0, first)),
+            (_, second) => Some((1, second)),
+        }
     }
 
     /// Writes a record for turn `turn`, which is one more than the committed
@@ -150,8 +154,9 @@ impl Records {
     }
 
     /// A successor begins: what a turn that was never committed has left must
-    /// not count when a later turn gets its number.
-    pub fn forget_uncommitted(&self, record: usize) {
+    /// not count when a later turn gets its number. Gives the head, as
+    /// [`Records::head`] does: a takeover goes over all records once.
+    pub fn settle(&self, record: usize) -> Option<Head> {
         let committed = self.committed();
         for version in 0..VERSIONS {
             let at = Self::head_at(record, version, STAMP);
@@ -159,6 +164,7 @@ impl Records {
                 self.state.store(at, 0);
             }
         }
+        self.head(record)
     }
 }
 
@@ -199,7 +205,7 @@ mod tests {
         records.write(7, 2, Some((&head, &body(11))));
         assert_eq!(records.load(7), Ok(Some(body(10))), "the turn was cut off here");
         // A successor uses the number of the turn that was cut off.
-        records.forget_uncommitted(7);
+        records.settle(7);
         records.write(8, 2, None);
         records.commit(2);
         assert_eq!(records.load(7), Ok(Some(body(10))));
@@ -214,7 +220,7 @@ mod tests {
             records.write(1, turn, Some((&head, &body(turn))));
             if turn % 3 == 0 {
                 // The monitor died before the commit; its successor goes on.
-                records.forget_uncommitted(1);
+                records.settle(1);
                 records.write(1, turn, Some((&head, &body(turn))));
             }
             records.commit(turn);

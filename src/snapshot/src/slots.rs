@@ -11,18 +11,16 @@
 
 use crate::State;
 use crate::header::Field;
-use crate::layout::{HINTS, HINTS_AT, SLOT_WORDS, SLOTS, SLOTS_AT};
+use crate::layout::{HINTS, HINTS_AT, PHASES_AT, PIDS_AT, SLOT_WORDS, SLOTS, SLOTS_AT};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const WORD: usize = 0;
-const PID: usize = 1;
-const CHILD_PID: usize = 2;
-const ERROR: usize = 3;
-const STATUS: usize = 4;
-const EXITED_AT: usize = 5;
-const LEADER: usize = 6;
-const START_TIME: usize = 7;
-const NAME_AT: usize = 8;
+const CHILD_PID: usize = 0;
+const ERROR: usize = 1;
+const STATUS: usize = 2;
+const EXITED_AT: usize = 3;
+const LEADER: usize = 4;
+const START_TIME: usize = 5;
+const NAME_AT: usize = 6;
 
 /// The state half of a slot's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +101,15 @@ impl Slot {
         self.state.word(SLOTS_AT + self.index * SLOT_WORDS + place)
     }
 
+    /// Generation and phase.
+    fn phase(&self) -> &'static AtomicU64 {
+        self.state.word(PHASES_AT + self.index)
+    }
+
+    fn pid_word(&self) -> &'static AtomicU64 {
+        self.state.word(PIDS_AT + self.index)
+    }
+
     /// Its place.
     #[must_use]
     pub fn index(&self) -> u32 {
@@ -112,7 +119,7 @@ impl Slot {
     /// Generation and phase, of one moment.
     #[must_use]
     pub fn word(&self) -> (u32, Phase) {
-        let word = self.at(WORD).load(Ordering::Acquire);
+        let word = self.phase().load(Ordering::Acquire);
         (u32::try_from(word >> 4).unwrap_or(u32::MAX), Phase::from_bits(word))
     }
 
@@ -120,7 +127,7 @@ impl Slot {
     #[must_use]
     pub fn pid(&self) -> u64 {
         // The kernel stores 32 bits; the upper half stays 0.
-        self.at(PID).load(Ordering::Acquire) & 0xffff_ffff
+        self.pid_word().load(Ordering::Acquire) & 0xffff_ffff
     }
 
     /// The process id, if there is one.
@@ -133,12 +140,13 @@ impl Slot {
     /// copy of the pid, and the error.
     #[must_use]
     pub fn kernel_words(&self) -> (&'static AtomicU64, &'static AtomicU64, &'static AtomicU64) {
-        (self.at(PID), self.at(CHILD_PID), self.at(ERROR))
+        (self.pid_word(), self.at(CHILD_PID), self.at(ERROR))
     }
 
     /// Monitor: a process of this generation is about to be made.
     pub fn intend(&self, generation: u32) {
-        for place in [PID, CHILD_PID, ERROR, STATUS, EXITED_AT, LEADER, START_TIME] {
+        self.pid_word().store(0, Ordering::Relaxed);
+        for place in [CHILD_PID, ERROR, STATUS, EXITED_AT, LEADER, START_TIME] {
             self.at(place).store(0, Ordering::Relaxed);
         }
         self.state.raise(Field::SlotsUsed, self.index as u64 + 1);
@@ -146,13 +154,13 @@ impl Slot {
     }
 
     fn put(&self, generation: u32, phase: Phase) {
-        self.at(WORD).store(u64::from(generation) << 4 | phase.bits(), Ordering::Release);
+        self.phase().store(u64::from(generation) << 4 | phase.bits(), Ordering::Release);
     }
 
     fn change(&self, generation: u32, from: Phase, to: Phase) -> bool {
         let old = u64::from(generation) << 4 | from.bits();
         let new = u64::from(generation) << 4 | to.bits();
-        self.at(WORD).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.phase().compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Monitor: the process was seen to run. False when the reaper was faster.
@@ -182,7 +190,7 @@ impl Slot {
     /// if it still stands here: the slot may hold a later process by now.
     pub fn forget_pid(&self, pid: i32) {
         let pid = u64::try_from(pid).unwrap_or(0);
-        let _ = self.at(PID).compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.pid_word().compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Monitor: the exit is committed, or the clone failed; the slot may be
@@ -233,7 +241,7 @@ impl Slot {
         self.at(START_TIME).load(Ordering::Acquire)
     }
 
-    /// Monitor: whose process it is, up to 64 bytes, for a person who looks.
+    /// Monitor: whose process it is, up to 80 bytes, for a person who looks.
     pub fn set_name(&self, name: &str) {
         for (place, chunk) in (NAME_AT..SLOT_WORDS)
             .zip(name.as_bytes().chunks(8).chain(std::iter::repeat::<&[u8]>(&[])))

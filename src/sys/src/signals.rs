@@ -44,9 +44,11 @@ pub const SIGINT: i32 = libc::SIGINT;
 /// At once, whatever the process thinks of it.
 pub const SIGKILL: i32 = libc::SIGKILL;
 
-/// Signals that ask a manager to shut down, beside RTMIN+3: PWR is what
-/// container managers send.
-pub const SHUTDOWN: [i32; 3] = [SIGTERM, SIGINT, libc::SIGPWR];
+/// What a manager reads: deaths of children, and what asks it to shut down;
+/// PWR and RTMIN+3 are what container managers send.
+pub fn of_manager() -> [i32; 5] {
+    [SIGCHLD, SIGTERM, SIGINT, libc::SIGPWR, rtmin() + 3]
+}
 
 /// Blocks every signal in the calling thread (and in the threads it will
 /// make), except the synchronous faults SEGV BUS ILL FPE TRAP SYS ABRT.

@@ -10,16 +10,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Kills each monitor in its first instructions until so many in a row got
-/// nothing done; gives the pauses before those that did come.
-fn kill_at_birth(state: &StateFile, in_a_row: u64) -> Vec<Duration> {
+/// nothing done.
+fn kill_at_birth(state: &StateFile, in_a_row: u64) {
     let deadline = Instant::now() + PATIENCE;
-    let mut pauses = Vec::new();
-    let mut killed = Instant::now();
     while state.get(Field::CrashLoop) < in_a_row {
         let pid = u32::try_from(state.get(Field::MonitorPid)).unwrap_or(0);
         if pid != 0 && strike(pid, Signal::SIGKILL) {
-            pauses.push(killed.elapsed());
-            killed = Instant::now();
             // Reaped, so that it is not killed twice.
             while state.get(Field::MonitorPid) == u64::from(pid) {
                 std::hint::spin_loop();
@@ -27,7 +23,6 @@ fn kill_at_birth(state: &StateFile, in_a_row: u64) -> Vec<Duration> {
         }
         assert!(Instant::now() < deadline, "no crash loop");
     }
-    pauses
 }
 
 #[test]
@@ -42,10 +37,9 @@ fn monitors_that_die_at_once_are_slowed_down_and_touch_nothing() {
     let [steady, other] = ["steady", "other"].map(|name| manager.pid_of(name));
     let state = StateFile::open(&manager.runtime());
 
-    // 100 ms after the second in a row, 1 s after the third (ham(8)); never
-    // less, however busy the machine is.
-    let pauses = kill_at_birth(&state, 3);
-    assert!(*pauses.last().expect("some") >= Duration::from_millis(90), "{pauses:?}");
+    // 1 s after the third in a row (ham(8)), the guardian's place being empty
+    // by then; never less, however busy the machine is.
+    kill_at_birth(&state, 3);
     let slowed = Instant::now();
     assert!(strike(other, Signal::SIGKILL));
     manager.next_monitor(0);

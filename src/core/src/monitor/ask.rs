@@ -161,7 +161,7 @@ impl Monitor {
         for waiter in waiting {
             self.answer(waiter.entity, Goal::Up, Reply::ShuttingDown);
         }
-        for id in self.active.clone() {
+        for id in self.active.all() {
             self.apply_stop(id, Why::Shutdown);
         }
         // What is down waits for nothing any more either.
@@ -181,7 +181,7 @@ impl Monitor {
         }
         shutdown.killing = true;
         shutdown.due = self.now.after(LAST_GRACE);
-        for id in self.active.clone() {
+        for id in self.active.all() {
             let entity = self.entity(id);
             if let Actual::Stopping { killed: false, .. } = entity.actual {
                 self.entity_due(id);

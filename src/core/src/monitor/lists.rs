@@ -23,6 +23,7 @@ impl Monitor {
             if !armed || !occurrence.kinds.fires(condition.on) {
                 continue;
             }
+            self.note(id, Fact::Fired { condition: u16::try_from(place).unwrap_or(u16::MAX) });
             let begins = match condition.class {
                 Class::InOrder => !std::mem::replace(&mut in_order, true),
                 Class::NoWait => !std::mem::replace(&mut no_wait, true),
@@ -199,9 +200,13 @@ impl Monitor {
         run.due = None;
         self.turn.dirty.insert(RecordId::Run(index));
         let (id, condition, action, on_fail) = (run.entity, run.condition, run.action, run.on_fail);
-        if let Err(why) = result {
-            self.note(id, Fact::ActionFailed { condition, action, on_fail, why });
-        }
+        self.note(
+            id,
+            match result {
+                Ok(()) => Fact::ActionDone { condition, action, on_fail },
+                Err(why) => Fact::ActionFailed { condition, action, on_fail, why },
+            },
+        );
         if on_fail > 0 || result.is_err() {
             // Into the on-fail list, or to its next item, whatever became of
             // this one; the end of the list is found by `next_verb`.

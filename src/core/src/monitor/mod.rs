@@ -17,6 +17,7 @@ mod down;
 mod entity;
 mod life;
 mod lists;
+mod members;
 mod pool;
 #[cfg(test)]
 mod properties;
@@ -41,6 +42,7 @@ use crate::plan::{EntityPlan, PlanIndex, PlanSource};
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use crate::words::{Odd, Reader, Words, Writer};
+use members::Members;
 use pool::{Owner, Pool};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -159,8 +161,9 @@ enum Goal {
 pub struct Monitor {
     plan: PlanIndex<Box<dyn PlanSource>>,
     memory: Box<dyn Memory>,
-    /// By id; `None`: still as the memory has it.
-    entities: Vec<Option<Entity>>,
+    /// Those that something has happened to; the others are as the memory has
+    /// them.
+    entities: BTreeMap<EntityId, Entity>,
     plans: BTreeMap<EntityId, Arc<EntityPlan>>,
     runs: BTreeMap<u32, Run>,
     runs_of: BTreeMap<EntityId, Vec<u32>>,
@@ -172,7 +175,7 @@ pub struct Monitor {
     alike: BTreeMap<(EntityId, Place), usize>,
     pool: Pool,
     timers: Timers,
-    active: BTreeSet<EntityId>,
+    active: Members,
     global: Global,
     waiters: Vec<Waiter>,
     now: Mono,
@@ -215,9 +218,7 @@ impl Monitor {
     pub fn record(&self, id: RecordId) -> Option<Record> {
         match id {
             RecordId::Global => Some(self.global.record()),
-            RecordId::Entity(entity) => {
-                self.entities.get(entity.index())?.as_ref().map(Entity::record)
-            }
+            RecordId::Entity(entity) => self.entities.get(&entity).map(Entity::record),
             RecordId::Run(index) => self.runs.get(&index).map(Run::record),
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
         }
@@ -287,22 +288,14 @@ impl Monitor {
             let head = self.record(*id).map(|record| record.head);
             self.timers.set(*id, head.and_then(|head| head.due));
             if let RecordId::Entity(entity) = id {
-                if head.is_some_and(|head| head.active) {
-                    self.active.insert(*entity);
-                } else {
-                    self.active.remove(entity);
-                }
+                self.active.set(*entity, head.is_some_and(|head| head.active));
             }
         }
         self.turn.dirty = dirty;
     }
 
     fn entity(&mut self, id: EntityId) -> Entity {
-        let need = id.index().saturating_add(1);
-        if self.entities.len() < need {
-            self.entities.resize(need, None);
-        }
-        if let Some(Some(entity)) = self.entities.get(id.index()) {
+        if let Some(entity) = self.entities.get(&id) {
             return *entity;
         }
         let read = match self.memory.load(RecordId::Entity(id)) {
@@ -312,14 +305,12 @@ impl Monitor {
         };
         let is_lost = read.is_err();
         let entity = read.unwrap_or_else(|Odd| self.lost(id));
-        if let Some(cell) = self.entities.get_mut(id.index()) {
-            *cell = Some(entity);
-        }
+        self.entities.insert(id, entity);
         if is_lost {
             // No attempt that a list could wait for is known any more.
             self.cancel_restarts(id);
         }
-        self.entities.get(id.index()).copied().flatten().unwrap_or(entity)
+        self.entities.get(&id).copied().unwrap_or(entity)
     }
 
     /// The record of an entity cannot be read. Its process, if its slot is
@@ -342,9 +333,7 @@ impl Monitor {
 
     fn put(&mut self, id: EntityId, entity: Entity) {
         let _ = self.entity(id);
-        if let Some(cell) = self.entities.get_mut(id.index()) {
-            *cell = Some(entity);
-        }
+        self.entities.insert(id, entity);
         self.turn.dirty.insert(RecordId::Entity(id));
     }
 

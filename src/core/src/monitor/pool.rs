@@ -45,6 +45,13 @@ impl Pool {
         self.places.get_mut(index as usize)
     }
 
+    /// Restoring: so many slots will be told of.
+    pub(super) fn expect(&mut self, slots: u32) {
+        if let Some(last) = slots.min(MAX_SLOTS).checked_sub(1) {
+            self.place(last);
+        }
+    }
+
     /// A slot for a new process; `None`: all are in use. The lowest comes
     /// first: it needs no history, so a successor goes on with the same one,
     /// and slots stay where memory is already in use.

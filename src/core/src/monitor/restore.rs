@@ -4,6 +4,7 @@
 //! generation (or run and step), so what was done is not done twice.
 
 use super::entity::{Actual, Entity};
+use super::members::Members;
 use super::pool::{Owner, Pool};
 use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
@@ -25,6 +26,9 @@ pub struct Resume {
     /// Processes that exist, of which the core does not know yet that they
     /// run: each wants a `Spawned` (or `SpawnFailed`, `Exited`) event.
     pub adopt: Vec<SlotRef>,
+    /// Slots whose process has ended: each wants its event, in case that the
+    /// one before has not come to it.
+    pub exited: Vec<u32>,
 }
 
 impl Monitor {
@@ -38,7 +42,7 @@ impl Monitor {
         let mut monitor = Monitor {
             plan,
             memory,
-            entities: Vec::new(),
+            entities: BTreeMap::new(),
             plans: BTreeMap::new(),
             runs: BTreeMap::new(),
             runs_of: BTreeMap::new(),
@@ -48,7 +52,7 @@ impl Monitor {
             commands: BTreeMap::new(),
             pool: Pool::new(),
             timers: Timers::default(),
-            active: BTreeSet::new(),
+            active: Members::default(),
             global: Global::default(),
             waiters: Vec::new(),
             now,
@@ -58,7 +62,7 @@ impl Monitor {
         let mut resume = Resume::default();
         let open = monitor.read_heads();
         monitor.read_lists(&open);
-        monitor.read_slots();
+        resume.exited = monitor.read_slots();
         for id in open {
             match id {
                 RecordId::Entity(entity) => monitor.resume_entity(entity, &mut resume),
@@ -74,22 +78,22 @@ impl Monitor {
     }
 
     fn read_heads(&mut self) -> Vec<RecordId> {
-        let mut heads: Vec<(RecordId, Head)> = Vec::new();
-        self.memory.heads(&mut |id, head| heads.push((id, head)));
+        let Monitor { memory, timers, pool, active, .. } = self;
+        pool.expect(memory.slots_used());
         let mut open = Vec::new();
-        for (id, head) in heads {
-            self.timers.set(id, head.due);
+        memory.heads(&mut |id, head: Head| {
+            timers.set(id, head.due);
             if let Some(slot) = head.slot {
                 match id {
-                    RecordId::Entity(entity) => self.pool.own(slot, Owner::Main(entity)),
-                    RecordId::Command(_) => self.pool.own(slot, Owner::Command),
+                    RecordId::Entity(entity) => pool.own(slot, Owner::Main(entity)),
+                    RecordId::Command(_) => pool.own(slot, Owner::Command),
                     RecordId::Global | RecordId::Run(_) => {}
                 }
             }
             match id {
                 RecordId::Entity(entity) => {
                     if head.active {
-                        self.active.insert(entity);
+                        active.set(entity, true);
                     }
                     if head.open {
                         open.push(id);
@@ -97,7 +101,7 @@ impl Monitor {
                 }
                 RecordId::Global | RecordId::Run(_) | RecordId::Command(_) => open.push(id),
             }
-        }
+        });
         open
     }
 
@@ -143,9 +147,14 @@ impl Monitor {
         }
     }
 
-    fn read_slots(&mut self) {
+    /// Gives those whose process has ended.
+    fn read_slots(&mut self) -> Vec<u32> {
+        let mut exited = Vec::new();
         for index in (RESERVED_SLOTS..self.memory.slots_used()).rev() {
             let view = self.memory.slot(index);
+            if view.state == SlotState::Exited {
+                exited.push(index);
+            }
             if self.pool.seen(index, view.generation) || view.generation == 0 {
                 if view.generation == 0 && !self.pool.seen(index, 0) {
                     self.pool.is_free(index);
@@ -165,6 +174,8 @@ impl Monitor {
                 (SlotState::Intent, true) | (SlotState::Running, _) => {}
             }
         }
+        exited.reverse();
+        exited
     }
 
     /// Whether the process of a slot was made, by what its word says.

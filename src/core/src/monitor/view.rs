@@ -6,8 +6,10 @@ use super::pool::Owner;
 use super::run::Run;
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, RecordId};
+use crate::plan::EntityPlan;
 use crate::status::ExitStatus;
 use crate::time::Mono;
+use std::sync::Arc;
 
 /// One entity as `status` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct View {
     pub pid: Option<i32>,
     /// Restarts by its restart action.
     pub restarts: u64,
+    /// Attempts to bring it back since its waits began anew.
+    pub attempts: u32,
     /// Since when it is in this state.
     pub since: Option<Mono>,
     /// How its last process ended.
@@ -61,6 +65,7 @@ impl Monitor {
             desired: entity.desired,
             pid: pid.filter(|pid| *pid > 0),
             restarts: entity.restarts,
+            attempts: entity.budget.attempts,
             since: entity.since,
             last_exit: entity.last_exit,
             abnormal: entity.abnormal,
@@ -69,8 +74,16 @@ impl Monitor {
         }
     }
 
+    /// The definition of an entity: the one that the turn has just used, if it
+    /// has. `None`: it cannot be read.
+    #[must_use]
+    pub fn definition(&self, id: EntityId) -> Option<Arc<EntityPlan>> {
+        let cached = self.plans.get(&id).map(Arc::clone);
+        cached.or_else(|| self.plan.entity(id).ok().map(Arc::new))
+    }
+
     fn peek(&self, id: EntityId) -> Entity {
-        if let Some(Some(entity)) = self.entities.get(id.index()) {
+        if let Some(entity) = self.entities.get(&id) {
             return *entity;
         }
         let words = self.memory.load(RecordId::Entity(id)).ok().flatten();

@@ -24,7 +24,7 @@ fn wait_by_default() -> bool {
 }
 
 /// Varlink clients may send `null` for what they leave out.
-fn null_is_missing<'de, D, T>(from: D) -> Result<T, D::Error>
+pub(super) fn null_is_missing<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
@@ -156,6 +156,8 @@ pub struct EntityStatus {
     pub pid: Option<i32>,
     /// Restarts by its restart action since the manager started.
     pub restarts: u64,
+    /// Attempts to bring it back since its waits began anew.
+    pub attempts: u64,
     /// Seconds since the epoch of the last change of state; `null` when it
     /// has never been started.
     pub since: Option<f64>,
@@ -168,6 +170,8 @@ pub struct EntityStatus {
     pub last_exit: Option<ExitReport>,
     /// Why it is in its state, one phrase.
     pub why: String,
+    /// The same in one word.
+    pub cause: String,
     /// Nanoseconds until the next attempt, in state `backoff`.
     pub next_attempt_ns: Option<u64>,
 }

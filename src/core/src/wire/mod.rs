@@ -3,9 +3,11 @@
 //! Server and clients use the same types, so the two cannot drift apart.
 
 mod frames;
+mod history;
 mod manager;
 
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
+pub use history::*;
 pub use manager::*;
 
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,11 @@
 //! printed.
 
 pub(crate) mod diagnostics;
+pub(crate) mod history;
 pub(crate) mod outcomes;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod why;
 
 use crate::table::Style;
 use ham_core::time::Span;

@@ -29,11 +29,17 @@ pub(super) fn failed(manager: &Manager, name: String, output: Output) -> Result<
     Ok(if entity.state == "failed" { Exit::Success } else { Exit::Failed })
 }
 
-fn ask(manager: &Manager, name: String, output: Output) -> Result<EntityStatus, Error> {
-    if is_pattern(&name) {
+/// Refuses a pattern where one entity is asked about.
+pub(super) fn one_name(name: &str) -> Result<(), Error> {
+    if is_pattern(name) {
         let why = format!("`{name}` is a pattern, and one entity is asked about");
         return Err(Error::Refused(Refusal::BadParameter { parameter: "NAME".into(), why }));
     }
+    Ok(())
+}
+
+fn ask(manager: &Manager, name: String, output: Output) -> Result<EntityStatus, Error> {
+    one_name(&name)?;
     let reply = manager.call("Status", &request(vec![name.clone()]), Manner::AT_ONCE)?;
     let status: Status = reply.read()?;
     let found = status.entities.into_iter().next();

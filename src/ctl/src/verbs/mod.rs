@@ -3,12 +3,16 @@
 
 mod act;
 mod check;
+mod events;
+mod history;
 mod is;
 mod kill;
 mod list;
 mod show;
 mod shutdown;
 mod status;
+mod verbosity;
+mod why;
 
 use crate::arguments::{Arguments, Verb};
 use crate::connection::Manager;
@@ -40,5 +44,13 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
         Verb::IsActive { name } => is::active(&manager()?, name, output),
         Verb::IsFailed { name } => is::failed(&manager()?, name, output),
+        Verb::History { names, since, lines } => {
+            history::run(&manager()?, names, since, lines, output)
+        }
+        Verb::Events { names, follow, lines } => {
+            events::run(program, &manager()?, names, follow, lines, output)
+        }
+        Verb::Why { name } => why::run(&manager()?, name, output),
+        Verb::Verbosity { level } => verbosity::run(&manager()?, level, output),
     }
 }

@@ -132,15 +132,18 @@ impl Guardian {
     /// The patience is over.
     fn look(&mut self) -> ham_sys::Result<()> {
         let Some(Suspicion { pulse, last }) = self.suspicion.take() else { return Ok(()) };
-        if self.shared.state.get(Field::Pulse) != pulse {
-            return Ok(());
-        }
+        let works = self.shared.state.get(Field::Pulse) != pulse;
         if !last {
-            // Connections that were taken, or given up, are no sign of a hang.
-            return match self.shared.common.control.has_waiting() {
-                true => self.suspect(LAST_CHANCE_NS, true),
-                false => Ok(()),
+            // Connections that were taken, or given up, are no sign of a hang;
+            // and who works has its time again from now on, for what came since.
+            return match (self.shared.common.control.has_waiting(), works) {
+                (false, _) => Ok(()),
+                (true, true) => self.suspect(CLIENT_PATIENCE_NS, false),
+                (true, false) => self.suspect(LAST_CHANCE_NS, true),
             };
+        }
+        if works {
+            return Ok(());
         }
         self.shared.state.bump(Field::HangKills);
         // It is the reaper's child, and this descriptor cannot mean another.

@@ -12,12 +12,12 @@ use super::standby::Standby;
 use super::{Engine, Fatal};
 use crate::facts::Weight;
 use ham_core::event::Event;
+use ham_core::ids::RESERVED_SLOTS;
 use ham_core::memory::Memory;
 use ham_core::monitor::{Monitor, Resume, Turn};
 use ham_core::plan::{PlanIndex, PlanSource, encode};
 use ham_core::time::{Mono, Span};
 use ham_snapshot::header::Field;
-use ham_snapshot::slots::Phase;
 use ham_sys::clock;
 use ham_sys::process;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -31,8 +31,10 @@ impl Engine {
         // Who acts is known from here on (details 15).
         state.set(Field::ActingPid, u64::from(process::pid().unsigned_abs()));
         let began = clock::monotonic();
+        // A turn that was cut off must not count later: here its history, its
+        // records as they are looked at.
+        state.forget_uncommitted_history();
         let memory = SharedMemory { state };
-        memory.forget_uncommitted();
         // What the reaper records from here on comes through the queue; what
         // it has recorded before is found by looking at the slots.
         let exits_seen = state.get(Field::ExitQueueTail);
@@ -121,11 +123,9 @@ impl Engine {
         for slot in resume.adopt {
             self.adopt(slot);
         }
-        let used = u32::try_from(self.state.get(Field::SlotsUsed)).unwrap_or(0);
-        for index in 0..used {
-            if self.state.slot(index).is_some_and(|slot| slot.word().1 == Phase::Exited) {
-                self.exited(index);
-            }
+        // Those of ham's own helpers are not the core's business.
+        for index in (0..RESERVED_SLOTS).chain(resume.exited) {
+            self.exited(index);
         }
         self.run_events();
     }

@@ -79,16 +79,19 @@ impl Engine {
         self.core.plan().name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
     }
 
-    /// Condition and action that a failure is about, by their names.
+    /// Condition and action that a fact is about, by their names.
     fn action_of(&self, notice: &Notice) -> String {
-        let Fact::ActionFailed { condition, action, on_fail, .. } = notice.fact else {
-            return String::new();
+        let (condition, action, on_fail) = match notice.fact {
+            Fact::ActionFailed { condition, action, on_fail, .. }
+            | Fact::ActionDone { condition, action, on_fail } => (condition, Some(action), on_fail),
+            Fact::Fired { condition } => (condition, None, 0),
+            _ => return String::new(),
         };
-        let Ok(plan) = self.core.plan().entity(notice.entity) else { return String::new() };
+        let Some(plan) = self.core.definition(notice.entity) else { return String::new() };
         let Some(condition) = plan.conditions.get(usize::from(condition)) else {
             return String::new();
         };
-        let Some(action) = condition.actions.get(usize::from(action)) else {
+        let Some(action) = action.and_then(|at| condition.actions.get(usize::from(at))) else {
             return condition.name.clone();
         };
         let verb = usize::from(on_fail).checked_sub(1).and_then(|item| action.on_fail.get(item));
@@ -200,6 +203,7 @@ impl Engine {
         self.finished = true;
         // From here on nothing is made any more.
         self.spawners.close();
+        self.end_followers();
         self.end_keeping();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);

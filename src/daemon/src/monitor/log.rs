@@ -156,7 +156,7 @@ fn render(entry: &Entry, options: &Options, state: State) -> Option<String> {
         Weight::Event => 1,
         Weight::Detail => 2,
     };
-    if options.verbosity < needed {
+    if state.get(Field::Verbosity) < needed {
         return None;
     }
     let stamp = stamp(entry, options.stamps, state.get(Field::StartedMono));

@@ -2,7 +2,7 @@
 //! commit of a turn.
 
 use crate::shared::Shared;
-use ham_core::ids::{EntityId, MAX_ENTITIES, MAX_RUNS, MAX_SLOTS, SlotRef};
+use ham_core::ids::{EntityId, MAX_ENTITIES, MAX_RUNS, MAX_SLOTS, RESERVED_SLOTS, SlotRef};
 use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use ham_core::plan::PlanSource;
 use ham_core::time::Mono;
@@ -44,17 +44,8 @@ impl SharedMemory {
         let entities = (0..used(Field::EntitiesUsed).min(MAX_ENTITIES))
             .map(|index| RecordId::Entity(EntityId(index)));
         let runs = (0..used(Field::RunsUsed).min(MAX_RUNS)).map(RecordId::Run);
-        let commands = (0..used(Field::SlotsUsed).min(MAX_SLOTS)).map(RecordId::Command);
+        let commands = (0..used(Field::CommandsUsed).min(MAX_SLOTS)).map(RecordId::Command);
         std::iter::once(RecordId::Global).chain(entities).chain(runs).chain(commands)
-    }
-
-    /// A successor begins: a turn that was cut off must not count later.
-    pub(super) fn forget_uncommitted(&self) {
-        let records = self.state.records();
-        for id in self.used() {
-            records.forget_uncommitted(place(id));
-        }
-        self.state.forget_uncommitted_history();
     }
 }
 
@@ -66,7 +57,7 @@ impl Memory for SharedMemory {
     fn heads(&self, visit: &mut dyn FnMut(RecordId, Head)) {
         let records = self.state.records();
         for id in self.used() {
-            if let Some(head) = records.head(place(id)) {
+            if let Some(head) = records.settle(place(id)) {
                 let due = Some(head.due).filter(|due| *due != 0).map(Mono);
                 let slot = SlotRef::from_word(head.slot);
                 visit(id, Head { due, slot, open: head.open, active: head.active });
@@ -176,7 +167,7 @@ impl Store {
             RecordId::Run(index) => state.raise(Field::RunsUsed, u64::from(index) + 1),
             RecordId::Command(slot) => {
                 self.reserve_slot(slot)?;
-                state.raise(Field::SlotsUsed, u64::from(slot) + 1);
+                state.raise(Field::CommandsUsed, u64::from(slot) + 1);
             }
         }
         Ok(())
@@ -184,8 +175,10 @@ impl Store {
 
     /// Before the first use of a slot.
     pub(super) fn reserve_slot(&mut self, index: u32) -> Result<(), SysError> {
-        let size = layout::SLOT_WORDS * layout::WORD;
-        self.reserve(layout::SLOTS_AT * layout::WORD + index as usize * size, size)
+        for (at, bytes) in bytes_of_slot(index) {
+            self.reserve(at, bytes)?;
+        }
+        Ok(())
     }
 
     /// Before a plan is written that has so many entities: where there is no
@@ -204,7 +197,9 @@ impl Store {
                 self.reserve(at, bytes)?;
             }
         }
-        Ok(())
+        // Each has a process, as a rule.
+        let slots = entities.saturating_add(RESERVED_SLOTS).min(MAX_SLOTS);
+        (0..slots).try_for_each(|index| self.reserve_slot(index))
     }
 
     fn reserve(&mut self, at: usize, bytes: usize) -> Result<(), SysError> {
@@ -228,6 +223,35 @@ fn bytes_of(id: RecordId) -> [(usize, usize); 2] {
     ]
 }
 
+/// Where the parts of a slot stand, and how long they are, in bytes.
+fn bytes_of_slot(index: u32) -> [(usize, usize); 3] {
+    let part = |at: usize, words: usize| {
+        let size = words * layout::WORD;
+        (at * layout::WORD + index as usize * size, size)
+    };
+    [
+        part(layout::SLOTS_AT, layout::SLOT_WORDS),
+        part(layout::PHASES_AT, 1),
+        part(layout::PIDS_AT, 1),
+    ]
+}
+
+/// What a takeover goes over with so many entities: touched beforehand by who
+/// will take over, so that it need not wait for its page tables then. All of
+/// it is reserved.
+pub(super) fn touch(shared: &Shared, entities: usize) {
+    let entities = entities.min(MAX_ENTITIES as usize);
+    let slots = entities.saturating_add(RESERVED_SLOTS as usize).min(layout::SLOTS);
+    let heads = ENTITIES_AT + entities;
+    for (at, words) in [
+        (layout::PHASES_AT, slots),
+        (layout::PIDS_AT, slots),
+        (layout::HEADS_AT, heads * layout::VERSIONS * layout::HEAD_WORDS),
+    ] {
+        shared.map.touch(at * layout::WORD, words * layout::WORD);
+    }
+}
+
 fn chunks(at: usize, bytes: usize) -> RangeInclusive<usize> {
     at / RESERVE_BYTES..=(at + bytes - 1) / RESERVE_BYTES
 }
@@ -244,7 +268,8 @@ fn reserve_chunk(map: Map, fd: BorrowedFd<'_>, chunk: usize) -> Result<(), SysEr
 pub(crate) fn reserve_first_records(map: Map, fd: &OwnedFd) -> Result<(), SysError> {
     let first =
         [RecordId::Global, RecordId::Entity(EntityId(0)), RecordId::Run(0), RecordId::Command(0)];
-    for (at, bytes) in first.into_iter().flat_map(bytes_of) {
+    let slots = bytes_of_slot(0).into_iter();
+    for (at, bytes) in first.into_iter().flat_map(bytes_of).chain(slots) {
         for chunk in chunks(at, bytes) {
             reserve_chunk(map, fd.as_fd(), chunk)?;
         }

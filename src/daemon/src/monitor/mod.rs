@@ -195,6 +195,7 @@ impl Engine {
             if !self.remarks.is_empty() {
                 self.finish_turn();
             }
+            self.tell_followers();
         }
         Ok(())
     }

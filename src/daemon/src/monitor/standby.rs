@@ -6,7 +6,7 @@ use super::clearers::Clearers;
 use super::completions::Completions;
 use super::holder::Holder;
 use super::log::Log;
-use super::memory::PlanMemory;
+use super::memory::{self, PlanMemory};
 use super::spawners::Spawners;
 use super::{DONE, Fatal, LISTENER, REAPER, TIMER, WAKE, abilities, environment};
 use crate::exit;
@@ -65,6 +65,9 @@ impl Standby {
         let word = state.get(Field::Plan);
         if self.plan.as_ref().is_none_or(|(known, _)| *known != word) {
             self.plan = plan_in_force(state).ok().flatten().map(|plan| (word, plan));
+        }
+        if let Some((_, plan)) = &self.plan {
+            memory::touch(self.shared, plan.len());
         }
     }
 

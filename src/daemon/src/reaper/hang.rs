@@ -40,11 +40,11 @@ impl HangWatch {
     /// Something was handed over.
     pub(super) fn handed_over(&mut self, now: u64) {
         if self.look.is_none() && self.shared.hang_check {
-            self.look = Some(self.from_now(now.saturating_add(PATIENCE_NS), false));
+            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
         }
     }
 
-    fn from_now(&self, at: u64, last: bool) -> Look {
+    fn begin(&self, at: u64, last: bool) -> Look {
         let state = &self.shared.state;
         Look {
             at,
@@ -66,11 +66,11 @@ impl HangWatch {
             return;
         }
         if taken || monitor == 0 || state.get(Field::Pulse) != look.pulse {
-            self.look = Some(self.from_now(now.saturating_add(PATIENCE_NS), false));
+            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
         } else if look.last {
             state.bump(Field::HangKills);
             process::kill_child(monitor);
-            self.look = Some(self.from_now(now.saturating_add(PATIENCE_NS), false));
+            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
         } else {
             let at = now.saturating_add(LAST_CHANCE_NS);
             self.look = Some(Look { at, last: true, ..look });

@@ -10,12 +10,11 @@
 //! finds the record.
 //!
 //! - `roles`: monitor and guardian; `hang`: whether the monitor takes exits
-//! - `channels`: kept descriptors; `again`, `plain`: after a fault of its own
+//! - `channels`: kept descriptors; `again`: after a fault of its own
 
 mod again;
 mod channels;
 mod hang;
-mod plain;
 mod roles;
 
 use crate::exit;
@@ -28,11 +27,10 @@ use ham_snapshot::rings::Orphan;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
 use ham_sys::reap::{self, Exit};
 use ham_sys::signals::{Received, SignalFd};
-use ham_sys::{allocation, clock, fault, signals};
+use ham_sys::{SysError, allocation, clock, signals};
 use hang::HangWatch;
-pub(crate) use plain::reap_only;
 use roles::Roles;
-use std::ffi::OsString;
+use std::fmt;
 
 const SIGNALS: u64 = 0;
 const WAKE: u64 = 1;
@@ -60,24 +58,38 @@ pub(crate) fn run(shared: &'static Shared) -> u8 {
     }
 }
 
+/// Why a reaper that has executed itself again cannot go on.
+#[derive(Debug)]
+pub(crate) enum GiveUp {
+    /// The state may be what causes the faults.
+    ThirdFault,
+    /// The system refuses what it needs.
+    System(SysError),
+}
+
+impl fmt::Display for GiveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GiveUp::ThirdFault => f.write_str("its third fault within ten seconds"),
+            GiveUp::System(error) => error.fmt(f),
+        }
+    }
+}
+
 /// The same after a fault: children, state and descriptors are there.
-pub(crate) fn resume(shared: &'static Shared) -> u8 {
+pub(crate) fn resume(shared: &'static Shared) -> Result<u8, GiveUp> {
     if !again::note_fault(shared.state) {
-        return reap_only(&"the third fault within ten seconds", Some(shared.state));
+        return Err(GiveUp::ThirdFault);
     }
     say("the reaper had a fault and was executed again; nothing was lost");
     let (roles, channels) = (Roles::recall(shared), Channels::recall(shared.state));
-    match Reaper::new(shared, roles, channels) {
-        Ok(mut reaper) => {
-            again::tidy(shared);
-            reaper.sweep_at = Some(0);
-            reaper.hang.handed_over(clock::monotonic());
-            // Whoever was to be woken may not have been.
-            shared.common.wake_monitor.post();
-            reaper.run()
-        }
-        Err(error) => reap_only(&error, Some(shared.state)),
-    }
+    let mut reaper = Reaper::new(shared, roles, channels).map_err(GiveUp::System)?;
+    again::tidy(shared);
+    reaper.sweep_at = Some(0);
+    reaper.hang.handed_over(clock::monotonic());
+    // Whoever was to be woken may not have been.
+    shared.common.wake_monitor.post();
+    Ok(reaper.run())
 }
 
 struct Reaper {
@@ -98,15 +110,8 @@ struct Reaper {
 
 impl Reaper {
     fn new(shared: &'static Shared, roles: Roles, channels: Channels) -> ham_sys::Result<Reaper> {
-        let mut arguments = vec![OsString::from("ham"), OsString::from(AGAIN)];
-        let words = std::env::args_os().skip(1);
-        arguments.extend(words.skip_while(|word| word == AGAIN));
-        fault::execute_again_on_fault(&shared.common.program, arguments)?;
         let poller = Poller::new()?;
-        let mut watched = signals::SHUTDOWN.to_vec();
-        watched.push(signals::SIGCHLD);
-        watched.push(signals::rtmin() + 3);
-        let signals = SignalFd::new(&watched)?;
+        let signals = SignalFd::new(&signals::of_manager())?;
         let timer = Timer::new()?;
         poller.add(&signals, SIGNALS, Interest::READ)?;
         poller.add(&shared.common.wake_reaper, WAKE, Interest::READ)?;

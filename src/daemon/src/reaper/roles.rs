@@ -23,6 +23,9 @@ use std::time::Duration;
 const PAUSES_NS: [u64; 4] = [0, 0, 100_000_000, 1_000_000_000];
 const LONGEST_PAUSE_NS: u64 = 10_000_000_000;
 
+/// A guardian that dies at once does not tell of anything but itself.
+const LONGEST_GUARDIAN_PAUSE_NS: u64 = 1_000_000_000;
+
 /// A monitor that lived longer did not die of what it found at its start: to
 /// restore the state takes milliseconds. Were it a loop all the same, ten
 /// forks in a second harm nobody; and who kills monitors by hand or by a
@@ -223,7 +226,7 @@ impl Roles {
             self.guardian_loop = if at_once { self.guardian_loop.saturating_add(1) } else { 0 };
             self.guardian = 0;
             self.note();
-            pause(self.guardian_loop)
+            pause(self.guardian_loop).min(LONGEST_GUARDIAN_PAUSE_NS)
         };
         self.start_at = Some(now.saturating_add(pause));
     }

@@ -40,6 +40,12 @@ impl Engine {
         let result = match method {
             "Status" => parameters(call).and_then(|names| self.status(&names)),
             "Show" => parameters(call).and_then(|name| self.show(&name)),
+            "History" => match self.history(client, call) {
+                Ok(Some(history)) => Ok(history),
+                Ok(None) => return None,
+                Err(answer) => Err(answer),
+            },
+            "Verbosity" => self.verbosity(peer, call),
             "Start" | "Stop" | "Restart" | "Kill" | "Shutdown" => {
                 let own = peer.uid == 0 || peer.uid == process::effective_uid();
                 if own {
@@ -96,7 +102,7 @@ impl Engine {
     /// Names and globs to entities, each once, in order of name.
     pub(super) fn resolve(&self, names: &[String]) -> Result<Vec<EntityId>, Answer> {
         let plan = self.core.plan();
-        let is_glob = |name: &&String| name.contains(['*', '?']);
+        let is_glob = |name: &&String| is_glob(name);
         if names.len() > MOST_NAMES || names.iter().filter(is_glob).count() > MOST_GLOBS {
             let why = format!("more than {MOST_NAMES} names, or {MOST_GLOBS} globs");
             return Err(bad("names", &why));
@@ -161,7 +167,7 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
     }
 }
 
-fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> {
+pub(super) fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> {
     let given = match &call.parameters {
         Value::Null => json!({}),
         given => given.clone(),
@@ -169,7 +175,7 @@ fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> {
     serde_json::from_value(given).map_err(|error| bad("parameters", &error.to_string()))
 }
 
-fn bad(parameter: &str, why: &str) -> Answer {
+pub(super) fn bad(parameter: &str, why: &str) -> Answer {
     let (parameter, why) = (parameter.to_owned(), why.to_owned());
     Answer::refusal(&Refusal::BadParameter { parameter, why })
 }
@@ -178,7 +184,7 @@ pub(super) fn result<P: serde::Serialize>(parameters: &P) -> Answer {
     Answer::result(parameters).unwrap_or_else(|error| bad("result", &error.to_string()))
 }
 
-fn service_error(name: &str, parameters: &Value) -> Answer {
+pub(super) fn service_error(name: &str, parameters: &Value) -> Answer {
     let error = Some(format!("{SERVICE_INTERFACE}.{name}"));
     Answer { parameters: parameters.clone(), continues: false, error }
 }
@@ -228,8 +234,12 @@ error PermissionDenied ()
 error ExpectedMore ()
 ";
 
+pub(super) fn is_glob(name: &str) -> bool {
+    name.contains(['*', '?'])
+}
+
 /// `*` is any text, `?` one character.
-fn matches_glob(pattern: &str, name: &str) -> bool {
+pub(super) fn matches_glob(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);

@@ -3,7 +3,9 @@
 //! its answers is cut off; none is ever waited for.
 
 mod calls;
+mod history;
 mod shown;
+mod verbosity;
 
 use super::{CLIENTS, Engine};
 use ham_core::ids::RequestId;
@@ -43,6 +45,8 @@ pub(super) struct Control {
     requests: BTreeMap<RequestId, u64>,
     /// Clients whose next call can be worked on.
     ready: BTreeSet<u64>,
+    /// Clients that follow the history.
+    followers: BTreeMap<u64, history::Follower>,
     /// The listener is not looked at: there are too many clients, or the
     /// descriptors have run out.
     deaf: bool,
@@ -81,6 +85,7 @@ impl Control {
             next_request: 0,
             requests: BTreeMap::new(),
             ready: BTreeSet::new(),
+            followers: BTreeMap::new(),
             deaf: false,
             again_at: None,
         }
@@ -235,6 +240,7 @@ impl Engine {
         let done = self.control.clients.get(&token).is_some_and(|client| {
             client.said_all
                 && client.waiting.is_none()
+                && !self.control.followers.contains_key(&token)
                 && client.unread.is_empty()
                 && !self.control.ready.contains(&token)
         });
@@ -273,7 +279,7 @@ impl Engine {
     fn next_calls(&mut self, token: u64) {
         for _ in 0..CALLS_IN_TURN {
             let Some(client) = self.control.clients.get_mut(&token) else { return };
-            if client.waiting.is_some() {
+            if client.waiting.is_some() || self.control.followers.contains_key(&token) {
                 return;
             }
             let Some(frame) = client.frames.next_frame() else { return };

@@ -3,20 +3,18 @@
 use super::calls::result;
 use crate::facts;
 use crate::monitor::Engine;
+use crate::told::{self, exit_report, seconds};
 use ham_core::ids::EntityId;
 use ham_core::monitor::{Desired, Phase};
 use ham_core::plan::ConditionKind;
-use ham_core::status::ExitStatus;
 use ham_core::wire::{
-    Answer, EntityStatus, ExitReport, Failures, ManagerStatus, Names, OneName, PlanStatus,
-    RoleStatus, Shown, ShownAction, ShownCondition, Status,
+    Answer, EntityStatus, Failures, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
+    ShownAction, ShownCondition, Status,
 };
 use ham_snapshot::header::Field;
 use ham_sys::clock;
 use ham_sys::process;
 use ham_sys::spawn::Method;
-
-const SECOND: f64 = 1e9;
 
 impl Engine {
     pub(super) fn status(&self, names: &Names) -> Result<Answer, Answer> {
@@ -85,11 +83,13 @@ impl Engine {
             .to_owned(),
             pid: view.pid,
             restarts: view.restarts,
+            attempts: u64::from(view.attempts),
             since: age.map(|age| seconds(real.saturating_sub(age))),
             age_ns: age,
             ready: view.state == "running",
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
             why: facts::why(view.why, view.last_exit),
+            cause: told::cause(view.why).to_owned(),
             next_attempt_ns: view.next_attempt.map(|due| due.0.saturating_sub(now)),
         }
     }
@@ -147,18 +147,4 @@ impl Engine {
             conditions,
         }))
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds are enough for people")]
-fn seconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / SECOND
-}
-
-fn exit_report(status: ExitStatus, abnormal: bool) -> ExitReport {
-    let (code, signal) = match status {
-        ExitStatus::Code(code) => (Some(code), None),
-        ExitStatus::Signal { signal, .. } => (None, Some(signal.to_string())),
-        ExitStatus::Unknown => (None, None),
-    };
-    ExitReport { code, signal, abnormal, text: status.to_string() }
 }

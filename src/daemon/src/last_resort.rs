@@ -48,10 +48,7 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
 }
 
 fn wait_for_end() -> ham_sys::Result<()> {
-    let mut watched = signals::SHUTDOWN.to_vec();
-    watched.push(signals::rtmin() + 3);
-    watched.push(signals::SIGCHLD);
-    let descriptor = SignalFd::new(&watched)?;
+    let descriptor = SignalFd::new(&signals::of_manager())?;
     let poller = Poller::new()?;
     poller.add(&descriptor, 0, Interest::READ)?;
     let mut received = [Received::default(); 16];
