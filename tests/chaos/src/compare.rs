@@ -83,6 +83,8 @@ pub(crate) struct Findings {
     pub(crate) facts: u64,
     /// Lines and signals that came more than once, which is allowed.
     pub(crate) repeats: u64,
+    /// Seconds in which the machine was too busy to tell what is late.
+    pub(crate) slow: u64,
     /// What ham itself complained of, with how often.
     pub(crate) troubles: BTreeMap<String, u64>,
 }
@@ -129,8 +131,16 @@ pub(crate) struct Known {
 /// Compares everything.
 pub(crate) fn compare(witness: &Witness, seed: u64) -> Findings {
     let mut findings = Findings::default();
-    let dark = Dark(&witness.story.dark);
+    let dark = Dark([&witness.story.dark, &witness.story.slow]);
     let owners = owners(witness);
+    let slow = witness.story.slow.iter().map(|(from, to)| to - from).sum::<u64>();
+    findings.slow = slow / 1_000_000_000;
+    for broken in &witness.story.broken {
+        findings.fault(Fault::Broken, broken.clone());
+    }
+    if !witness.settled {
+        return findings;
+    }
     for (member, lives) in &witness.lives {
         findings.starts += lives.len() as u64;
         let known = known(member, lives, witness, seed);
@@ -151,9 +161,6 @@ pub(crate) fn compare(witness: &Witness, seed: u64) -> Findings {
     }
     for missing in &witness.missing {
         findings.fault(Fault::Lost, missing.clone());
-    }
-    for broken in &witness.story.broken {
-        findings.fault(Fault::Broken, broken.clone());
     }
     for (begin, monitor) in &witness.story.idle {
         let text = format!("monitor {monitor:?} did nothing from {} on", at(*begin));
@@ -362,16 +369,16 @@ fn history(findings: &mut Findings, witness: &Witness) {
     }
 }
 
-/// The times without a monitor.
+/// The times without a monitor, and those without a processor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dark<'a>(&'a [(u64, u64)]);
+pub(crate) struct Dark<'a>([&'a [(u64, u64)]; 2]);
 
 impl Dark<'_> {
     /// Whether something due then came late, if it came at `came`.
     pub(crate) fn late(&self, due: u64, came: u64) -> bool {
         let wait = came.saturating_sub(due);
         let overlap = |(from, to): &(u64, u64)| (*to).min(came).saturating_sub((*from).max(due));
-        wait > SLACK && wait.saturating_sub(self.0.iter().map(overlap).sum()) > SLACK
+        wait > SLACK && wait.saturating_sub(self.0.into_iter().flatten().map(overlap).sum()) > SLACK
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn tables(rows: &[Row]) -> String {
     let header = ["kills", "starts", "actions", "facts"];
     table[0].extend(header.map(str::to_owned));
     table[0].extend(Fault::ALL.map(|(_, name)| name.to_owned()));
-    table[0].extend(["repeats allowed", "seconds"].map(str::to_owned));
+    table[0].extend(["repeats allowed", "slow seconds", "seconds"].map(str::to_owned));
     for row in rows {
         let mut cells = vec![row.scenario.to_owned(), row.kills.len().to_string()];
         match &row.findings {
@@ -64,7 +64,7 @@ pub(crate) fn tables(rows: &[Row]) -> String {
                     [findings.starts, findings.acts, findings.facts].map(|n| n.to_string()),
                 );
                 cells.extend(Fault::ALL.map(|(fault, _)| findings.count(fault).to_string()));
-                cells.push(findings.repeats.to_string());
+                cells.extend([findings.repeats, findings.slow].map(|n| n.to_string()));
             }
             Err(why) => cells.push(format!("NOT RUN: {why}")),
         }
@@ -167,6 +167,7 @@ fn scenario(row: &Row) -> Value {
                 ("actions", findings.acts),
                 ("facts", findings.facts),
                 ("repeats_allowed", findings.repeats),
+                ("slow_seconds", findings.slow),
             ] {
                 value[name] = count.into();
             }

@@ -279,19 +279,23 @@ impl Rounds<'_> {
         }
     }
 
-    /// Stops a process, which has to be found out and replaced.
+    /// Stops a process, which has to be found out and replaced: the monitor,
+    /// or a guardian, which is missed only when the monitor dies.
     fn stop(&mut self, number: u64) {
+        let Some(monitor) = self.monitor_not(&[]) else { return };
         let guardian = if number.is_multiple_of(2) { self.guardian_not(&[]) } else { None };
-        let (whom, target) = match guardian {
-            Some(guardian) => (Whom::Guardian, Some(guardian)),
-            None => (Whom::Monitor, self.monitor_not(&[])),
+        let (begin, signal) = (now(), Signal::SIGSTOP);
+        strike(guardian.unwrap_or(monitor), signal);
+        let (whom, gone) = match guardian {
+            Some(guardian) => {
+                strike(monitor, Signal::SIGKILL);
+                (Whom::Both, vec![monitor, guardian])
+            }
+            None => (Whom::Monitor, vec![monitor]),
         };
-        let Some(target) = target else { return };
-        let begin = now();
-        strike(target, Signal::SIGSTOP);
-        let signal = Signal::SIGSTOP;
-        self.story.kills.push(Kill { whom, signal, way: Way::Random, hit: true, struck: 1 });
-        self.replaced(whom, &[target], begin);
+        let struck = gone.len() as u64;
+        self.story.kills.push(Kill { whom, signal, way: Way::Random, hit: true, struck });
+        self.replaced(whom, &gone, begin);
     }
 
     /// A fatal signal for the reaper, which has to survive it.

@@ -14,6 +14,7 @@ use crate::state::State;
 use crate::story::Story;
 use crate::targets::{Targets, strike};
 use crate::units;
+use crate::yardstick::Yardstick;
 use ham_snapshot::header::Field;
 use ham_tests::chaos::children;
 use ham_tests::fake::Random;
@@ -98,6 +99,8 @@ pub(crate) struct Witness {
     pub(crate) deaths: u64,
     /// Those that ham ended since they hung.
     pub(crate) hung: u64,
+    /// The reaper lived to the end, so that all could be asked to stay.
+    pub(crate) settled: bool,
     /// Who had not come back at the end, and what ham says of it.
     pub(crate) missing: Vec<String>,
     /// How long it all took.
@@ -147,6 +150,7 @@ pub(crate) fn run(
         fs::create_dir(folder.join(name)).map_err(failed("make a directory"))?;
     }
     units::write(&folder.join("units"), place).map_err(failed("write units"))?;
+    let yardstick = Yardstick::start(&program).map_err(failed("measure"))?;
     let load = Load::new(&program).map_err(failed("start the load"))?;
 
     let mut running = Running::start(scenario, &program, &folder, options)?;
@@ -186,11 +190,12 @@ pub(crate) fn run(
     let mut story = rounds.run();
 
     fs::write(ledger::stay(&folder), "").map_err(failed("tell all to stay"))?;
-    let missing = if story.broken.is_empty() {
-        settle(&running, &collector, &members, &folder)
-    } else {
-        Vec::new()
+    let settled = targets.reaper_lives();
+    let missing = match settled {
+        true => settle(&running, &collector, &members, &folder),
+        false => Vec::new(),
     };
+    story.slow = yardstick.finish();
     let deaths = state.get(Field::MonitorDeaths) + state.get(Field::GuardianDeaths);
     let hung = state.get(Field::HangKills);
     if let Err(what) = running.end() {
@@ -210,6 +215,7 @@ pub(crate) fn run(
         go,
         deaths,
         hung,
+        settled,
         missing,
         took,
         _scratch: scratch,

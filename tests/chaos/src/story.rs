@@ -55,6 +55,8 @@ pub(crate) struct Story {
     /// From when to when nobody could decide anything: from a kill until the
     /// next monitor was there. CLOCK_MONOTONIC, ns.
     pub(crate) dark: Vec<(u64, u64)>,
+    /// From when to when the machine was too busy to tell what is late.
+    pub(crate) slow: Vec<(u64, u64)>,
     /// Monitors that did nothing for too long, and from when.
     pub(crate) idle: Vec<(u64, Option<i32>)>,
     /// What ended the run early, or should have come and did not.
