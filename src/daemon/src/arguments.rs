@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Be the manager.
     Run(Options),
     /// Be the reaper again, after a fault: internal.
-    Resume(Options),
+    Resume(Result<Options, String>),
     /// Be its loader: internal.
     Load(load::Request),
     /// Be its path watcher: internal.
@@ -65,10 +65,12 @@ pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
         Some("load") => return load::Request::parse(&words[1..]).map(Command::Load),
         Some(AGAIN) => {
             words.remove(0);
-            return match parse(words)? {
-                Command::Run(options) => Ok(Command::Resume(options)),
-                _ => Err(format!("`{AGAIN}` is for ham itself")),
-            };
+            // It must not end over anything on its command line.
+            return Ok(Command::Resume(match parse(words) {
+                Ok(Command::Run(options)) => Ok(options),
+                Ok(_) => Err(format!("`{AGAIN}` is for ham itself")),
+                Err(why) => Err(why),
+            }));
         }
         Some("watch") if words.len() == 1 => return Ok(Command::Watch),
         Some("run") => {
@@ -182,7 +184,33 @@ impl Run {
             ham_unit::system_directories()
         };
         let log_file = self.log_file.as_deref().map(runtime::absolute).transpose()?;
+        let verbosity = self.verbosity.unwrap_or(1);
+        let stop_deadline = self.stop_deadline.unwrap_or(STOP_DEADLINE);
+        let mut words: Vec<OsString> = vec!["run".into(), "--runtime-dir".into()];
+        words.push(runtime.clone().into());
+        if !system_directories {
+            let each = directories.iter().map(|path: &PathBuf| path.clone().into_os_string());
+            words.extend(each.flat_map(|path| ["--units".into(), path]));
+        }
+        if self.user {
+            words.push("--user".into());
+        }
+        if self.strict {
+            words.push("--strict".into());
+        }
+        if let Some(path) = &log_file {
+            words.extend(["-f".into(), path.clone().into_os_string()]);
+        }
+        words.extend(["-t".into(), self.stamps.word().into()]);
+        words.push(format!("-V{verbosity}").into());
+        let deadline = if stop_deadline == Span::INFINITE {
+            "infinity".to_owned()
+        } else {
+            format!("{}ns", stop_deadline.0)
+        };
+        words.extend(["--stop-deadline".into(), deadline.into()]);
         Ok(Options {
+            words,
             directories,
             system_directories,
             runtime,
@@ -190,8 +218,8 @@ impl Run {
             background: self.background,
             log_file,
             stamps: self.stamps,
-            verbosity: self.verbosity.unwrap_or(1),
-            stop_deadline: self.stop_deadline.unwrap_or(STOP_DEADLINE),
+            verbosity,
+            stop_deadline,
         })
     }
 }
@@ -227,6 +255,23 @@ mod tests {
         };
         assert_eq!(options.verbosity, 0);
         assert!(matches!(parsed(&["-h"]), Ok(Command::Help)));
+    }
+
+    #[test]
+    fn a_command_line_made_of_options_means_the_same() {
+        for words in [
+            &["--runtime-dir", "/r", "--units", "/u", "--units", "rel", "-t", "none", "--strict"][..],
+            &["--runtime-dir", "/r", "-vvv", "-f", "log", "--stop-deadline", "1min 2s 30ms"][..],
+            &["--runtime-dir", "/r", "--user", "-d", "--stop-deadline", "infinity"][..],
+        ] {
+            let Ok(Command::Run(first)) = parsed(words) else { panic!("not a run") };
+            let again = std::iter::once(AGAIN.into()).chain(first.words.iter().cloned());
+            let Ok(Command::Resume(Ok(second))) = parse(again.collect()) else {
+                panic!("{:?}", first.words)
+            };
+            assert_eq!(format!("{first:?}"), format!("{second:?}"));
+        }
+        assert!(matches!(parsed(&[AGAIN, "--nonsense"]), Ok(Command::Resume(Err(_)))));
     }
 
     #[test]

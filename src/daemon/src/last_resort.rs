@@ -4,8 +4,10 @@
 
 use crate::exit;
 use crate::say::say;
+use crate::shared::{kept_number, number};
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
+use ham_snapshot::layout;
 use ham_sys::poller::{Interest, Poller, Ready};
 use ham_sys::signals::{Received, SignalFd};
 use ham_sys::{containment, process, reap, signals};
@@ -16,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How long processes have to end when a shutdown is asked for: there is no
 /// unit to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Processes of the manager, by the names that they give themselves.
+const ROLES: [&str; 2] = ["ham-monitor", "ham-guardian"];
 
 /// How often is looked whether they have.
 const LOOK: Duration = Duration::from_millis(50);
@@ -30,9 +35,20 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
     if let Ok(mut kernel_log) = std::fs::File::options().write(true).open("/dev/kmsg") {
         let _ = kernel_log.write_all(format!("ham: {text}\n").as_bytes());
     }
+    // The next fault does not begin to trust it again.
     if let Some(state) = state {
         state.set(Field::ReaperGaveUp, 1);
     }
+    // Monitor and guardian would go on by slots that nobody keeps true any more,
+    // and signal whoever has a number by then. Clients are not to wait for them.
+    for pid in containment::stragglers(process::pid(), &[]) {
+        if reap::is_child(pid)
+            && process::name_of(pid).is_some_and(|name| ROLES.contains(&name.as_str()))
+        {
+            process::kill_child(pid);
+        }
+    }
+    process::close_range(number::CHANNELS[0], kept_number(layout::KEPT - 1));
     match wait_for_end() {
         Ok(()) => end_all(),
         // Without these nothing can be waited for but the children themselves.

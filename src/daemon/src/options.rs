@@ -1,6 +1,7 @@
 //! What the command line has asked for; read-only once the reaper runs.
 
 use ham_core::time::Span;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// How lines of the log are stamped (QNX `-t`).
@@ -20,9 +21,24 @@ pub(crate) enum Stamps {
 /// The highest verbosity: there is one digit for it.
 pub(crate) const MOST_VERBOSITY: u32 = 9;
 
+impl Stamps {
+    /// As it is written on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Stamps::None => "none",
+            Stamps::Relative => "relative",
+            Stamps::Absolute => "absolute",
+            Stamps::ShortAbsolute => "shortabs",
+        }
+    }
+}
+
 /// Options of `ham run`.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    /// The same as a command line, with paths that stay true wherever the
+    /// working directory is or was.
+    pub(crate) words: Vec<OsString>,
     /// Where units are read from, first wins.
     pub(crate) directories: Vec<PathBuf>,
     /// Whether those are the system's own, with its stricter rule for owners.

@@ -109,7 +109,8 @@ pub enum Field {
     FirstSoftLimit = 46,
     /// The same, hard.
     FirstHardLimit = 47,
-    /// Which of the two channels is the monitor's. Written by the reaper.
+    /// Process id << 1 | which of the two channels is its own, of the monitor.
+    /// Written by the reaper.
     MonitorChannel = 48,
     /// One more than the highest command record used.
     CommandsUsed = 49,

@@ -40,7 +40,9 @@ static ENVIRONMENT: AtomicPtr<*const c_char> = AtomicPtr::new(null_mut());
 /// From here on a fatal signal executes `program` again, with these arguments
 /// (the first is the program's name) and the environment as it is now. In a
 /// process that is forked from this one it is fatal as ever. To be called once,
-/// by a process with one thread: the signal stack is that thread's.
+/// by a process with one thread: the signal stack is that thread's. The new image
+/// begins with all signals blocked, and must let faults through again
+/// ([`crate::signals::block_all`]) once it has called this.
 ///
 /// # Errors
 /// EINVAL for an argument with a NUL byte; the reasons of mmap(2) for the
@@ -103,9 +105,11 @@ fn handle(signal: i32) -> Result<()> {
     // SAFETY: all-zero is a valid sigaction: default, empty mask, no flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = faulted as extern "C" fn(i32) as usize;
-    // NODEFER: a signal blocked for its handler stays so over exec, and the
-    // next fault of its kind would then kill (seen).
-    action.sa_flags = libc::SA_ONSTACK | libc::SA_NODEFER;
+    // All are blocked from here until the new image unblocks them, with its own
+    // handlers in place: in between the default action would end it.
+    action.sa_flags = libc::SA_ONSTACK;
+    // SAFETY: sigfillset writes to the set only.
+    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
     // SAFETY: the handler uses nothing but system calls and atomics.
     if unsafe { libc::sigaction(signal, &raw const action, null_mut()) } != 0 {
         return Err(SysError::last("handle", format!("signal {signal}")));
@@ -122,7 +126,8 @@ extern "C" fn faulted(signal: i32) {
         // A child that has not yet gone its own way: as if nobody handled it.
         // SAFETY: all-zero is a valid sigaction.
         let action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: `action` is initialised; kill takes integers only.
+        // SAFETY: `action` is initialised; kill takes integers only. The signal
+        // is delivered when the handler returns and the mask is as it was.
         unsafe {
             libc::sigaction(signal, &raw const action, null_mut());
             call(libc::SYS_kill, [own as usize, signal as usize, 0, 0, 0]);

@@ -36,7 +36,6 @@ fn survives(manager: &Manager, reaper: u32, signals: &[Signal]) {
     }
     let ham = manager.status()["ham"].clone();
     assert_eq!(ham["reaper_allocations"], 0, "{ham}");
-    assert_eq!(ham["failures"]["reaper_gave_up"], false, "{ham}");
 }
 
 fn units(what: &str) -> Units {
@@ -112,7 +111,10 @@ fn after_the_third_fault_at_once_it_only_reaps() {
     assert!(strike(manager.pid(), Signal::SIGSEGV));
     manager.wait_for_log("that it only reaps", |log| log.contains("goes on without its state"));
     assert!(lives(one) && lives(two));
-    assert_eq!(manager.status()["ham"]["failures"]["reaper_gave_up"], true);
+    // Nobody acts by slots that nobody keeps true.
+    wait_until("the end of monitor and guardian", || {
+        manager.child("ham-monitor").is_none() && manager.child("ham-guardian").is_none()
+    });
     assert!(strike(one, Signal::SIGKILL));
     wait_until("that it is reaped", || {
         ham_tests::chaos::children(manager.pid()).iter().all(|child| child.pid != one)

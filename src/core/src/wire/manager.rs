@@ -152,8 +152,6 @@ pub struct Failures {
     pub hung: u64,
     /// Faults of the reaper, each of which it survived.
     pub reaper: u64,
-    /// Whether the reaper does nothing but reap any more, after too many.
-    pub reaper_gave_up: bool,
 }
 
 /// One of the processes of the manager.

@@ -51,14 +51,11 @@ fn header(ham: &ManagerStatus, look: Look) -> String {
     if warnings > 0 {
         parts.push(counted(warnings, "warning"));
     }
-    let Failures { guardian, hung, reaper, reaper_gave_up, monitor: _ } = ham.failures;
+    let Failures { guardian, hung, reaper, monitor: _ } = ham.failures;
     for (count, what) in [(guardian, "lost guardian"), (hung, "hang"), (reaper, "reaper fault")] {
         if count > 0 {
             parts.push(Style::Bad.paint(&counted(count, what), look));
         }
-    }
-    if reaper_gave_up {
-        parts.push(Style::Bad.paint("the reaper only reaps: restart ham", look));
     }
     if ham.stopping {
         parts.push(Style::Passing.paint("shutting down", look));
@@ -242,8 +239,7 @@ radio   stopped    -        -         0  -
         let mut ham = manager();
         ham.stopping = true;
         ham.monitor.pid = 0;
-        ham.failures =
-            Failures { monitor: 1, guardian: 1, hung: 2, reaper: 3, reaper_gave_up: true };
+        ham.failures = Failures { monitor: 1, guardian: 1, hung: 2, reaper: 3 };
         ham.plan.errors = vec![
             "error[ham::unit::syntax]: x".into(),
             "warning[ham::unit::y]: z".into(),
@@ -252,7 +248,7 @@ radio   stopped    -        -         0  -
         ham.plan.refused = vec!["mixer".into(), "radio".into()];
         let expected = "\
 ham 0.1.0: reaper 812, monitor none, guardian 814, 1 takeover (the last in 87 µs), containment cgroup, 2 plan errors, 1 warning, \
-1 lost guardian, 2 hangs, 3 reaper faults, the reaper only reaps: restart ham, shutting down
+1 lost guardian, 2 hangs, 3 reaper faults, shutting down
 no entities (units are read from /etc/ham)
 refused: mixer, radio (`hamctl check /etc/ham` shows why)
 ";

@@ -98,7 +98,9 @@ impl Guardian {
         poller.add(&shared.common.wake_guardian, PLAN, Interest::READ)?;
         if shared.hang_check {
             poller.add(&timer, TIMER, Interest::READ)?;
-            poller.add(&shared.common.guard_timer, GUARD_TIMER, Interest::READ)?;
+            // Not drained: should this guardian die over its suspicion, the next
+            // is told again.
+            poller.add(&shared.common.guard_timer, GUARD_TIMER, Interest::ARRIVALS)?;
             if let Some(control) = standby.control() {
                 poller.add(control, CLIENTS, Interest::ARRIVALS)?;
             }
@@ -119,7 +121,6 @@ impl Guardian {
                         self.standby.look_again();
                     }
                     GUARD_TIMER => {
-                        self.shared.common.guard_timer.drain();
                         if self.is_so(Why::Deadline) {
                             self.suspect(Why::Deadline, true)?;
                         }

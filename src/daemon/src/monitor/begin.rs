@@ -84,6 +84,7 @@ impl Engine {
             paths: Paths::new(shared),
             loading: Loading::new(shared),
             finished: false,
+            planless: !has_plan,
             _reaper: tools.reaper,
         };
         if let Some(learnt) = learnt {
@@ -135,5 +136,5 @@ fn empty_plan() -> Result<PlanIndex<Box<dyn PlanSource>>, Fatal> {
         let source: Box<dyn PlanSource> = Box::new(encode(&[])?);
         PlanIndex::open(source)
     };
-    open().map_err(|error| Fatal { code: None, what: error.to_string() })
+    open().map_err(|error| Fatal { code: None, what: error.to_string(), mistake: true })
 }

@@ -218,16 +218,23 @@ impl Engine {
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
         let role = |field| i32::try_from(self.state.get(field)).unwrap_or(0);
-        let deadline = std::time::Instant::now() + LAST_PATIENCE;
+        let mut deadline = std::time::Instant::now() + LAST_PATIENCE;
+        let asked_until = deadline;
+        if self.planless {
+            deadline += LAST_PATIENCE;
+        }
         loop {
             let spare = [process::pid(), role(Field::GuardianPid)];
             let left = containment::stragglers(reaper, &spare);
             if left.is_empty() || std::time::Instant::now() > deadline {
                 break;
             }
+            // Without a plan no entity has been asked yet.
+            let asks = self.planless && std::time::Instant::now() < asked_until;
+            let signal = if asks { Signal::TERM } else { Signal::KILL };
             for pid in left {
                 if let Ok(process) = PidFd::open(pid) {
-                    let _ = process.send(i32::from(Signal::KILL.0));
+                    let _ = process.send(i32::from(signal.0));
                 }
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -26,6 +26,10 @@ impl Engine {
             return;
         }
         let reference = SlotRef { index, generation };
+        if self.planless {
+            // Once there is a plan all slots are looked at.
+            return;
+        }
         self.note_held(reference);
         let event = match slot.error() {
             0 => {

@@ -62,6 +62,8 @@ impl Engine {
     }
 
     fn use_listener(&mut self, listener: Listener) {
+        // Who waits at the one before would wait for ever.
+        self.accept_clients();
         if let Some(before) = &self.keeper.listener {
             let _ = self.poller.remove(before);
         }

@@ -17,6 +17,7 @@ use ham_core::plan::encode;
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
+use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
 use ham_sys::{clock, process};
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ const PATIENCE_NS: u64 = 30_000_000_000;
 /// pause after each.
 const MOST_LOST: u32 = 2;
 const PAUSE_NS: u64 = 500_000_000;
+
+/// The pause while a plan is missing that there was before.
+const LONG_PAUSE_NS: u64 = 10_000_000_000;
 
 /// More than this is no answer: 10,000 units take about 10 MB.
 const ANSWER_LIMIT: u64 = 256 * 1024 * 1024;
@@ -205,9 +209,18 @@ impl Engine {
         let text = format!("could not load units: {why}");
         self.remark(Weight::Always, &text);
         self.loading.reports = vec![format!("error: {text}")];
-        if self.shared.options.strict {
+        if self.lacks_its_plan() {
+            // Entities run, and nobody looks after them until there is one.
+            let again = clock::monotonic().saturating_add(LONG_PAUSE_NS);
+            self.loading.stage = Stage::Again(again);
+        } else if self.shared.options.strict {
             self.end_for_configuration();
         }
+    }
+
+    /// There was a plan, and it could not be read any more.
+    fn lacks_its_plan(&self) -> bool {
+        self.planless && self.state.get(Field::EntitiesUsed) > 0
     }
 
     fn end_for_configuration(&mut self) {
@@ -224,7 +237,7 @@ impl Engine {
         for name in &answer.refused {
             self.remark(Weight::Always, &format!("unit {name} has errors and is left out"));
         }
-        if self.shared.options.strict && answer.has_errors() {
+        if self.shared.options.strict && answer.has_errors() && !self.lacks_its_plan() {
             self.remark(Weight::Always, "units have errors, and --strict was given");
             self.end_for_configuration();
             return;
@@ -242,6 +255,9 @@ impl Engine {
     /// Whose plan could not be read any more, but whose processes run, must be
     /// the same in the new plan: its records go by number.
     fn check_identities(&self, answer: &Answer) -> Result<(), String> {
+        if self.lacks_its_plan() && answer.entities.is_empty() {
+            return Err("the plan of before is lost, and there are no units".to_owned());
+        }
         let running = memory::entities_with_processes(self.state);
         if running.is_empty() {
             return Ok(());
@@ -280,6 +296,7 @@ impl Engine {
         // one before has left whose plan could not be read any more.
         let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(clock::monotonic()));
         self.core = core;
+        self.planless = false;
         self.resume(resume);
         self.feed(Event::Boot);
         Ok(())

@@ -92,7 +92,9 @@ const FREE_AGAIN_NS: u64 = 10_000_000;
 pub(crate) fn main(shared: &'static Shared, successor: bool, channel: OwnedFd) -> ! {
     enter_role(c"ham-monitor");
     name_myself(shared);
-    let learnt = successor.then(|| shared.state.get(Field::MonitorDied));
+    // Zero: the reaper had a fault before it could note that.
+    let died = Some(shared.state.get(Field::MonitorDied)).filter(|died| *died != 0);
+    let learnt = successor.then(|| died.unwrap_or_else(clock::monotonic));
     begin(Standby::new(shared, channel), learnt)
 }
 
@@ -114,10 +116,10 @@ fn begin(standby: Standby, learnt: Option<u64>) -> ! {
             Ok(()) => 0,
             Err(error) => {
                 say(format_args!("monitor: {error}"));
-                exit::MISTAKE
+                exit::SYSTEM
             }
         },
-        Err(Fatal { code, what }) => {
+        Err(Fatal { code, what, mistake }) => {
             say(what);
             if let Some(code) = code {
                 // Nothing can be supervised here: another monitor would fare
@@ -125,7 +127,9 @@ fn begin(standby: Standby, learnt: Option<u64>) -> ! {
                 shared.state.set(Field::Done, 256 + u64::from(code));
                 shared.common.wake_reaper.post();
             }
-            exit::MISTAKE
+            // What the system refuses may be had later; what is wrong in the
+            // state stays.
+            if mistake { exit::MISTAKE } else { exit::SYSTEM }
         }
     };
     process::exit_now(i32::from(code))
@@ -135,11 +139,13 @@ fn begin(standby: Standby, learnt: Option<u64>) -> ! {
 struct Fatal {
     code: Option<u8>,
     what: String,
+    /// It is the state that cannot be used.
+    mistake: bool,
 }
 
 impl From<ham_sys::SysError> for Fatal {
     fn from(error: ham_sys::SysError) -> Fatal {
-        Fatal { code: None, what: error.to_string() }
+        Fatal { code: None, what: error.to_string(), mistake: false }
     }
 }
 
@@ -179,6 +185,8 @@ struct Engine {
     paths: Paths,
     loading: Loading,
     finished: bool,
+    /// Entities have no meaning yet, or any more, until a plan is loaded.
+    planless: bool,
     /// Readable when the reaper is dead.
     _reaper: PidFd,
 }
@@ -192,6 +200,7 @@ impl Engine {
         self.run_events();
         while !self.finished {
             self.set_timer()?;
+            self.state.bump(Field::Pulse);
             let count = self.poller.wait(&mut ready, None)?;
             self.state.bump(Field::Pulse);
             for event in ready.iter().take(count) {

@@ -12,7 +12,7 @@ use ham_core::words::{Odd, Words};
 pub(super) enum Salvage {
     /// Nothing: as always.
     Nothing,
-    /// Action lists in progress and their commands end.
+    /// Action lists in progress end; commands of theirs run on by themselves.
     Lists,
     /// What is known of an entity is what its slot tells.
     Entities,

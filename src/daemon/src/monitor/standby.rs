@@ -101,7 +101,7 @@ impl Tools {
         // Where nothing can be supervised, nothing is left behind.
         let abilities = abilities::find(state, &holder).map_err(|error| {
             holder.remove_tree();
-            Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string() }
+            Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string(), mistake: false }
         })?;
         let holder = Arc::new(holder);
         let spawners = Spawners::new(
@@ -148,7 +148,7 @@ fn watch_reaper(state: State) -> Result<PidFd, Fatal> {
     if same && process::parent_pid() == pid {
         return Ok(reaper);
     }
-    Err(Fatal { code: None, what: "the reaper has ended".to_owned() })
+    Err(Fatal { code: None, what: "the reaper has ended".to_owned(), mistake: false })
 }
 
 /// glibc (from 2.34) makes threads by clone3, and without it only where that is
@@ -157,13 +157,17 @@ fn no_threads(error: &std::io::Error, method: Method) -> Fatal {
     if method == Method::Clone && error.kind() == std::io::ErrorKind::PermissionDenied {
         let what = "a filter refuses clone3 with EPERM, and the C library then starts no threads, \
                     which ham needs: let the filter allow clone3, or answer ENOSYS";
-        return Fatal { code: Some(exit::UNAVAILABLE), what: what.to_owned() };
+        return Fatal { code: Some(exit::UNAVAILABLE), what: what.to_owned(), mistake: false };
     }
-    Fatal { code: None, what: format!("could not start threads: {error}") }
+    Fatal { code: None, what: format!("could not start threads: {error}"), mistake: false }
 }
 
 pub(super) fn plan_in_force(state: State) -> Result<Option<PlanIndex<Box<dyn PlanSource>>>, Fatal> {
     let Some((_, half)) = state.plan_in_force() else { return Ok(None) };
     let source: Box<dyn PlanSource> = Box::new(PlanMemory(half));
-    PlanIndex::open(source).map(Some).map_err(|error| Fatal { code: None, what: error.to_string() })
+    PlanIndex::open(source).map(Some).map_err(|error| Fatal {
+        code: None,
+        what: error.to_string(),
+        mistake: true,
+    })
 }

@@ -12,7 +12,7 @@ const WITHIN_NS: u64 = 10_000_000_000;
 
 /// Notes that there was a fault. False when it was the third within ten
 /// seconds.
-pub(super) fn note_fault(state: State) -> bool {
+pub(crate) fn note_fault(state: State) -> bool {
     let now = clock::monotonic();
     let third = state.get(Field::ReaperFault2);
     state.set(Field::ReaperFault3, third);
@@ -20,7 +20,7 @@ pub(super) fn note_fault(state: State) -> bool {
     state.set(Field::ReaperFault1, now);
     // Who was forked and not noted must see this before others are forked.
     let before = state.bump(Field::ReaperFaults);
-    before < 2 || now.saturating_sub(third) >= WITHIN_NS
+    state.get(Field::ReaperGaveUp) == 0 && (before < 2 || now.saturating_sub(third) >= WITHIN_NS)
 }
 
 /// Before any zombie is taken: pids in slots whose end is recorded. The image

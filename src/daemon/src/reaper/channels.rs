@@ -135,7 +135,6 @@ impl Channels {
     /// A descriptor of the same owner and tag is replaced. Errno 0: stored.
     fn store(&mut self, what: Kept, passed: Option<OwnedFd>) -> Errno {
         let Some(passed) = passed else { return Errno::EBADF };
-        self.drop(what);
         // A number that is still being closed is not free yet.
         let free = (0..KEPT).find(|place| {
             self.state.kept(*place).is_none() && !process::is_open(kept_number(*place))
@@ -143,6 +142,8 @@ impl Channels {
         let Some(place) = free else { return Errno::ENFILE };
         match process::place_at(passed, kept_number(place)) {
             Ok(fd) => {
+                // Only now the one before: with no room it stays.
+                self.drop(what);
                 if let Some(kept) = self.kept.get_mut(place) {
                     *kept = Some(fd);
                 }

@@ -12,9 +12,15 @@ const PATIENCE_NS: u64 = 5_000_000_000;
 /// by itself, and the clock went on meanwhile.
 const LAST_CHANCE_NS: u64 = 1_000_000_000;
 
+/// How long the guardian has to replace a monitor that is past its deadline; it
+/// needs one second, unless it hangs, too.
+const GUARDIAN_NS: u64 = 3_000_000_000;
+
 pub(super) struct HangWatch {
     shared: &'static Shared,
     look: Option<Look>,
+    /// When to look whether the guardian did, and the pulse of before.
+    deadline: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -30,16 +36,24 @@ struct Look {
 
 impl HangWatch {
     pub(super) fn new(shared: &'static Shared) -> HangWatch {
-        HangWatch { shared, look: None }
+        HangWatch { shared, look: None, deadline: None }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
-        self.look.map(|look| look.at)
+        let look = self.look.map(|look| look.at);
+        [look, self.deadline.map(|(at, _)| at)].into_iter().flatten().min()
     }
 
     /// Something was handed over.
     pub(super) fn handed_over(&mut self, now: u64) {
         if self.look.is_none() && self.shared.hang_check {
+            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
+        }
+    }
+
+    /// There is another monitor: what lies there is its own to take.
+    pub(super) fn begin_anew(&mut self, now: u64) {
+        if self.look.is_some() {
             self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
         }
     }
@@ -55,8 +69,26 @@ impl HangWatch {
         }
     }
 
+    /// A deadline of the monitor is over for long.
+    pub(super) fn deadline_over(&mut self, now: u64) {
+        let pulse = self.shared.state.get(Field::Pulse);
+        self.deadline = Some((now.saturating_add(GUARDIAN_NS), pulse));
+    }
+
+    fn look_at_deadline(&mut self, now: u64, monitor: i32) {
+        let Some((_, pulse)) = self.deadline.filter(|(at, _)| *at <= now) else { return };
+        self.deadline = None;
+        let state = &self.shared.state;
+        let due = state.get(Field::MonitorDue);
+        if due != 0 && due < now && state.get(Field::Pulse) == pulse {
+            state.bump(Field::HangKills);
+            process::kill_child(monitor);
+        }
+    }
+
     /// `monitor`: its pid, 0 when there is none.
     pub(super) fn look(&mut self, now: u64, monitor: i32) {
+        self.look_at_deadline(now, monitor);
         let Some(look) = self.look.filter(|look| look.at <= now) else { return };
         let state = &self.shared.state;
         let taken = state.get(Field::ExitsTaken) >= look.exits

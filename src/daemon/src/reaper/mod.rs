@@ -20,6 +20,7 @@ mod roles;
 use crate::exit;
 use crate::say::say;
 use crate::shared::Shared;
+pub(crate) use again::note_fault;
 use channels::Channels;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
@@ -27,16 +28,16 @@ use ham_snapshot::rings::Orphan;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
 use ham_sys::reap::{self, Exit};
 use ham_sys::signals::{Received, SignalFd};
-use ham_sys::{SysError, allocation, clock, signals};
+use ham_sys::{allocation, clock, signals};
 use hang::HangWatch;
 use roles::Roles;
-use std::fmt;
 
 const SIGNALS: u64 = 0;
 const WAKE: u64 = 1;
 const TIMER: u64 = 2;
+const GUARD_TIMER: u64 = 3;
 /// Tokens of the channels begin here.
-const CHANNELS: u64 = 3;
+const CHANNELS: u64 = 4;
 
 /// Above this many children a sweep over all of them is put off and done at
 /// most this often: it costs 0.4 ms at 10,000 (kernel.md §5).
@@ -58,32 +59,12 @@ pub(crate) fn run(shared: &'static Shared) -> u8 {
     }
 }
 
-/// Why a reaper that has executed itself again cannot go on.
-#[derive(Debug)]
-pub(crate) enum GiveUp {
-    /// The state may be what causes the faults.
-    ThirdFault,
-    /// The system refuses what it needs.
-    System(SysError),
-}
-
-impl fmt::Display for GiveUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            GiveUp::ThirdFault => f.write_str("its third fault within ten seconds"),
-            GiveUp::System(error) => error.fmt(f),
-        }
-    }
-}
-
-/// The same after a fault: children, state and descriptors are there.
-pub(crate) fn resume(shared: &'static Shared) -> Result<u8, GiveUp> {
-    if !again::note_fault(shared.state) {
-        return Err(GiveUp::ThirdFault);
-    }
+/// The same after a fault that was noted: children, state and descriptors are
+/// there.
+pub(crate) fn resume(shared: &'static Shared) -> ham_sys::Result<u8> {
     say("the reaper had a fault and was executed again; nothing was lost");
     let (roles, channels) = (Roles::recall(shared), Channels::recall(shared.state));
-    let mut reaper = Reaper::new(shared, roles, channels).map_err(GiveUp::System)?;
+    let mut reaper = Reaper::new(shared, roles, channels)?;
     again::tidy(shared);
     reaper.sweep_at = Some(0);
     reaper.hang.handed_over(clock::monotonic());
@@ -116,6 +97,9 @@ impl Reaper {
         poller.add(&signals, SIGNALS, Interest::READ)?;
         poller.add(&shared.common.wake_reaper, WAKE, Interest::READ)?;
         poller.add(&timer, TIMER, Interest::READ)?;
+        if shared.hang_check {
+            poller.add(&shared.common.guard_timer, GUARD_TIMER, Interest::ARRIVALS)?;
+        }
         Ok(Reaper {
             shared,
             state: shared.state,
@@ -159,6 +143,7 @@ impl Reaper {
                         self.timer.drain();
                         self.timer_set = None;
                     }
+                    GUARD_TIMER => self.hang.deadline_over(clock::monotonic()),
                     channel => {
                         let place = channel.saturating_sub(CHANNELS);
                         self.channels.serve(usize::try_from(place).unwrap_or(usize::MAX));
@@ -235,6 +220,7 @@ impl Reaper {
         if self.roles.is_any(exit.pid) {
             reap::collect(exit.pid);
             self.roles.died(exit);
+            self.hang.begin_anew(clock::monotonic());
             return;
         }
         let now = clock::monotonic();

@@ -32,6 +32,11 @@ const LONGEST_GUARDIAN_PAUSE_NS: u64 = 1_000_000_000;
 /// script, to see what happens, sees each replaced at once.
 const AT_ONCE_NS: u64 = 100_000_000;
 
+/// Signals by which a process ends over its own mistake (signal(7): ILL, TRAP,
+/// ABRT, BUS, FPE, SEGV), and how many deaths in a row make them one.
+const FAULTS: [i32; 6] = [4, 5, 6, 7, 8, 11];
+const LONG_LOOP: u64 = 5;
+
 /// When fork fails (EAGAIN, ENOMEM) it is tried again after this.
 const FORK_AGAIN_NS: u64 = 100_000_000;
 
@@ -58,6 +63,8 @@ pub(super) struct Roles {
     /// Guardians in a row that died at once.
     guardian_loop: u64,
     started_before: bool,
+    /// Processes that were ended for hanging, when the monitor became it.
+    hangs_before: u64,
 }
 
 impl Roles {
@@ -72,6 +79,7 @@ impl Roles {
             guardian_since: 0,
             guardian_loop: 0,
             started_before: false,
+            hangs_before: shared.state.get(Field::HangKills),
         }
     }
 
@@ -87,7 +95,10 @@ impl Roles {
             // The one ahead of it is gone: it is the monitor, noted or not.
             (monitor, guardian) = (guardian, 0);
         }
-        let monitor_channel = usize::from(state.get(Field::MonitorChannel) == 1);
+        // Of whom it was noted tells whose it is now.
+        let noted = state.get(Field::MonitorChannel);
+        let of_monitor = noted >> 1 == u64::from(monitor.unsigned_abs());
+        let monitor_channel = usize::from((noted & 1 == 1) == of_monitor);
         let started_before = true;
         let mut roles =
             Roles { monitor, guardian, monitor_channel, started_before, ..Roles::new(shared) };
@@ -201,12 +212,13 @@ impl Roles {
         let state = &self.shared.state;
         state.set(Field::MonitorPid, word(self.monitor));
         state.set(Field::GuardianPid, word(self.guardian));
-        state.set(Field::MonitorChannel, self.monitor_channel as u64);
+        state.set(Field::MonitorChannel, word(self.monitor) << 1 | self.monitor_channel as u64);
     }
 
     /// Somebody is the monitor from now on.
     fn begins(&mut self, now: u64) {
         let state = &self.shared.state;
+        self.hangs_before = state.get(Field::HangKills);
         state.set(Field::ProgressAtStart, state.get(Field::Progress));
         state.set(Field::MonitorSince, now);
         self.expect_name(now);
@@ -256,9 +268,13 @@ impl Roles {
             if idle && at_once { state.get(Field::CrashLoop).saturating_add(1) } else { 0 };
         state.set(Field::CrashLoop, in_a_row);
         let own_mistake = exit.code == Exit::EXITED && exit.status == i32::from(exit::MISTAKE);
+        // A kill from outside cannot be told from a fault of its own; but who
+        // is at it for so long is none, or all is lost anyway.
+        let by_itself = in_a_row >= LONG_LOOP && FAULTS.contains(&exit.status);
+        let hung = state.get(Field::HangKills) != self.hangs_before;
         if !idle {
             state.set(Field::Faults, 0);
-        } else if own_mistake {
+        } else if own_mistake || hung || (by_itself && exit.code != Exit::EXITED) {
             state.bump(Field::Faults);
         }
         in_a_row

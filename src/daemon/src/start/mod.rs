@@ -31,6 +31,9 @@ const LOCK_FILE: &str = "lock";
 const STATE_BYTES: usize = layout::TOTAL * layout::WORD;
 const HEADER_BYTES: usize = layout::HEADER_WORDS * layout::WORD;
 
+/// Below this limit not even ham's own descriptors have their places.
+const LEAST_FILES: u64 = 128;
+
 /// `ham run`.
 pub(crate) fn run(options: Options) -> ExitCode {
     if options.background {
@@ -47,33 +50,37 @@ pub(crate) fn run(options: Options) -> ExitCode {
 }
 
 /// The reaper again, after a fault: everything is there, in shared memory and
-/// in descriptors of known numbers; only this image is new (details 13).
-pub(crate) fn resume(options: Options) -> ExitCode {
-    let shared = match take_over(options) {
+/// in descriptors of known numbers; only this image is new (details 13). All
+/// signals are blocked until the handlers stand again.
+pub(crate) fn resume(options: Result<Options, String>) -> ExitCode {
+    let mut state = None;
+    let shared = match take_over(options, &mut state) {
         Ok(shared) => shared,
-        Err(trouble) => return ExitCode::from(last_resort::reap_only(&trouble, None)),
+        Err(trouble) => return ExitCode::from(last_resort::reap_only(&trouble, state)),
     };
     match reaper::resume(shared) {
         Ok(code) => ExitCode::from(code),
-        Err(why) => ExitCode::from(last_resort::reap_only(&why, Some(shared.state))),
+        Err(why) => ExitCode::from(last_resort::reap_only(&why, state)),
     }
 }
 
-/// For the rest of this process, and of those forked from it. From here on a
-/// fault executes this program again.
-fn share(shared: Shared) -> Result<&'static Shared, Trouble> {
-    let words = std::env::args_os().skip(1).skip_while(|word| word == reaper::AGAIN);
-    let arguments = [OsString::from("ham"), OsString::from(reaper::AGAIN)].into_iter().chain(words);
-    fault::execute_again_on_fault(&shared.common.program, arguments.collect())?;
-    Ok(Box::leak(Box::new(shared)))
-}
-
-fn take_over(options: Options) -> Result<&'static Shared, Trouble> {
-    settle_in()?;
+/// `found`: the state, as soon as it is known to be one.
+fn take_over(
+    options: Result<Options, String>,
+    found: &mut Option<State>,
+) -> Result<&'static Shared, Trouble> {
     let state_fd = process::take(number::STATE)?;
     let map = Map::from_fd(state_fd.as_fd(), STATE_FILE, STATE_BYTES)?;
     let state =
         State::open(map.words()).map_err(|error| Trouble::new(exit::SYSTEM, error.to_string()))?;
+    *found = Some(state);
+    // Whatever comes now: who was forked and not noted must not wait for it.
+    let usable = reaper::note_fault(state);
+    settle_in()?;
+    if !usable {
+        return Err(Trouble::new(exit::MISTAKE, "its third fault within ten seconds"));
+    }
+    let options = options.map_err(|why| Trouble::new(exit::USAGE, why))?;
     process::remember_nofile((state.get(Field::FirstSoftLimit), state.get(Field::FirstHardLimit)));
     // Memory locks end at exec; a refusal was reported at the first start.
     let _ = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD);
@@ -82,11 +89,20 @@ fn take_over(options: Options) -> Result<&'static Shared, Trouble> {
     share(Shared { options, state, map, common, hang_check, remarks: Vec::new() })
 }
 
+/// For the rest of this process, and of those forked from it. From here on a
+/// fault executes this program again.
+fn share(shared: Shared) -> Result<&'static Shared, Trouble> {
+    let words = shared.options.words.iter().cloned();
+    let arguments = [OsString::from("ham"), OsString::from(reaper::AGAIN)].into_iter().chain(words);
+    fault::execute_again_on_fault(&shared.common.program, arguments.collect())?;
+    signals::block_all()?;
+    Ok(Box::leak(Box::new(shared)))
+}
+
 /// What every image of the reaper begins with. Whoever started ham may have
-/// left signals ignored or blocked; entities must inherit none of it.
+/// left signals ignored; entities must inherit none of it.
 fn settle_in() -> Result<(), Trouble> {
     signals::reset_dispositions()?;
-    signals::block_all()?;
     if process::pid() != 1 {
         process::set_child_subreaper()?;
     }
@@ -110,11 +126,18 @@ fn fail(trouble: &Trouble) -> ExitCode {
 
 fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     settle_in()?;
+    signals::block_all()?;
     // What whoever started ham has left open is nobody's here, and would stand
     // where ham's own descriptors have their places.
     process::close_from(3)?;
     let nofile = process::raise_nofile();
     let mut remarks = Vec::new();
+    if let Ok(limit) = nofile
+        && limit < LEAST_FILES
+    {
+        let text = format!("the limit of open files is {limit}, and ham needs {LEAST_FILES}");
+        return Err(Trouble::new(exit::SYSTEM, text));
+    }
     if let Err(error) = nofile {
         remarks.push(format!("{error}: entities and clients are limited to what it was"));
     }

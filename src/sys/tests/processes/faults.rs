@@ -30,11 +30,11 @@ pub(crate) const ACT: &str = "fault";
 /// Installs the handler for `left` more faults, as the reaper does.
 fn prepare(kind: &str, left: u32) {
     signals::reset_dispositions().unwrap();
-    signals::block_all().unwrap();
     let program = process::open_own_program().unwrap();
     let words = ["again", "--act", ACT, kind, &left.to_string()].map(OsString::from);
     execute_again_on_fault(&program, words.to_vec()).unwrap();
     std::mem::forget(program);
+    signals::block_all().unwrap();
 }
 
 /// One more fault, or the end.

@@ -44,7 +44,6 @@ impl Engine {
                 guardian: self.state.get(Field::GuardianDeaths),
                 hung: self.state.get(Field::HangKills),
                 reaper: self.state.get(Field::ReaperFaults),
-                reaper_gave_up: self.state.get(Field::ReaperGaveUp) != 0,
             },
             turns: self.state.get(Field::CommittedTurn),
             started_time: seconds(self.state.get(Field::StartedReal)),
