@@ -123,3 +123,35 @@ fn after_the_third_fault_at_once_it_only_reaps() {
     assert_eq!(manager.wait_for_end().code(), Some(70), "{}", manager.log());
     assert!(!lives(two));
 }
+
+#[test]
+fn faults_that_follow_at_once_are_survived_too() {
+    let units = units("fault-twice");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("one", "running");
+    // The second one meets the image that is just being executed.
+    for _ in 0..2 {
+        assert!(strike(manager.pid(), Signal::SIGSEGV));
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+    wait_until("a fault", || faults(&manager) > 0);
+    assert!(lives(manager.pid()));
+    assert!(manager.hamctl(&["restart", "one"]).status.success());
+}
+
+#[test]
+fn a_fault_needs_no_working_directory_and_no_relative_path() {
+    let units = units("fault-directory");
+    let directory = units.folder().join("here");
+    std::fs::create_dir(&directory).expect("a directory");
+    let mut command = Command::new(ham());
+    command.current_dir(&directory);
+    let scratch = Scratch::new("fault-directory");
+    let log = "--stop-deadline=5s";
+    let manager = Manager::start_by(command, scratch, std::path::Path::new("../units"), &[log]);
+    manager.wait_for_state("one", "running");
+    std::fs::remove_dir(&directory).expect("it can be removed");
+    assert!(strike(manager.pid(), Signal::SIGSEGV));
+    wait_until("the fault", || faults(&manager) == 1);
+    assert!(manager.hamctl(&["restart", "one"]).status.success());
+}

@@ -11,7 +11,9 @@ use std::time::Duration;
 /// Each waits for seconds and does nothing meanwhile, so they share that time.
 #[test]
 fn what_hangs_is_replaced_and_nothing_else() {
-    let cases: [fn(); 6] = [
+    let cases: [fn(); 8] = [
+        both_stopped_do_not_sleep_over_a_deadline,
+        a_guardian_that_dies_over_its_suspicion_takes_nothing_with_it,
         a_stopped_monitor_does_not_keep_an_exit_to_itself,
         a_stopped_monitor_does_not_sleep_over_a_deadline,
         a_stopped_monitor_does_not_keep_a_client_waiting_for_ever,
@@ -112,4 +114,39 @@ fn a_debugger_may_take_its_time() {
     assert_eq!(manager.monitor(), Some(stopped));
     manager.kill_monitor("CONT");
     manager.wait_for("steady", |entity| entity["restarts"] == 1 && entity["state"] == "running");
+}
+
+/// An entity whose next start is due in some seconds, and nothing else.
+fn with_a_deadline(what: &str, delay: &str) -> (Units, Manager) {
+    let units = Units::new(what);
+    let later = format!(
+        "[entity]\ncommand = \"true\"\n[[condition]]\non = \"death\"\n\
+         actions = [ {{ restart = {{ delays = [\"{delay}\"] }} }} ]\n"
+    );
+    units.write("later", &later);
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("later", "backoff");
+    (units, manager)
+}
+
+fn both_stopped_do_not_sleep_over_a_deadline() {
+    let (_units, manager) = with_a_deadline("hang-both", "3s");
+    let guardian = manager.catch_child("ham-guardian");
+    assert!(strike(guardian, Signal::SIGSTOP));
+    let stopped = manager.kill_monitor("STOP");
+    wait_until("another monitor", || {
+        manager.monitor().is_some_and(|pid| pid != stopped && pid != guardian)
+    });
+    manager.wait_for("later", |entity| entity["restarts"].as_u64() > Some(0));
+}
+
+fn a_guardian_that_dies_over_its_suspicion_takes_nothing_with_it() {
+    let (_units, manager) = with_a_deadline("hang-suspicion", "2s");
+    let guardian = manager.catch_child("ham-guardian");
+    let stopped = manager.kill_monitor("STOP");
+    // The deadline is over by 5 s, and the guardian waits one more.
+    std::thread::sleep(Duration::from_millis(7_400));
+    strike(guardian, Signal::SIGKILL);
+    assert_ne!(manager.next_monitor(stopped), stopped);
+    manager.wait_for("later", |entity| entity["restarts"].as_u64() > Some(0));
 }

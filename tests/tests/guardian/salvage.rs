@@ -2,7 +2,7 @@
 //! loudly and slower and slower, until one does without what cannot be read.
 
 use ham_snapshot::layout::{PLANS_AT, WORD};
-use ham_tests::chaos::strike;
+use ham_tests::chaos::{lives, strike};
 use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use nix::sys::signal::Signal;
@@ -57,7 +57,7 @@ fn a_spoilt_plan_is_loaded_again() {
 }
 
 #[test]
-fn without_a_plan_and_without_units_entities_are_left_alone() {
+fn without_a_plan_and_without_units_entities_wait_for_them() {
     let units = Units::new("salvage-nothing");
     units.write("one", SLEEPER);
     units.write("two", SLEEPER);
@@ -68,7 +68,32 @@ fn without_a_plan_and_without_units_entities_are_left_alone() {
     strike(manager.catch_child("ham-guardian"), Signal::SIGKILL);
     manager.take_monitor();
     wait_until("a monitor that answers", || manager.hamctl(&["status"]).status.success());
-    for pid in [one, two] {
-        assert!(ham_tests::chaos::lives(pid), "{}", manager.log());
-    }
+    // It ends while nobody knows what it is.
+    assert!(strike(one, Signal::SIGKILL));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(lives(two), "{}", manager.log());
+    // The same units again, under the same numbers: all is known again.
+    std::fs::create_dir(units.path()).expect("a directory");
+    units.write("two", SLEEPER);
+    units.write("one", SLEEPER);
+    manager.wait_for("one", |entity| entity["state"] == "running" && entity["restarts"] == 1);
+    assert_eq!(manager.pid_of("two"), two);
+}
+
+#[test]
+fn without_a_plan_other_units_are_not_taken_for_it() {
+    let units = Units::new("salvage-other");
+    units.write("one", SLEEPER);
+    units.write("two", SLEEPER);
+    let Some(mut manager) = start("salvage-other", &units) else { return };
+    let [one, two] = ["one", "two"].map(|name| manager.pid_of(name));
+    std::fs::remove_file(units.path().join("one.toml")).expect("the unit can be removed");
+    spoil_plan(&manager);
+    strike(manager.catch_child("ham-guardian"), Signal::SIGKILL);
+    manager.take_monitor();
+    manager.wait_for_log("why not", |log| log.contains("the units are not the same any more"));
+    assert!(lives(one) && lives(two));
+    manager.signal("TERM");
+    assert!(manager.wait_for_end().success());
+    assert!(!lives(one) && !lives(two));
 }
