@@ -31,10 +31,8 @@ impl Engine {
         // Who acts is known from here on (details 15).
         state.set(Field::ActingPid, u64::from(process::pid().unsigned_abs()));
         let began = clock::monotonic();
-        // A turn that was cut off must not count later: here its history, its
-        // records as they are looked at.
-        state.forget_uncommitted_history();
         let memory = SharedMemory { state };
+        memory.mend();
         // What the reaper records from here on comes through the queue; what
         // it has recorded before is found by looking at the slots.
         let exits_seen = state.get(Field::ExitQueueTail);
