@@ -4,12 +4,23 @@
 
 pub mod bare;
 pub mod chaos;
+pub mod decoders;
 pub mod events;
 pub mod fake;
 pub mod ledger;
 pub mod own_units;
 pub mod processes;
 pub mod programs;
+mod shared;
 pub mod skip;
 pub mod state_file;
 pub mod status;
+
+/// How the daemon reads and writes the state: not a copy, which would be tested
+/// in its place.
+#[allow(dead_code)]
+#[path = "../../src/daemon/src/monitor/memory.rs"]
+mod memory;
+#[allow(dead_code)]
+#[path = "../../src/daemon/src/monitor/salvage.rs"]
+mod salvage;

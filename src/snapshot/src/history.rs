@@ -10,6 +10,10 @@ const TEXT_AT: usize = 8;
 /// Bytes of text in one entry.
 pub const TEXT_BYTES: usize = (HISTORY_WORDS - TEXT_AT) * 8;
 
+/// No number comes as far as this, with a thousand million in every second
+/// for a hundred years.
+const FAR: u64 = 1 << 62;
+
 /// One fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -49,7 +53,7 @@ impl State {
             self.store(at + TEXT_AT + place, u64::from_le_bytes(bytes));
         }
         self.store(at + 1, turn);
-        self.set(Field::HistoryNext, number + 1);
+        self.set(Field::HistoryNext, number.wrapping_add(1));
         number
     }
 
@@ -57,11 +61,7 @@ impl State {
     #[must_use]
     pub fn history(&self, number: u64) -> Option<Entry> {
         let at = entry_at(number);
-        let valid = || {
-            let turn = self.load(at + 1);
-            turn != 0 && turn <= self.get(Field::CommittedTurn) && self.load(at) == number
-        };
-        if number >= self.get(Field::HistoryNext) || !valid() {
+        if number >= self.get(Field::HistoryNext) || !self.counts(number) {
             return None;
         }
         let length = usize::try_from(self.load(at + 7)).unwrap_or(0).min(TEXT_BYTES);
@@ -77,7 +77,7 @@ impl State {
             text: String::from_utf8_lossy(&bytes).into_owned(),
         };
         // Overwritten while it was read?
-        valid().then_some(entry)
+        self.counts(number).then_some(entry)
     }
 
     /// The oldest number that can still be in the ring.
@@ -86,20 +86,51 @@ impl State {
         self.get(Field::HistoryNext).saturating_sub(HISTORY as u64)
     }
 
-    /// A successor begins: entries of a turn that was never committed go.
+    /// A successor begins: entries of a turn that was never committed go, and
+    /// numbers go on after the newest that counts, should their count be
+    /// damaged.
     pub fn forget_uncommitted_history(&self) {
-        let committed = self.get(Field::CommittedTurn);
+        let oldest = self.history_oldest();
         let mut next = self.get(Field::HistoryNext);
-        while next > self.history_oldest() {
-            let at = entry_at(next - 1);
-            let turn = self.load(at + 1);
-            if self.load(at) == next - 1 && turn != 0 && turn <= committed {
-                break;
+        while next > oldest && !self.counts(next.wrapping_sub(1)) {
+            next = next.wrapping_sub(1);
+            let turn_at = entry_at(next) + 1;
+            if self.load(turn_at) > self.get(Field::CommittedTurn) {
+                self.store(turn_at, 0);
             }
-            self.store(at + 1, 0);
-            next -= 1;
             self.set(Field::HistoryNext, next);
         }
+        // None of those that should be there is, or one that should not.
+        if next == oldest || self.counts(next) {
+            next = self.newest_that_counts().map_or(0, |newest| newest.wrapping_add(1));
+            self.set(Field::HistoryNext, next);
+        }
+        // The log goes on where it was, or where all of it begins anew.
+        if self.get(Field::HistoryLogged) > next {
+            self.set(Field::HistoryLogged, next);
+        }
+    }
+
+    /// Whether the entry of that number is there, and of a turn that counts.
+    fn counts(&self, number: u64) -> bool {
+        let at = entry_at(number);
+        let turn = self.load(at + 1);
+        turn != 0 && turn <= self.get(Field::CommittedTurn) && self.load(at) == number
+    }
+
+    /// The turn of the last entry, whether it counts or not; 0: none is there.
+    pub(crate) fn turn_of_last_entry(&self) -> u64 {
+        let last = self.get(Field::HistoryNext).wrapping_sub(1);
+        let at = entry_at(last);
+        if self.load(at) == last { self.load(at + 1) } else { 0 }
+    }
+
+    fn newest_that_counts(&self) -> Option<u64> {
+        let numbers = (0..HISTORY as u64).map(|place| (place, self.load(entry_at(place))));
+        let its_own = |(place, number): &(u64, u64)| {
+            number % HISTORY as u64 == *place && *number < FAR && self.counts(*number)
+        };
+        numbers.filter(its_own).map(|(_, number)| number).max()
     }
 }
 
@@ -149,5 +180,27 @@ mod tests {
         assert_eq!(state.history_oldest(), 952);
         assert_eq!(state.history(900), None);
         assert_eq!(state.history(all - 1).map(|entry| entry.details[0]), Some(all - 1));
+    }
+
+    #[test]
+    fn numbers_go_on_after_the_newest_when_their_count_is_damaged() {
+        let state = test_state();
+        state.set(Field::CommittedTurn, 1);
+        let push = || state.push_history(1, &Entry::default());
+        for number in 0..10 {
+            assert_eq!(push(), number);
+        }
+        let mut newest = 9;
+        for wrong in [0, 3, 12, 5_000, 1 << 63, u64::MAX - 1, u64::MAX] {
+            state.set(Field::HistoryNext, wrong);
+            state.set(Field::HistoryLogged, wrong);
+            state.forget_uncommitted_history();
+            assert_eq!(push(), newest + 1, "{wrong}");
+            newest += 1;
+            assert!(state.get(Field::HistoryLogged) <= newest, "{wrong}");
+        }
+        // And without a successor nothing worse happens than that some are lost.
+        state.set(Field::HistoryNext, u64::MAX);
+        assert_eq!((push(), push()), (u64::MAX, 0));
     }
 }

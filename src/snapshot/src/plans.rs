@@ -30,7 +30,9 @@ impl State {
     pub fn free_plan_half(&self) -> (u64, PlanHalf) {
         let word = self.get(Field::Plan);
         let half = usize::from(word & 1 == 0);
-        ((word >> 1) + 1, PlanHalf { state: *self, half })
+        // Never 0, which is no plan, even after the last that there is room for.
+        let next = ((word >> 1) + 1) & (u64::MAX >> 1);
+        (next.max(1), PlanHalf { state: *self, half })
     }
 
     /// That half is in force now.
@@ -108,5 +110,17 @@ mod tests {
         assert_eq!(second, 2);
         assert_ne!(other.byte_offset(), current.byte_offset());
         assert!(!current.read(PLAN_BYTES - 3, &mut [0; 4]));
+    }
+
+    #[test]
+    fn whatever_the_generation_is_the_next_plan_is_in_force() {
+        let state = test_state();
+        for wrong in [u64::MAX, u64::MAX - 1, 1 << 63] {
+            state.set(Field::Plan, wrong);
+            let (generation, half) = state.free_plan_half();
+            state.switch_plan(generation, half);
+            let (now, in_force) = state.plan_in_force().unwrap();
+            assert_eq!((now, in_force.byte_offset()), (generation, half.byte_offset()));
+        }
     }
 }

@@ -19,6 +19,10 @@ const OPEN: u64 = 1 << 33;
 const ACTIVE: u64 = 1 << 34;
 const FLAGS: u64 = PRESENT | OPEN | ACTIVE;
 
+/// No turn comes as far as this, with a thousand million in every second for a
+/// hundred years.
+const FAR: u64 = 1 << 62;
+
 /// What can be told of a record without reading its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -139,7 +143,13 @@ impl Records {
     /// # Errors
     /// When it fails its checksum.
     pub fn load(&self, record: usize) -> Result<Option<Body>, Damaged> {
-        let Some((version, stamp)) = self.current(record) else { return Ok(None) };
+        match self.current(record) {
+            Some((version, stamp)) => self.verify(record, version, stamp),
+            None => Ok(None),
+        }
+    }
+
+    fn verify(&self, record: usize, version: usize, stamp: u64) -> Result<Option<Body>, Damaged> {
         let check = self.state.load(Self::head_at(record, version, CHECK));
         let head = self.read_head(record, version, check);
         let mut body: Body = [0; BODY_WORDS];
@@ -151,6 +161,35 @@ impl Records {
             return Err(Damaged);
         }
         Ok((check & PRESENT != 0).then_some(body))
+    }
+
+    /// A successor begins: the word that says which turn counts is put right
+    /// when it cannot be so. Were it too low, all that was done since then
+    /// would be done a second time; so the newest turn that a whole record is
+    /// of counts, of those that are in use. Only looked for when something
+    /// speaks against the word: what was cut off is one turn and no more.
+    pub fn mend(&self, used: impl Iterator<Item = usize>) {
+        let committed = self.committed();
+        let most = committed.saturating_add(1);
+        let seen = [0, 1].map(|version| self.state.load(Self::head_at(0, version, STAMP)));
+        let seen = seen.into_iter().chain([self.state.turn_of_last_entry()]).max().unwrap_or(0);
+        if committed < FAR && seen <= most {
+            return;
+        }
+        let newest = used.map(|record| self.newest_whole(record)).max().unwrap_or(0);
+        if committed >= FAR || newest > most {
+            self.commit(newest);
+        }
+    }
+
+    /// The newest turn that a whole version of this record is of; 0: none.
+    fn newest_whole(&self, record: usize) -> u64 {
+        let stamps = [0, 1].map(|version| {
+            let stamp = self.state.load(Self::head_at(record, version, STAMP));
+            let whole = stamp != 0 && stamp < FAR && self.verify(record, version, stamp).is_ok();
+            if whole { stamp } else { 0 }
+        });
+        stamps.into_iter().max().unwrap_or(0)
     }
 
     /// A successor begins: what a turn that was never committed has left must
@@ -245,5 +284,31 @@ mod tests {
             state.store(place, good);
         }
         assert_eq!(records.load(2), Ok(Some(body(42))));
+    }
+
+    #[test]
+    fn a_committed_turn_that_cannot_be_is_put_right() {
+        let state = test_state();
+        let records = state.records();
+        let head = Head::default();
+        for turn in 1..20 {
+            for record in [0, 5, 6] {
+                records.write(record, turn, Some((&head, &body(turn))));
+            }
+            records.commit(turn);
+        }
+        for wrong in [0, 3, 17, FAR, u64::MAX - 1, u64::MAX] {
+            records.commit(wrong);
+            records.mend([0, 5, 6].into_iter());
+            assert_eq!(records.committed(), 19, "{wrong}");
+        }
+        // A turn that was cut off is none, even if it is nearly whole.
+        records.write(0, 20, Some((&head, &body(20))));
+        records.mend([0, 5, 6].into_iter());
+        assert_eq!(records.committed(), 19);
+        // Nor is a stamp that is damaged a turn.
+        state.store(Records::head_at(0, 0, STAMP), 4_000);
+        records.mend([0, 5, 6].into_iter());
+        assert_eq!(records.committed(), 19);
     }
 }

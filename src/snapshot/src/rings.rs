@@ -28,13 +28,25 @@ impl State {
     }
 
     /// The slot at a place of the queue, counted from the beginning; `None`:
-    /// nothing was put there yet.
+    /// nothing was put there yet, or it is no more there. A slot that does not
+    /// exist: its entry is damaged.
     #[must_use]
     pub fn exit_at(&self, place: u64) -> Option<u32> {
-        if place >= self.get(Field::ExitQueueTail) {
+        // A distance, and not which is larger: whatever the count is, the next
+        // is the one after it.
+        let waiting = self.get(Field::ExitQueueTail).wrapping_sub(place);
+        if waiting == 0 || waiting > EXIT_QUEUE as u64 {
             return None;
         }
-        u32::try_from(self.load(exit_at(place))).ok()
+        // What is no number of a slot takes its place in the queue all the same.
+        Some(u32::try_from(self.load(exit_at(place))).unwrap_or(u32::MAX))
+    }
+
+    /// Whether exits from that place on have left the queue, or the count is
+    /// not what it was: then only the slots tell what has ended.
+    #[must_use]
+    pub fn exits_overrun(&self, place: u64) -> bool {
+        self.get(Field::ExitQueueTail).wrapping_sub(place) > EXIT_QUEUE as u64
     }
 
     /// Reaper: a process ended that no slot owns.
@@ -54,8 +66,8 @@ impl State {
     #[must_use]
     pub fn find_orphan(&self, pid: i32) -> Option<Orphan> {
         let tail = self.get(Field::OrphanTail);
-        let oldest = tail.saturating_sub(ORPHANS as u64);
-        (oldest..tail).rev().find_map(|place| {
+        (1..=ORPHANS as u64).find_map(|back| {
+            let place = tail.wrapping_sub(back);
             let at = orphan_at(place);
             let status = self.load(at + 1);
             let orphan = Orphan {
@@ -108,5 +120,25 @@ mod tests {
         assert_eq!(state.orphans_overwritten(), 1_500 - 1_024);
         assert_eq!(state.find_orphan(1_400).map(|orphan| orphan.status), Some(1_400 % 256));
         assert_eq!(state.find_orphan(10), None);
+    }
+
+    #[test]
+    fn whatever_the_counts_are_the_newest_is_found() {
+        for tail in [u64::MAX, u64::MAX - 1, 1 << 63, u64::from(u32::MAX)] {
+            let state = test_state();
+            state.set(Field::ExitQueueTail, tail);
+            state.set(Field::OrphanTail, tail);
+            for slot in [9, 8, 77] {
+                state.push_exit(slot);
+            }
+            let seen = |back| state.exit_at(tail.wrapping_add(back));
+            assert_eq!([0, 1, 2, 3].map(seen), [Some(9), Some(8), Some(77), None]);
+            assert!(state.exits_overrun(5) && !state.exits_overrun(tail));
+            for pid in [4, 5, 6] {
+                state.push_orphan(Orphan { pid, code: 1, status: 0, at: 5 });
+            }
+            let found = |pid| state.find_orphan(pid).is_some();
+            assert_eq!([4, 5, 6, 7].map(found), [true, true, true, false]);
+        }
     }
 }

@@ -82,8 +82,17 @@ impl State {
         if let Some(slot) = hinted.filter(|slot| slot.pid() == wanted) {
             return Some(slot);
         }
-        let used = u32::try_from(self.get(Field::SlotsUsed)).unwrap_or(0);
-        (0..used).filter_map(|index| self.slot(index)).find(|slot| slot.pid() == wanted)
+        (0..self.slots_used())
+            .filter_map(|index| self.slot(index))
+            .find(|slot| slot.pid() == wanted)
+    }
+
+    /// One more than the highest slot that was ever used: as many as there
+    /// are, should that be more.
+    #[must_use]
+    pub fn slots_used(&self) -> u32 {
+        let all = u32::try_from(SLOTS).unwrap_or(u32::MAX);
+        u32::try_from(self.get(Field::SlotsUsed)).map_or(all, |used| used.min(all))
     }
 
     /// Where the reaper should look first for this pid.
@@ -300,6 +309,16 @@ mod tests {
         slot.kernel_words().0.store(50, Ordering::Release);
         state.hint(50, 3);
         assert_eq!(state.slot_of_pid(50).map(|slot| slot.index()), Some(20));
+    }
+
+    #[test]
+    fn a_damaged_count_of_slots_does_not_keep_the_reaper() {
+        let state = test_state();
+        for wrong in [u64::from(u32::MAX), 1 << 32, u64::MAX] {
+            state.set(Field::SlotsUsed, wrong);
+            assert_eq!(state.slots_used() as usize, SLOTS);
+            assert!(state.slot_of_pid(4711).is_none());
+        }
     }
 
     #[test]

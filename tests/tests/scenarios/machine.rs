@@ -235,6 +235,10 @@ impl Machine {
         let word = store.slots.entry(slot.index).or_default();
         if word.generation == slot.generation {
             word.state = state;
+            if state == SlotState::Free {
+                // The reaper has let go first.
+                word.pid = 0;
+            }
         }
     }
 

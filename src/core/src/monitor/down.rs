@@ -63,6 +63,11 @@ impl Monitor {
     pub(super) fn entity_due(&mut self, id: EntityId) {
         let mut entity = self.entity(id);
         match entity.actual {
+            // Of two records one is of old: nothing waits in a shutdown, and
+            // what would never start must not be due for ever.
+            Actual::Waiting(..) if self.is_shutting_down() => {
+                self.bring_down(id, Why::Shutdown, Next::Rest);
+            }
             Actual::Waiting(_, cause) => self.begin_start(id, cause),
             Actual::Starting { slot, cause, .. } | Actual::Aborting { slot, cause, .. } => {
                 let due = self.now.after(KILL_AGAIN);

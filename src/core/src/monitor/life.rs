@@ -52,7 +52,7 @@ impl Monitor {
             self.start_failed(id, Why::StartFailed(ERROR_NO_PLAN), cause, None);
             return;
         };
-        let Some(slot) = self.pool.take(Owner::Main(id)) else {
+        let Some(slot) = self.pool.take(Owner::Main(id), self.memory.as_ref()) else {
             self.start_failed(id, Why::StartFailed(ERROR_NO_SLOT), cause, None);
             return;
         };

@@ -301,15 +301,23 @@ impl Monitor {
             Ok(Some(words)) => Entity::decode(&words),
             Err(Odd) => Err(Odd),
         };
-        let is_lost = read.is_err();
-        let entity = read.unwrap_or_else(|Odd| self.lost(id));
-        self.entities.insert(id, entity);
-        if is_lost {
-            // No attempt that a list could wait for is known any more, and
-            // nothing of what was asked for.
-            self.cancel_restarts(id);
-            self.answer_lost(id, entity.actual);
+        let owns = |slot: SlotRef| self.pool.owner(slot) == Owner::Main(id);
+        match read {
+            Ok(entity) if entity.slot().is_none_or(owns) => {
+                self.entities.insert(id, entity);
+                entity
+            }
+            Ok(_) | Err(Odd) => self.lose(id),
         }
+    }
+
+    /// No attempt that a list could wait for is known any more, and nothing of
+    /// what was asked for.
+    fn lose(&mut self, id: EntityId) -> Entity {
+        let entity = self.lost(id);
+        self.entities.insert(id, entity);
+        self.cancel_restarts(id);
+        self.answer_lost(id, entity.actual);
         self.entities.get(&id).copied().unwrap_or(entity)
     }
 

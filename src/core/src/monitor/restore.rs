@@ -5,12 +5,12 @@
 
 use super::entity::{Actual, Entity};
 use super::members::Members;
-use super::pool::{Owner, Pool};
+use super::pool::{Owner, Pool, is_unused};
 use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
 use super::{Global, Monitor, Turn};
 use crate::effect::{Effect, Failure, Process, Spawn};
-use crate::ids::{EntityId, RESERVED_SLOTS, SlotRef};
+use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
 use crate::memory::{Head, Memory, RecordId, SlotState};
 use crate::plan::{PlanIndex, PlanSource, Verb};
 use crate::time::Mono;
@@ -62,9 +62,12 @@ impl Monitor {
             ready: VecDeque::new(),
         };
         let mut resume = Resume::default();
-        let open = monitor.read_heads();
+        let (open, mut denied) = monitor.read_heads();
         monitor.read_lists(&open);
-        resume.exited = monitor.read_slots();
+        resume.exited = monitor.read_slots(&mut denied);
+        for id in denied {
+            monitor.lose(id);
+        }
         for id in open {
             match id {
                 RecordId::Entity(entity) => monitor.resume_entity(entity, &mut resume),
@@ -80,17 +83,39 @@ impl Monitor {
         (monitor, resume)
     }
 
-    fn read_heads(&mut self) -> Vec<RecordId> {
+    /// Gives those that are in the middle of something, and entities that
+    /// cannot own the slot that they name.
+    fn read_heads(&mut self) -> (Vec<RecordId>, Vec<EntityId>) {
         let Monitor { memory, timers, pool, active, unread_clients, .. } = self;
         pool.expect(memory.slots_used());
-        let mut open = Vec::new();
+        let (mut open, mut denied) = (Vec::new(), Vec::new());
         memory.heads(&mut |id, head: Head| {
             timers.set(id, head.due);
             if let Some(slot) = head.slot {
-                match id {
-                    RecordId::Entity(entity) => pool.own(slot, Owner::Main(entity)),
-                    RecordId::Command(_) => pool.own(slot, Owner::Command),
-                    RecordId::Global | RecordId::Run(_) | RecordId::Client(_) => {}
+                let owner = match id {
+                    RecordId::Entity(entity) => Owner::Main(entity),
+                    RecordId::Command(index) if index == slot.index => Owner::Command,
+                    RecordId::Global
+                    | RecordId::Run(_)
+                    | RecordId::Command(_)
+                    | RecordId::Client(_) => Owner::None,
+                };
+                if owner != Owner::None
+                    && let Some(other) = pool.own(slot, owner)
+                {
+                    // One of two heads is damaged: that of the record which
+                    // fails its checksum.
+                    let loser = match other {
+                        Owner::Main(entity) if memory.load(RecordId::Entity(entity)).is_err() => {
+                            pool.deny(slot.index);
+                            let _ = pool.own(slot, owner);
+                            other
+                        }
+                        Owner::Main(_) | Owner::Command | Owner::None => owner,
+                    };
+                    if let Owner::Main(entity) = loser {
+                        denied.push(entity);
+                    }
                 }
             }
             match id {
@@ -109,7 +134,7 @@ impl Monitor {
                 | RecordId::Client(_) => open.push(id),
             }
         });
-        open
+        (open, denied)
     }
 
     /// Action lists, commands and requests in progress, and the manager's own
@@ -156,23 +181,29 @@ impl Monitor {
         }
     }
 
-    /// Gives those whose process has ended.
-    fn read_slots(&mut self) -> Vec<u32> {
+    /// Gives those whose process has ended; entities whose slot says that it
+    /// is not theirs are added to `denied`.
+    fn read_slots(&mut self, denied: &mut Vec<EntityId>) -> Vec<u32> {
         let mut exited = Vec::new();
-        for index in (RESERVED_SLOTS..self.memory.slots_used()).rev() {
+        for index in (RESERVED_SLOTS..self.pool.len()).rev() {
             let view = self.memory.slot(index);
             if view.state == SlotState::Exited {
                 exited.push(index);
             }
-            if self.pool.seen(index, view.generation) || view.generation == 0 {
-                if view.generation == 0 && !self.pool.seen(index, 0) {
-                    self.pool.is_free(index);
-                }
+            match self.pool.seen(index, view) {
+                (Owner::None, _) => {}
+                (Owner::Main(entity), false) => denied.push(entity),
+                (Owner::Command, false) => {}
+                (Owner::Main(_) | Owner::Command, true) => continue,
+            }
+            if is_unused(view) {
+                self.pool.is_free(index);
+            }
+            if view.generation == 0 {
                 continue;
             }
             let slot = SlotRef { index, generation: view.generation };
             match (view.state, view.has_pid) {
-                (SlotState::Free, _) => self.pool.is_free(index),
                 // Consumed, committed, and not given back in time; or a clone
                 // that failed and was told.
                 (SlotState::Exited, _) | (SlotState::Intent, false) => {
@@ -180,7 +211,7 @@ impl Monitor {
                 }
                 // A process that no record owns cannot be by the protocol;
                 // its slot stays as it is until the process ends.
-                (SlotState::Intent, true) | (SlotState::Running, _) => {}
+                (SlotState::Intent, true) | (SlotState::Running | SlotState::Free, _) => {}
             }
         }
         exited.reverse();
@@ -270,7 +301,9 @@ impl Monitor {
                 }
             }
             Phase::Command(slot) => {
-                if !self.commands.contains_key(&slot.index) {
+                let its =
+                    |command: &Command| command.slot == slot && command.run == Some(reference);
+                if !self.commands.get(&slot.index).is_some_and(its) {
                     self.concluded(index, Err(Failure::Refused));
                 }
             }
@@ -289,7 +322,15 @@ impl Monitor {
             }
             return;
         }
-        let again = run.and_then(|run| {
+        // Its run still waits for just this one, and the slot is its own.
+        let waits = |run: &RunRef| {
+            let current = self.runs.get(&run.index);
+            current.is_some_and(|now| {
+                now.reference(run.index) == *run && now.phase == Phase::Command(slot)
+            })
+        };
+        let owned = self.pool.owner(slot) == Owner::Command;
+        let again = run.filter(|run| owned && waits(run)).and_then(|run| {
             let plan = self.plan_of(entity)?;
             match self.current_verb(run.index)? {
                 Verb::Execute(execute) => Some((run.index, plan, execute)),

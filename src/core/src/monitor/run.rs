@@ -195,6 +195,11 @@ impl Run {
         };
         let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);
         from.finish()?;
+        // One that nothing comes of would be due for ever.
+        let may_be_due = matches!(phase, Phase::Path | Phase::Pause);
+        if due.is_some() && !may_be_due {
+            return Err(Odd);
+        }
         let run = Run {
             entity,
             serial,
@@ -331,10 +336,14 @@ mod tests {
             on_fail: 3,
             phase: Phase::Command(slot),
             step: 9,
-            due: Some(Mono(77)),
+            due: None,
             prune: true,
         };
         assert_eq!(Run::decode(&run.record().words), Ok(run.clone()));
+        let waits = Run { phase: Phase::Path, due: Some(Mono(77)), ..run.clone() };
+        assert_eq!(Run::decode(&waits.record().words), Ok(waits));
+        let for_ever = Run { due: Some(Mono(77)), ..run.clone() };
+        assert_eq!(Run::decode(&for_ever.record().words), Err(Odd));
         let command = Command {
             entity: EntityId(3),
             slot,

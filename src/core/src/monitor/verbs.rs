@@ -159,7 +159,7 @@ impl Monitor {
         if self.alike.get(&(id, place)).is_some_and(|count| *count >= COMMANDS_PER_ACTION) {
             return Begun::Done(Err(Failure::Full));
         }
-        let Some(slot) = self.pool.take(Owner::Command) else {
+        let Some(slot) = self.pool.take(Owner::Command, self.memory.as_ref()) else {
             return Begun::Done(Err(Failure::Spawn(ERROR_NO_SLOT)));
         };
         let command = Command {

@@ -29,10 +29,8 @@ impl Engine {
         let shared = standby.shared;
         let state = shared.state;
         let began = clock::monotonic();
-        // A turn that was cut off must not count later: here its history, its
-        // records as they are looked at.
-        state.forget_uncommitted_history();
         let memory = SharedMemory { state };
+        memory.mend();
         // What the reaper records from here on comes through the queue; what
         // it has recorded before is found by looking at the slots.
         let exits_seen = state.get(Field::ExitQueueTail);

@@ -9,6 +9,7 @@ use crate::shared::Shared;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
+use ham_snapshot::layout::HISTORY;
 use ham_sys::clock;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -138,7 +139,16 @@ impl Inner {
             next = oldest;
         }
         while next < state.get(Field::HistoryNext) {
-            let Some(entry) = state.history(next) else { break };
+            let Some(entry) = state.history(next) else {
+                // Not committed yet, unless one after it is: then it is damaged.
+                let mut rest = (next..state.get(Field::HistoryNext)).take(HISTORY);
+                let Some(after) = rest.find(|number| state.history(*number).is_some()) else {
+                    break;
+                };
+                let _ = writeln!(out, "ham: {} lines of the log were lost", after - next);
+                next = after;
+                continue;
+            };
             if let Some(line) = render(&entry, &self.shared.options, state) {
                 let _ = out.write_all(line.as_bytes());
             }

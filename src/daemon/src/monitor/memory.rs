@@ -43,9 +43,17 @@ pub(super) struct SharedMemory {
 }
 
 impl SharedMemory {
+    /// A successor begins: what is damaged in the header is put right as far as
+    /// the rest of the state tells, and a turn that was cut off must not count
+    /// later. Here its history; its records as they are looked at.
+    pub(super) fn mend(&self) {
+        self.state.records().mend(self.used().map(place));
+        self.state.forget_uncommitted_history();
+    }
+
     /// Every record that may have been written.
     fn used(&self) -> impl Iterator<Item = RecordId> + use<> {
-        let used = |field| u32::try_from(self.state.get(field)).unwrap_or(0);
+        let used = |field| u32::try_from(self.state.get(field)).unwrap_or(u32::MAX);
         let entities = (0..used(Field::EntitiesUsed).min(MAX_ENTITIES))
             .map(|index| RecordId::Entity(EntityId(index)));
         let runs = (0..used(Field::RunsUsed).min(MAX_RUNS)).map(RecordId::Run);
@@ -74,7 +82,7 @@ impl Memory for SharedMemory {
     }
 
     fn slots_used(&self) -> u32 {
-        u32::try_from(self.state.get(Field::SlotsUsed)).unwrap_or(0).min(MAX_SLOTS)
+        self.state.slots_used()
     }
 
     fn slot(&self, index: u32) -> SlotView {

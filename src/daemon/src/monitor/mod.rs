@@ -244,12 +244,24 @@ impl Engine {
     /// The reaper has recorded something, or was told to shut down.
     fn woken(&mut self) {
         self.shared.common.wake_monitor.drain();
+        // Should the queue be damaged, the slots tell the same, if not in order.
+        let mut damaged = self.state.exits_overrun(self.exits_seen);
+        if damaged {
+            self.exits_seen = self.state.get(Field::ExitQueueTail);
+        }
         while let Some(index) = self.state.exit_at(self.exits_seen) {
             self.exits_seen = self.exits_seen.wrapping_add(1);
+            damaged |= self.state.slot(index).is_none();
             self.exited(index);
+        }
+        if damaged {
+            (0..self.state.slots_used()).for_each(|index| self.exited(index));
         }
         self.state.set(Field::ExitsTaken, self.exits_seen);
         let shutdowns = self.state.get(Field::ShutdownRequests);
+        // The first ends all in good order and the second hurries; any more say
+        // nothing, however many the count tells.
+        self.shutdowns_seen = self.shutdowns_seen.max(shutdowns.saturating_sub(2));
         while self.shutdowns_seen < shutdowns {
             let first = !self.core.is_stopping();
             self.shutdowns_seen = self.shutdowns_seen.saturating_add(1);
