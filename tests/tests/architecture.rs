@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// Each crate of ours, its folder, and those of ours that it may see; those
 /// after the bar only in its tests.
-const LAYERS: [(&str, &str, &str); 7] = [
+const LAYERS: [(&str, &str, &str); 8] = [
     ("ham-core", "src/core", ""),
     ("ham-unit", "src/unit", "ham-core"),
     ("ham-sys", "src/sys", ""),
@@ -21,19 +21,20 @@ const LAYERS: [(&str, &str, &str); 7] = [
     ("ham", "src/daemon", "ham-core ham-snapshot ham-sys ham-unit"),
     ("hamctl", "src/ctl", "ham-core ham-unit"),
     ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit"),
+    ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests"),
 ];
 
 /// Crates of others with power or weight, and who may use them.
 const HELD: [(&str, &[&str]); 8] = [
     // System calls: one place, so that there is one place to look.
     ("libc", &["ham-sys", "ham-tests"]),
-    ("nix", &["ham-sys", "ham-tests"]),
+    ("nix", &["ham-sys", "ham-tests", "ham-chaos"]),
     // Parsing stays out of the processes that must not die of it.
     ("toml", &["ham-unit"]),
     ("humantime", &["ham-unit"]),
     ("miette", &["ham-unit", "hamctl"]),
     ("clap", &["hamctl"]),
-    ("lexopt", &["ham"]),
+    ("lexopt", &["ham", "ham-chaos"]),
     ("notify", &["ham"]),
 ];
 

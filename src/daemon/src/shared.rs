@@ -5,11 +5,12 @@
 use crate::options::Options;
 use ham_snapshot::State;
 use ham_snapshot::kept::Kept;
+use ham_snapshot::layout;
 use ham_sys::poller::{EventFd, Timer};
 use ham_sys::process;
 use ham_sys::shm::Map;
 use ham_sys::socket::Listener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// Slot of the loader.
 pub(crate) const LOADER_SLOT: u32 = 0;
@@ -39,7 +40,7 @@ pub(crate) mod number {
 
 /// The control listener in the table of what the reaper keeps, and its place.
 pub(crate) const CONTROL: Kept = Kept { owner: 0, tag: u64::from_le_bytes(*b"control\0") };
-pub(crate) const CONTROL_PLACE: usize = 0;
+const CONTROL_PLACE: usize = 0;
 
 /// What all processes of the manager have in common.
 #[derive(Debug)]
@@ -75,12 +76,11 @@ pub(crate) struct Common {
     /// waits for it, so that it is woken by a deadline that nobody keeps, and
     /// by nothing else.
     pub(crate) guard_timer: Timer,
-    pub(crate) control: Listener,
 }
 
 impl Common {
     /// At the start of the manager.
-    pub(crate) fn new(state: OwnedFd, lock: OwnedFd, control: Listener) -> ham_sys::Result<Common> {
+    pub(crate) fn new(state: OwnedFd, lock: OwnedFd) -> ham_sys::Result<Common> {
         let place = |fd: OwnedFd, number: i32| process::place_at(fd, number);
         Ok(Common {
             state: place(state, number::STATE)?,
@@ -90,7 +90,6 @@ impl Common {
             wake_reaper: EventFd::from_fd(place(EventFd::new()?.into(), number::WAKE_REAPER)?),
             wake_guardian: EventFd::from_fd(place(EventFd::new()?.into(), number::WAKE_GUARDIAN)?),
             guard_timer: Timer::from_fd(place(Timer::new()?.into(), number::GUARD_TIMER)?),
-            control: Listener::from_fd(place(control.into(), kept_number(CONTROL_PLACE))?),
         })
     }
 
@@ -105,13 +104,30 @@ impl Common {
             wake_reaper: EventFd::from_fd(process::take(number::WAKE_REAPER)?),
             wake_guardian: EventFd::from_fd(process::take(number::WAKE_GUARDIAN)?),
             guard_timer: Timer::from_fd(process::take(number::GUARD_TIMER)?),
-            control: Listener::from_fd(process::take(kept_number(CONTROL_PLACE))?),
         })
     }
 
     pub(crate) fn state(&self) -> BorrowedFd<'_> {
         self.state.as_fd()
     }
+}
+
+/// At the start: the control listener is the first that the reaper keeps.
+pub(crate) fn keep_control(state: State, control: Listener) -> ham_sys::Result<()> {
+    // Its owner is who keeps the table: the reaper takes it from there.
+    let _ = process::place_at(control.into(), kept_number(CONTROL_PLACE))?.into_raw_fd();
+    state.keep(CONTROL_PLACE, Some(CONTROL));
+    Ok(())
+}
+
+/// In a process that was forked from the reaper: the control listener, as it
+/// was then. Whatever else the reaper keeps is closed here. `None`: there is
+/// none any more.
+pub(crate) fn inherit_control(state: State) -> Option<Listener> {
+    let place = state.find_kept(CONTROL);
+    let control = place.and_then(|place| process::inherited(kept_number(place)).ok());
+    process::close_range(kept_number(0), kept_number(layout::KEPT - 1));
+    control.map(Listener::from_fd)
 }
 
 /// The number of the descriptor that is kept at a place.

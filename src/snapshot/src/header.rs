@@ -113,6 +113,8 @@ pub enum Field {
     MonitorChannel = 48,
     /// One more than the highest command record used.
     CommandsUsed = 49,
+    /// The next deadline of the monitor, CLOCK_MONOTONIC; 0: none.
+    MonitorDue = 50,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

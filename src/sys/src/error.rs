@@ -14,6 +14,8 @@ impl Errno {
     pub const EPERM: Errno = Errno(libc::EPERM);
     /// No such file or directory.
     pub const ENOENT: Errno = Errno(libc::ENOENT);
+    /// The other end is closed.
+    pub const EPIPE: Errno = Errno(libc::EPIPE);
     /// No such process.
     pub const ESRCH: Errno = Errno(libc::ESRCH);
     /// Interrupted by a signal.

@@ -114,6 +114,17 @@ fn a_takeover_needs_no_unit_and_no_socket_file() {
 }
 
 #[test]
+fn a_stopped_guardian_does_not_hold_up_the_end() {
+    let units = Units::new("guardian-end");
+    units.write("steady", SLEEPER);
+    let mut manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("steady", "running");
+    assert!(strike(guardian(&manager), Signal::SIGSTOP));
+    manager.signal("TERM");
+    assert!(manager.wait_for_end().success());
+}
+
+#[test]
 fn nobody_wakes_an_idle_manager() {
     let Some(scratch) = ham_tests::programs::Scratch::in_memory("guardian-idle") else { return };
     let units = Units::new("guardian-idle");

@@ -8,6 +8,24 @@ use nix::sys::signal::Signal;
 use std::process::Command;
 use std::time::Duration;
 
+/// Each waits for seconds and does nothing meanwhile, so they share that time.
+#[test]
+fn what_hangs_is_replaced_and_nothing_else() {
+    let cases: [fn(); 6] = [
+        a_stopped_monitor_does_not_keep_an_exit_to_itself,
+        a_stopped_monitor_does_not_sleep_over_a_deadline,
+        a_stopped_monitor_does_not_keep_a_client_waiting_for_ever,
+        a_stopped_guardian_is_replaced_when_it_is_needed,
+        who_goes_on_in_time_is_left_alone,
+        a_debugger_may_take_its_time,
+    ];
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(case);
+        }
+    });
+}
+
 fn start(what: &str) -> (Units, Manager) {
     let units = Units::new(what);
     units.write("steady", SLEEPER);
@@ -20,7 +38,6 @@ fn hung(manager: &Manager) -> u64 {
     manager.status()["ham"]["failures"]["hung"].as_u64().unwrap_or(0)
 }
 
-#[test]
 fn a_stopped_monitor_does_not_keep_an_exit_to_itself() {
     let (_units, manager) = start("hang-exit");
     let steady = manager.pid_of("steady");
@@ -31,7 +48,6 @@ fn a_stopped_monitor_does_not_keep_an_exit_to_itself() {
     assert_eq!(hung(&manager), 1);
 }
 
-#[test]
 fn a_stopped_monitor_does_not_sleep_over_a_deadline() {
     let units = Units::new("hang-deadline");
     let later = "[entity]\ncommand = \"true\"\n[[condition]]\non = \"death\"\n\
@@ -46,7 +62,6 @@ fn a_stopped_monitor_does_not_sleep_over_a_deadline() {
     assert_eq!(hung(&manager), 1);
 }
 
-#[test]
 fn a_stopped_monitor_does_not_keep_a_client_waiting_for_ever() {
     let (_units, manager) = start("hang-client");
     let stopped = manager.kill_monitor("STOP");
@@ -57,7 +72,6 @@ fn a_stopped_monitor_does_not_keep_a_client_waiting_for_ever() {
     assert_eq!(hung(&manager), 1);
 }
 
-#[test]
 fn a_stopped_guardian_is_replaced_when_it_is_needed() {
     let (_units, manager) = start("hang-guardian");
     let guardian = manager.catch_child("ham-guardian");
@@ -72,7 +86,6 @@ fn a_stopped_guardian_is_replaced_when_it_is_needed() {
     assert_eq!(hung(&manager), 1);
 }
 
-#[test]
 fn who_goes_on_in_time_is_left_alone() {
     let (_units, manager) = start("hang-thawed");
     let steady = manager.pid_of("steady");
@@ -85,7 +98,6 @@ fn who_goes_on_in_time_is_left_alone() {
     assert_eq!((manager.monitor(), hung(&manager)), (Some(stopped), 0));
 }
 
-#[test]
 fn a_debugger_may_take_its_time() {
     let units = Units::new("hang-debugger");
     units.write("steady", SLEEPER);

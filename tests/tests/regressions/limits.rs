@@ -45,6 +45,7 @@ fn any_number_of_lists_can_wait_for_a_path() {
     let first = manager.catch_child("ham-watch");
     assert!(strike(first, Signal::SIGKILL));
     wait_until("its end", || !lives(first));
+    wait_until("the next", || manager.child("ham-watch").is_some_and(|pid| pid != first));
     let helper = manager.catch_child("ham-watch");
     // Longer than the pause (one second) after which a helper that could not
     // work would have been replaced.

@@ -34,7 +34,7 @@ actions = [ {{ execute = ["sh", "-c", "sleep 0.2; echo >> {done}"] }}, {{ restar
 "#
     );
     units.write("adopted", &unit);
-    let manager = Manager::start(&units.path(), &[]);
+    let manager = Manager::start(&units.path(), &["-V2"]);
     manager.wait_for_state("adopted", "running");
     if manager.status()["ham"]["containment"] != "cgroup" {
         skipped("cgroups after a takeover", "no cgroup can be written to here");
@@ -57,9 +57,16 @@ actions = [ {{ execute = ["sh", "-c", "sleep 0.2; echo >> {done}"] }}, {{ restar
     }
     wait_until("only the cgroup in use", || directories(of_name).len() == 1);
     let commands = root.join("actions");
-    wait_until("no cgroup of a command", || {
-        directories(&commands).iter().all(|name| directories(&commands.join(name)).is_empty())
-    });
+    let left = || -> Vec<String> {
+        let names = directories(&commands).into_iter();
+        names.flat_map(|name| directories(&commands.join(name))).collect()
+    };
+    let deadline = std::time::Instant::now() + ham_tests::programs::PATIENCE;
+    while !left().is_empty() {
+        let log = manager.log();
+        assert!(std::time::Instant::now() < deadline, "left: {:?}. The log:\n{log}", left());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     manager.signal("TERM");
     wait_until("no cgroup at all", || !root.exists());
 }

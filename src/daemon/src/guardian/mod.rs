@@ -14,6 +14,7 @@ use crate::shared::Shared;
 use ham_snapshot::header::Field;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
 use ham_sys::process::{self, PidFd};
+use ham_sys::socket::Listener;
 use ham_sys::{clock, signals};
 use std::os::fd::OwnedFd;
 
@@ -23,9 +24,9 @@ const PLAN: u64 = 2;
 const CLIENTS: u64 = 3;
 const TIMER: u64 = 4;
 
-/// How long a client may wait for its connection to be taken while the
-/// monitor does nothing.
-const CLIENT_PATIENCE_NS: u64 = 5_000_000_000;
+/// How long a deadline may be over, or a client wait for its connection to be
+/// taken, while the monitor does nothing.
+pub(crate) const PATIENCE_NS: u64 = 5_000_000_000;
 /// Before a monitor that seems to hang is ended: one that was stopped with
 /// everybody else (a frozen container) goes on by itself.
 const LAST_CHANCE_NS: u64 = 1_000_000_000;
@@ -75,9 +76,18 @@ struct Guardian {
 /// Why the monitor may hang, and what its pulse was then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Suspicion {
+    why: Why,
     pulse: u64,
     /// It has had its last chance when the timer ends.
     last: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// A deadline is over for too long.
+    Deadline,
+    /// A connection waits.
+    Client,
 }
 
 impl Guardian {
@@ -89,8 +99,9 @@ impl Guardian {
         if shared.hang_check {
             poller.add(&timer, TIMER, Interest::READ)?;
             poller.add(&shared.common.guard_timer, GUARD_TIMER, Interest::READ)?;
-            // It may be closed already, on the way down.
-            let _ = poller.add(&shared.common.control, CLIENTS, Interest::ARRIVALS);
+            if let Some(control) = standby.control() {
+                poller.add(control, CLIENTS, Interest::ARRIVALS)?;
+            }
         }
         Ok(Guardian { shared, ahead, standby, poller, timer, suspicion: None })
     }
@@ -109,9 +120,12 @@ impl Guardian {
                     }
                     GUARD_TIMER => {
                         self.shared.common.guard_timer.drain();
-                        self.suspect(LAST_CHANCE_NS, true)?;
+                        if self.is_so(Why::Deadline) {
+                            self.suspect(Why::Deadline, true)?;
+                        }
                     }
-                    CLIENTS => self.suspect(CLIENT_PATIENCE_NS, false)?,
+                    CLIENTS if self.suspicion.is_none() => self.suspect(Why::Client, false)?,
+                    CLIENTS => {}
                     _ => {
                         self.timer.drain();
                         self.look()?;
@@ -121,29 +135,37 @@ impl Guardian {
         }
     }
 
-    fn suspect(&mut self, patience: u64, last: bool) -> ham_sys::Result<()> {
-        if self.suspicion.is_some_and(|suspicion| suspicion.last || !last) {
-            return Ok(());
+    /// Whether there is something that it should long have done.
+    fn is_so(&self, why: Why) -> bool {
+        match why {
+            // Of this monitor: one that dies leaves the timer as it was.
+            Why::Deadline => {
+                let due = self.shared.state.get(Field::MonitorDue);
+                due != 0 && due.saturating_add(PATIENCE_NS) <= clock::monotonic()
+            }
+            Why::Client => self.standby.control().is_some_and(Listener::has_waiting),
         }
-        self.suspicion = Some(Suspicion { pulse: self.shared.state.get(Field::Pulse), last });
+    }
+
+    fn suspect(&mut self, why: Why, last: bool) -> ham_sys::Result<()> {
+        let pulse = self.shared.state.get(Field::Pulse);
+        self.suspicion = Some(Suspicion { why, pulse, last });
+        let patience = if last { LAST_CHANCE_NS } else { PATIENCE_NS };
         self.timer.set(Some(clock::monotonic().saturating_add(patience)))
     }
 
     /// The patience is over.
     fn look(&mut self) -> ham_sys::Result<()> {
-        let Some(Suspicion { pulse, last }) = self.suspicion.take() else { return Ok(()) };
-        let works = self.shared.state.get(Field::Pulse) != pulse;
-        if !last {
-            // Connections that were taken, or given up, are no sign of a hang;
-            // and who works has its time again from now on, for what came since.
-            return match (self.shared.common.control.has_waiting(), works) {
-                (false, _) => Ok(()),
-                (true, true) => self.suspect(CLIENT_PATIENCE_NS, false),
-                (true, false) => self.suspect(LAST_CHANCE_NS, true),
-            };
-        }
-        if works {
+        let Some(Suspicion { why, pulse, last }) = self.suspicion.take() else { return Ok(()) };
+        if !self.is_so(why) {
             return Ok(());
+        }
+        if self.shared.state.get(Field::Pulse) != pulse {
+            // Who works has its time again, for what came since.
+            return self.suspect(why, false);
+        }
+        if !last {
+            return self.suspect(why, true);
         }
         self.shared.state.bump(Field::HangKills);
         // It is the reaper's child, and this descriptor cannot mean another.

@@ -28,8 +28,6 @@ impl Engine {
     pub(super) fn new(mut standby: Standby, learnt: Option<u64>) -> Result<Engine, Fatal> {
         let shared = standby.shared;
         let state = shared.state;
-        // Who acts is known from here on (details 15).
-        state.set(Field::ActingPid, u64::from(process::pid().unsigned_abs()));
         let began = clock::monotonic();
         // A turn that was cut off must not count later: here its history, its
         // records as they are looked at.
@@ -52,6 +50,7 @@ impl Engine {
         };
         let plan = plan.map_or_else(empty_plan, Ok)?;
         let (core, resume) = Monitor::restore(plan, memory, Mono(began));
+        state.set(Field::MonitorDue, 0);
         if shared.hang_check {
             shared.common.guard_timer.set(None)?;
         }
@@ -75,13 +74,13 @@ impl Engine {
             making: BTreeSet::new(),
             early_exits: BTreeSet::new(),
             held: BTreeMap::new(),
-            unfreed: BTreeSet::new(),
+            unfreed: BTreeMap::new(),
             exits_seen,
             shutdowns_seen: 0,
             adopting: Adopting::default(),
             log: tools.log,
             control: Control::new(),
-            keeper: Keeper::new(standby.channel),
+            keeper: Keeper::new(standby.channel, standby.control),
             paths: Paths::new(shared),
             loading: Loading::new(shared),
             finished: false,

@@ -5,7 +5,7 @@ use super::holder::Held;
 use super::loading;
 use super::prepare;
 use super::spawners::Job;
-use super::{Engine, target};
+use super::{BUSY_AT_MOST_NS, Engine, target};
 use crate::facts::{self, ERROR_STATE_FULL, Weight};
 use crate::say::say;
 use ham_core::effect::{Effect, Fact, Notice, Spawn};
@@ -121,7 +121,9 @@ impl Engine {
                     self.clearers.clear(held);
                 }
             }
-            Effect::Free { slot } => self.free(slot),
+            Effect::Free { slot } => {
+                self.free(slot, clock::monotonic().saturating_add(BUSY_AT_MOST_NS));
+            }
             Effect::Watch { run, path } => {
                 if !self.paths.watch(run, path, &self.poller) {
                     self.feed(Event::ActionDone { run, ok: false });
@@ -168,31 +170,39 @@ impl Engine {
         }
     }
 
-    pub(super) fn free(&mut self, reference: SlotRef) {
+    /// `until`: how long a busy cgroup is waited for.
+    pub(super) fn free(&mut self, reference: SlotRef, until: u64) {
         let Some(slot) = self.state.slot(reference.index) else { return };
         // First the containment: as long as the slot is not free, a successor
         // comes here again.
-        self.forget_held(reference, &slot);
-        if !slot.free(reference.generation) {
-            self.unfreed.insert(reference);
+        let gone = self.forget_held(reference, &slot, clock::monotonic() >= until);
+        if !gone || !slot.free(reference.generation) {
+            self.unfreed.insert(reference, until);
             return;
+        }
+        if self.held.get(&reference.index).is_some_and(|held| held.slot == reference) {
+            self.held.remove(&reference.index);
         }
         self.feed(Event::SlotFreed { slot: reference });
     }
 
-    fn forget_held(&mut self, reference: SlotRef, slot: &Slot) {
+    /// False when it is still busy, and `give_up` is not given.
+    fn forget_held(&mut self, reference: SlotRef, slot: &Slot, give_up: bool) -> bool {
         if let Some(held) = self.held.get(&reference.index).filter(|held| held.slot == reference) {
-            self.holder.forget(held);
-            self.held.remove(&reference.index);
-        } else if slot.word().0 == reference.generation {
-            // Given up by a monitor that was killed then: nobody owns it any
-            // more, so its name is all that is known (of a very long one not
-            // even that, and its cgroup stays until the end).
-            for command in [false, true] {
-                let name = slot.name();
-                self.holder.forget(&Held { slot: reference, name, command });
-            }
+            return self.holder.forget(held, give_up);
         }
+        if slot.word().0 != reference.generation {
+            return true;
+        }
+        // Given up by a monitor that was killed then: nobody owns it any more,
+        // so its name is all that is known (of a very long one not even that,
+        // and its cgroup stays until the end).
+        let forget = |command| {
+            let held = Held { slot: reference, name: slot.name(), command };
+            self.holder.forget(&held, give_up)
+        };
+        let (main, of_command) = (forget(false), forget(true));
+        main && of_command
     }
 
     /// All is down. What is left of whatever was started is ended, and then

@@ -69,9 +69,13 @@ impl Holder {
         self.tree.as_ref()?.create(Kind::Action, "probe", "0").ok()
     }
 
+    /// The child that was born there is dead; it keeps the cgroup busy until
+    /// the reaper has let go of it. Only the first monitor comes here.
     pub(super) fn probe_done(&self) {
-        if let Some(tree) = &self.tree {
-            tree.remove(Kind::Action, "probe", "0");
+        let Some(tree) = &self.tree else { return };
+        let deadline = Instant::now() + BUSY_AT_MOST;
+        while !tree.remove(Kind::Action, "probe", "0") && Instant::now() < deadline {
+            std::thread::sleep(BUSY_PAUSE);
         }
     }
 
@@ -163,18 +167,20 @@ impl Holder {
     }
 
     /// The slot is given back: its cgroup goes, unless something lives there.
-    /// A process that has ended can keep it busy for a moment longer, so what
-    /// could not be removed is tried again with others, one at a time.
-    pub(super) fn forget(&self, held: &Held) {
-        let Some(tree) = &self.tree else { return };
+    /// False when it is busy: a process that has ended can keep it so for a
+    /// moment longer. Given up, it is tried again with others.
+    pub(super) fn forget(&self, held: &Held, give_up: bool) -> bool {
+        let Some(tree) = &self.tree else { return true };
         let remove = |held: &Held| tree.remove(held.kind(), &held.name, &held.id());
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(earlier) = busy.pop_front().filter(|earlier| !remove(earlier)) {
             busy.push_back(earlier);
         }
-        if !remove(held) {
+        let gone = remove(held);
+        if !gone && give_up {
             busy.push_back(held.clone());
         }
+        gone || give_up
     }
 
     /// At the very end: nothing lives there any more, but what has just ended

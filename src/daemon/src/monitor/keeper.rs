@@ -7,7 +7,7 @@ use super::{Engine, KEEPER, LISTENER};
 use crate::facts::Weight;
 use crate::keep::{MESSAGE_BYTES, Message, Verb};
 use crate::runtime;
-use crate::shared::{CONTROL, Shared};
+use crate::shared::CONTROL;
 use ham_sys::Errno;
 use ham_sys::poller::Interest;
 use ham_sys::rights::{receive_with, send_with};
@@ -17,18 +17,18 @@ use std::os::fd::{AsFd, OwnedFd};
 #[derive(Debug)]
 pub(super) struct Keeper {
     channel: OwnedFd,
-    /// The one that the reaper has sent, or that was made here; the inherited
-    /// one until then.
+    /// The inherited one, until the reaper has sent the present one or another
+    /// was made here.
     listener: Option<Listener>,
 }
 
 impl Keeper {
-    pub(super) fn new(channel: OwnedFd) -> Keeper {
-        Keeper { channel, listener: None }
+    pub(super) fn new(channel: OwnedFd, listener: Option<Listener>) -> Keeper {
+        Keeper { channel, listener }
     }
 
-    pub(super) fn listener<'a>(&'a self, shared: &'a Shared) -> &'a Listener {
-        self.listener.as_ref().unwrap_or(&shared.common.control)
+    pub(super) fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
     }
 
     /// Nobody needs an answer at once: it comes as an event.
@@ -44,6 +44,9 @@ impl Engine {
     /// to it any more.
     pub(super) fn begin_keeping(&mut self) {
         let _ = self.poller.add(&self.keeper.channel, KEEPER, Interest::READ);
+        if let Some(listener) = &self.keeper.listener {
+            let _ = self.poller.add(listener, LISTENER, Interest::READ);
+        }
         if runtime::has_socket(&self.shared.options.runtime) {
             self.keeper.ask(Verb::Send, None);
             return;
@@ -59,7 +62,9 @@ impl Engine {
     }
 
     fn use_listener(&mut self, listener: Listener) {
-        let _ = self.poller.remove(self.keeper.listener(self.shared));
+        if let Some(before) = &self.keeper.listener {
+            let _ = self.poller.remove(before);
+        }
         let _ = self.poller.add(&listener, LISTENER, Interest::READ);
         self.keeper.listener = Some(listener);
     }

@@ -1,7 +1,7 @@
 //! Loading units, as the monitor sees it: a child is started, its answer is
 //! read and checked like any input from outside, and becomes the plan.
 
-use super::memory::SharedMemory;
+use super::memory::{self, SharedMemory};
 use super::paths::helper_program;
 use super::spawners::Job;
 use super::standby::plan_in_force;
@@ -11,7 +11,7 @@ use crate::facts::Weight;
 use crate::load::{Answer, Request};
 use crate::shared::{LOADER_SLOT, OWN_DESCRIPTORS, Shared};
 use ham_core::event::Event;
-use ham_core::ids::SlotRef;
+use ham_core::ids::{EntityId, SlotRef};
 use ham_core::monitor::Monitor;
 use ham_core::plan::encode;
 use ham_core::signal::Signal;
@@ -19,6 +19,7 @@ use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
 use ham_snapshot::slots::Phase;
 use ham_sys::{clock, process};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -238,7 +239,30 @@ impl Engine {
         }
     }
 
+    /// Whose plan could not be read any more, but whose processes run, must be
+    /// the same in the new plan: its records go by number.
+    fn check_identities(&self, answer: &Answer) -> Result<(), String> {
+        let running = memory::entities_with_processes(self.state);
+        if running.is_empty() {
+            return Ok(());
+        }
+        let names: BTreeMap<EntityId, &str> =
+            answer.entities.iter().map(|entity| (entity.id, entity.name.as_str())).collect();
+        for (id, name) in running {
+            // A name that fills its place was perhaps cut.
+            let is = |known: &&str| known.as_bytes().starts_with(name.as_bytes());
+            if names.get(&id).is_none_or(|known| !is(known)) {
+                return Err(format!(
+                    "the plan of before is lost, and the units are not the same any more: {name} \
+                     runs and would be taken for another, so all is left as it is"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn install_plan(&mut self, answer: &Answer) -> Result<(), String> {
+        self.check_identities(answer)?;
         let bytes = encode(&answer.entities).map_err(|error| error.to_string())?;
         let (generation, half) = self.state.free_plan_half();
         let entities = answer.entities.len();

@@ -244,6 +244,21 @@ fn bytes_of_slot(index: u32) -> [(usize, usize); 3] {
     ]
 }
 
+/// The entities that have a process, with their names as its slot has them (cut
+/// at 80 bytes).
+pub(super) fn entities_with_processes(state: State) -> Vec<(EntityId, String)> {
+    let used = u32::try_from(state.get(Field::EntitiesUsed)).unwrap_or(0).min(MAX_ENTITIES);
+    (0..used)
+        .map(EntityId)
+        .filter_map(|id| {
+            let head = state.records().head(place(RecordId::Entity(id)))?;
+            let owned = SlotRef::from_word(head.slot)?;
+            let slot = state.slot(owned.index)?;
+            (slot.word().0 == owned.generation).then(|| (id, slot.name()))
+        })
+        .collect()
+}
+
 /// What a takeover goes over with so many entities: touched beforehand by who
 /// will take over, so that it need not wait for its page tables then. All of
 /// it is reserved.

@@ -32,7 +32,7 @@ mod target;
 
 use crate::exit;
 use crate::facts::{self, Weight};
-use crate::guardian::enter_role;
+use crate::guardian::{PATIENCE_NS, enter_role};
 use crate::say::say;
 use crate::shared::{LOADER_SLOT, Shared, WATCHER_SLOT};
 use adoption::Adopting;
@@ -77,8 +77,10 @@ const CLIENTS: u64 = 16;
 /// How long entities have when a shutdown is asked for a second time.
 const HURRIED: Span = Span::millis(500);
 
-/// A monitor that has not looked at its deadline by then hangs (details 15).
-const HANGS_AFTER_NS: u64 = 5_000_000_000;
+/// How long the cgroup of a slot may stay busy after its last process has
+/// ended, which takes less than a millisecond where the machine has time. Then
+/// the slot goes without it.
+const BUSY_AT_MOST_NS: u64 = 1_000_000_000;
 
 /// The reaper tells of an exit before it lets go of the process, and does not
 /// tell of that: it takes microseconds. Until then the slot, and with it the
@@ -89,12 +91,19 @@ const FREE_AGAIN_NS: u64 = 10_000_000;
 /// end of the one before; `successor`: there was one before.
 pub(crate) fn main(shared: &'static Shared, successor: bool, channel: OwnedFd) -> ! {
     enter_role(c"ham-monitor");
+    name_myself(shared);
     let learnt = successor.then(|| shared.state.get(Field::MonitorDied));
     begin(Standby::new(shared, channel), learnt)
 }
 
+/// Who acts is known from here on (details 15).
+fn name_myself(shared: &Shared) {
+    shared.state.set(Field::ActingPid, u64::from(process::pid().unsigned_abs()));
+}
+
 /// The guardian becomes the monitor. `learnt`: when it learnt that it must.
 pub(crate) fn take_over(standby: Standby, learnt: u64) -> ! {
+    name_myself(standby.shared);
     begin(standby, Some(learnt))
 }
 
@@ -157,8 +166,9 @@ struct Engine {
     early_exits: BTreeSet<u32>,
     /// Whose processes the slots in use hold, for containment.
     held: BTreeMap<u32, Held>,
-    /// Slots that the reaper has not let go of yet.
-    unfreed: BTreeSet<SlotRef>,
+    /// Slots that the reaper has not let go of yet, or whose cgroup is still
+    /// busy; and until when the latter is waited for.
+    unfreed: BTreeMap<SlotRef, u64>,
     exits_seen: u64,
     shutdowns_seen: u64,
     /// Processes of a monitor before this one that have not executed yet.
@@ -295,6 +305,7 @@ impl Engine {
             let mut turn = std::mem::take(&mut self.turn);
             self.core.step(Mono(clock::monotonic()), event, &mut turn);
             self.turn = turn;
+            self.state.bump(Field::Pulse);
             let progress = !self.turn.dirty.is_empty();
             self.finish_turn();
             if progress {
@@ -350,8 +361,9 @@ impl Engine {
         if due != self.timer_set {
             self.timer.set(due)?;
             self.timer_set = due;
+            self.state.set(Field::MonitorDue, due.unwrap_or(0));
             if self.shared.hang_check {
-                let late = due.map(|due| due.saturating_add(HANGS_AFTER_NS));
+                let late = due.map(|due| due.saturating_add(PATIENCE_NS));
                 self.shared.common.guard_timer.set(late)?;
             }
         }
@@ -360,8 +372,8 @@ impl Engine {
 
     /// Slots that the core has given up and the reaper still held.
     fn free_slots(&mut self) {
-        for slot in std::mem::take(&mut self.unfreed) {
-            self.free(slot);
+        for (slot, until) in std::mem::take(&mut self.unfreed) {
+            self.free(slot, until);
         }
         self.run_events();
     }

@@ -8,14 +8,15 @@ use super::holder::Holder;
 use super::log::Log;
 use super::memory::{self, PlanMemory};
 use super::spawners::Spawners;
-use super::{DONE, Fatal, LISTENER, REAPER, TIMER, WAKE, abilities, environment};
+use super::{DONE, Fatal, REAPER, TIMER, WAKE, abilities, environment};
 use crate::exit;
-use crate::shared::Shared;
+use crate::shared::{Shared, inherit_control};
 use ham_core::plan::{PlanIndex, PlanSource};
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_sys::poller::{Interest, Poller, Timer};
 use ham_sys::process::{self, PidFd};
+use ham_sys::socket::Listener;
 use ham_sys::spawn::{Abilities, Method};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(crate) struct Standby {
     pub(super) shared: &'static Shared,
     /// To the reaper.
     pub(super) channel: OwnedFd,
+    /// As it was when this process was forked.
+    pub(super) control: Option<Listener>,
     /// `None`: it could not be made, and is tried again when it is needed.
     tools: Option<Tools>,
     /// With the word of the header that it belongs to.
@@ -50,7 +53,8 @@ pub(super) struct Tools {
 
 impl Standby {
     pub(crate) fn new(shared: &'static Shared, channel: OwnedFd) -> Standby {
-        let mut standby = Standby { shared, channel, tools: None, plan: None };
+        let control = inherit_control(shared.state);
+        let mut standby = Standby { shared, channel, control, tools: None, plan: None };
         standby.look_again();
         standby
     }
@@ -69,6 +73,11 @@ impl Standby {
         if let Some((_, plan)) = &self.plan {
             memory::touch(self.shared, plan.len());
         }
+    }
+
+    /// The control listener, for a guardian that looks who waits there.
+    pub(crate) fn control(&self) -> Option<&Listener> {
+        self.control.as_ref()
     }
 
     pub(super) fn tools(&mut self) -> Result<Tools, Fatal> {
@@ -113,7 +122,6 @@ impl Tools {
         poller.add(&shared.common.wake_monitor, WAKE, Interest::READ)?;
         poller.add(completions.wake(), DONE, Interest::READ)?;
         poller.add(&timer, TIMER, Interest::READ)?;
-        poller.add(&shared.common.control, LISTENER, Interest::READ)?;
         let reaper = watch_reaper(state)?;
         poller.add(&reaper, REAPER, Interest::READ)?;
         let log = Log::start(shared);

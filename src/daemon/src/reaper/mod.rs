@@ -137,16 +137,17 @@ impl Reaper {
         loop {
             let now = clock::monotonic();
             self.sweep_if_due(now);
-            if self.done().is_none() {
-                self.roles.look(now, &mut self.channels);
-                self.channels.watch(&self.poller, CHANNELS);
-                self.hang.look(now, self.roles.monitor());
-            }
             self.state.set(Field::ReaperAllocations, allocation::after_seal());
-            if let Some(code) = self.done().filter(|_| self.roles.none_lives()) {
-                return code;
+            match self.done() {
+                Some(code) if self.roles.none_lives() => return code,
+                Some(_) => self.roles.dismiss(),
+                None => {
+                    self.roles.look(now, &mut self.channels);
+                    self.channels.watch(&self.poller, CHANNELS);
+                    self.hang.look(now, self.roles.monitor());
+                    self.set_timer();
+                }
             }
-            self.set_timer();
             let count = self.poller.wait(&mut ready, None).unwrap_or(0);
             for event in ready.iter().take(count) {
                 match event.token {

@@ -35,7 +35,8 @@ const AT_ONCE_NS: u64 = 100_000_000;
 /// When fork fails (EAGAIN, ENOMEM) it is tried again after this.
 const FORK_AGAIN_NS: u64 = 100_000_000;
 
-/// How long a guardian has to say that it is the monitor now (details 15).
+/// How long a guardian has to say that it is the monitor now (details 15); and
+/// once more as long, for everybody may have been stopped (a frozen container).
 const NAMED_WITHIN_NS: u64 = 1_000_000_000;
 
 /// How long a new process sleeps between two looks at whether the reaper has
@@ -50,8 +51,9 @@ pub(super) struct Roles {
     monitor_channel: usize,
     /// When the missing one is forked.
     start_at: Option<u64>,
-    /// Until when the monitor must have named itself.
-    named_by: Option<u64>,
+    /// Until when the monitor must have named itself, and whether that is its
+    /// last chance.
+    named_by: Option<(u64, bool)>,
     guardian_since: u64,
     /// Guardians in a row that died at once.
     guardian_loop: u64,
@@ -80,10 +82,10 @@ impl Roles {
             let pid = i32::try_from(state.get(field)).unwrap_or(0);
             if reap::is_child(pid) { pid } else { 0 }
         };
-        let (monitor, mut guardian) = (known(Field::MonitorPid), known(Field::GuardianPid));
-        if guardian == monitor {
-            // It was about to be noted as the monitor.
-            guardian = 0;
+        let (mut monitor, mut guardian) = (known(Field::MonitorPid), known(Field::GuardianPid));
+        if monitor == 0 || guardian == monitor {
+            // The one ahead of it is gone: it is the monitor, noted or not.
+            (monitor, guardian) = (guardian, 0);
         }
         let monitor_channel = usize::from(state.get(Field::MonitorChannel) == 1);
         let started_before = true;
@@ -108,7 +110,7 @@ impl Roles {
 
     pub(super) fn due(&self) -> Option<u64> {
         let start = self.start_at.filter(|_| self.monitor == 0 || self.guardian == 0);
-        [start, self.named_by].into_iter().flatten().min()
+        [start, self.named_by.map(|(by, _)| by)].into_iter().flatten().min()
     }
 
     /// A shutdown was asked for: it does not wait for the end of a pause.
@@ -118,13 +120,26 @@ impl Roles {
         }
     }
 
+    /// The manager is done: nobody is to take over any more. Who acts ends by
+    /// itself.
+    pub(super) fn dismiss(&self) {
+        process::kill_child(self.guardian);
+        if !self.is_named() {
+            process::kill_child(self.monitor);
+        }
+    }
+
     /// Forks who is missing, and replaces who should have named itself.
     pub(super) fn look(&mut self, now: u64, channels: &mut Channels) {
-        if self.named_by.is_some_and(|by| by <= now) {
+        if let Some((_, last)) = self.named_by.filter(|(by, _)| *by <= now) {
             self.named_by = None;
-            if self.monitor != 0 && !self.is_named() && self.shared.hang_check {
+            if self.monitor == 0 || self.is_named() || !self.shared.hang_check {
+                // It has, or it need not.
+            } else if last {
                 self.shared.state.bump(Field::HangKills);
                 process::kill_child(self.monitor);
+            } else {
+                self.named_by = Some((now.saturating_add(NAMED_WITHIN_NS), true));
             }
         }
         // One at a time, the monitor first: the guardian waits for it.
@@ -198,8 +213,8 @@ impl Roles {
     }
 
     fn expect_name(&mut self, now: u64) {
-        self.named_by =
-            (self.monitor != 0 && !self.is_named()).then(|| now.saturating_add(NAMED_WITHIN_NS));
+        self.named_by = (self.monitor != 0 && !self.is_named())
+            .then(|| (now.saturating_add(NAMED_WITHIN_NS), false));
     }
 
     fn is_named(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::options::{MOST_VERBOSITY, Options};
 use crate::reaper;
 use crate::runtime;
 use crate::say::say;
-use crate::shared::{CONTROL, CONTROL_PLACE, Common, Shared, number};
+use crate::shared::{Common, Shared, keep_control, number};
 use crate::trouble::Trouble;
 use ham_snapshot::header::Field;
 use ham_snapshot::{State, layout};
@@ -135,8 +135,8 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     }
 
     let control = runtime::bind_control(&options.runtime)?;
-    let common = Common::new(state_fd, lock, control)?;
-    state.keep(CONTROL_PLACE, Some(CONTROL));
+    let common = Common::new(state_fd, lock)?;
+    keep_control(state, control)?;
     share(Shared { options, state, map, common, hang_check: hang_check(), remarks })
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ham_sys::Errno;
 use ham_sys::poller::{EventFd, Interest, Poller, Ready};
 use ham_sys::{process, socket};
 
@@ -37,6 +38,8 @@ pub(crate) fn main() -> ExitCode {
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
+        // The monitor has gone: the next one starts a helper of its own.
+        Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("watch: {error}"));
             ExitCode::FAILURE
@@ -160,6 +163,10 @@ impl Helper {
             }
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<ham_sys::SysError>().is_some_and(|error| error.errno == Errno::EPIPE)
 }
 
 /// The nearest directory above a path that exists.

@@ -154,6 +154,19 @@ pub fn close_from(lowest: u32) -> Result<()> {
     Ok(())
 }
 
+/// Closes the descriptors from `first` to `last`: copies that this process got
+/// by fork and that nobody in it owns.
+pub fn close_range(first: RawFd, last: RawFd) {
+    let (from, to) = (first as libc::c_uint, last as libc::c_uint);
+    // SAFETY: integers only; by contract nobody in this process owns any.
+    if unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) } != 0 {
+        for number in first..=last {
+            // SAFETY: as above; a number that is not open is an error.
+            unsafe { libc::close(number) };
+        }
+    }
+}
+
 /// A descriptor of the program that this process runs, for [`crate::spawn::Exec::Fd`]:
 /// valid even after an upgrade has replaced the file. Close-on-exec.
 ///

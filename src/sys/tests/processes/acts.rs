@@ -21,6 +21,7 @@ pub(crate) const BOMB: u64 = 300;
 pub(crate) fn run(arguments: &[String]) -> ! {
     match arguments[0].as_str() {
         "family" => family(Path::new(&arguments[1])),
+        crate::faults::ACT => crate::faults::act(&arguments[1], arguments[2].parse().unwrap()),
         "bomb" => bomb(Path::new(&arguments[1])),
         other => panic!("no act {other}"),
     }

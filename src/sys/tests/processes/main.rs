@@ -9,6 +9,7 @@
 mod acts;
 mod cgroups;
 mod families;
+mod faults;
 mod harness;
 mod primitives;
 mod sockets;
@@ -26,6 +27,7 @@ fn scenarios() -> Vec<Scenario> {
         surroundings::SCENARIOS,
         cgroups::SCENARIOS,
         families::SCENARIOS,
+        faults::SCENARIOS,
     ]
     .concat()
 }

@@ -11,7 +11,7 @@ use super::{CLIENTS, Engine};
 use ham_core::ids::RequestId;
 use ham_core::wire::{Answer, Call, Frames, Outcome, to_frame};
 use ham_sys::poller::{Interest, Ready};
-use ham_sys::socket::{self, Peer};
+use ham_sys::socket::{self, Listener, Peer};
 use ham_sys::{clock, process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
@@ -115,7 +115,7 @@ impl Control {
 impl Engine {
     pub(super) fn accept_clients(&mut self) {
         while self.control.clients.len() < MOST_CLIENTS {
-            match self.keeper.listener(self.shared).accept() {
+            match self.keeper.listener().map_or(Ok(None), Listener::accept) {
                 Ok(Some(stream)) => self.add_client(stream),
                 Ok(None) => return,
                 Err(_) => break,
@@ -125,7 +125,9 @@ impl Engine {
         // again when a client leaves.
         if !self.control.deaf {
             self.control.deaf = true;
-            let _ = self.poller.remove(self.keeper.listener(self.shared));
+            if let Some(listener) = self.keeper.listener() {
+                let _ = self.poller.remove(listener);
+            }
         }
         self.control.again_at = Some(clock::monotonic().saturating_add(DEAF_NS));
     }
@@ -133,9 +135,8 @@ impl Engine {
     /// Looks at the listener again.
     pub(super) fn listen_again(&mut self) {
         self.control.again_at = None;
-        if self.control.deaf {
-            let again =
-                self.poller.add(self.keeper.listener(self.shared), super::LISTENER, Interest::READ);
+        if let Some(listener) = self.keeper.listener().filter(|_| self.control.deaf) {
+            let again = self.poller.add(listener, super::LISTENER, Interest::READ);
             self.control.deaf = again.is_err();
         }
     }
