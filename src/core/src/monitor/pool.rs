@@ -16,10 +16,31 @@ pub(super) enum Owner {
     Command,
 }
 
+/// One word: a takeover fills in thousands of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     generation: u32,
-    owner: Owner,
+    /// 0 nobody, 1 a command, from 2 on an entity by its id.
+    owner: u32,
+}
+
+impl Place {
+    fn new(generation: u32, owner: Owner) -> Place {
+        let owner = match owner {
+            Owner::None => 0,
+            Owner::Command => 1,
+            Owner::Main(entity) => entity.0.saturating_add(2),
+        };
+        Place { generation, owner }
+    }
+
+    fn owner(self) -> Owner {
+        match (self.owner, self.owner.checked_sub(2)) {
+            (_, Some(entity)) => Owner::Main(EntityId(entity)),
+            (0, None) => Owner::None,
+            (_, None) => Owner::Command,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -64,7 +85,7 @@ impl Pool {
             let place = self.place(index)?;
             // A slot that has been used four thousand million times rests.
             let Some(generation) = place.generation.checked_add(1) else { continue };
-            *place = Place { generation, owner };
+            *place = Place::new(generation, owner);
             return Some(SlotRef { index, generation });
         }
     }
@@ -72,14 +93,14 @@ impl Pool {
     /// Whose process this is; nobody's, if its generation has passed.
     pub(super) fn owner(&self, slot: SlotRef) -> Owner {
         match self.places.get(slot.index as usize) {
-            Some(place) if place.generation == slot.generation => place.owner,
+            Some(place) if place.generation == slot.generation => place.owner(),
             Some(_) | None => Owner::None,
         }
     }
 
     /// The slot of an entity's record that could not be read.
     pub(super) fn slot_of(&self, entity: EntityId) -> Option<SlotRef> {
-        let index = self.places.iter().position(|place| place.owner == Owner::Main(entity))?;
+        let index = self.places.iter().position(|place| place.owner() == Owner::Main(entity))?;
         let generation = self.places.get(index)?.generation;
         Some(SlotRef { index: u32::try_from(index).ok()?, generation })
     }
@@ -89,7 +110,7 @@ impl Pool {
         if self.owner(slot) != Owner::None
             && let Some(place) = self.place(slot.index)
         {
-            place.owner = Owner::None;
+            *place = Place::new(slot.generation, Owner::None);
         }
     }
 
@@ -104,7 +125,7 @@ impl Pool {
     /// Restoring: a record owns this slot.
     pub(super) fn own(&mut self, slot: SlotRef, owner: Owner) {
         if let Some(place) = self.place(slot.index) {
-            *place = Place { generation: slot.generation, owner };
+            *place = Place::new(slot.generation, owner);
         }
     }
 
@@ -113,7 +134,7 @@ impl Pool {
     pub(super) fn seen(&mut self, index: u32, generation: u32) -> bool {
         self.place(index).is_some_and(|place| {
             place.generation = place.generation.max(generation);
-            place.owner != Owner::None
+            place.owner() != Owner::None
         })
     }
 
