@@ -15,7 +15,7 @@ fn heir_of(pid: u32) -> Option<u32> {
 #[test]
 fn an_heir_ends_with_its_process() {
     let units = Units::new("heirs");
-    units.write("one.toml", SLEEPER);
+    units.write("one", SLEEPER);
     let manager = Manager::start(&units.path(), &[]);
     manager.wait_for_state("one", "running");
     let entity = manager.pid_of("one");
