@@ -37,13 +37,13 @@ impl Engine {
             self.turn.dirty.iter().map(|id| (*id, self.core.record(*id))).collect();
         self.turn.clear();
         let has_history = !history.is_empty();
-        if has_history || !changed.is_empty() {
-            if let Err(error) = self.store.commit(&changed, &history) {
-                // The state cannot grow. To go on without it would be to
-                // forget; the next monitor starts from the last turn.
-                say(format_args!("monitor: could not commit: {error}"));
-                process::exit_now(1);
-            }
+        if (has_history || !changed.is_empty())
+            && let Err(error) = self.store.commit(&changed, &history)
+        {
+            // The state cannot grow. To go on without it would be to forget;
+            // the next monitor starts from the last turn.
+            say(format_args!("monitor: could not commit: {error}"));
+            process::exit_now(1);
         }
         // Giving back a slot removes its cgroup, which can wait until what
         // somebody waits for is under way.
