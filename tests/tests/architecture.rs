@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// Each crate of ours, its folder, and those of ours that it may see; those
 /// after the bar only in its tests.
-const LAYERS: [(&str, &str, &str); 8] = [
+const LAYERS: [(&str, &str, &str); 9] = [
     ("ham-core", "src/core", ""),
     ("ham-unit", "src/unit", "ham-core"),
     ("ham-sys", "src/sys", ""),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, &str, &str); 8] = [
     ("hamctl", "src/ctl", "ham-core ham-unit"),
     ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit"),
     ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests"),
+    ("ham-benches", "benches", "ham-benches ham-snapshot ham-sys"),
 ];
 
 /// Crates of others with power or weight, and who may use them.
@@ -34,7 +35,7 @@ const HELD: [(&str, &[&str]); 8] = [
     ("humantime", &["ham-unit"]),
     ("miette", &["ham-unit", "hamctl"]),
     ("clap", &["hamctl"]),
-    ("lexopt", &["ham", "ham-chaos"]),
+    ("lexopt", &["ham", "ham-chaos", "ham-benches"]),
     ("notify", &["ham"]),
 ];
 
@@ -292,6 +293,7 @@ fn the_description_of_the_state_is_exact() {
 fn all_rust_files() -> Vec<PathBuf> {
     let mut all = rust_files(&repository().join("src"));
     all.extend(rust_files(&repository().join("tests")));
+    all.extend(rust_files(&repository().join("benches")));
     all
 }
 

@@ -66,7 +66,8 @@ pub struct SlotView {
     pub generation: u32,
     /// Of that use.
     pub state: SlotState,
-    /// Whether the process id is (still) there.
+    /// Whether the process id is there: of an intent, that its process was
+    /// made. Otherwise it means nothing.
     pub has_pid: bool,
 }
 

@@ -7,7 +7,8 @@
 use crate::State;
 use crate::header::Field;
 use crate::layout::{BODIES_AT, BODY_WORDS, HEAD_WORDS, HEADS_AT, RECORDS, VERSIONS};
-use std::sync::atomic::Ordering;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const STAMP: usize = 0;
 const CHECK: usize = 1;
@@ -193,18 +194,40 @@ impl Records {
     }
 
     /// A successor begins: what a turn that was never committed has left must
-    /// not count when a later turn gets its number. Gives the head, as
-    /// [`Records::head`] does: a takeover goes over all records once.
-    pub fn settle(&self, record: usize) -> Option<Head> {
+    /// not count when a later turn gets its number. Gives the heads of the
+    /// records that are there, as [`Records::head`] does. A takeover goes over
+    /// all records once, so each word is read once here.
+    pub fn settle(&self, records: Range<usize>, mut visit: impl FnMut(usize, Head)) {
         let committed = self.committed();
-        for version in 0..VERSIONS {
-            let at = Self::head_at(record, version, STAMP);
-            if self.state.load(at) > committed {
-                self.state.store(at, 0);
+        let from = Self::head_at(records.start, 0, 0);
+        let words = self.state.words.get(from..).unwrap_or(&[]);
+        let (heads, _) = words.as_chunks::<HEAD_WORDS>();
+        let (pairs, _) = heads.as_chunks::<VERSIONS>();
+        for (record, [first, second]) in records.zip(pairs) {
+            let stamps = (settled_stamp(first, committed), settled_stamp(second, committed));
+            let [_, check, due, slot] = match stamps {
+                (0, 0) => continue,
+                (one, other) if one > other => first,
+                (_, _) => second,
+            };
+            let check = check.load(Ordering::Acquire);
+            if check & PRESENT != 0 {
+                let (due, slot) = (due.load(Ordering::Acquire), slot.load(Ordering::Acquire));
+                let (open, active) = (check & OPEN != 0, check & ACTIVE != 0);
+                visit(record, Head { due, slot, open, active });
             }
         }
-        self.head(record)
     }
+}
+
+/// The stamp of one version, which is taken away when it was not committed.
+fn settled_stamp([stamp, ..]: &[AtomicU64; HEAD_WORDS], committed: u64) -> u64 {
+    let turn = stamp.load(Ordering::Acquire);
+    if turn <= committed {
+        return turn;
+    }
+    stamp.store(0, Ordering::Release);
+    0
 }
 
 /// Which record it is and which turn wrote it are part of what is checked: a
@@ -244,7 +267,7 @@ mod tests {
         records.write(7, 2, Some((&head, &body(11))));
         assert_eq!(records.load(7), Ok(Some(body(10))), "the turn was cut off here");
         // A successor uses the number of the turn that was cut off.
-        records.settle(7);
+        records.settle(7..8, |_, _| {});
         records.write(8, 2, None);
         records.commit(2);
         assert_eq!(records.load(7), Ok(Some(body(10))));
@@ -259,7 +282,7 @@ mod tests {
             records.write(1, turn, Some((&head, &body(turn))));
             if turn % 3 == 0 {
                 // The monitor died before the commit; its successor goes on.
-                records.settle(1);
+                records.settle(1..2, |_, _| {});
                 records.write(1, turn, Some((&head, &body(turn))));
             }
             records.commit(turn);

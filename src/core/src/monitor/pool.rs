@@ -19,10 +19,31 @@ pub(super) enum Owner {
     Command,
 }
 
+/// One word: a takeover fills in thousands of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     generation: u32,
-    owner: Owner,
+    /// 0 nobody, 1 a command, from 2 on an entity by its id.
+    owner: u32,
+}
+
+impl Place {
+    fn new(generation: u32, owner: Owner) -> Place {
+        let owner = match owner {
+            Owner::None => 0,
+            Owner::Command => 1,
+            Owner::Main(entity) => entity.0.saturating_add(2),
+        };
+        Place { generation, owner }
+    }
+
+    fn owner(self) -> Owner {
+        match (self.owner, self.owner.checked_sub(2)) {
+            (_, Some(entity)) => Owner::Main(EntityId(entity)),
+            (0, None) => Owner::None,
+            (_, None) => Owner::Command,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -73,7 +94,7 @@ impl Pool {
             }
             // A slot that has been used four thousand million times rests.
             let Some(generation) = place.generation.checked_add(1) else { continue };
-            *place = Place { generation, owner };
+            *place = Place::new(generation, owner);
             return Some(SlotRef { index, generation });
         }
     }
@@ -86,14 +107,14 @@ impl Pool {
     /// Whose process this is; nobody's, if its generation has passed.
     pub(super) fn owner(&self, slot: SlotRef) -> Owner {
         match self.places.get(slot.index as usize) {
-            Some(place) if place.generation == slot.generation => place.owner,
+            Some(place) if place.generation == slot.generation => place.owner(),
             Some(_) | None => Owner::None,
         }
     }
 
     /// The slot of an entity's record that could not be read.
     pub(super) fn slot_of(&self, entity: EntityId) -> Option<SlotRef> {
-        let index = self.places.iter().position(|place| place.owner == Owner::Main(entity))?;
+        let index = self.places.iter().position(|place| place.owner() == Owner::Main(entity))?;
         let generation = self.places.get(index)?.generation;
         Some(SlotRef { index: u32::try_from(index).ok()?, generation })
     }
@@ -103,7 +124,7 @@ impl Pool {
         if self.owner(slot) != Owner::None
             && let Some(place) = self.place(slot.index)
         {
-            place.owner = Owner::None;
+            *place = Place::new(slot.generation, Owner::None);
         }
     }
 
@@ -122,10 +143,10 @@ impl Pool {
             return None;
         }
         let place = self.place(slot.index)?;
-        if place.owner != Owner::None {
-            return Some(place.owner);
+        if place.owner() != Owner::None {
+            return Some(place.owner());
         }
-        *place = Place { generation: slot.generation, owner };
+        *place = Place::new(slot.generation, owner);
         None
     }
 
@@ -140,7 +161,7 @@ impl Pool {
     /// who owns it no more if the word says otherwise (false).
     pub(super) fn seen(&mut self, index: u32, view: SlotView) -> (Owner, bool) {
         let Some(place) = self.place(index) else { return (Owner::None, true) };
-        let Place { generation, owner } = *place;
+        let (generation, owner) = (place.generation, place.owner());
         // Its record is committed before a process is made in the slot, and no
         // more owns it when the slot is given back.
         let is_so = match view.state {
@@ -149,10 +170,8 @@ impl Pool {
                 view.generation == generation
             }
         };
-        place.generation = generation.max(view.generation);
-        if !is_so {
-            place.owner = Owner::None;
-        }
+        let owned = if is_so { owner } else { Owner::None };
+        *place = Place::new(generation.max(view.generation), owned);
         (owner, is_so)
     }
 

@@ -90,7 +90,10 @@ impl Monitor {
         pool.expect(memory.slots_used());
         let (mut open, mut denied) = (Vec::new(), Vec::new());
         memory.heads(&mut |id, head: Head| {
-            timers.set(id, head.due);
+            // Most have none, and there are many.
+            if head.due.is_some() {
+                timers.set(id, head.due);
+            }
             if let Some(slot) = head.slot {
                 let owner = match id {
                     RecordId::Entity(entity) => Owner::Main(entity),

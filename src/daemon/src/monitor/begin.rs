@@ -70,6 +70,7 @@ impl Engine {
             spawners: tools.spawners,
             clearers: tools.clearers,
             making: BTreeSet::new(),
+            made_many: false,
             early_exits: BTreeSet::new(),
             held: BTreeMap::new(),
             unfreed: BTreeMap::new(),
@@ -98,9 +99,11 @@ impl Engine {
         } else {
             engine.report_start(tools.no_cgroup.as_deref());
         }
-        engine.log.wake();
         engine.shutdowns_seen = engine.core.signals_taken();
         engine.resume(resume);
+        // What the monitor before has not written; only now, since somebody may
+        // wait for the first effects.
+        engine.log.wake();
         if engine.finished {
             return Ok(engine);
         }

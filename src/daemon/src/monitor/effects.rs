@@ -5,7 +5,7 @@ use super::holder::Held;
 use super::loading;
 use super::prepare;
 use super::spawners::Job;
-use super::{BUSY_AT_MOST_NS, Engine, target};
+use super::{BUSY_AT_MOST_NS, Engine, MANY, target};
 use crate::facts::{self, ERROR_STATE_FULL, Weight};
 use crate::say::say;
 use ham_core::effect::{Effect, Fact, Notice, Spawn};
@@ -36,16 +36,14 @@ impl Engine {
         let changed: Vec<_> =
             self.turn.dirty.iter().map(|id| (*id, self.core.record(*id))).collect();
         self.turn.clear();
-        if !(changed.is_empty() && history.is_empty()) {
-            if let Err(error) = self.store.commit(&changed, &history) {
-                // The state cannot grow. To go on without it would be to
-                // forget; the next monitor starts from the last turn.
-                say(format_args!("monitor: could not commit: {error}"));
-                process::exit_now(1);
-            }
-            if !history.is_empty() {
-                self.log.wake();
-            }
+        let has_history = !history.is_empty();
+        if (has_history || !changed.is_empty())
+            && let Err(error) = self.store.commit(&changed, &history)
+        {
+            // The state cannot grow. To go on without it would be to forget;
+            // the next monitor starts from the last turn.
+            say(format_args!("monitor: could not commit: {error}"));
+            process::exit_now(1);
         }
         // Giving back a slot removes its cgroup, which can wait until what
         // somebody waits for is under way.
@@ -53,6 +51,10 @@ impl Engine {
             effects.into_iter().partition(|effect| matches!(effect, Effect::Free { .. }));
         for effect in now.into_iter().chain(later) {
             self.carry_out(effect);
+        }
+        // Whoever writes the log takes a processor that effects may need.
+        if has_history {
+            self.log.wake();
         }
     }
 
@@ -147,6 +149,7 @@ impl Engine {
         }
         self.held.insert(slot.index, prepare::held(&spawn));
         self.making.insert(slot.index);
+        self.made_many |= self.making.len() >= MANY;
         self.spawners.submit(Job::Entity(spawn));
     }
 
@@ -241,7 +244,7 @@ impl Engine {
         }
         self.holder.remove_tree();
         self.log.flush(LAST_PATIENCE);
-        for name in ["control", "state", loading::ANSWER_FILE] {
+        for name in ["control", "state", loading::ANSWER_FILE, loading::SHORT_ANSWER_FILE] {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
         self.state.set(Field::Done, 256 + u64::from(code));

@@ -19,7 +19,7 @@ use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
 use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
-use ham_sys::{clock, process};
+use ham_sys::{allocation, clock, process};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -29,6 +29,9 @@ use std::path::PathBuf;
 
 /// The loader's answer, kept so that a successor can still show its errors.
 pub(super) const ANSWER_FILE: &str = "loaded.json";
+
+/// What of it is kept is written here first.
+pub(super) const SHORT_ANSWER_FILE: &str = "loaded.json.new";
 
 /// A loader that takes longer is a load error (details 21).
 const PATIENCE_NS: u64 = 30_000_000_000;
@@ -105,6 +108,23 @@ impl Loading {
         };
         let bytes = read().map_err(|error| format!("could not read its answer: {error}"))?;
         serde_json::from_slice(&bytes).map_err(|error| format!("its answer is none: {error}"))
+    }
+
+    /// Its plan is in the state now. What is left is for successors, who read
+    /// it in the middle of a takeover; the whole of it, which has the
+    /// environments of all units, is still there when this does not work.
+    fn shorten(&self, answer: Answer) {
+        let short = Answer { entities: Vec::new(), ..answer };
+        let path = self.shared.options.runtime.join(SHORT_ANSWER_FILE);
+        let write = || -> std::io::Result<()> {
+            let _ = std::fs::remove_file(&path);
+            let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+            serde_json::to_writer(std::io::BufWriter::new(file), &short)?;
+            std::fs::rename(&path, self.path())
+        };
+        if write().is_err() {
+            let _ = std::fs::remove_file(&path);
+        }
     }
 
     fn job(&mut self) -> Result<Job, String> {
@@ -249,7 +269,11 @@ impl Engine {
         }
         if let Err(why) = self.install_plan(&answer) {
             self.loader_failed(&why);
+            return;
         }
+        self.loading.shorten(answer);
+        // A plan takes much more as text and in pieces than what is kept.
+        allocation::give_back();
     }
 
     /// Whose plan could not be read any more, but whose processes run, must be

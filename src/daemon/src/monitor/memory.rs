@@ -42,26 +42,32 @@ pub(super) struct SharedMemory {
     pub(super) state: State,
 }
 
+/// Records of one kind: where they begin, how many may have been written, and
+/// what each is called.
+type Kind = (usize, u32, fn(u32) -> RecordId);
+
 impl SharedMemory {
     /// A successor begins: what is damaged in the header is put right as far as
     /// the rest of the state tells, and a turn that was cut off must not count
     /// later. Here its history; its records as they are looked at.
     pub(super) fn mend(&self) {
-        self.state.records().mend(self.used().map(place));
+        let all = self.used().into_iter().flat_map(|(from, count, _)| from..from + count as usize);
+        self.state.records().mend(all);
         self.state.forget_uncommitted_history();
     }
 
     /// Every record that may have been written.
-    fn used(&self) -> impl Iterator<Item = RecordId> + use<> {
+    fn used(&self) -> [Kind; 5] {
         let used = |field| u32::try_from(self.state.get(field)).unwrap_or(u32::MAX);
-        let entities = (0..used(Field::EntitiesUsed).min(MAX_ENTITIES))
-            .map(|index| RecordId::Entity(EntityId(index)));
-        let runs = (0..used(Field::RunsUsed).min(MAX_RUNS)).map(RecordId::Run);
-        let commands = (0..used(Field::CommandsUsed).min(MAX_SLOTS)).map(RecordId::Command);
-        // All of them: they are few, and reserved from the start.
-        let clients = (0..MAX_CLIENTS).map(RecordId::Client);
-        let all = std::iter::once(RecordId::Global).chain(entities).chain(runs);
-        all.chain(commands).chain(clients)
+        let entity = |index| RecordId::Entity(EntityId(index));
+        [
+            (0, 1, |_| RecordId::Global),
+            (ENTITIES_AT, used(Field::EntitiesUsed).min(MAX_ENTITIES), entity),
+            (RUNS_AT, used(Field::RunsUsed).min(MAX_RUNS), RecordId::Run),
+            (COMMANDS_AT, used(Field::CommandsUsed).min(MAX_SLOTS), RecordId::Command),
+            // All of them: they are few, and reserved from the start.
+            (CLIENTS_AT, MAX_CLIENTS, RecordId::Client),
+        ]
     }
 }
 
@@ -72,12 +78,13 @@ impl Memory for SharedMemory {
 
     fn heads(&self, visit: &mut dyn FnMut(RecordId, Head)) {
         let records = self.state.records();
-        for id in self.used() {
-            if let Some(head) = records.settle(place(id)) {
+        for (from, count, name) in self.used() {
+            records.settle(from..from + count as usize, |place, head| {
+                let Ok(index) = u32::try_from(place - from) else { return };
                 let due = Some(head.due).filter(|due| *due != 0).map(Mono);
                 let slot = SlotRef::from_word(head.slot);
-                visit(id, Head { due, slot, open: head.open, active: head.active });
-            }
+                visit(name(index), Head { due, slot, open: head.open, active: head.active });
+            });
         }
     }
 
@@ -89,14 +96,8 @@ impl Memory for SharedMemory {
         let Some(slot) = self.state.slot(index) else {
             return SlotView { generation: 0, state: SlotState::Free, has_pid: false };
         };
-        // The pid between two looks at the word: a reaper that clears it in
-        // between has changed the word first (kernel.md §4).
         loop {
             let before = slot.word();
-            let has_pid = slot.pid() != 0;
-            if slot.word() != before {
-                continue;
-            }
             let (generation, phase) = before;
             let state = match phase {
                 Phase::Free => SlotState::Free,
@@ -104,7 +105,15 @@ impl Memory for SharedMemory {
                 Phase::Running => SlotState::Running,
                 Phase::Exited => SlotState::Exited,
             };
-            return SlotView { generation, state, has_pid };
+            if phase != Phase::Intent {
+                return SlotView { generation, state, has_pid: false };
+            }
+            // The pid between two looks at the word: a reaper that clears it in
+            // between has changed the word first (kernel.md §4).
+            let has_pid = slot.pid() != 0;
+            if slot.word() == before {
+                return SlotView { generation, state, has_pid };
+            }
         }
     }
 }

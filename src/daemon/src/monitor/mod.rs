@@ -49,7 +49,7 @@ use ham_snapshot::history::Entry;
 use ham_sys::poller::{Poller, Ready, Timer};
 use ham_sys::process::PidFd;
 use ham_sys::spawn::Abilities;
-use ham_sys::{clock, process};
+use ham_sys::{allocation, clock, process};
 use holder::{Held, Holder};
 use keeper::Keeper;
 use loading::Loading;
@@ -81,6 +81,10 @@ const HURRIED: Span = Span::millis(500);
 /// ended, which takes less than a millisecond where the machine has time. Then
 /// the slot goes without it.
 const BUSY_AT_MOST_NS: u64 = 1_000_000_000;
+
+/// From so many on, processes that wait to be made have descriptions of some
+/// megabytes.
+const MANY: usize = 500;
 
 /// The reaper tells of an exit before it lets go of the process, and does not
 /// tell of that: it takes microseconds. Until then the slot, and with it the
@@ -169,6 +173,8 @@ struct Engine {
     /// Slots whose process is being made by this monitor: their exit waits
     /// until that has come back.
     making: BTreeSet<u32>,
+    /// There were many of them: what they took goes back once they are made.
+    made_many: bool,
     early_exits: BTreeSet<u32>,
     /// Whose processes the slots in use hold, for containment.
     held: BTreeMap<u32, Held>,
@@ -312,6 +318,10 @@ impl Engine {
             {
                 self.exited(slot.index);
             }
+        }
+        if self.made_many && self.making.is_empty() {
+            self.made_many = false;
+            allocation::give_back();
         }
     }
 

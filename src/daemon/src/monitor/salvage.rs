@@ -71,8 +71,11 @@ impl<M: Memory> Memory for Salvaged<M> {
     }
 
     fn heads(&self, visit: &mut dyn FnMut(RecordId, Head)) {
+        if self.aside != Salvage::Manager {
+            return self.memory.heads(visit);
+        }
         self.memory.heads(&mut |id, head| {
-            if self.aside != Salvage::Manager || id == RecordId::Global {
+            if id == RecordId::Global {
                 visit(id, head);
             }
         });

@@ -72,6 +72,8 @@ impl Standby {
         }
         if let Some((_, plan)) = &self.plan {
             memory::touch(self.shared, plan.len());
+            // The first decoding waits for pages of this program.
+            let _ = plan.ids().next().map(|id| plan.entity(id));
         }
     }
 

@@ -12,7 +12,7 @@ use ham_core::ids::RequestId;
 use ham_core::wire::{Answer, Call, Frames, Outcome, to_frame};
 use ham_sys::poller::{Interest, Ready};
 use ham_sys::socket::{self, Listener, Peer};
-use ham_sys::{clock, process};
+use ham_sys::{allocation, clock, process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -35,6 +35,10 @@ const PILED_BYTES: usize = 2 * CALL_BYTES;
 /// Answers that a client has not read yet; beyond that it is cut off. Two
 /// statuses of the largest installation fit.
 const UNREAD_BYTES: usize = 64 * 1024 * 1024;
+
+/// Once an answer of this size has been read, its memory goes back to the
+/// system: some thousand entities in `status`.
+const LARGE_ANSWER: usize = 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Control {
@@ -327,6 +331,10 @@ impl Engine {
             }
         }
         let Some(client) = self.control.clients.get_mut(&token) else { return };
+        if client.unread.is_empty() && client.unread.capacity() > LARGE_ANSWER {
+            client.unread = Vec::new();
+            allocation::give_back();
+        }
         let interest = Interest {
             // Of one that has said all there is nothing to read but its end,
             // which would be told again and again.
