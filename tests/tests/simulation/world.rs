@@ -206,13 +206,14 @@ impl World {
             self.kernel.now = self.kernel.now.after(self.random.micros(0, 400_000));
         }
         let now = self.kernel.now;
+        if let Event::SlotFreed { slot } = event {
+            // Its word has said so before anybody was told.
+            self.slot_freed(slot);
+        }
         let shadow = self.life.shadow.then(|| self.shadow());
         let without = self.clients.is_repeat(&event).then(|| self.shadow());
         self.turns += 1;
         let mut turn = Turn::default();
-        if let Event::SlotFreed { slot } = event {
-            self.slot_freed(slot);
-        }
         self.monitor.step(now, event.clone(), &mut turn);
         self.tell(&event, &turn.effects);
         if let Some(shadow) = shadow {

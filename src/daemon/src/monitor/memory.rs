@@ -198,9 +198,11 @@ impl Store {
         Ok(())
     }
 
-    /// Before the first use of a slot.
+    /// Before the first use of a slot. The next one too: the core looks at its
+    /// word before it takes it.
     pub(super) fn reserve_slot(&mut self, index: u32) -> Result<(), SysError> {
-        for (at, bytes) in bytes_of_slot(index) {
+        let next = index.saturating_add(1).min(MAX_SLOTS - 1);
+        for (at, bytes) in [index, next].into_iter().flat_map(bytes_of_slot) {
             self.reserve(at, bytes)?;
         }
         Ok(())
