@@ -62,8 +62,6 @@ pub(crate) fn enter_role(name: &std::ffi::CStr) {
     let _ = process::new_session();
     let _ = process::set_name(name);
     end_on_panic();
-    // Without one its death takes longer, and nothing else is different.
-    let _ = process::leave_heir();
 }
 
 struct Guardian {

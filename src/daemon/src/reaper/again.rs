@@ -28,7 +28,7 @@ pub(crate) fn note_fault(state: State) -> bool {
 /// have that by now.
 pub(super) fn tidy(shared: &Shared) {
     let state = shared.state;
-    let used = u32::try_from(state.get(Field::SlotsUsed)).unwrap_or(0);
+    let used = state.slots_used();
     let slots = || (0..used).filter_map(|index| state.slot(index));
     for slot in slots().filter(|slot| slot.word().1 == Phase::Exited) {
         let Some(pid) = slot.live_pid() else { continue };

@@ -3,7 +3,6 @@
 //! stranger that got its number. The making of entities is in `spawn`.
 
 mod descriptors;
-mod heir;
 mod pidfd;
 mod stat;
 
@@ -14,7 +13,6 @@ pub use descriptors::{
     close_by_child, close_from, close_on_exec_from, close_range, first_nofile, inherited, is_open,
     move_above, open_own_program, place_at, raise_nofile, remember_nofile, take,
 };
-pub use heir::leave_heir;
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
 pub use stat::{forked_not_execed, lives, name_of, start_time};

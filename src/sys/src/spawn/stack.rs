@@ -20,7 +20,7 @@ impl Stack {
     /// The child needs less than 2 KiB even without optimisation; 64 KiB
     /// leaves room for a signal frame with the largest vector state, and
     /// pages that are not touched cost nothing.
-    pub(crate) const BYTES: usize = 64 * 1024;
+    pub(super) const BYTES: usize = 64 * 1024;
 
     /// One page of the largest size that the architectures have, so that a
     /// runaway child faults and does not write into the heap of the monitor.
@@ -62,7 +62,7 @@ impl Stack {
 
     /// The lowest usable address, as clone3(2) wants it. The top,
     /// [`Stack::BYTES`] above, is page-aligned.
-    pub(crate) fn bottom(&self) -> *mut c_void {
+    pub(super) fn bottom(&self) -> *mut c_void {
         self.base.as_ptr().wrapping_byte_add(Stack::GUARD)
     }
 }
