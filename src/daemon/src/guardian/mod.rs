@@ -50,7 +50,6 @@ pub(crate) fn main(shared: &'static Shared, ahead: PidFd, channel: OwnedFd) -> !
     if shared.state.get(Field::Done) != 0 {
         process::exit_now(0);
     }
-    let _ = process::set_name(c"ham-monitor");
     monitor::take_over(guardian.standby, learnt)
 }
 

@@ -89,7 +89,6 @@ impl Engine {
         if let Some(learnt) = learnt {
             let took = clock::monotonic().saturating_sub(learnt);
             state.set(Field::TakeoverTook, took);
-            state.bump(Field::Takeovers);
             let pid = process::pid();
             let text = format!("monitor {pid} has taken over after {}", Span(took / 1000 * 1000));
             engine.remark(Weight::Event, &text);

@@ -91,25 +91,33 @@ const MANY: usize = 500;
 /// cgroup, cannot be given back.
 const FREE_AGAIN_NS: u64 = 10_000_000;
 
+/// The monitor's name, as the kernel shows it.
+const NAME: &std::ffi::CStr = c"ham-monitor";
+
 /// The monitor's process, when there is none that could have waited for the
 /// end of the one before; `successor`: there was one before.
 pub(crate) fn main(shared: &'static Shared, successor: bool, channel: OwnedFd) -> ! {
-    enter_role(c"ham-monitor");
-    name_myself(shared);
+    name_myself(shared, successor);
+    enter_role(NAME);
     // Zero: the reaper had a fault before it could note that.
     let died = Some(shared.state.get(Field::MonitorDied)).filter(|died| *died != 0);
     let learnt = successor.then(|| died.unwrap_or_else(clock::monotonic));
     begin(Standby::new(shared, channel), learnt)
 }
 
-/// Who acts is known from here on (details 15).
-fn name_myself(shared: &Shared) {
+/// Who acts is known from here on (details 15), and is counted; only then it
+/// looks like a monitor from outside.
+fn name_myself(shared: &Shared, successor: bool) {
     shared.state.set(Field::ActingPid, u64::from(process::pid().unsigned_abs()));
+    if successor {
+        shared.state.bump(Field::Takeovers);
+    }
 }
 
 /// The guardian becomes the monitor. `learnt`: when it learnt that it must.
 pub(crate) fn take_over(standby: Standby, learnt: u64) -> ! {
-    name_myself(standby.shared);
+    name_myself(standby.shared, true);
+    let _ = process::set_name(NAME);
     begin(standby, Some(learnt))
 }
 
