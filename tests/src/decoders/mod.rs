@@ -6,7 +6,7 @@
 //!   nothing panics or goes on for ever, a record is read whole or not at all,
 //!   and no process is made in a slot that says it holds one
 //! - [`plan`]: a damaged plan gives the definitions that it held, or errors
-//! - [`unit`]: any text gets an answer
+//! - [`unit()`]: any text gets an answer
 //! - [`wire`]: any stream of bytes gives messages or is refused
 
 mod bed;
