@@ -17,6 +17,13 @@ pub(crate) const LOADER_SLOT: u32 = 0;
 /// Slot of the path watcher.
 pub(crate) const WATCHER_SLOT: u32 = 1;
 
+/// How long work may wait for a monitor that does nothing: an exit, a deadline,
+/// a client (details 15).
+pub(crate) const PATIENCE_NS: u64 = 5_000_000_000;
+/// And then once more, before it is ended: one that was stopped with everybody
+/// else (a frozen container) goes on by itself, and the clock went on meanwhile.
+pub(crate) const LAST_CHANCE_NS: u64 = 1_000_000_000;
+
 /// Where descriptors begin that are handed over to children: what they
 /// become is below. So are those of entities, and nothing of ham's is.
 pub(crate) const OWN_DESCRIPTORS: i32 = 64;

@@ -267,6 +267,18 @@ impl AsFd for Timer {
     }
 }
 
+/// Whether there is something to read now, or the other end has gone.
+pub(crate) fn is_readable(fd: impl AsFd) -> bool {
+    let mut watched = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut watched, PollTimeout::ZERO) {
+            Ok(count) => return count > 0,
+            Err(nix::errno::Errno::EINTR) => (),
+            Err(_) => return false,
+        }
+    }
+}
+
 /// Writes to a descriptor that others may have open, too, and whose other end
 /// may not be read: if there is no room within `patience` nothing is written.
 /// At most PIPE_BUF bytes are, since a pipe that has room has room for those

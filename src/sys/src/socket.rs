@@ -8,13 +8,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use nix::errno::Errno as NixErrno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, recv,
     send, socket, socketpair, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 
+use crate::poller::is_readable;
 use crate::{Errno, Result, SysError};
 
 /// A listening stream socket.
@@ -63,8 +63,7 @@ impl Listener {
 
     /// Whether a connection waits to be taken.
     pub fn has_waiting(&self) -> bool {
-        let mut watched = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        poll(&mut watched, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+        is_readable(&self.0)
     }
 
     /// The next connection, non-blocking; `None` when nobody waits.

@@ -124,19 +124,9 @@ impl Monitor {
     }
 
     fn ask_kill(&mut self, asker: Asker, entity: EntityId, signal: Signal) {
-        let slot = match self.entity(entity).actual {
-            Actual::Up { slot, .. } => slot,
-            Actual::Stopping { slot, pid, .. } if pid != 0 => slot,
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Stopping { .. }
-            | Actual::Clearing { .. }
-            | Actual::Left { .. } => {
-                self.tell_both(asker, entity, Reply::NotRunning);
-                return;
-            }
+        let Some(slot) = self.entity(entity).running_slot() else {
+            self.tell_both(asker, entity, Reply::NotRunning);
+            return;
         };
         self.emit(Effect::Signal { slot, signal, value: 0, run: None });
         self.reply(asker.id, entity, Reply::Done);

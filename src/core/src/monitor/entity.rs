@@ -211,6 +211,22 @@ impl Entity {
         }
     }
 
+    /// The slot of its process, when that has been seen to run and is not known
+    /// to have ended: whom a signal is for.
+    #[must_use]
+    pub fn running_slot(&self) -> Option<SlotRef> {
+        match self.actual {
+            Actual::Up { slot, .. } => Some(slot),
+            Actual::Stopping { slot, pid, .. } => (pid != 0).then_some(slot),
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Starting { .. }
+            | Actual::Aborting { .. }
+            | Actual::Clearing { .. }
+            | Actual::Left { .. } => None,
+        }
+    }
+
     /// Whether it has no process and none is planned.
     #[must_use]
     pub fn is_down(&self) -> bool {

@@ -203,16 +203,8 @@ impl Monitor {
             },
         };
         let mut entity = self.entity(target);
-        let slot = match entity.actual {
-            Actual::Up { slot, .. } => slot,
-            Actual::Stopping { slot, pid, .. } if pid != 0 => slot,
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Stopping { .. }
-            | Actual::Clearing { .. }
-            | Actual::Left { .. } => return Begun::Done(Err(Failure::NoProcess)),
+        let Some(slot) = entity.running_slot() else {
+            return Begun::Done(Err(Failure::NoProcess));
         };
         entity.told = Some(plan.signal);
         self.put(target, entity);

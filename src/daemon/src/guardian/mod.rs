@@ -10,7 +10,7 @@
 
 use crate::monitor::{self, Standby};
 use crate::say::{end_on_panic, say};
-use crate::shared::Shared;
+use crate::shared::{LAST_CHANCE_NS, PATIENCE_NS, Shared};
 use ham_snapshot::header::Field;
 use ham_sys::poller::{Interest, Poller, Ready, Timer};
 use ham_sys::process::{self, PidFd};
@@ -23,13 +23,6 @@ const GUARD_TIMER: u64 = 1;
 const PLAN: u64 = 2;
 const CLIENTS: u64 = 3;
 const TIMER: u64 = 4;
-
-/// How long a deadline may be over, or a client wait for its connection to be
-/// taken, while the monitor does nothing.
-pub(crate) const PATIENCE_NS: u64 = 5_000_000_000;
-/// Before a monitor that seems to hang is ended: one that was stopped with
-/// everybody else (a frozen container) goes on by itself.
-const LAST_CHANCE_NS: u64 = 1_000_000_000;
 
 /// The guardian's process; `ahead` is who it waits for.
 pub(crate) fn main(shared: &'static Shared, ahead: PidFd, channel: OwnedFd) -> ! {

@@ -31,11 +31,12 @@ impl Keeper {
         self.listener.as_ref()
     }
 
-    /// Nobody needs an answer at once: it comes as an event.
-    fn ask(&self, verb: Verb, listener: Option<&Listener>) -> bool {
+    /// Nobody needs an answer at once: it comes as an event. When it cannot even
+    /// be asked, the listener that is there does as well.
+    fn ask(&self, verb: Verb, listener: Option<&Listener>) {
         let message = Message { verb, what: CONTROL, errno: Errno(0) };
         let passed = listener.map(AsFd::as_fd);
-        send_with(&self.channel, &message.bytes(), passed).unwrap_or(false)
+        let _ = send_with(&self.channel, &message.bytes(), passed);
     }
 }
 

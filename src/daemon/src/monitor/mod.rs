@@ -32,9 +32,9 @@ mod target;
 
 use crate::exit;
 use crate::facts::{self, Weight};
-use crate::guardian::{PATIENCE_NS, enter_role};
+use crate::guardian::enter_role;
 use crate::say::say;
-use crate::shared::{LOADER_SLOT, Shared, WATCHER_SLOT};
+use crate::shared::{LOADER_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
 use adoption::Adopting;
 use clearers::Clearers;
 use completions::{Completion, Completions};

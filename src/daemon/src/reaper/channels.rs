@@ -107,18 +107,18 @@ impl Channels {
     }
 
     fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) {
-        let (verb, errno) = match message.verb {
-            Verb::Store => (Verb::Store, self.store(message.what, passed)),
-            Verb::Drop => (Verb::Drop, self.drop(message.what)),
+        let errno = match message.verb {
+            Verb::Store => self.store(message.what, passed),
+            Verb::Drop => self.drop(message.what),
             Verb::Send => {
                 let fd = self.state.find_kept(message.what).and_then(|at| self.at(at));
                 let errno = if fd.is_some() { Errno(0) } else { Errno::ENOENT };
-                self.reply(place, Message { verb: Verb::Send, errno, ..message }, fd);
+                self.reply(place, Message { errno, ..message }, fd);
                 return;
             }
-            Verb::Unknown => (Verb::Unknown, Errno::EINVAL),
+            Verb::Unknown => Errno::EINVAL,
         };
-        self.reply(place, Message { verb, errno, ..message }, None);
+        self.reply(place, Message { errno, ..message }, None);
     }
 
     /// A reply that finds no room is lost: who asks has asked for too much.

@@ -2,15 +2,9 @@
 //! exits, so it looks whether they are taken (details 15): not when nothing is
 //! handed over, so an idle manager is not woken by this.
 
-use crate::shared::Shared;
+use crate::shared::{LAST_CHANCE_NS, PATIENCE_NS, Shared};
 use ham_snapshot::header::Field;
 use ham_sys::process;
-
-/// How long what was handed over may lie there while the monitor does nothing.
-const PATIENCE_NS: u64 = 5_000_000_000;
-/// And then once more: everybody has been stopped (a frozen container) goes on
-/// by itself, and the clock went on meanwhile.
-const LAST_CHANCE_NS: u64 = 1_000_000_000;
 
 /// How long the guardian has to replace a monitor that is past its deadline; it
 /// needs one second, unless it hangs, too.
@@ -47,25 +41,25 @@ impl HangWatch {
     /// Something was handed over.
     pub(super) fn handed_over(&mut self, now: u64) {
         if self.look.is_none() && self.shared.hang_check {
-            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
+            self.look = Some(self.begin(now));
         }
     }
 
     /// There is another monitor: what lies there is its own to take.
     pub(super) fn begin_anew(&mut self, now: u64) {
         if self.look.is_some() {
-            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
+            self.look = Some(self.begin(now));
         }
     }
 
-    fn begin(&self, at: u64, last: bool) -> Look {
+    fn begin(&self, now: u64) -> Look {
         let state = &self.shared.state;
         Look {
-            at,
+            at: now.saturating_add(PATIENCE_NS),
             exits: state.get(Field::ExitQueueTail),
             shutdowns: state.get(Field::ShutdownRequests),
             pulse: state.get(Field::Pulse),
-            last,
+            last: false,
         }
     }
 
@@ -98,11 +92,11 @@ impl HangWatch {
             return;
         }
         if taken || monitor == 0 || state.get(Field::Pulse) != look.pulse {
-            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
+            self.look = Some(self.begin(now));
         } else if look.last {
             state.bump(Field::HangKills);
             process::kill_child(monitor);
-            self.look = Some(self.begin(now.saturating_add(PATIENCE_NS), false));
+            self.look = Some(self.begin(now));
         } else {
             let at = now.saturating_add(LAST_CHANCE_NS);
             self.look = Some(Look { at, last: true, ..look });

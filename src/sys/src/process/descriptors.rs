@@ -113,16 +113,11 @@ pub fn close_on_exec_from(lowest: u32) -> Result<()> {
     if result == 0 {
         return Ok(());
     }
-    let listing = std::fs::read_dir("/proc/self/fd")
-        .map_err(|error| SysError::new("list", "/proc/self/fd", error))?;
-    for entry in listing.flatten() {
-        let number = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok());
-        if let Some(number) = number.filter(|number| *number as u32 >= lowest) {
-            // SAFETY: the descriptor is only borrowed for this call; one that
-            // is closed meanwhile (that of the listing) gives EBADF.
-            let fd = unsafe { BorrowedFd::borrow_raw(number) };
-            let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
-        }
+    for number in open_from(lowest)? {
+        // SAFETY: the descriptor is only borrowed for this call; that of the
+        // listing, closed already, gives EBADF.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
     }
     Ok(())
 }
@@ -139,19 +134,21 @@ pub fn close_from(lowest: u32) -> Result<()> {
     if unsafe { libc::syscall(libc::SYS_close_range, lowest, u32::MAX, 0) } == 0 {
         return Ok(());
     }
-    let listing = std::fs::read_dir("/proc/self/fd")
-        .map_err(|error| SysError::new("list", "/proc/self/fd", error))?;
-    let numbers: Vec<RawFd> = listing
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|number: &RawFd| *number as u32 >= lowest)
-        .collect();
-    for number in numbers {
+    for number in open_from(lowest)? {
         // SAFETY: as above; that of the listing is closed already, and closing
         // it again is EBADF.
         unsafe { libc::close(number) };
     }
     Ok(())
+}
+
+/// The descriptors that are open from `lowest` up, and that of the listing
+/// itself, which is closed again: for kernels without close_range(2).
+fn open_from(lowest: u32) -> Result<Vec<RawFd>> {
+    let listing = std::fs::read_dir("/proc/self/fd")
+        .map_err(|error| SysError::new("list", "/proc/self/fd", error))?;
+    let numbers = listing.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(numbers.filter(|number: &RawFd| *number as u32 >= lowest).collect())
 }
 
 /// Closes the descriptors from `first` to `last`: copies that this process got

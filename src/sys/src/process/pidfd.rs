@@ -1,12 +1,12 @@
 //! Processes by descriptor (pidfd_open(2)), the only way in which ham signals
 //! one that is not its own child.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::pid;
-use crate::{Result, SysError};
+use crate::poller::is_readable;
+use crate::{Errno, Result, SysError};
 
 /// A process that cannot be mistaken for a later one of the same number
 /// (pidfd_open(2), Linux 5.3). Close-on-exec.
@@ -21,13 +21,7 @@ impl PidFd {
     /// # Errors
     /// ESRCH when there is no such process; EMFILE.
     pub fn open(pid: i32) -> Result<PidFd> {
-        // SAFETY: pidfd_open takes integers only.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        if fd < 0 {
-            return Err(SysError::last("open", format!("process {pid}")));
-        }
-        // SAFETY: the kernel just made this descriptor, nobody else owns it.
-        Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+        PidFd::open_as(pid, || format!("process {pid}").into())
     }
 
     /// Of a child that has not been reaped, so that the number is its own.
@@ -36,10 +30,16 @@ impl PidFd {
     /// # Errors
     /// ESRCH when it was reaped; EMFILE.
     pub fn of_child(pid: i32) -> Result<PidFd> {
+        PidFd::open_as(pid, || "a child".into())
+    }
+
+    /// `name`: what an error calls it.
+    fn open_as(pid: i32, name: impl FnOnce() -> Cow<'static, str>) -> Result<PidFd> {
         // SAFETY: pidfd_open takes integers only.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         if fd < 0 {
-            return Err(SysError::last("open", "a child"));
+            let errno = Errno::last();
+            return Err(SysError::new("open", name(), errno));
         }
         // SAFETY: the kernel just made this descriptor, nobody else owns it.
         Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
@@ -89,14 +89,7 @@ impl PidFd {
 
     /// Whether all threads of it have ended (it may still be a zombie).
     pub fn has_exited(&self) -> bool {
-        let mut watched = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        loop {
-            match poll(&mut watched, PollTimeout::ZERO) {
-                Ok(count) => return count > 0,
-                Err(nix::errno::Errno::EINTR) => (),
-                Err(_) => return false,
-            }
-        }
+        is_readable(&self.0)
     }
 }
 
