@@ -4,6 +4,7 @@
 //! committed, so a successor can ask for the same again: carrying one out
 //! twice must do no harm, and each kind says why it does not.
 
+use crate::event::Wait;
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
 use crate::plan::{EntityPlan, Identity};
 use crate::signal::Signal;
@@ -29,6 +30,15 @@ pub enum Effect {
         /// The action that this is.
         run: Option<RunRef>,
     },
+    /// Send a signal to every process of an entity.
+    SignalAll {
+        /// Its main process.
+        slot: SlotRef,
+        /// The entity.
+        entity: EntityId,
+        /// The signal.
+        signal: Signal,
+    },
     /// End, by SIGKILL, every process that the process of a slot has left
     /// behind, itself included; answered by `Cleared`. Ending nothing is fine.
     Clear {
@@ -45,17 +55,48 @@ pub enum Effect {
         /// Which slot; a later generation in it is left alone.
         slot: SlotRef,
     },
-    /// Tell when a path exists, by `ActionDone`.
+    /// Tell when a path exists, by `PathSeen`.
     Watch {
-        /// The action that waits.
-        run: RunRef,
+        /// Who waits.
+        wait: Wait,
         /// The path.
         path: String,
+        /// What is older than the process of this slot does not count.
+        not_before: Option<SlotRef>,
     },
     /// Nobody waits for that path any more.
     Unwatch {
-        /// The action that waited.
-        run: RunRef,
+        /// Who waited.
+        wait: Wait,
+    },
+    /// Read which process a forking daemon has left behind; answered by
+    /// `MainFound` or `MainMissing`.
+    FindMain {
+        /// The process that has left it.
+        slot: SlotRef,
+        /// The entity.
+        entity: EntityId,
+        /// The file that says so.
+        path: String,
+    },
+    /// From now on this is the process of a slot: the reaper records its end
+    /// there. Should it have ended already, `Exited` comes, with its status or
+    /// with `Unknown`. To ask twice does no harm.
+    Adopt {
+        /// The slot; the process that was made in it may have ended.
+        slot: SlotRef,
+        /// The entity.
+        entity: EntityId,
+        /// The process.
+        pid: i32,
+    },
+    /// Remove the directories that go with an entity's processes; answered by
+    /// `Tidied`.
+    Tidy {
+        /// Whose.
+        entity: EntityId,
+        /// A start follows.
+        restarts: bool,
     },
     /// Write a line for a `log` action; answered by `ActionDone`.
     Log {
@@ -109,6 +150,9 @@ pub enum Process {
         argv: Vec<String>,
         /// Whom it runs as; `None`: as the manager.
         identity: Option<Identity>,
+        /// Whether it is a part of the entity's own life, and so has its
+        /// surroundings (directory, settings) too.
+        own: bool,
         /// `HAM_…` variables about the occurrence.
         variables: Vec<(String, String)>,
     },
@@ -129,6 +173,12 @@ pub enum Reply {
     Ended(ExitStatus),
     /// Somebody asked for something else meanwhile.
     Overruled,
+    /// It is not started, since this one that it requires is not up.
+    Dependency(EntityId),
+    /// The unit has no `reload` list.
+    NoReload,
+    /// An action of its `reload` list failed.
+    ReloadFailed,
     /// Processes are left that could not be ended: how many.
     Left(u32),
     /// The manager is shutting down.
@@ -224,6 +274,43 @@ pub enum Fact {
         /// Place of the condition.
         condition: u16,
     },
+    /// It is up.
+    Ready,
+    /// A one-shot has ended well.
+    Finished {
+        /// Its process id.
+        pid: i32,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// It is not started, or is stopped, since one that it requires is not up.
+    Dependency {
+        /// Which.
+        on: EntityId,
+    },
+    /// It is stopped, since this one that it conflicts with starts.
+    Conflict {
+        /// Which.
+        with: EntityId,
+    },
+    /// This is its main process from now on.
+    MainProcess {
+        /// Its id.
+        pid: i32,
+    },
+    /// It says that it reads its configuration again.
+    Reloading,
+    /// It says that it has done so.
+    Reloaded,
+    /// It says that it is about to end.
+    EndsItself,
+    /// Its restart action leaves it down after such an end.
+    NotRestarted {
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// An action of its `pre-start` list failed.
+    PreStartFailed,
     /// An action has ended well.
     ActionDone {
         /// Place of the condition.
@@ -254,4 +341,6 @@ pub enum Failure {
     Full,
     /// The daemon could not do it (signal refused, path not watchable).
     Refused,
+    /// One that the entity requires is not up.
+    Dependency,
 }

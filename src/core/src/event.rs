@@ -3,6 +3,7 @@
 //! because a monitor was replaced in between, is recognised and dropped.
 
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
+use crate::notify::Told;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
@@ -59,6 +60,43 @@ pub enum Event {
         /// Whether it went well.
         ok: bool,
     },
+    /// A path that is watched is there.
+    PathSeen {
+        /// Who waits for it.
+        wait: Wait,
+        /// False: it cannot be watched.
+        ok: bool,
+    },
+    /// The process of a slot has written a line end to its descriptor.
+    Ready {
+        /// Which process.
+        slot: SlotRef,
+    },
+    /// A process of an entity says something by sd_notify(3), and may.
+    Told {
+        /// The process of the entity, whichever of its processes has sent it.
+        slot: SlotRef,
+        /// What. Its `main` is a process of the entity, or it is not there.
+        told: Box<Told>,
+    },
+    /// The file of a forking daemon names this process, which is one of the
+    /// entity's.
+    MainFound {
+        /// The process that has left it behind.
+        slot: SlotRef,
+        /// Its id.
+        pid: i32,
+    },
+    /// The file does not, yet.
+    MainMissing {
+        /// The process that should have left one behind.
+        slot: SlotRef,
+    },
+    /// Nothing is left in the file system that had to go with its processes.
+    Tidied {
+        /// Of which entity.
+        entity: EntityId,
+    },
     /// Somebody asks for something: all of one call, so that it is taken as a
     /// whole or not at all.
     Request {
@@ -86,6 +124,17 @@ pub enum Event {
     },
 }
 
+/// Who waits for a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// A `waitfor`.
+    Run(RunRef),
+    /// An entity, to be started.
+    Start(EntityId),
+    /// The start of a process, to be up.
+    Ready(SlotRef),
+}
+
 /// A client that repeats its requests, and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -104,6 +153,8 @@ pub enum Ask {
     Stop,
     /// It should run anew.
     Restart,
+    /// It should read its configuration again.
+    Reload,
     /// Its main process should get this signal.
     Kill(Signal),
 }

@@ -32,6 +32,7 @@ pub mod event;
 pub mod ids;
 pub mod memory;
 pub mod monitor;
+pub mod notify;
 pub mod plan;
 pub mod signal;
 pub mod status;

@@ -7,7 +7,6 @@ use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, PlanIndex, StartMode, StopPlan,
     Stream, Verb, encode,
 };
-use ham_core::signal::Signal;
 use ham_core::time::Span;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -21,23 +20,18 @@ fn entity(id: u32, name: String, text: String, actions: u8, seconds: u64) -> Ent
         rearm: place.is_multiple_of(3),
         on_fail: vec![Verb::Stop(text.clone())],
     };
+    let plain = EntityPlan::new(EntityId(id), &name, vec![text.clone()]);
     EntityPlan {
-        id: EntityId(id),
-        name,
         description: text.clone(),
         source: text.clone(),
-        command: vec![text.clone()],
         start: StartMode::Manual,
-        identity: None,
         directory: Some(text.clone()),
         umask: 0o077,
         environment: vec![(text.clone(), text.clone())],
-        environment_files: Vec::new(),
-        stdin: Stream::Null,
         stdout: Stream::File(text.clone()),
         stderr: Stream::Same,
         start_timeout: Span::seconds(seconds),
-        stop: StopPlan { signal: Signal::TERM, timeout: Span::INFINITE },
+        stop: StopPlan { timeout: Span::INFINITE, ..plain.stop },
         conditions: vec![ConditionPlan {
             name: "death".to_owned(),
             on: ConditionKind::Death,
@@ -46,6 +40,7 @@ fn entity(id: u32, name: String, text: String, actions: u8, seconds: u64) -> Ent
             enabled: true,
             actions: (0..actions).map(action).collect(),
         }],
+        ..plain
     }
 }
 

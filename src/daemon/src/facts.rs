@@ -63,6 +63,16 @@ pub(crate) mod kind {
     pub(crate) const DETAIL: u32 = 18;
     pub(crate) const FIRED: u32 = 19;
     pub(crate) const ACTION_DONE: u32 = 20;
+    pub(crate) const READY: u32 = 21;
+    pub(crate) const FINISHED: u32 = 22;
+    pub(crate) const DEPENDENCY: u32 = 23;
+    pub(crate) const CONFLICT: u32 = 24;
+    pub(crate) const MAIN_PROCESS: u32 = 25;
+    pub(crate) const RELOADING: u32 = 26;
+    pub(crate) const RELOADED: u32 = 27;
+    pub(crate) const ENDS_ITSELF: u32 = 28;
+    pub(crate) const NOT_RESTARTED: u32 = 29;
+    pub(crate) const PRE_START_FAILED: u32 = 30;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -115,6 +125,16 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
             let place = u64::from(action) | u64::from(on_fail) << 16;
             (kind::ACTION_DONE, [u64::from(condition), place])
         }
+        Fact::Ready => (kind::READY, [0, 0]),
+        Fact::Finished { pid: id, status } => (kind::FINISHED, [pid(id), status.to_word()]),
+        Fact::Dependency { on } => (kind::DEPENDENCY, [u64::from(on.0), 0]),
+        Fact::Conflict { with } => (kind::CONFLICT, [u64::from(with.0), 0]),
+        Fact::MainProcess { pid: id } => (kind::MAIN_PROCESS, [pid(id), 0]),
+        Fact::Reloading => (kind::RELOADING, [0, 0]),
+        Fact::Reloaded => (kind::RELOADED, [0, 0]),
+        Fact::EndsItself => (kind::ENDS_ITSELF, [0, 0]),
+        Fact::NotRestarted { status } => (kind::NOT_RESTARTED, [0, status.to_word()]),
+        Fact::PreStartFailed => (kind::PRE_START_FAILED, [0, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -132,6 +152,7 @@ fn failure_words(why: Failure) -> [u64; 2] {
         Failure::Limit => [6, 0],
         Failure::Full => [7, 0],
         Failure::Refused => [8, 0],
+        Failure::Dependency => [9, 0],
     }
 }
 
@@ -213,6 +234,25 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::ACTION_DONE => {
             weight = Weight::Detail;
             format!("action {text} done")
+        }
+        kind::READY => {
+            weight = Weight::Detail;
+            "ready".to_owned()
+        }
+        kind::FINISHED => format!("finished: {} (pid {a})", status_text(b)),
+        kind::DEPENDENCY => {
+            weight = Weight::Always;
+            format!("not started: {text}")
+        }
+        kind::CONFLICT => format!("stopped, since {text} starts"),
+        kind::MAIN_PROCESS => format!("its main process is {a} now"),
+        kind::RELOADING => "reads its configuration again".to_owned(),
+        kind::RELOADED => "has read its configuration again".to_owned(),
+        kind::ENDS_ITSELF => "is about to end by itself".to_owned(),
+        kind::NOT_RESTARTED => format!("not restarted after {}", status_text(b)),
+        kind::PRE_START_FAILED => {
+            weight = Weight::Always;
+            "not started: its pre-start list failed".to_owned()
         }
         other => format!("fact {other} of another version"),
     };

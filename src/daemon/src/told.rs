@@ -42,7 +42,8 @@ pub(crate) fn fact(entry: &Entry) -> HistoryFact {
     match entry.kind {
         kind::STARTED => (told.pid, told.again) = (pid, Some(b == 1)),
         kind::DIED => (told.pid, told.exit) = (pid, ended(true)),
-        kind::STOPPED => (told.pid, told.exit) = (pid, ended(false)),
+        kind::STOPPED | kind::FINISHED => (told.pid, told.exit) = (pid, ended(false)),
+        kind::MAIN_PROCESS => told.pid = pid,
         kind::FIRED => told.condition = Some(condition),
         kind::ACTION_DONE | kind::ACTION_FAILED => {
             (told.condition, told.action) = (Some(condition), action);
@@ -75,6 +76,16 @@ fn word(kind: u32) -> &'static str {
         kind::LIST_REFUSED => "list-refused",
         kind::FIRED => "fired",
         kind::ACTION_DONE => "action-done",
+        kind::READY => "ready",
+        kind::FINISHED => "finished",
+        kind::DEPENDENCY => "dependency",
+        kind::CONFLICT => "conflict",
+        kind::MAIN_PROCESS => "main-process",
+        kind::RELOADING => "reloading",
+        kind::RELOADED => "reloaded",
+        kind::ENDS_ITSELF => "ends-itself",
+        kind::NOT_RESTARTED => "not-restarted",
+        kind::PRE_START_FAILED => "pre-start-failed",
         _ => "unknown",
     }
 }

@@ -231,7 +231,7 @@ impl Reader<'_> {
     fn waitfor(&mut self, field: &Field<'_>) -> Option<WaitPlan> {
         if field.as_str().is_some() {
             let timeout = self.duration(field, Bounds::FiniteNotZero)?;
-            return Some(WaitPlan { path: None, timeout });
+            return Some(WaitPlan { path: None, ready: false, timeout });
         }
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
         let table = self.table("action.waitfor", "in `waitfor`", entries, field.span());
@@ -243,7 +243,7 @@ impl Reader<'_> {
                 let timeout = timeout.and_then(|field| self.duration(&field, Bounds::NotZero));
                 let text = self.path(&path)?;
                 self.placeholders(&path, &text);
-                Some(WaitPlan { path: Some(text), timeout: timeout? })
+                Some(WaitPlan { path: Some(text), ready: false, timeout: timeout? })
             }
             (None, Some(delay)) => {
                 if let Some(timeout) = self.find(&table, "timeout") {
@@ -251,7 +251,7 @@ impl Reader<'_> {
                         .help("a mere pause never fails; `timeout` goes with `path`");
                 }
                 let timeout = self.duration(&delay, Bounds::FiniteNotZero)?;
-                Some(WaitPlan { path: None, timeout })
+                Some(WaitPlan { path: None, ready: false, timeout })
             }
             (Some(_), Some(delay)) => {
                 self.error(codes::CONFLICT, delay.key_span, "`delay` beside `path`")

@@ -8,15 +8,9 @@ use crate::names;
 use crate::reader::{Field, Reader, Table};
 use crate::suggest::quoted;
 use ham_core::ids::EntityId;
-use ham_core::plan::{EntityPlan, EnvironmentFile, StartMode, StopPlan, Stream};
-use ham_core::signal::Signal;
-use ham_core::time::Span;
+use ham_core::plan::{EntityPlan, EnvironmentFile, START_TIMEOUT, StartMode, StopPlan, Stream};
 use toml::de::{DeTable, DeValue};
 
-/// As systemd's DefaultTimeoutStartSec, which people know.
-const START_TIMEOUT: Span = Span::seconds(90);
-/// Long enough to write a file, short enough that a shutdown does not drag.
-const STOP_TIMEOUT: Span = Span::seconds(5);
 /// Nothing for others to write, everything for others to read.
 const UMASK: u32 = 0o022;
 
@@ -85,11 +79,8 @@ impl Reader<'_> {
         let stdout = self.stream(table, "stdout", Stream::Inherit);
         let stderr = self.stream(table, "stderr", Stream::Inherit);
         Some(EntityPlan {
-            id: EntityId(0),
-            name: name.to_owned(),
             description: description.to_owned(),
             source: self.report.text.file.clone(),
-            command: command?,
             start: start.unwrap_or_default(),
             identity,
             directory,
@@ -101,12 +92,12 @@ impl Reader<'_> {
             stderr,
             start_timeout,
             stop,
-            conditions: Vec::new(),
+            ..EntityPlan::new(EntityId(0), name, command?)
         })
     }
 
     fn stop(&mut self, table: &Table<'_>) -> StopPlan {
-        let mut plan = StopPlan { signal: Signal::TERM, timeout: STOP_TIMEOUT };
+        let mut plan = EntityPlan::new(EntityId(0), "", Vec::new()).stop;
         let Some(field) = self.find(table, "stop") else { return plan };
         let Some(entries) = field.as_table() else {
             return self.wrong_type(&field).unwrap_or(plan);

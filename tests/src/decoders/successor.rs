@@ -339,14 +339,19 @@ impl<'a> Successor<'a> {
                 }
                 Event::SlotFreed { slot: *slot }
             }
-            Effect::Signal { run: Some(run), .. }
-            | Effect::Log { run, .. }
-            | Effect::Watch { run, .. } => Event::ActionDone { run: *run, ok: true },
+            Effect::Signal { run: Some(run), .. } | Effect::Log { run, .. } => {
+                Event::ActionDone { run: *run, ok: true }
+            }
+            Effect::Watch { wait, .. } => Event::PathSeen { wait: *wait, ok: true },
+            Effect::FindMain { slot, .. } => Event::MainMissing { slot: *slot },
+            Effect::Tidy { entity, .. } => Event::Tidied { entity: *entity },
             Effect::Notice(notice) => {
                 self.noted.push(notice.clone());
                 return;
             }
             Effect::Signal { run: None, .. }
+            | Effect::SignalAll { .. }
+            | Effect::Adopt { .. }
             | Effect::Unwatch { .. }
             | Effect::Reply { .. }
             | Effect::Finish { .. } => return,

@@ -5,7 +5,7 @@
 use super::SlotWord;
 use super::kernel::{Kernel, Task};
 use ham_core::effect::{Effect, Process, Spawn};
-use ham_core::event::Event;
+use ham_core::event::{Event, Wait};
 use ham_core::ids::{RunRef, SlotRef};
 use ham_core::memory::SlotState;
 use ham_core::signal::Signal;
@@ -24,9 +24,19 @@ impl Kernel {
                 self.task(after, Task::Clear { slot: *slot });
             }
             Effect::Free { slot } => self.task(Span::ZERO, Task::Free { slot: *slot }),
-            Effect::Watch { run, path } => self.watch(*run, path),
-            Effect::Unwatch { run } => {
-                self.watches.remove(run);
+            Effect::Watch { wait, path, .. } => self.watch(*wait, path),
+            Effect::Unwatch { wait } => {
+                self.watches.remove(wait);
+            }
+            Effect::SignalAll { slot, signal, .. } => self.signal(*slot, *signal, None),
+            Effect::FindMain { slot, .. } => {
+                let after = self.delay();
+                self.task(after, Task::Deliver(Event::MainMissing { slot: *slot }));
+            }
+            Effect::Adopt { .. } => {}
+            Effect::Tidy { entity, .. } => {
+                let after = self.delay();
+                self.task(after, Task::Deliver(Event::Tidied { entity: *entity }));
             }
             Effect::Log { run, .. } => {
                 let ok = !self.random.chance(self.temper.refused);
@@ -38,10 +48,14 @@ impl Kernel {
     }
 
     fn action_done(&mut self, run: RunRef, ok: bool) {
-        if !self.asked.insert(run) {
-            self.fault(format!("{run:?} was asked for twice"));
-        }
+        self.once(Wait::Run(run));
         self.post(Event::ActionDone { run, ok });
+    }
+
+    fn once(&mut self, wait: Wait) {
+        if !self.asked.insert(wait) {
+            self.fault(format!("{wait:?} was asked for twice"));
+        }
     }
 
     fn spawn(&mut self, spawn: &Spawn) {
@@ -96,18 +110,19 @@ impl Kernel {
         }
     }
 
-    fn watch(&mut self, run: RunRef, path: &str) {
+    fn watch(&mut self, wait: Wait, path: &str) {
         if self.random.chance(self.temper.refused) {
-            self.action_done(run, false);
+            self.once(wait);
+            self.post(Event::PathSeen { wait, ok: false });
             return;
         }
         let absent = self.random.chance(self.temper.path_absent);
         let when = self.now.after(self.random.micros(0, 800_000));
         let appears = *self.paths.entry(path.to_owned()).or_insert((!absent).then_some(when));
-        self.watches.insert(run, path.to_owned());
+        self.watches.insert(wait, path.to_owned());
         if let Some(at) = appears {
-            let wait = Mono(at.0.max(self.now.0)).since(self.now);
-            self.task(wait, Task::Deliver(Event::ActionDone { run, ok: true }));
+            let after = Mono(at.0.max(self.now.0)).since(self.now);
+            self.task(after, Task::Deliver(Event::PathSeen { wait, ok: true }));
         }
     }
 

@@ -4,8 +4,8 @@
 //! an event on its way) and is gone when the monitor is.
 
 use super::{Random, SharedMemory, SlotWord, Temper};
-use ham_core::event::Event;
-use ham_core::ids::{EntityId, RunRef, SlotRef};
+use ham_core::event::{Event, Wait};
+use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::SlotState;
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
@@ -83,9 +83,9 @@ pub struct Kernel {
     pub carried: u64,
     pub(super) made: BTreeSet<SlotRef>,
     pub(super) paths: BTreeMap<String, Option<Mono>>,
-    pub(super) watches: BTreeMap<RunRef, String>,
+    pub(super) watches: BTreeMap<Wait, String>,
     /// Runs whose action was answered: it is, once.
-    pub(super) asked: BTreeSet<RunRef>,
+    pub(super) asked: BTreeSet<Wait>,
     world: BTreeMap<(Mono, u64), World>,
     tasks: BTreeMap<(Mono, u64), Task>,
     sequence: u64,

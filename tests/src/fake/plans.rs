@@ -8,7 +8,7 @@ use super::Random;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, LimitPlan,
-    RestartPlan, SignalPlan, Spacing, StartMode, StopPlan, Stream, Verb, WaitPlan,
+    RestartPlan, SignalPlan, Spacing, StartMode, StopPlan, Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -44,12 +44,14 @@ fn entity(random: &mut Random, place: u64, count: u64) -> EntityPlan {
         (0..random.below(5)).map(|n| condition(random, n, count, &mut may_restart)).collect();
     let start = if random.chance(80) { StartMode::Auto } else { StartMode::Manual };
     let stop_timeout = if random.chance(8) { Span::INFINITE } else { random.micros(0, 800_000) };
+    let id = EntityId(u32::try_from(place).unwrap_or(0));
+    let defaults = plain(id, name(place), "/bin/entity");
     EntityPlan {
         start,
         start_timeout: random.micros(20_000, 1_500_000),
-        stop: StopPlan { signal: Signal::TERM, timeout: stop_timeout },
+        stop: StopPlan { timeout: stop_timeout, ..defaults.stop.clone() },
         conditions,
-        ..plain(EntityId(u32::try_from(place).unwrap_or(0)), name(place), "/bin/entity")
+        ..defaults
     }
 }
 
@@ -57,23 +59,8 @@ fn entity(random: &mut Random, place: u64, count: u64) -> EntityPlan {
 #[must_use]
 pub fn plain(id: EntityId, name: String, command: &str) -> EntityPlan {
     EntityPlan {
-        id,
-        name,
-        description: String::new(),
-        source: String::new(),
-        command: vec![command.to_owned()],
-        start: StartMode::Auto,
-        identity: None,
-        directory: None,
-        umask: 0o022,
-        environment: Vec::new(),
-        environment_files: Vec::new(),
-        stdin: Stream::Null,
-        stdout: Stream::Inherit,
-        stderr: Stream::Inherit,
         start_timeout: Span::seconds(10),
-        stop: StopPlan { signal: Signal::TERM, timeout: Span::seconds(5) },
-        conditions: Vec::new(),
+        ..EntityPlan::new(id, &name, vec![command.to_owned()])
     }
 }
 
@@ -162,6 +149,7 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
         }),
         5 | 6 if class != Class::NoWait => Verb::WaitFor(WaitPlan {
             path: random.chance(60).then(|| format!("/path/{}", random.below(4))),
+            ready: false,
             timeout: random.micros(0, 600_000),
         }),
         7 if may_start => Verb::Start(other),

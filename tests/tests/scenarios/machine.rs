@@ -270,8 +270,14 @@ impl Machine {
             Effect::Log { run, .. } => {
                 (!holds("log")).then_some(Event::ActionDone { run: *run, ok: true })
             }
+            Effect::Tidy { entity, .. } => {
+                (!holds("tidy")).then_some(Event::Tidied { entity: *entity })
+            }
             Effect::Clear { .. }
             | Effect::Signal { .. }
+            | Effect::SignalAll { .. }
+            | Effect::FindMain { .. }
+            | Effect::Adopt { .. }
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Notice(_)

@@ -153,8 +153,9 @@ fn entity_plan(id: EntityId, mut line: Line) -> EntityPlan {
     let timeout = time(line.pair("stop-timeout"), Span::seconds(5));
     line.end();
     let command = format!("/bin/{name}");
-    let stop = StopPlan { signal: Signal::TERM, timeout };
-    EntityPlan { start, start_timeout, stop, ..plain(id, name, &command) }
+    let plain = plain(id, name, &command);
+    let stop = StopPlan { timeout, ..plain.stop.clone() };
+    EntityPlan { start, start_timeout, stop, ..plain }
 }
 
 fn condition_plan(mut line: Line) -> ConditionPlan {
@@ -202,6 +203,7 @@ fn verb(word: &str, line: &mut Line) -> Verb {
         }),
         "waitfor" => Verb::WaitFor(WaitPlan {
             path: line.pair("path"),
+            ready: line.flag("ready"),
             timeout: span(&line.pair("timeout").expect("a timeout")),
         }),
         "log" => Verb::Log(line.rest().join(" ")),

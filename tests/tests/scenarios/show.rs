@@ -1,6 +1,7 @@
 //! Effects and states as the lines of a scenario show them.
 
 use ham_core::effect::{Effect, Process};
+use ham_core::event::Wait;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
 use ham_core::monitor::{Monitor, View};
 
@@ -34,14 +35,30 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
             format!("clear {}{}", slot(*of), if *command { " of a command" } else { "" })
         }
         Effect::Free { slot: of } => format!("free {}", slot(*of)),
-        Effect::Watch { run: by, path } => format!("watch {path} {}", run(*by)),
-        Effect::Unwatch { run: by } => format!("unwatch {}", run(*by)),
+        Effect::Watch { wait: by, path, .. } => format!("watch {path} {}", wait(monitor, *by)),
+        Effect::Unwatch { wait: by } => format!("unwatch {}", wait(monitor, *by)),
+        Effect::SignalAll { slot: to, signal, .. } => {
+            format!("signal {} {signal} to all", slot(*to))
+        }
+        Effect::FindMain { slot: of, path, .. } => format!("find-main {} {path}", slot(*of)),
+        Effect::Adopt { slot: to, pid, .. } => format!("adopt {} pid={pid}", slot(*to)),
+        Effect::Tidy { entity, restarts } => {
+            format!("tidy {}{}", name(monitor, *entity), if *restarts { " restarts" } else { "" })
+        }
         Effect::Log { run: by, text, .. } => format!("log \"{text}\" {}", run(*by)),
         Effect::Notice(notice) => {
             format!("notice {} {:?}", name(monitor, notice.entity), notice.fact)
         }
         Effect::Reply { id, answer, .. } => format!("reply {} {answer:?}", id.0),
         Effect::Finish { code } => format!("finish code={code}"),
+    }
+}
+
+fn wait(monitor: &Monitor, wait: Wait) -> String {
+    match wait {
+        Wait::Run(by) => run(by),
+        Wait::Start(entity) => format!("start of {}", name(monitor, entity)),
+        Wait::Ready(of) => format!("ready {}", slot(of)),
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Goal {
     Up,
     /// None.
     Down,
+    /// One that has read its configuration again.
+    Reloaded,
 }
 
 /// Who waits for an outcome.
@@ -94,6 +96,7 @@ impl Monitor {
             }
             Ask::Start | Ask::Restart => Goal::Up,
             Ask::Stop => Goal::Down,
+            Ask::Reload => Goal::Reloaded,
             Ask::Kill(signal) => {
                 self.ask_kill(asker, entity, signal);
                 return;
@@ -111,6 +114,7 @@ impl Monitor {
             let reached = match goal {
                 Goal::Up => matches!(self.entity(entity).actual, Actual::Up { .. }),
                 Goal::Down => self.entity(entity).actual == Actual::Down,
+                Goal::Reloaded => false,
             };
             if reached {
                 for who in asker.each() {
@@ -146,7 +150,7 @@ impl Monitor {
                 self.bring_down(id, Why::AskedStart, next);
                 true
             }
-            Ask::Kill(_) => false,
+            Ask::Reload | Ask::Kill(_) => false,
         }
     }
 

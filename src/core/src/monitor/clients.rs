@@ -70,6 +70,7 @@ impl Client {
         let goal = match self.ask {
             Ask::Start | Ask::Restart => Goal::Up,
             Ask::Stop => Goal::Down,
+            Ask::Reload => Goal::Reloaded,
             Ask::Kill(_) => return Vec::new(),
         };
         let pending = self.answers.iter().filter(|(_, told)| *told == Told::Pending);
@@ -84,6 +85,7 @@ impl Client {
             Ask::Start => 0,
             Ask::Stop => 1,
             Ask::Restart => 2,
+            Ask::Reload => 4,
             Ask::Kill(signal) => 3 | (u64::from(signal.0) << 8),
         };
         let mut words = Writer::new();
@@ -92,7 +94,7 @@ impl Client {
         for (entity, told) in &self.answers {
             words.put(match self.ask {
                 Ask::Kill(_) => signalled_word(*entity, *told),
-                Ask::Start | Ask::Stop | Ask::Restart => answer_word(*entity, *told),
+                Ask::Start | Ask::Stop | Ask::Restart | Ask::Reload => answer_word(*entity, *told),
             });
         }
         Record { head, words: words.finish() }
@@ -108,6 +110,7 @@ impl Client {
             (1, _) => Ask::Stop,
             (2, _) => Ask::Restart,
             (3, number @ 1..=64) => Ask::Kill(Signal(number)),
+            (4, _) => Ask::Reload,
             _ => return Err(Odd),
         };
         let count = from.get()?;
@@ -119,7 +122,7 @@ impl Client {
             let word = from.get()?;
             answers.push(match ask {
                 Ask::Kill(_) => signalled_from(word)?,
-                Ask::Start | Ask::Stop | Ask::Restart => answer_from(word)?,
+                Ask::Start | Ask::Stop | Ask::Restart | Ask::Reload => answer_from(word)?,
             });
         }
         from.finish()?;
@@ -140,6 +143,9 @@ fn answer_word(entity: EntityId, told: Told) -> u64 {
         Told::Answered(Reply::Overruled) => (6, 0),
         Told::Answered(Reply::Left(count)) => (7, u64::from(count)),
         Told::Answered(Reply::ShuttingDown) => (8, 0),
+        Told::Answered(Reply::Dependency(on)) => (9, u64::from(on.0)),
+        Told::Answered(Reply::NoReload) => (10, 0),
+        Told::Answered(Reply::ReloadFailed) => (11, 0),
     };
     u64::from(entity.0) | (kind << 16) | (detail << 20)
 }
@@ -156,6 +162,9 @@ fn answer_from(word: u64) -> Result<(EntityId, Told), Odd> {
         6 => Told::Answered(Reply::Overruled),
         7 => Told::Answered(Reply::Left(u32::try_from(detail).map_err(|_| Odd)?)),
         8 => Told::Answered(Reply::ShuttingDown),
+        9 => Told::Answered(Reply::Dependency(entity_from(detail)?)),
+        10 => Told::Answered(Reply::NoReload),
+        11 => Told::Answered(Reply::ReloadFailed),
         _ => return Err(Odd),
     };
     Ok((entity_from(word & 0xffff)?, told))
@@ -272,8 +281,11 @@ mod tests {
             Told::Answered(Reply::Overruled),
             Told::Answered(Reply::Left(u32::MAX)),
             Told::Answered(Reply::ShuttingDown),
+            Told::Answered(Reply::Dependency(EntityId(MAX_ENTITIES - 1))),
+            Told::Answered(Reply::NoReload),
+            Told::Answered(Reply::ReloadFailed),
         ];
-        for ask in [Ask::Start, Ask::Stop, Ask::Restart] {
+        for ask in [Ask::Start, Ask::Stop, Ask::Restart, Ask::Reload] {
             for told in [&answers[..], &answers[1..], &[Told::Pending; MOST_ANSWERS], &[]] {
                 let client = client(ask, told);
                 let record = client.record();
@@ -293,12 +305,12 @@ mod tests {
         let slot = SlotRef { index: 9, generation: 2 };
         let kill = client(Ask::Kill(Signal(9)), &[Told::Signalled(slot)]).record().words;
         for (words, place, wrong) in [
-            (start, 3, 4),
+            (start, 3, 5),
             (start, 3, 1 << 8),
             (start, 4, 1),
             (start, 4, 28),
             (start, 4, u64::MAX),
-            (start, 5, 9 << 16),
+            (start, 5, 12 << 16),
             (start, 5, (2 << 16) | (1 << 20)),
             (start, 5, (5 << 16) | (0x900 << 20)),
             (start, 7, 1),

@@ -7,6 +7,7 @@ use super::Monitor;
 use super::run::{Occurrence, Phase, Run};
 use super::verbs::Begun;
 use crate::effect::{Effect, Fact, Failure};
+use crate::event::Wait;
 use crate::ids::{EntityId, MAX_RUNS, RunRef};
 use crate::memory::RecordId;
 use crate::plan::{Class, EntityPlan, Verb};
@@ -235,7 +236,7 @@ impl Monitor {
         }
         self.turn.dirty.insert(RecordId::Run(index));
         if run.phase == Phase::Path {
-            self.emit(Effect::Unwatch { run: run.reference(index) });
+            self.emit(Effect::Unwatch { wait: Wait::Run(run.reference(index)) });
         }
         if run.prune {
             self.prune(run.entity);
@@ -262,8 +263,8 @@ impl Monitor {
         match run.phase {
             Phase::Pause => self.concluded(index, Ok(())),
             Phase::Path => {
-                let run = run.reference(index);
-                self.emit(Effect::Unwatch { run });
+                let wait = Wait::Run(run.reference(index));
+                self.emit(Effect::Unwatch { wait });
                 self.concluded(index, Err(Failure::Timeout));
             }
             Phase::Ready | Phase::Log | Phase::Signal(_) | Phase::Restart | Phase::Command(_) => {}

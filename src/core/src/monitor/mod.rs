@@ -35,10 +35,10 @@ pub use budget::Budget;
 pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, Why};
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Place, Run};
-pub use view::View;
+pub use view::{StartTimes, Told, View};
 
 use crate::effect::{Effect, Fact, Notice};
-use crate::event::Event;
+use crate::event::{Event, Wait};
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, Record, RecordId};
 use crate::plan::{EntityPlan, PlanIndex, PlanSource};
@@ -251,6 +251,13 @@ impl Monitor {
             }
             Event::SlotFreed { slot } => self.pool.freed(slot),
             Event::ActionDone { run, ok } => self.action_done(run, ok),
+            Event::PathSeen { wait: Wait::Run(run), ok } => self.action_done(run, ok),
+            Event::PathSeen { wait: Wait::Start(_) | Wait::Ready(_), .. }
+            | Event::Ready { .. }
+            | Event::Told { .. }
+            | Event::MainFound { .. }
+            | Event::MainMissing { .. }
+            | Event::Tidied { .. } => {}
             Event::Request { id, entities, ask, wait, from } => {
                 self.request(id, &entities, ask, wait, from);
             }

@@ -68,7 +68,8 @@ impl Monitor {
                 }
                 Some(Reply::Done)
             }
-            Ask::Start | Ask::Restart | Ask::Stop if !wait => Some(Reply::Done),
+            Ask::Start | Ask::Restart | Ask::Stop | Ask::Reload if !wait => Some(Reply::Done),
+            Ask::Reload => Some(Reply::Done),
             Ask::Start | Ask::Restart => self.came_up(entity),
             Ask::Stop if now.desired == Desired::Running => Some(Reply::Overruled),
             Ask::Stop if now.actual == Actual::Down => Some(Reply::Done),

@@ -10,6 +10,7 @@ use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
 use super::{Global, Monitor, Turn};
 use crate::effect::{Effect, Failure, Process, Spawn};
+use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
 use crate::memory::{Head, Memory, RecordId, SlotState};
 use crate::plan::{PlanIndex, PlanSource, Verb};
@@ -293,7 +294,8 @@ impl Monitor {
                     (Phase::Path, Some(Verb::WaitFor(wait))) => {
                         let Some(plan) = self.plan_of(id) else { return };
                         let path = self.fill(index, &plan, wait.path.as_deref().unwrap_or("/"));
-                        self.emit(Effect::Watch { run: reference, path });
+                        let wait = Wait::Run(reference);
+                        self.emit(Effect::Watch { wait, path, not_before: None });
                     }
                     (Phase::Signal(slot), Some(Verb::NotifySignal(signal))) => {
                         let (signal, value) = (signal.signal, signal.value);

@@ -39,10 +39,12 @@ fn bit(kind: ConditionKind) -> u16 {
         ConditionKind::StartFailed => 1 << 5,
         ConditionKind::RestartLimit => 1 << 6,
         ConditionKind::Any => 1 << 7,
+        ConditionKind::Ready => 1 << 8,
+        ConditionKind::Finished => 1 << 9,
     }
 }
 
-const ALL_KINDS: u16 = 0xff;
+const ALL_KINDS: u16 = 0x3ff;
 
 /// Something that happened to an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

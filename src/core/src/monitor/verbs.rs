@@ -8,7 +8,7 @@ use super::run::{Command, CommandPhase, Phase, Run};
 use super::text::Context;
 use super::{ERROR_NO_SLOT, Monitor};
 use crate::effect::{Effect, Fact, Failure, Process, Spawn};
-use crate::event::Ask;
+use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::RecordId;
 use crate::plan::{Class, EntityPlan, ExecutePlan, SignalPlan, Verb, WaitPlan};
@@ -189,7 +189,8 @@ impl Monitor {
             (argv, context.variables())
         });
         let (argv, variables) = filled.unwrap_or_default();
-        let what = Process::Command { argv, identity: execute.identity.clone(), variables };
+        let identity = execute.identity.clone();
+        let what = Process::Command { argv, identity, own: false, variables };
         let spawn = Spawn { slot, entity: plan.id, plan: Arc::clone(plan), what };
         self.emit(Effect::Spawn(Box::new(spawn)));
     }
@@ -218,7 +219,7 @@ impl Monitor {
         let path = self.fill(index, plan, path);
         let Some(run) = self.runs.get(&index) else { return Begun::Cancelled };
         let reference = run.reference(index);
-        self.emit(Effect::Watch { run: reference, path });
+        self.emit(Effect::Watch { wait: Wait::Run(reference), path, not_before: None });
         Begun::Pending(Phase::Path, due)
     }
 

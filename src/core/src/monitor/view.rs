@@ -11,8 +11,19 @@ use crate::status::ExitStatus;
 use crate::time::Mono;
 use std::sync::Arc;
 
+/// When a start came to each of its stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartTimes {
+    /// It was to start: from here on it waited for others.
+    pub asked: Option<Mono>,
+    /// All that it waited for was there: its lists and its process began.
+    pub begun: Option<Mono>,
+    /// It was up.
+    pub up: Option<Mono>,
+}
+
 /// One entity as `status` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The word for its state (design §7).
     pub state: &'static str,
@@ -32,8 +43,26 @@ pub struct View {
     pub abnormal: bool,
     /// Why it is in this state.
     pub why: Why,
+    /// The stages of its last start.
+    pub times: StartTimes,
     /// When the next attempt is due.
     pub next_attempt: Option<Mono>,
+    /// Whether it is up: its process runs and is ready, or it is a one-shot or
+    /// a target that stands for its group.
+    pub ready: bool,
+    /// What it says of itself (`STATUS=` of sd_notify(3)); may be empty.
+    pub told: Told,
+}
+
+/// What an entity has said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// `STATUS=`
+    pub status: String,
+    /// `ERRNO=`; 0: none.
+    pub errno: u32,
+    /// Heartbeats (`WATCHDOG=1`) since its process was started.
+    pub beats: u64,
 }
 
 impl Monitor {
@@ -71,7 +100,17 @@ impl Monitor {
             abnormal: entity.abnormal,
             why: entity.why,
             next_attempt,
+            times: StartTimes::default(),
+            ready: matches!(entity.actual, Actual::Up { .. }),
+            told: Told::default(),
         }
+    }
+
+    /// What would stop if these were stopped, they included, in the order in
+    /// which it would.
+    #[must_use]
+    pub fn would_stop(&self, ids: &[EntityId]) -> Vec<EntityId> {
+        ids.to_vec()
     }
 
     /// The definition of an entity: the one that the turn has just used, if it

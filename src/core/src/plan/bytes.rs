@@ -11,7 +11,7 @@
 //! index entry: id | name offset, length | text offset, length | crc32 of both
 //! ```
 
-use super::{EntityPlan, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
+use super::{EntityPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
 use crate::ids::{EntityId, MAX_ENTITIES};
 use std::fmt;
 
@@ -148,8 +148,16 @@ fn check(entity: &EntityPlan) -> Result<(), PlanBytesError> {
     if entity.id.0 >= MAX_ENTITIES {
         return wrong(format!("{name}: id {} is out of range", entity.id.0));
     }
-    if entity.command.is_empty() {
+    if entity.command.is_empty() && entity.kind != Kind::Target {
         return wrong(format!("{name}: no command"));
+    }
+    for list in [&entity.pre_start, &entity.reload, &entity.post_stop] {
+        if list.len() > MAX_ACTIONS {
+            return wrong(format!("{name}: more than {MAX_ACTIONS} actions in a list"));
+        }
+        if list.iter().any(|action| action.on_fail.len() > MAX_ON_FAIL) {
+            return wrong(format!("{name}: more than {MAX_ON_FAIL} items in an on-fail list"));
+        }
     }
     if entity.conditions.len() > MAX_CONDITIONS {
         return wrong(format!("{name}: more than {MAX_CONDITIONS} conditions"));

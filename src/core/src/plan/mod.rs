@@ -7,8 +7,15 @@
 //! come and go with a reload.
 
 mod bytes;
+mod order;
+mod process;
 
 pub use bytes::{PlanBytesError, PlanIndex, PlanSource, encode};
+pub use order::{Kind, Links, NotifyAccess, OnDependencyRestart, Readiness};
+pub use process::{
+    Capabilities, DirectoryPlace, DirectoryPlan, Ends, InheritEnvironment, KeepDirectory,
+    KillScope, Policy, Scheduling, SendTo, Setting, Settings, StopPlan, Stream,
+};
 
 use crate::ids::EntityId;
 use crate::signal::Signal;
@@ -38,11 +45,50 @@ pub struct EntityPlan {
     /// The file that it came from.
     #[serde(default)]
     pub source: String,
-    /// Program and arguments; never empty.
+    /// What stands behind it.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Program and arguments; empty for a target alone.
     pub command: Vec<String>,
+    /// Whether `${NAME}` in the command stands for variables.
+    #[serde(default)]
+    pub expand: bool,
     /// Whether it starts by itself.
     #[serde(default)]
     pub start: StartMode,
+    /// Its neighbours.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    pub links: Links,
+    /// What it does when one that it requires was restarted.
+    #[serde(default)]
+    pub on_dependency_restart: OnDependencyRestart,
+    /// It does not start before this path exists.
+    #[serde(default)]
+    pub start_when: Option<String>,
+    /// When it is up.
+    #[serde(default)]
+    pub ready: Readiness,
+    /// Done before its process is made; if one fails and breaks, it is not.
+    #[serde(default)]
+    pub pre_start: Vec<ActionPlan>,
+    /// Done when somebody wants it to read its configuration again.
+    #[serde(default)]
+    pub reload: Vec<ActionPlan>,
+    /// Done when its last process is gone, however that came.
+    #[serde(default)]
+    pub post_stop: Vec<ActionPlan>,
+    /// Ends that are no failure, beside exit code 0.
+    #[serde(default)]
+    pub success_exit: Ends,
+    /// Ends after which the restart action does nothing.
+    #[serde(default)]
+    pub no_restart_exit: Ends,
+    /// Whose notifications count.
+    #[serde(default)]
+    pub notify_access: NotifyAccess,
+    /// Descriptors that may be kept for it over its restarts.
+    #[serde(default)]
+    pub fd_store: u32,
     /// Whom it runs as; `None`: as the manager.
     #[serde(default)]
     pub identity: Option<Identity>,
@@ -53,6 +99,9 @@ pub struct EntityPlan {
     /// File mode creation mask, 0 to 0o777.
     #[serde(default = "default_umask")]
     pub umask: u32,
+    /// What of ham's own environment it gets.
+    #[serde(default)]
+    pub inherit_environment: InheritEnvironment,
     /// Variables of the unit, in the order of the file.
     #[serde(default)]
     pub environment: Vec<(String, String)>,
@@ -68,6 +117,12 @@ pub struct EntityPlan {
     /// Standard error.
     #[serde(default = "default_output")]
     pub stderr: Stream,
+    /// What it may use.
+    #[serde(default)]
+    pub settings: Settings,
+    /// Directories of its own.
+    #[serde(default)]
+    pub directories: Vec<DirectoryPlan>,
     /// How long a start may take.
     pub start_timeout: Span,
     /// How it is stopped.
@@ -76,6 +131,11 @@ pub struct EntityPlan {
     #[serde(default)]
     pub conditions: Vec<ConditionPlan>,
 }
+
+/// As systemd's DefaultTimeoutStartSec, which people know.
+pub const START_TIMEOUT: Span = Span::seconds(90);
+/// Long enough to write a file, short enough that a shutdown does not drag.
+pub const STOP_TIMEOUT: Span = Span::seconds(5);
 
 fn default_umask() -> u32 {
     0o022
@@ -86,6 +146,52 @@ fn default_output() -> Stream {
 }
 
 impl EntityPlan {
+    /// An entity with nothing but a command, and the defaults of unit files.
+    #[must_use]
+    pub fn new(id: EntityId, name: &str, command: Vec<String>) -> EntityPlan {
+        EntityPlan {
+            id,
+            name: name.to_owned(),
+            description: String::new(),
+            source: String::new(),
+            kind: Kind::Service,
+            command,
+            expand: false,
+            start: StartMode::Auto,
+            links: Links::default(),
+            on_dependency_restart: OnDependencyRestart::Keep,
+            start_when: None,
+            ready: Readiness::Exec,
+            pre_start: Vec::new(),
+            reload: Vec::new(),
+            post_stop: Vec::new(),
+            success_exit: Ends::default(),
+            no_restart_exit: Ends::default(),
+            notify_access: NotifyAccess::None,
+            fd_store: 0,
+            identity: None,
+            directory: None,
+            umask: default_umask(),
+            inherit_environment: InheritEnvironment::Default,
+            environment: Vec::new(),
+            environment_files: Vec::new(),
+            stdin: Stream::Null,
+            stdout: default_output(),
+            stderr: default_output(),
+            settings: Settings::default(),
+            directories: Vec::new(),
+            start_timeout: START_TIMEOUT,
+            stop: StopPlan {
+                signal: Signal::TERM,
+                send_to: SendTo::Main,
+                command: None,
+                timeout: STOP_TIMEOUT,
+                kill: KillScope::All,
+            },
+            conditions: Vec::new(),
+        }
+    }
+
     /// The one restart action over all conditions, if there is one.
     #[must_use]
     pub fn restart(&self) -> Option<&RestartPlan> {
@@ -119,7 +225,8 @@ pub enum StartMode {
     /// With the manager.
     #[default]
     Auto,
-    /// Only when somebody says so.
+    /// Only when somebody says so, or something that starts requires or wants
+    /// it.
     Manual,
 }
 
@@ -152,29 +259,6 @@ pub struct EnvironmentFile {
     /// Whether it may be absent (a `-` before the path in the unit).
     #[serde(default)]
     pub optional: bool,
-}
-
-/// Where one of the three standard streams goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stream {
-    /// To where the manager's own goes.
-    Inherit,
-    /// `/dev/null`.
-    #[default]
-    Null,
-    /// A file: read from its start, or appended to (`O_APPEND`, created 0640).
-    File(String),
-    /// Standard error only: where standard output goes.
-    Same,
-}
-
-/// How an entity is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopPlan {
-    /// The signal that asks for the end.
-    pub signal: Signal,
-    /// How long it has until everything that is left is killed.
-    pub timeout: Span,
 }
 
 /// One condition and its actions.
@@ -219,13 +303,17 @@ pub enum ConditionKind {
     StartFailed,
     /// Its restart action gave up because its limit was reached.
     RestartLimit,
+    /// It is up: it runs and has said that it is ready, if it is to say so.
+    Ready,
+    /// A one-shot has ended well.
+    Finished,
     /// Anything of the above.
     Any,
 }
 
 impl ConditionKind {
     /// Every kind, with its word in unit files.
-    pub const ALL: [(ConditionKind, &'static str); 8] = [
+    pub const ALL: [(ConditionKind, &'static str); 10] = [
         (ConditionKind::Death, "death"),
         (ConditionKind::AbnormalDeath, "abnormal-death"),
         (ConditionKind::Failure, "failure"),
@@ -233,6 +321,8 @@ impl ConditionKind {
         (ConditionKind::Restart, "restart"),
         (ConditionKind::StartFailed, "start-failed"),
         (ConditionKind::RestartLimit, "restart-limit"),
+        (ConditionKind::Ready, "ready"),
+        (ConditionKind::Finished, "finished"),
         (ConditionKind::Any, "any"),
     ];
 
@@ -247,6 +337,8 @@ impl ConditionKind {
             ConditionKind::Restart => "restart",
             ConditionKind::StartFailed => "start-failed",
             ConditionKind::RestartLimit => "restart-limit",
+            ConditionKind::Ready => "ready",
+            ConditionKind::Finished => "finished",
             ConditionKind::Any => "any",
         }
     }
@@ -261,6 +353,8 @@ impl ConditionKind {
             | ConditionKind::Restart
             | ConditionKind::StartFailed
             | ConditionKind::RestartLimit
+            | ConditionKind::Ready
+            | ConditionKind::Finished
             | ConditionKind::Any => false,
         }
     }
@@ -399,7 +493,8 @@ pub struct ExecutePlan {
     pub wait: bool,
     /// Killed after this time.
     pub timeout: Span,
-    /// Whom it runs as; `None`: as the manager.
+    /// Whom it runs as; `None`: as the manager, or in a list of the entity
+    /// itself (`pre-start`, `reload`, `post-stop`, `stop`) as the entity.
     #[serde(default)]
     pub identity: Option<Identity>,
 }
@@ -420,9 +515,14 @@ pub struct SignalPlan {
 /// A wait inside a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitPlan {
-    /// Ends as soon as this path exists; `None`: a mere pause, never a failure.
+    /// Ends as soon as this path exists; neither this nor `ready`: a mere
+    /// pause, never a failure.
     #[serde(default)]
     pub path: Option<String>,
+    /// Ends as soon as the entity is up; in a `reload` list, when it says that
+    /// it has read its configuration again.
+    #[serde(default)]
+    pub ready: bool,
     /// How long at the most.
     pub timeout: Span,
 }

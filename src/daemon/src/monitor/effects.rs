@@ -68,6 +68,10 @@ impl Engine {
             Effect::Log { entity, text, .. } => Some(facts::of_log(&self.name(*entity), text)),
             Effect::Spawn(_)
             | Effect::Signal { .. }
+            | Effect::SignalAll { .. }
+            | Effect::FindMain { .. }
+            | Effect::Adopt { .. }
+            | Effect::Tidy { .. }
             | Effect::Clear { .. }
             | Effect::Free { .. }
             | Effect::Watch { .. }
@@ -126,12 +130,18 @@ impl Engine {
             Effect::Free { slot } => {
                 self.free(slot, clock::monotonic().saturating_add(BUSY_AT_MOST_NS));
             }
-            Effect::Watch { run, path } => {
-                if !self.paths.watch(run, path, &self.poller) {
-                    self.feed(Event::ActionDone { run, ok: false });
+            Effect::Watch { wait, path, .. } => {
+                if !self.paths.watch(wait, path, &self.poller) {
+                    self.feed(Event::PathSeen { wait, ok: false });
                 }
             }
-            Effect::Unwatch { run } => self.paths.unwatch(run, &self.poller),
+            Effect::Unwatch { wait } => self.paths.unwatch(wait, &self.poller),
+            Effect::SignalAll { slot, signal, .. } => {
+                target::signal(self.state, slot, signal, None);
+            }
+            Effect::FindMain { slot, .. } => self.feed(Event::MainMissing { slot }),
+            Effect::Adopt { .. } => {}
+            Effect::Tidy { entity, .. } => self.feed(Event::Tidied { entity }),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
             Effect::Notice(_) => {}

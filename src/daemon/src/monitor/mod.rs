@@ -245,8 +245,8 @@ impl Engine {
             REAPER => self.reaper_died(),
             KEEPER => self.kept(),
             PATHS => {
-                for run in self.paths.read() {
-                    self.events.push_back(Event::ActionDone { run, ok: true });
+                for wait in self.paths.read() {
+                    self.events.push_back(Event::PathSeen { wait, ok: true });
                 }
                 self.paths.flush(&self.poller);
             }

@@ -4,7 +4,8 @@
 use super::spawners::Job;
 use crate::shared::{OWN_DESCRIPTORS, Shared, WATCHER_SLOT};
 use crate::watch::{FIRST_DESCRIPTOR, MESSAGE_BYTES, PATH_BYTES};
-use ham_core::ids::{RunRef, SlotRef};
+use ham_core::event::Wait;
+use ham_core::ids::SlotRef;
 use ham_snapshot::slots::Phase;
 use ham_sys::poller::{Interest, Poller};
 use ham_sys::spawn::{Exec, Program, Stdio};
@@ -20,7 +21,7 @@ const PAUSE_NS: u64 = 1_000_000_000;
 pub(super) struct Paths {
     shared: &'static Shared,
     /// Who waits for what, by the number that goes to the helper.
-    waiting: BTreeMap<u64, (RunRef, String)>,
+    waiting: BTreeMap<u64, (Wait, String)>,
     next: u64,
     channel: Option<OwnedFd>,
     /// What the helper has not been told yet: the kernel holds only so much.
@@ -55,13 +56,13 @@ impl Paths {
     }
 
     /// Somebody waits for a path. False when there can be no such path.
-    pub(super) fn watch(&mut self, run: RunRef, path: String, poller: &Poller) -> bool {
+    pub(super) fn watch(&mut self, wait: Wait, path: String, poller: &Poller) -> bool {
         if path.len() > PATH_BYTES || path.contains('\0') {
             return false;
         }
         let number = self.next;
         self.next += 1;
-        self.waiting.insert(number, (run, path));
+        self.waiting.insert(number, (wait, path));
         if self.channel.is_some() {
             self.ask(number);
             self.flush(poller);
@@ -72,21 +73,23 @@ impl Paths {
     }
 
     /// Nobody waits for it any more.
-    pub(super) fn unwatch(&mut self, run: RunRef, poller: &Poller) {
-        let Some(number) = self.number_of(run) else { return };
+    pub(super) fn unwatch(&mut self, wait: Wait, poller: &Poller) {
+        let Some(number) = self.number_of(wait) else { return };
         self.waiting.remove(&number);
         self.unsent.push_back(format!("-{number}").into_bytes());
         self.flush(poller);
         self.close_when_idle();
     }
 
-    fn number_of(&self, run: RunRef) -> Option<u64> {
+    fn number_of(&self, wait: Wait) -> Option<u64> {
         // One action waits for one path; a later step is another wait.
-        let mut found = self
-            .waiting
-            .iter()
-            .filter(|(_, (waiting, _))| waiting.index == run.index && waiting.serial == run.serial);
-        found.next().map(|(number, _)| *number)
+        let is = |waiting: &Wait| match (*waiting, wait) {
+            (Wait::Run(one), Wait::Run(other)) => {
+                one.index == other.index && one.serial == other.serial
+            }
+            (one, other) => one == other,
+        };
+        self.waiting.iter().find(|(_, (waiting, _))| is(waiting)).map(|(number, _)| *number)
     }
 
     /// The helper to be made now, if one is wanted and none is there; it gets
@@ -151,7 +154,7 @@ impl Paths {
     }
 
     /// What the helper has seen.
-    pub(super) fn read(&mut self) -> Vec<RunRef> {
+    pub(super) fn read(&mut self) -> Vec<Wait> {
         let mut seen = Vec::new();
         let mut buffer = [0u8; MESSAGE_BYTES];
         loop {
@@ -166,10 +169,10 @@ impl Paths {
                     let text =
                         buffer.get(..count).and_then(|bytes| std::str::from_utf8(bytes).ok());
                     let number = text.and_then(|text| text.parse().ok());
-                    if let Some((run, _)) =
+                    if let Some((wait, _)) =
                         number.and_then(|number: u64| self.waiting.remove(&number))
                     {
-                        seen.push(run);
+                        seen.push(wait);
                     }
                 }
                 Ok(None) => {

@@ -55,7 +55,7 @@ pub(super) fn program(
         .map_err(|error| SpawnError { stage: Stage::Cgroup, errno: error.errno }.to_word())?;
     let output = |stream: &Stream| -> Result<Stdio, u64> {
         Ok(match stream {
-            Stream::Inherit => Stdio::Inherit,
+            Stream::Inherit | Stream::Journal | Stream::Ham => Stdio::Inherit,
             Stream::Null => Stdio::Null,
             Stream::File(path) => Stdio::Append(text(path)?),
             Stream::Same => Stdio::Same,
@@ -74,7 +74,12 @@ pub(super) fn program(
         stdin: match &plan.stdin {
             Stream::File(path) if is_main => Stdio::Read(text(path)?),
             Stream::Inherit if is_main => Stdio::Inherit,
-            Stream::File(_) | Stream::Inherit | Stream::Null | Stream::Same => Stdio::Null,
+            Stream::File(_)
+            | Stream::Inherit
+            | Stream::Null
+            | Stream::Same
+            | Stream::Journal
+            | Stream::Ham => Stdio::Null,
         },
         stdout: output(&plan.stdout)?,
         stderr: output(&plan.stderr)?,
