@@ -116,6 +116,9 @@ pub enum Field {
     CommandsUsed = 49,
     /// The next deadline of the monitor, CLOCK_MONOTONIC; 0: none.
     MonitorDue = 50,
+    /// One more than the highest record used of what entities say of
+    /// themselves.
+    SaidUsed = 55,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

@@ -7,10 +7,12 @@
 //! come and go with a reload.
 
 mod bytes;
+mod lists;
 mod order;
 mod process;
 
 pub use bytes::{PlanBytesError, PlanIndex, PlanSource, encode};
+pub use lists::{OnFail, POST_STOP, PRE_START, RELOAD, STOP_COMMAND, is_own};
 pub use order::{Kind, Links, NotifyAccess, OnDependencyRestart, Readiness};
 pub use process::{
     Capabilities, DirectoryPlace, DirectoryPlan, Ends, InheritEnvironment, KeepDirectory,

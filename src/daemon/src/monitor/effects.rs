@@ -85,27 +85,24 @@ impl Engine {
         self.core.plan().name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
     }
 
-    /// Condition and action that a fact is about, by their names.
+    /// What a fact is about beside its entity, by name: condition and action, or
+    /// another entity.
     fn action_of(&self, notice: &Notice) -> String {
         let (condition, action, on_fail) = match notice.fact {
             Fact::ActionFailed { condition, action, on_fail, .. }
             | Fact::ActionDone { condition, action, on_fail } => (condition, Some(action), on_fail),
             Fact::Fired { condition } => (condition, None, 0),
+            Fact::Dependency { on, .. } => return self.blame(on),
+            Fact::Conflict { with } => return self.name(with),
             _ => return String::new(),
         };
         let Some(plan) = self.core.definition(notice.entity) else { return String::new() };
-        let Some(condition) = plan.conditions.get(usize::from(condition)) else {
-            return String::new();
-        };
-        let Some(action) = action.and_then(|at| condition.actions.get(usize::from(at))) else {
-            return condition.name.clone();
-        };
-        let verb = usize::from(on_fail).checked_sub(1).and_then(|item| action.on_fail.get(item));
-        match verb {
-            Some(verb) => {
-                format!("{}/{} (on-fail {}: {})", condition.name, action.name, on_fail, verb.word())
-            }
-            None => format!("{}/{}", condition.name, action.name),
+        let Some(list) = plan.list_name(condition) else { return String::new() };
+        let name = action.and_then(|at| plan.action_name(condition, at));
+        let (Some(at), Some(name)) = (action, name) else { return list.to_owned() };
+        match plan.verb(condition, at, on_fail).filter(|_| on_fail > 0) {
+            Some(verb) => format!("{list}/{name} (on-fail {on_fail}: {})", verb.word()),
+            None => format!("{list}/{name}"),
         }
     }
 

@@ -24,6 +24,7 @@ mod log;
 mod memory;
 mod paths;
 mod prepare;
+mod reasons;
 mod report;
 mod salvage;
 mod spawners;
