@@ -30,6 +30,7 @@ pub mod clock;
 pub mod containment;
 mod error;
 pub mod fault;
+pub mod files;
 pub mod lock;
 pub mod poller;
 pub mod process;

@@ -10,6 +10,7 @@ pub(super) enum Completion {
     Spawned { slot: SlotRef, pid: i32 },
     SpawnFailed { slot: SlotRef, error: u64 },
     Cleared { slot: SlotRef, left: u32 },
+    MainLooked { slot: SlotRef, found: Option<i32> },
 }
 
 #[derive(Debug)]

@@ -133,11 +133,15 @@ impl Engine {
                 }
             }
             Effect::Unwatch { wait } => self.paths.unwatch(wait, &self.poller),
-            Effect::SignalAll { slot, signal, .. } => {
-                target::signal(self.state, slot, signal, None);
+            Effect::SignalAll { slot, entity, signal } => {
+                let held = self.held_by(slot, entity, false);
+                self.spawners.submit(Job::SignalAll { held, signal });
             }
-            Effect::FindMain { slot, .. } => self.feed(Event::MainMissing { slot }),
-            Effect::Adopt { .. } => {}
+            Effect::FindMain { slot, entity, path } => {
+                let held = self.held_by(slot, entity, false);
+                self.spawners.submit(Job::FindMain { held, path });
+            }
+            Effect::Adopt { slot, entity, pid } => self.adopt_main(slot, entity, pid),
             Effect::Tidy { entity, .. } => self.feed(Event::Tidied { entity }),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),

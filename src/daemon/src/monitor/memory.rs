@@ -269,7 +269,7 @@ fn bytes_of_slot(index: u32) -> [(usize, usize); 3] {
 }
 
 /// The entities that have a process, with their names as its slot has them (cut
-/// at 80 bytes).
+/// at 72 bytes).
 pub(super) fn entities_with_processes(state: State) -> Vec<(EntityId, String)> {
     let used = u32::try_from(state.get(Field::EntitiesUsed)).unwrap_or(0).min(MAX_ENTITIES);
     (0..used)

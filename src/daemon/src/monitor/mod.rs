@@ -10,6 +10,7 @@
 
 mod abilities;
 mod adoption;
+mod aliens;
 mod begin;
 mod clearers;
 mod completions;
@@ -21,6 +22,7 @@ mod holder;
 mod keeper;
 mod loading;
 mod log;
+mod main_process;
 mod memory;
 mod paths;
 mod prepare;
@@ -37,6 +39,7 @@ use crate::guardian::enter_role;
 use crate::say::say;
 use crate::shared::{LOADER_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
 use adoption::Adopting;
+use aliens::Aliens;
 use clearers::Clearers;
 use completions::{Completion, Completions};
 use control::Control;
@@ -74,6 +77,8 @@ const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
+/// Tokens of watched processes begin here, by the index of their slot.
+const ALIENS: u64 = 1 << 40;
 
 /// How long entities have when a shutdown is asked for a second time.
 const HURRIED: Span = Span::millis(500);
@@ -194,6 +199,7 @@ struct Engine {
     shutdowns_seen: u64,
     /// Processes of a monitor before this one that have not executed yet.
     adopting: Adopting,
+    aliens: Aliens,
     log: Log,
     control: Control,
     keeper: Keeper,
@@ -250,6 +256,9 @@ impl Engine {
                     self.events.push_back(Event::PathSeen { wait, ok: true });
                 }
                 self.paths.flush(&self.poller);
+            }
+            token if token >= ALIENS => {
+                self.alien_ended(u32::try_from(token - ALIENS).unwrap_or(u32::MAX));
             }
             token => self.serve_client(token, ready),
         }
@@ -320,6 +329,12 @@ impl Engine {
                     }
                 }
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
+                Completion::MainLooked { slot, found: Some(pid) } => {
+                    self.feed(Event::MainFound { slot, pid });
+                }
+                Completion::MainLooked { slot, found: None } => {
+                    self.feed(Event::MainMissing { slot });
+                }
             }
             if let Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } =
                 completion

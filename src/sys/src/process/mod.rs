@@ -15,9 +15,9 @@ pub use descriptors::{
 };
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
-pub use stat::{forked_not_execed, lives, name_of, start_time};
+pub use stat::{forked_not_execed, lives, name_of, parent_of, start_time};
 
-use crate::{Result, SysError};
+use crate::{Errno, Result, SysError};
 
 /// What [`fork`] returns to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,12 @@ pub fn kill_child(pid: i32) {
         // it is reaped, which only this process can do.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
+}
+
+/// Whether some process has this number, be it a zombie. Allocates nothing.
+pub fn exists(pid: i32) -> bool {
+    // SAFETY: signal 0 only asks.
+    pid > 0 && (unsafe { libc::kill(pid, 0) } == 0 || Errno::last() != Errno::ESRCH)
 }
 
 /// This process.
