@@ -106,6 +106,12 @@ pub fn kill_child(pid: i32) {
     }
 }
 
+/// How much this process is inclined to be chosen by the OOM killer, -1000 to
+/// 1000 (proc_pid_oom_score_adj(5)); `None` without /proc.
+pub fn oom_score_adjust() -> Option<i16> {
+    std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim().parse().ok()
+}
+
 /// This process.
 pub fn pid() -> i32 {
     nix::unistd::getpid().as_raw()

@@ -12,6 +12,7 @@ mod families;
 mod faults;
 mod harness;
 mod primitives;
+mod settings;
 mod sockets;
 mod spawning;
 mod surroundings;
@@ -25,6 +26,7 @@ fn scenarios() -> Vec<Scenario> {
         sockets::SCENARIOS,
         spawning::SCENARIOS,
         surroundings::SCENARIOS,
+        settings::SCENARIOS,
         cgroups::SCENARIOS,
         families::SCENARIOS,
         faults::SCENARIOS,
