@@ -8,6 +8,7 @@
 
 mod acts;
 mod cgroups;
+mod directories;
 mod families;
 mod faults;
 mod harness;
@@ -27,6 +28,7 @@ fn scenarios() -> Vec<Scenario> {
         spawning::SCENARIOS,
         surroundings::SCENARIOS,
         settings::SCENARIOS,
+        directories::SCENARIOS,
         cgroups::SCENARIOS,
         families::SCENARIOS,
         faults::SCENARIOS,
