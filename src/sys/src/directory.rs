@@ -73,15 +73,12 @@ fn remove_tree(base: &Path, name: &Path, deadline_ns: u64) -> nix::Result<()> {
     for parent in &parents {
         place = enter(&place, parent)?;
     }
-    let top = match enter(&place, &last) {
+    let top = match enter_same_mount(&place, &last) {
         Ok(top) => top,
         // Something else that stands there under that name.
         Err(Code::ENOTDIR) => return unlinkat(&place, last.as_c_str(), UnlinkatFlags::NoRemoveDir),
         Err(code) => return Err(code),
     };
-    if mount_of(&top)? != mount_of(&place)? {
-        return Err(Code::EBUSY);
-    }
     let mut emptying = Emptying { top, moved: 0, deadline_ns };
     loop {
         emptying.pass()?;
@@ -119,13 +116,10 @@ impl Emptying {
 
     /// Removes one directory; those in it move up.
     fn dissolve(&mut self, name: &CString) -> nix::Result<()> {
-        let directory = match enter(&self.top, name) {
+        let directory = match enter_same_mount(&self.top, name) {
             Err(Code::ENOENT) => return Ok(()),
             other => other?,
         };
-        if mount_of(&directory)? != mount_of(&self.top)? {
-            return Err(Code::EBUSY);
-        }
         for inner in list(&directory)? {
             if !remove_file(&directory, &inner)? {
                 self.move_up(&directory, &inner)?;
@@ -176,6 +170,23 @@ fn enter(place: &OwnedFd, name: &CString) -> nix::Result<OwnedFd> {
     openat(place, name.as_c_str(), flags, Mode::empty())
 }
 
+/// EBUSY for a mount, which is not asked for anything: a file system of a
+/// user's (FUSE) may never answer.
+fn enter_same_mount(place: &OwnedFd, name: &CString) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let found = openat(place, name.as_c_str(), flags, Mode::empty())?;
+    if mount_of(&found)? != mount_of(place)? {
+        return Err(Code::EBUSY);
+    }
+    reopen(&found)
+}
+
+/// With a place in the listing of its own.
+fn reopen(directory: &OwnedFd) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    openat(directory, c".", flags, Mode::empty())
+}
+
 /// Whether it was made; else there was something.
 fn make_one(place: &OwnedFd, name: &CString) -> nix::Result<bool> {
     match mkdirat(place, name.as_c_str(), Mode::S_IRWXU) {
@@ -195,9 +206,7 @@ fn remove_file(place: &OwnedFd, name: &CString) -> nix::Result<bool> {
 }
 
 fn list(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
-    // A copy of the descriptor would share the place in the listing.
-    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let mut listing = Dir::from_fd(openat(directory, c".", flags, Mode::empty())?)?;
+    let mut listing = Dir::from_fd(reopen(directory)?)?;
     let names = listing.iter().map(|entry| entry.map(|entry| entry.file_name().to_owned()));
     let names: Vec<CString> = names.collect::<nix::Result<_>>()?;
     Ok(names.into_iter().filter(|name| !matches!(name.to_bytes(), b"." | b"..")).collect())
@@ -211,7 +220,8 @@ fn mount_of(directory: &OwnedFd) -> nix::Result<u64> {
     // fills the struct, for which all zeros are a valid value too.
     let (result, found) = unsafe {
         let number = directory.as_fd().as_raw_fd();
-        let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+        let empty = c"".as_ptr();
+        let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
         let result = libc::statx(number, empty, flags, libc::STATX_MNT_ID, found.as_mut_ptr());
         (result, found.assume_init())
     };

@@ -1,6 +1,8 @@
 //! The end of a turn: it is committed, then its effects are carried out. Each
 //! that the core waits for leads to exactly one event.
 
+use super::clearers::Tidying;
+use super::directories::goes;
 use super::holder::Held;
 use super::loading;
 use super::prepare;
@@ -141,12 +143,20 @@ impl Engine {
             }
             Effect::FindMain { slot, .. } => self.feed(Event::MainMissing { slot }),
             Effect::Adopt { .. } => {}
-            Effect::Tidy { entity, .. } => self.feed(Event::Tidied { entity }),
+            Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
             Effect::Finish { code } => self.finish(code),
+        }
+    }
+
+    fn tidy(&mut self, entity: EntityId, restarts: bool) {
+        let plan = self.core.definition(entity);
+        match plan.filter(|plan| plan.directories.iter().any(|one| goes(one, restarts))) {
+            Some(plan) => self.clearers.tidy(Tidying { plan, restarts }),
+            None => self.feed(Event::Tidied { entity }),
         }
     }
 

@@ -1,11 +1,14 @@
 //! From the core's description of a process to what the kernel is given.
 
-use super::environment::Environment;
+use super::directories::Bases;
+use super::environment::{Environment, Inherited};
+use super::expand::expanded;
 use super::holder::{Held, Holder};
+use super::settings;
 use crate::facts::{ERROR_ENVIRONMENT_FILE, ERROR_NUL};
 use ham_core::effect::{Process, Spawn};
 use ham_core::plan::{Identity, Stream};
-use ham_sys::spawn::{Exec, Ids, Program, SpawnError, Stage, Stdio};
+use ham_sys::spawn::{Exec, Ids, Program, Settings, SpawnError, Stage, Stdio};
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
@@ -15,23 +18,41 @@ pub(super) fn held(spawn: &Spawn) -> Held {
     Held { slot: spawn.slot, name: spawn.plan.name.clone(), command }
 }
 
-/// Reads environment files and makes the cgroup: blocks, for a spawner thread.
+/// What of a manager its entities come to see.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) inherited: Inherited,
+    pub(super) bases: Bases,
+}
+
+/// Reads environment files, makes directories and the cgroup: blocks, for a
+/// spawner thread.
 ///
 /// # Errors
 /// The error word for the slot.
 pub(super) fn program(
     spawn: &Spawn,
-    inherited: &Environment,
+    surroundings: &Surroundings,
     holder: &Holder,
 ) -> Result<Program, u64> {
     let plan = &spawn.plan;
-    let mut environment = inherited.clone();
-    let (argv, identity, is_main) = match &spawn.what {
-        Process::Main => (&plan.command, &plan.identity, true),
-        Process::Command { argv, identity, .. } => (argv, identity, false),
+    let mut environment = surroundings.inherited.chosen(&plan.inherit_environment);
+    // `own`: it has all that surrounds the entity, but for its input.
+    let (argv, identity, own, is_main) = match &spawn.what {
+        Process::Main => (&plan.command, &plan.identity, true, true),
+        Process::Command { argv, identity, own: true, .. } => {
+            (argv, if identity.is_some() { identity } else { &plan.identity }, true, false)
+        }
+        Process::Command { argv, identity, own: false, .. } => (argv, identity, false, false),
     };
     if let Some(identity) = identity {
         environment.set_user(identity);
+    }
+    if own {
+        surroundings.bases.make(plan)?;
+        // The unit's own variables and files may say otherwise, as systemd has
+        // it.
+        surroundings.bases.tell(plan, &mut environment);
     }
     environment
         .set_unit(plan)
@@ -48,7 +69,14 @@ pub(super) fn program(
         environment.set(name, value);
     }
     let text = |text: &str| CString::new(text).map_err(|_| ERROR_NUL);
-    let argv: Vec<CString> = argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
+    let word = |word: &String| {
+        if own && plan.expand {
+            CString::new(expanded(word, &environment)).map_err(|_| ERROR_NUL)
+        } else {
+            text(word)
+        }
+    };
+    let argv: Vec<CString> = argv.iter().map(word).collect::<Result<_, _>>()?;
     let paths = argv.first().map(|name| candidates(name, &environment)).unwrap_or_default();
     let cgroup = holder
         .cgroup(&held(spawn))
@@ -61,7 +89,7 @@ pub(super) fn program(
             Stream::Same => Stdio::Same,
         })
     };
-    let directory = plan.directory.as_deref().filter(|_| is_main).map(text).transpose()?;
+    let directory = plan.directory.as_deref().filter(|_| own).map(text).transpose()?;
     let is_root = ham_sys::process::effective_uid() == 0;
     Ok(Program {
         exec: Exec::Paths(paths),
@@ -84,6 +112,7 @@ pub(super) fn program(
         stdout: output(&plan.stdout)?,
         stderr: output(&plan.stderr)?,
         ids: identity.as_ref().map(ids),
+        settings: if own { settings::for_process(&plan.settings) } else { Settings::default() },
         cgroup,
         passed: Vec::new(),
     })
