@@ -64,6 +64,19 @@ impl Bases {
         }
     }
 
+    /// Of a test: below a folder, without a place for logs.
+    #[cfg(test)]
+    pub(super) fn below(folder: &Path) -> Bases {
+        let place = |name: &str| Some(folder.join(name));
+        Bases {
+            runtime: place("run"),
+            state: place("lib"),
+            cache: place("cache"),
+            logs: None,
+            mode: 0o755,
+        }
+    }
+
     fn get(&self, place: DirectoryPlace) -> Option<&Path> {
         match place {
             DirectoryPlace::Runtime => self.runtime.as_deref(),
@@ -154,17 +167,6 @@ mod tests {
     use ham_core::plan::Identity;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    fn in_folder(folder: &Path) -> Bases {
-        let place = |name: &str| Some(folder.join(name));
-        Bases {
-            runtime: place("run"),
-            state: place("lib"),
-            cache: place("cache"),
-            logs: None,
-            mode: 0o755,
-        }
-    }
-
     fn plan(directories: Vec<DirectoryPlan>) -> EntityPlan {
         let mut plan = EntityPlan::new(EntityId(1), "web", vec!["true".to_owned()]);
         plan.directories = directories;
@@ -218,7 +220,7 @@ mod tests {
     #[test]
     fn directories_are_made_told_and_removed() {
         let folder = folder("directories");
-        let bases = in_folder(&folder);
+        let bases = Bases::below(&folder);
         let plan = plan(vec![
             planned(DirectoryPlace::Runtime, &["web", "web/sub"], KeepDirectory::No),
             planned(DirectoryPlace::Runtime, &["stays"], KeepDirectory::Restart),
@@ -254,6 +256,7 @@ mod tests {
     #[test]
     fn they_belong_to_the_user_of_the_entity() {
         if process::effective_uid() != 0 {
+            eprintln!("SKIPPED: root is needed to give directories away");
             return;
         }
         let folder = folder("directory-owners");
@@ -266,7 +269,7 @@ mod tests {
             home: String::new(),
             shell: String::new(),
         });
-        assert_eq!(in_folder(&folder).make(&plan), Ok(()));
+        assert_eq!(Bases::below(&folder).make(&plan), Ok(()));
         let found = std::fs::metadata(folder.join("cache/c")).unwrap();
         assert_eq!((found.uid(), found.gid()), (1234, 2345));
         std::fs::remove_dir_all(folder).unwrap();
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn an_error_names_the_place() {
         let folder = folder("directory-errors");
-        let bases = in_folder(&folder);
+        let bases = Bases::below(&folder);
         let told = |place| {
             let plan = plan(vec![planned(place, &["../x"], KeepDirectory::No)]);
             bases.make(&plan).map_err(spawn_error)

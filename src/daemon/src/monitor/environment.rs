@@ -40,6 +40,12 @@ pub(super) fn inherited(state: ham_snapshot::State) -> Inherited {
 }
 
 impl Inherited {
+    /// All of this, as anywhere but on a board.
+    #[cfg(test)]
+    pub(super) fn of(all: Environment) -> Inherited {
+        Inherited { all, by_default: true }
+    }
+
     /// What an entity of that choice begins with.
     pub(super) fn chosen(&self, choice: &InheritEnvironment) -> Environment {
         let Environment(all) = &self.all;

@@ -24,6 +24,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "settings_oom_score_without_privilege", run: score_of_user, inner: false },
 ];
 
+/// Resources of setrlimit(2), whose type is not the same in every C library.
+const CORE: u32 = 4;
+const NOFILE: u32 = 7;
 const NET_BIND_SERVICE: u64 = 1 << 10;
 
 fn sleeper(settings: Settings) -> Program {
@@ -88,10 +91,7 @@ fn take_effect() {
         let pid = spawn_once(
             way,
             &sleeper(Settings {
-                limits: vec![
-                    (libc::RLIMIT_NOFILE as u32, 100, 200),
-                    (libc::RLIMIT_CORE as u32, 0, 0),
-                ],
+                limits: vec![(NOFILE, 100, 200), (CORE, 0, 0)],
                 // Allowed to everybody, wherever the caller stands.
                 nice: Some(19),
                 scheduling: Some(Scheduling {
@@ -181,7 +181,7 @@ fn defaults() {
 fn refusals() -> Vec<(Settings, SpawnError)> {
     let (_, hard) =
         nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
-    let more = vec![(libc::RLIMIT_NOFILE as u32, hard, hard + 1)];
+    let more = vec![(NOFILE, hard, hard + 1)];
     let scheduling = Scheduling { policy: Policy::Fifo, priority: 1, reset_on_fork: false };
     let ambient = Capabilities { bounding: None, ambient: NET_BIND_SERVICE };
     let lower = process::oom_score_adjust().unwrap() - 1;
