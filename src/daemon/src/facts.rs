@@ -37,8 +37,11 @@ pub(crate) fn spawn_error(word: u64) -> String {
     let step = word.checked_sub(ERROR_DIRECTORY).map(|more| more / ERROR_DIRECTORY_STEP);
     let place = step.and_then(|step| DIRECTORIES.get(usize::try_from(step).ok()?));
     if let Some(place) = place {
-        let in_the_way = errno() == ham_sys::Errno::ENOTDIR;
-        let hint = if in_the_way { "; a link is not followed" } else { "" };
+        let hint = match errno() {
+            ham_sys::Errno::ENOTDIR => "; a link is not followed",
+            ham_sys::Errno::EBUSY => "; it is ham's own, or around it",
+            _ => "",
+        };
         return format!("could not make its {place} directory: {}{hint}", errno());
     }
     match word & !0xffff_ffff {

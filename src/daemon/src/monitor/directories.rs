@@ -18,6 +18,9 @@ const PLACES: [(DirectoryPlace, &str); 4] = [
     (DirectoryPlace::Logs, "LOGS_DIRECTORY"),
 ];
 
+/// The part of ham's own directory that is its entities'.
+const IN_OWN: &str = "entities";
+
 /// Where directories are made. `None`: this manager has no such place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bases {
@@ -25,6 +28,8 @@ pub(super) struct Bases {
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
     logs: Option<PathBuf>,
+    /// Ham's own directory, which no entity gets, nor one around it.
+    own: PathBuf,
     /// Of those that are missing.
     mode: u32,
 }
@@ -45,6 +50,7 @@ impl Bases {
                 state: path("/var/lib"),
                 cache: path("/var/cache"),
                 logs: path("/var/log"),
+                own: own.to_owned(),
                 mode: 0o755,
             };
         }
@@ -55,10 +61,11 @@ impl Bases {
         let state = named("XDG_STATE_HOME").or_else(|| below_home(".local/state"));
         Bases {
             // One level down, so that no entity's name is that of a file of ham's.
-            runtime: named("XDG_RUNTIME_DIR").or_else(|| Some(own.join("entities"))),
+            runtime: named("XDG_RUNTIME_DIR").or_else(|| Some(own.join(IN_OWN))),
             cache: named("XDG_CACHE_HOME").or_else(|| below_home(".cache")),
             logs: state.as_ref().map(|state| state.join("log")),
             state,
+            own: own.to_owned(),
             // As that specification has it.
             mode: 0o700,
         }
@@ -73,6 +80,7 @@ impl Bases {
             state: place("lib"),
             cache: place("cache"),
             logs: None,
+            own: folder.join("run/ham"),
             mode: 0o755,
         }
     }
@@ -105,11 +113,22 @@ impl Bases {
                 .create(base)
                 .map_err(|error| failed(error.into()))?;
             for name in &planned.names {
+                if self.is_hams(base, name) {
+                    return Err(failed(Errno::EBUSY));
+                }
                 directory::make(base, Path::new(name), planned.mode, owner)
                     .map_err(|error| failed(error.errno))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether this is ham's own directory, or holds it, or is a part of it: a
+    /// unit that says so would give away, or remove, the state.
+    fn is_hams(&self, base: &Path, name: &str) -> bool {
+        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let (own, path) = (whole(&self.own), whole(base).join(name));
+        own.starts_with(&path) || (path.starts_with(&own) && !path.starts_with(own.join(IN_OWN)))
     }
 
     /// The variables that tell an entity of its directories: absolute paths,
@@ -138,6 +157,7 @@ impl Bases {
         let going = directories.iter().filter(|planned| goes(planned, restarts));
         let names = going.flat_map(|planned| &planned.names);
         names
+            .filter(|name| !self.is_hams(base, name))
             .filter_map(|name| directory::remove(base, Path::new(name), deadline_ns).err())
             .collect()
     }
@@ -272,6 +292,31 @@ mod tests {
         assert_eq!(Bases::below(&folder).make(&plan), Ok(()));
         let found = std::fs::metadata(folder.join("cache/c")).unwrap();
         assert_eq!((found.uid(), found.gid()), (1234, 2345));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Also when the way there leads through a link, as /var/run does.
+    #[test]
+    fn hams_own_directory_is_no_entitys() {
+        let folder = folder("directory-own");
+        std::fs::create_dir_all(folder.join("real/ham")).unwrap();
+        std::os::unix::fs::symlink("real", folder.join("run")).unwrap();
+        let busy = Errno::EBUSY;
+        let refused =
+            format!("could not make its runtime directory: {busy}; it is ham's own, or around it");
+        let mut bases = Bases::below(&folder);
+        for own in ["run/ham", "real/ham"] {
+            bases.own = folder.join(own);
+            for name in ["ham", "ham/inner", "ham/"] {
+                let plan = plan(vec![planned(DirectoryPlace::Runtime, &[name], KeepDirectory::No)]);
+                assert_eq!(bases.make(&plan).map_err(spawn_error), Err(refused.clone()), "{name}");
+                assert_eq!(bases.tidy(&plan.directories, false, u64::MAX), []);
+            }
+        }
+        assert!(folder.join("real/ham").is_dir());
+        let fine = ["hamster", "ham/entities/web"];
+        let plan = plan(vec![planned(DirectoryPlace::Runtime, &fine, KeepDirectory::No)]);
+        assert_eq!(bases.make(&plan), Ok(()));
         std::fs::remove_dir_all(folder).unwrap();
     }
 
