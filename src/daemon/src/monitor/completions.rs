@@ -1,16 +1,36 @@
 //! What worker threads tell the event loop: one queue, one descriptor.
 
-use ham_core::ids::SlotRef;
+use ham_core::ids::{EntityId, SlotRef};
 use ham_sys::poller::EventFd;
 use std::sync::{Mutex, PoisonError};
 
 /// Something that a worker has finished.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Completion {
-    Spawned { slot: SlotRef, pid: i32 },
-    SpawnFailed { slot: SlotRef, error: u64 },
-    Cleared { slot: SlotRef, left: u32 },
-    MainLooked { slot: SlotRef, found: Option<i32> },
+    Spawned {
+        slot: SlotRef,
+        pid: i32,
+    },
+    SpawnFailed {
+        slot: SlotRef,
+        error: u64,
+    },
+    Cleared {
+        slot: SlotRef,
+        left: u32,
+    },
+    MainLooked {
+        slot: SlotRef,
+        found: Option<i32>,
+    },
+    Tidied {
+        entity: EntityId,
+    },
+    /// Something to be told about the entity of that name.
+    Trouble {
+        name: String,
+        text: String,
+    },
 }
 
 #[derive(Debug)]
