@@ -148,8 +148,24 @@ impl Monitor {
         let Actual::Preparing { due, cause } = self.entity(id).actual else { return };
         match self.plan_of(id) {
             Some(plan) if ok => self.make(id, &plan, due, cause),
-            Some(_) | None => self.start_failed(id, Why::PreStartFailed, cause, None),
+            Some(_) | None => self.not_prepared(id, Why::PreStartFailed, cause),
         }
+    }
+
+    /// Its `pre-start` list has failed or took too long: what that has made is
+    /// put away as after a process.
+    pub(super) fn not_prepared(&mut self, id: EntityId, why: Why, cause: Cause) {
+        self.leave_preparing(id, Next::Rest);
+        self.start_failed(id, why, cause, None);
+    }
+
+    /// It prepares no longer, whatever its list is at.
+    pub(super) fn leave_preparing(&mut self, id: EntityId, next: Next) {
+        let mut entity = self.entity(id);
+        entity.actual = Actual::Down;
+        self.put(id, entity);
+        self.cancel_own_list(id, PRE_START);
+        self.tidy(id, next);
     }
 
     fn make(&mut self, id: EntityId, plan: &Arc<EntityPlan>, due: Option<Mono>, cause: Cause) {
@@ -390,7 +406,7 @@ impl Monitor {
 
     /// A start did not lead to a process. It is tried again by the back-off of
     /// the entity's restart action, if it has one; that is no death. What may
-    /// have left something behind is in `Clearing` already.
+    /// have left something behind is in `Clearing` or `Tidying` already.
     pub(super) fn start_failed(
         &mut self,
         id: EntityId,
@@ -399,7 +415,7 @@ impl Monitor {
         slot: Option<SlotRef>,
     ) {
         let mut entity = self.entity(id);
-        let clearing = matches!(entity.actual, Actual::Clearing { .. });
+        let clearing = matches!(entity.actual, Actual::Clearing { .. } | Actual::Tidying { .. });
         if !clearing {
             entity.actual = Actual::Down;
         }
