@@ -12,6 +12,8 @@
 mod machine;
 #[path = "scenarios/notation.rs"]
 mod notation;
+#[path = "scenarios/plans.rs"]
+mod plans;
 #[path = "scenarios/show.rs"]
 mod show;
 
@@ -49,7 +51,7 @@ fn run(path: &Path, restored: bool) -> String {
     let (plan, steps) = blocks.split_first().expect("a plan");
     out.push_str(plan);
     out.push('\n');
-    let mut machine = Machine::new(notation::plan(plan), restored);
+    let mut machine = Machine::new(plans::plan(plan), restored);
     for block in steps {
         let commands = block.split("----").next().unwrap_or_default().trim_end();
         let mut came = String::new();
