@@ -45,6 +45,8 @@ fn blocks(text: &str) -> (String, Vec<&str>) {
 
 /// The file as it would be if all that came were expected.
 fn run(path: &Path, restored: bool) -> String {
+    // Shown only when something panics: then this is where.
+    println!("{}", path.display());
     let text = fs::read_to_string(path).expect("a scenario");
     let (mut out, blocks) = blocks(&text);
     assert!(!out.is_empty(), "{}: says no rule", path.display());
