@@ -46,7 +46,8 @@ impl Monitor {
         }
         let wanted = entity.desired == Desired::Running && !self.is_shutting_down();
         // A list in progress may bring it back: given up is only what nobody
-        // tries any more.
+        // tries any more. What is down for want of another waits for that.
+        let by_list = self.has_lists(id) && !matches!(entity.why, Why::Dependency(_));
         let comes = wanted
             && match entity.actual {
                 Actual::Waiting(..)
@@ -57,12 +58,13 @@ impl Monitor {
                 | Actual::Readying { .. }
                 | Actual::Handover { .. }
                 | Actual::Aborting { .. } => true,
-                Actual::Down | Actual::Left { .. } => self.has_lists(id),
-                Actual::Retiring { next, .. }
-                | Actual::Stopping { next, .. }
-                | Actual::Clearing { next, .. }
-                | Actual::Tidying { next } => {
-                    matches!(next, Next::Start(..)) || self.has_lists(id) || entity.finished
+                Actual::Down | Actual::Left { .. } => by_list,
+                // Such an end is meant: no list undoes it.
+                Actual::Retiring { next, .. } | Actual::Stopping { next, .. } => {
+                    matches!(next, Next::Start(..))
+                }
+                Actual::Clearing { next, .. } | Actual::Tidying { next } => {
+                    matches!(next, Next::Start(..)) || by_list || entity.finished
                 }
                 Actual::Up { .. } | Actual::Reached => true,
             };
