@@ -234,8 +234,9 @@ impl Monitor {
         entity.desired = Desired::Stopped;
         if entity.actual == Actual::Down && changed {
             entity.why = why;
-            entity.finished = false;
         }
+        // Also while what it has left is still being cleared away.
+        entity.finished = false;
         self.put(id, entity);
         self.answer(id, Goal::Up, Reply::Overruled);
         self.cancel_restarts(id);
