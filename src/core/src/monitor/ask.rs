@@ -209,12 +209,13 @@ impl Monitor {
                 self.begin_start(id, Cause::Asked);
                 true
             }
-            Actual::Retiring { slot: Some(slot), pid, since, .. } => {
-                // Nobody has asked it to end yet.
+            // Nobody has asked it to end yet, and it was up.
+            Actual::Retiring { slot: Some(slot), pid, since, .. } if entity.times.up.is_some() => {
                 entity.actual = Actual::Up { slot, pid, since };
                 entity.why = Why::AskedStart;
                 entity.since = Some(self.now);
                 self.put(id, entity);
+                self.answer(id, Goal::Up, Reply::Done);
                 true
             }
             Actual::Retiring { .. }
