@@ -52,10 +52,30 @@ impl Monitor {
         // All of them wait for their turn before any of them is looked at.
         for id in self.needed_by(&begins) {
             let entity = self.entity(id);
-            if entity.actual == Actual::Down && entity.why == Why::NeverStarted {
+            if entity.actual == Actual::Down
+                && entity.why == Why::NeverStarted
+                && !self.yields_at_boot(id)
+            {
                 self.begin_at_boot(id);
             }
         }
+    }
+
+    /// Of those that conflict the first starts with the manager: if all did,
+    /// each would wait for the end of the other.
+    fn yields_at_boot(&mut self, id: EntityId) -> bool {
+        let conflicts = self.links(id).map_or_else(Vec::new, |plan| plan.links.conflicts.clone());
+        let first = conflicts.into_iter().find(|other| {
+            let entity = self.entity(*other);
+            *other != id && (entity.desired == Desired::Running || !entity.is_down())
+        });
+        let Some(with) = first else { return false };
+        let mut entity = self.entity(id);
+        entity.why = Why::Conflict(with);
+        entity.since = Some(self.now);
+        self.put(id, entity);
+        self.note(id, Fact::Conflict { with });
+        true
     }
 
     fn begin_at_boot(&mut self, id: EntityId) {
