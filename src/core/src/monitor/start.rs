@@ -187,6 +187,7 @@ impl Monitor {
         entity.since = Some(self.now);
         entity.told = None;
         entity.adopted = false;
+        entity.early = false;
         entity.ends = false;
         entity.reloading = None;
         entity.reloaded = None;
@@ -278,11 +279,22 @@ impl Monitor {
             }
             self.fire(id, occurrence(&[ConditionKind::Restart], Some(slot), pid, None));
         }
+        if entity.early {
+            self.process_ready(id, slot);
+        }
     }
 
     /// Its process, of this slot, says that it is ready.
     pub(super) fn process_ready(&mut self, id: EntityId, slot: SlotRef) {
         let mut entity = self.entity(id);
+        if let Actual::Starting { slot: mine, .. } = entity.actual
+            && mine == slot
+        {
+            // A quick one can say so sooner than the thread that has made it.
+            entity.early = true;
+            self.put(id, entity);
+            return;
+        }
         if let Actual::Readying { slot: mine, pid, since, .. } = entity.actual
             && mine == slot
         {
