@@ -52,10 +52,30 @@ impl Monitor {
         // All of them wait for their turn before any of them is looked at.
         for id in self.needed_by(&begins) {
             let entity = self.entity(id);
-            if entity.actual == Actual::Down && entity.why == Why::NeverStarted {
+            if entity.actual == Actual::Down
+                && entity.why == Why::NeverStarted
+                && !self.yields_at_boot(id)
+            {
                 self.begin_at_boot(id);
             }
         }
+    }
+
+    /// Of those that conflict the first starts with the manager: if all did,
+    /// each would wait for the end of the other.
+    fn yields_at_boot(&mut self, id: EntityId) -> bool {
+        let conflicts = self.links(id).map_or_else(Vec::new, |plan| plan.links.conflicts.clone());
+        let first = conflicts.into_iter().find(|other| {
+            let entity = self.entity(*other);
+            *other != id && (entity.desired == Desired::Running || !entity.is_down())
+        });
+        let Some(with) = first else { return false };
+        let mut entity = self.entity(id);
+        entity.why = Why::Conflict(with);
+        entity.since = Some(self.now);
+        self.put(id, entity);
+        self.note(id, Fact::Conflict { with });
+        true
     }
 
     fn begin_at_boot(&mut self, id: EntityId) {
@@ -183,6 +203,7 @@ impl Monitor {
         entity.since = Some(self.now);
         entity.told = None;
         entity.adopted = false;
+        entity.early = false;
         entity.ends = false;
         entity.reloading = None;
         entity.reloaded = None;
@@ -274,11 +295,22 @@ impl Monitor {
             }
             self.fire(id, occurrence(&[ConditionKind::Restart], Some(slot), pid, None));
         }
+        if entity.early {
+            self.process_ready(id, slot);
+        }
     }
 
     /// Its process, of this slot, says that it is ready.
     pub(super) fn process_ready(&mut self, id: EntityId, slot: SlotRef) {
         let mut entity = self.entity(id);
+        if let Actual::Starting { slot: mine, .. } = entity.actual
+            && mine == slot
+        {
+            // A quick one can say so sooner than the thread that has made it.
+            entity.early = true;
+            self.put(id, entity);
+            return;
+        }
         if let Actual::Readying { slot: mine, pid, since, .. } = entity.actual
             && mine == slot
         {
