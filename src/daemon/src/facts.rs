@@ -19,6 +19,11 @@ pub(crate) const ERROR_ENVIRONMENT_FILE: u64 = 200 << 32;
 pub(crate) const ERROR_NUL: u64 = 201 << 32;
 /// The state could not grow.
 pub(crate) const ERROR_STATE_FULL: u64 = 202 << 32;
+/// A directory of the entity's own could not be made: one word for each of
+/// runtime, state, cache, logs, so far apart.
+pub(crate) const ERROR_DIRECTORY: u64 = 210 << 32;
+pub(crate) const ERROR_DIRECTORY_STEP: u64 = 1 << 32;
+const DIRECTORIES: [&str; 4] = ["runtime", "state", "cache", "logs"];
 
 /// What an error word says, after "could not start: ".
 pub(crate) fn spawn_error(word: u64) -> String {
@@ -28,6 +33,16 @@ pub(crate) fn spawn_error(word: u64) -> String {
     }
     if word == ERROR_NO_PLAN {
         return "its definition in the plan cannot be read".to_owned();
+    }
+    let step = word.checked_sub(ERROR_DIRECTORY).map(|more| more / ERROR_DIRECTORY_STEP);
+    let place = step.and_then(|step| DIRECTORIES.get(usize::try_from(step).ok()?));
+    if let Some(place) = place {
+        let hint = match errno() {
+            ham_sys::Errno::ENOTDIR => "; a link is not followed",
+            ham_sys::Errno::EBUSY => "; it is ham's own, or around it",
+            _ => "",
+        };
+        return format!("could not make its {place} directory: {}{hint}", errno());
     }
     match word & !0xffff_ffff {
         ERROR_ENVIRONMENT_FILE => format!("could not read its environment file: {}", errno()),
@@ -94,6 +109,11 @@ pub(crate) fn of_manager(weight: Weight, text: &str) -> Entry {
         Weight::Detail => kind::DETAIL,
     };
     Entry { kind, text: format!("ham{SEPARATOR}{text}"), ..Entry::default() }
+}
+
+/// Something is wrong with an entity.
+pub(crate) fn of_trouble(entity: &str, text: &str) -> Entry {
+    Entry { kind: kind::TROUBLE, text: format!("{entity}{SEPARATOR}{text}"), ..Entry::default() }
 }
 
 /// The line of a `log` action.

@@ -1,6 +1,8 @@
 //! The end of a turn: it is committed, then its effects are carried out. Each
 //! that the core waits for leads to exactly one event.
 
+use super::clearers::Tidying;
+use super::directories::goes;
 use super::holder::Held;
 use super::loading;
 use super::prepare;
@@ -142,12 +144,20 @@ impl Engine {
                 self.spawners.submit(Job::FindMain { held, path });
             }
             Effect::Adopt { slot, entity, pid } => self.adopt_main(slot, entity, pid),
-            Effect::Tidy { entity, .. } => self.feed(Event::Tidied { entity }),
+            Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
             Effect::Finish { code } => self.finish(code),
+        }
+    }
+
+    fn tidy(&mut self, entity: EntityId, restarts: bool) {
+        let plan = self.core.definition(entity);
+        match plan.filter(|plan| plan.directories.iter().any(|one| goes(one, restarts))) {
+            Some(plan) => self.clearers.tidy(Tidying { plan, restarts }),
+            None => self.feed(Event::Tidied { entity }),
         }
     }
 

@@ -4,8 +4,9 @@
 //! path that a user named, not for whoever reads the log.
 //!
 //! - `begin`: alone, or after another; `memory`: records and commit; `effects`: carrying out
-//! - `spawners`, `prepare`, `environment`: making processes
-//! - `holder`, `clearers`: ending all that an entity left behind
+//! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
+//! - `directories`: what they have of their own in the file system
+//! - `holder`, `clearers`: ending and removing all that an entity left behind
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
@@ -15,9 +16,11 @@ mod begin;
 mod clearers;
 mod completions;
 mod control;
+mod directories;
 mod effects;
 mod environment;
 mod exits;
+mod expand;
 mod holder;
 mod keeper;
 mod loading;
@@ -29,6 +32,7 @@ mod prepare;
 mod reasons;
 mod report;
 mod salvage;
+mod settings;
 mod spawners;
 mod standby;
 mod target;
@@ -311,6 +315,7 @@ impl Engine {
 
     fn take_completions(&mut self) {
         for completion in self.completions.take() {
+            let made = completion.made();
             match completion {
                 Completion::Spawned { slot, pid } => {
                     self.making.remove(&slot.index);
@@ -329,6 +334,8 @@ impl Engine {
                     }
                 }
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
+                Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
+                Completion::Remark(entry) => self.remarks.push(entry),
                 Completion::MainLooked { slot, found: Some(pid) } => {
                     self.feed(Event::MainFound { slot, pid });
                 }
@@ -336,8 +343,7 @@ impl Engine {
                     self.feed(Event::MainMissing { slot });
                 }
             }
-            if let Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } =
-                completion
+            if let Some(slot) = made
                 && self.early_exits.remove(&slot.index)
             {
                 self.exited(slot.index);

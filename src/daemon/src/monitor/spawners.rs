@@ -3,15 +3,16 @@
 //! spawner does not come back, another takes its place.
 
 use super::completions::{Completion, Completions};
-use super::environment::Environment;
 use super::holder::{Held, Holder};
 use super::main_process;
-use super::prepare;
+use super::prepare::{self, Surroundings};
+use super::settings;
+use crate::facts;
 use ham_core::effect::Spawn;
 use ham_core::ids::SlotRef;
 use ham_core::signal::Signal;
 use ham_snapshot::State;
-use ham_sys::spawn::{Abilities, Program, SlotWords, Stack, spawn};
+use ham_sys::spawn::{Abilities, Program, SlotWords, Stack, Started, spawn};
 use ham_sys::{clock, process};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -59,7 +60,7 @@ struct Inner {
     ready: Condvar,
     state: State,
     abilities: Abilities,
-    inherited: Environment,
+    surroundings: Arc<Surroundings>,
     holder: Arc<Holder>,
     completions: Arc<Completions>,
 }
@@ -76,13 +77,13 @@ impl Spawners {
     pub(super) fn new(
         state: State,
         abilities: Abilities,
-        inherited: Environment,
+        surroundings: Arc<Surroundings>,
         holder: Arc<Holder>,
         completions: Arc<Completions>,
     ) -> std::io::Result<Spawners> {
         let (work, ready) = (Mutex::new(Work::default()), Condvar::new());
         let inner =
-            Arc::new(Inner { work, ready, state, abilities, inherited, holder, completions });
+            Arc::new(Inner { work, ready, state, abilities, surroundings, holder, completions });
         for _ in 0..SPAWNERS {
             inner.add_spawner(&mut inner.lock())?;
         }
@@ -177,10 +178,12 @@ impl Inner {
         let slot = job.slot();
         // The descriptor of a helper lives until it has been made.
         let (name, program, _keep) = match job {
-            Job::Entity(spawn) => match prepare::program(&spawn, &self.inherited, &self.holder) {
-                Ok(program) => (spawn.plan.name.clone(), program, None),
-                Err(error) => return Some(Completion::SpawnFailed { slot, error }),
-            },
+            Job::Entity(spawn) => {
+                match prepare::program(&spawn, &self.surroundings, &self.holder) {
+                    Ok(program) => (spawn.plan.name.clone(), program, None),
+                    Err(error) => return Some(Completion::SpawnFailed { slot, error }),
+                }
+            }
             Job::Helper { name, program, _keep, .. } => (name.to_owned(), *program, Some(_keep)),
             Job::FindMain { held, path } => {
                 let found = main_process::find(&path, &held, &self.holder);
@@ -202,9 +205,13 @@ impl Inner {
         place.set_name(name);
         let (pid, child_pid, error) = place.kernel_words();
         match spawn(&self.abilities, stack, program, SlotWords { pid, child_pid, error }) {
-            Ok(pid) => {
+            Ok(Started { pid, without }) => {
                 self.state.hint(pid, slot.index);
                 place.run(slot.generation, pid, process::start_time(pid).unwrap_or(0));
+                for error in without {
+                    let entry = facts::of_trouble(name, &settings::left_out(error));
+                    self.completions.push(Completion::Remark(entry));
+                }
                 Completion::Spawned { slot, pid }
             }
             Err(error) => Completion::SpawnFailed { slot, error: error.to_word() },

@@ -112,6 +112,12 @@ pub fn exists(pid: i32) -> bool {
     pid > 0 && (unsafe { libc::kill(pid, 0) } == 0 || Errno::last() != Errno::ESRCH)
 }
 
+/// How much this process is inclined to be chosen by the OOM killer, -1000 to
+/// 1000 (proc_pid_oom_score_adj(5)); `None` without /proc.
+pub fn oom_score_adjust() -> Option<i16> {
+    std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim().parse().ok()
+}
+
 /// This process.
 pub fn pid() -> i32 {
     nix::unistd::getpid().as_raw()
