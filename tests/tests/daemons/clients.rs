@@ -60,7 +60,7 @@ pub fn kill_main(manager: &Manager, name: &str) -> u32 {
 /// Waits until an entity that was this process is up as another one.
 pub fn comes_back(manager: &Manager, name: &str, pid: u32) -> u32 {
     manager.wait_for(name, |entity| {
-        entity["state"] == "running" && entity["pid"].as_u64().is_some_and(|now| now != pid.into())
+        entity["state"] == "running" && entity["pid"].is_u64() && entity["pid"] != pid
     });
     manager.pid_of(name)
 }

@@ -35,8 +35,8 @@ impl Host {
             return None;
         }
         let unshare = skip::program("unshare", what)?;
-        let probe = Command::new(unshare).args(["--mount", "mount", "--bind", "/srv", "/srv"]);
-        let mut probe = probe;
+        let mut probe = Command::new(unshare);
+        probe.args(["--mount", "mount", "--bind", "/srv", "/srv"]);
         if !probe.output().is_ok_and(|output| output.status.success()) {
             skip::skipped(what, "no mount namespace can be made here");
             return None;
