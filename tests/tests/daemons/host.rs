@@ -20,7 +20,7 @@ const PLACES: [&str; 4] = ["/run", "/var/lib", "/var/log", "/srv"];
 const MOUNT: &str = "root=$1; for place in $2; do mount --bind \"$root$place\" \"$place\" || exit; \
                      done; shift 2; exec \"$@\"";
 
-pub struct Host {
+pub(super) struct Host {
     units: Units,
     places: Vec<String>,
 }
@@ -29,7 +29,7 @@ impl Host {
     /// One with these directories of its own beside the usual ones. They must
     /// exist on the real machine; the packages of the servers bring them. Says
     /// what was skipped when a program is not there, or nothing can be mounted.
-    pub fn new(what: &str, programs: &[&str], directories: &[&str]) -> Option<Host> {
+    pub(super) fn new(what: &str, programs: &[&str], directories: &[&str]) -> Option<Host> {
         if !skip::is_root(what) || !programs.iter().all(|name| skip::program(name, what).is_some())
         {
             return None;
@@ -50,29 +50,29 @@ impl Host {
     }
 
     /// Where a path of that machine is on the real one.
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.units.folder().join("root").join(path.trim_start_matches('/'))
     }
 
     /// The same as text.
-    pub fn place(&self, path: &str) -> String {
+    pub(super) fn place(&self, path: &str) -> String {
         self.path(path).to_str().expect("the temporary folder has a plain name").to_owned()
     }
 
     /// Writes a file of that machine, for everybody to read.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(super) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("it stands somewhere")).expect("a directory");
         fs::write(&path, text).expect("a file");
     }
 
     /// What a file of that machine holds; nothing when it is not there.
-    pub fn text(&self, path: &str) -> String {
+    pub(super) fn text(&self, path: &str) -> String {
         String::from_utf8_lossy(&fs::read(self.path(path)).unwrap_or_default()).into_owned()
     }
 
     /// Makes a directory that belongs to a user.
-    pub fn directory_of(&self, user: &str, path: &str) {
+    pub(super) fn directory_of(&self, user: &str, path: &str) {
         let entry = User::from_name(user).expect("the user database");
         let entry = entry.unwrap_or_else(|| panic!("the package has made no user {user}"));
         fs::create_dir_all(self.path(path)).expect("a directory");
@@ -81,18 +81,18 @@ impl Host {
     }
 
     /// Copies a file that comes with the examples.
-    pub fn copy(&self, example: &str, path: &str) {
+    pub(super) fn copy(&self, example: &str, path: &str) {
         let text = fs::read_to_string(examples().join(example)).expect("an example");
         self.write(path, &text);
     }
 
     /// Takes a unit of the examples as it stands.
-    pub fn unit(&self, name: &str) {
+    pub(super) fn unit(&self, name: &str) {
         self.unit_with(name, &[]);
     }
 
     /// Takes a unit of the examples with these texts in the place of others.
-    pub fn unit_with(&self, name: &str, changes: &[(&str, &str)]) {
+    pub(super) fn unit_with(&self, name: &str, changes: &[(&str, &str)]) {
         let file = format!("{name}.toml");
         let mut unit = fs::read_to_string(examples().join(&file)).expect("an example");
         for (from, to) in changes {
@@ -105,7 +105,7 @@ impl Host {
     }
 
     /// Starts a manager there.
-    pub fn start(&self) -> Manager {
+    pub(super) fn start(&self) -> Manager {
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--propagation", "private", "sh", "-ec", MOUNT, "sh"])
@@ -117,7 +117,7 @@ impl Host {
 }
 
 /// The processes on a manager's machine that are not its own.
-pub fn processes(manager: &Manager) -> Vec<(u32, String)> {
+pub(super) fn processes(manager: &Manager) -> Vec<(u32, String)> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
     let its = namespace(&manager.pid().to_string());
     assert!(its.is_some(), "the manager has ended:\n{}", manager.log());
@@ -140,7 +140,7 @@ pub fn processes(manager: &Manager) -> Vec<(u32, String)> {
 
 /// Waits until nothing runs there but the manager, which must be soon: whoever
 /// calls this has seen the stop succeed.
-pub fn nothing_is_left(manager: &Manager) {
+pub(super) fn nothing_is_left(manager: &Manager) {
     let mut left = processes(manager);
     wait_until("nothing is left", || {
         if !left.is_empty() {
@@ -151,7 +151,7 @@ pub fn nothing_is_left(manager: &Manager) {
 }
 
 /// A port of the loopback address that is free at the moment.
-pub fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("its address").port()
 }
@@ -163,7 +163,7 @@ fn examples() -> PathBuf {
 
 /// The newest version of PostgreSQL that is installed, as its directories are
 /// named.
-pub fn postgresql_version(what: &str) -> Option<String> {
+pub(super) fn postgresql_version(what: &str) -> Option<String> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let found = versions
         .filter(|entry| Path::new(&entry.path()).join("bin/postgres").exists())

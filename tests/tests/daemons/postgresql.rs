@@ -10,15 +10,15 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 /// A server on a machine of its own.
-pub struct Database {
-    pub host: Host,
-    pub port: u16,
+pub(super) struct Database {
+    pub(super) host: Host,
+    pub(super) port: u16,
     version: String,
 }
 
 impl Database {
     /// One that has no data yet; says what was skipped when there is none.
-    pub fn new(what: &str) -> Option<Database> {
+    pub(super) fn new(what: &str) -> Option<Database> {
         let version = postgresql_version(what)?;
         let programs = ["psql", "pgbench"];
         // Debian's wrappers of psql and pgbench read the other one.
@@ -38,7 +38,7 @@ impl Database {
     }
 
     /// Writes its configuration, with these lines beside what it needs.
-    pub fn configure(&self, more: &str) {
+    pub(super) fn configure(&self, more: &str) {
         let (version, port) = (&self.version, self.port);
         self.host.write(
             &format!("/etc/postgresql/{version}/main/postgresql.conf"),
@@ -64,7 +64,7 @@ impl Database {
     }
 
     /// What one statement gives; the error when it fails.
-    pub fn ask(&self, database: &str, statement: &str) -> Result<String, String> {
+    pub(super) fn ask(&self, database: &str, statement: &str) -> Result<String, String> {
         let output: Output = self
             .client("psql", database)
             .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement])
