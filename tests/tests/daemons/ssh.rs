@@ -120,19 +120,40 @@ fn sessions_survive() {
     nothing_is_left(&manager);
 }
 
-#[test]
-fn what_cannot_be_read_is_not_tried_again() {
-    let what = "what_cannot_be_read_is_not_tried_again";
-    let Some(host) = Host::new(what, &["sshd", "ssh-keygen"], &["/etc/ssh"]) else { return };
+/// A unit and its machine, with a configuration that sshd does not read.
+fn misconfigured(what: &str) -> Option<(Host, u16)> {
+    let host = Host::new(what, &["sshd", "ssh-keygen"], &["/etc/ssh"])?;
     let port = free_port();
     make_key(&host, "/etc/ssh/host_key");
     configure(&host, &[port], "Nonsense on");
+    Some((host, port))
+}
+
+#[test]
+fn a_configuration_is_tested_before_a_start() {
+    let what = "a_configuration_is_tested_before_a_start";
+    let Some((host, port)) = misconfigured(what) else { return };
     host.unit("ssh");
+    let manager = host.start();
+    // Tested again and again, since it may be mended; sshd itself never ran.
+    let entity = manager.wait_for("ssh", |entity| entity["attempts"] == 3);
+    assert_eq!(entity["last_exit"], serde_json::Value::Null, "{entity}");
+    configure(&host, &[port], "");
+    manager.wait_for_state("ssh", "running");
+    assert!(listens(port));
+}
+
+#[test]
+fn exit_255_is_not_tried_again() {
+    let Some((host, port)) = misconfigured("exit_255_is_not_tried_again") else { return };
+    // Without the test before, sshd itself ends so.
+    let test = "pre-start = [ { execute = [\"/usr/sbin/sshd\", \"-t\"] } ]\n";
+    host.unit_with("ssh", &[(test, "")]);
     let manager = host.start();
     let entity = manager.wait_for_state("ssh", "failed");
     assert_eq!(entity["restarts"], 0, "{entity}");
-    let mended = [port];
-    configure(&host, &mended, "");
+    assert_eq!(entity["last_exit"]["text"], "exit 255", "{entity}");
+    configure(&host, &[port], "");
     done(&manager, &["start", "ssh"]);
     manager.wait_for_state("ssh", "running");
     assert!(listens(port));
