@@ -185,7 +185,6 @@ impl Monitor {
 
     /// Its time to end is over.
     fn kill(&mut self, id: EntityId, slot: SlotRef, pid: i32, killed: bool, next: Next) {
-        self.cancel_own_list(id, STOP_COMMAND);
         let mut entity = self.entity(id);
         let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
         let last = self.global.shutdown.is_some_and(|shutdown| shutdown.killing);
@@ -196,6 +195,7 @@ impl Monitor {
         };
         entity.actual = Actual::Stopping { slot, pid, due, killed: due != NEVER, next };
         self.put(id, entity);
+        self.cancel_own_list(id, STOP_COMMAND);
         if due == NEVER {
             self.note(id, Fact::Leftovers { count: 1 });
             self.answer(id, Goal::Down, Reply::Left(1));
