@@ -189,8 +189,8 @@ impl Monitor {
         let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
         let last = self.global.shutdown.is_some_and(|shutdown| shutdown.killing);
         let due = match scope {
-            // It ends when it likes.
-            KillScope::None if !last => NEVER,
+            // It ends when it likes; not when it hangs before its program.
+            KillScope::None if !last && pid != 0 => NEVER,
             KillScope::All | KillScope::Main | KillScope::None => self.now.after(KILL_AGAIN),
         };
         entity.actual = Actual::Stopping { slot, pid, due, killed: due != NEVER, next };

@@ -200,6 +200,10 @@ impl Monitor {
         }
     }
 
+    pub(super) fn is_kept_from_starting(&mut self, id: EntityId) -> bool {
+        self.obstacle(id) != Obstacle::None
+    }
+
     fn obstacle(&mut self, id: EntityId) -> Obstacle {
         let Some(plan) = self.links(id) else { return Obstacle::None };
         let links = &plan.links;
