@@ -162,6 +162,7 @@ mod tests {
                 },
             ],
             running: vec!["death: waiting for /run/audio.sock".into()],
+            ..Shown::default()
         }
     }
 
