@@ -167,6 +167,7 @@ fn list_and_show_print_what_they_are_asked_for() {
         user: None,
         conditions: Vec::new(),
         running: Vec::new(),
+        ..Shown::default()
     };
     let fake = Fake::new(vec![Step::result(&shown), Step::result(&shown)]);
     let run = fake.hamctl(&["show", "audio"]);

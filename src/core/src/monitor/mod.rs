@@ -360,6 +360,7 @@ impl Monitor {
     fn lose(&mut self, id: EntityId) -> Entity {
         let entity = self.lost(id);
         self.entities.insert(id, entity);
+        self.moved.insert(id);
         self.cancel_restarts(id);
         self.answer_lost(id, entity.actual);
         self.entities.get(&id).copied().unwrap_or(entity)

@@ -99,7 +99,11 @@ impl Monitor {
             if needed == id {
                 continue;
             }
-            if self.standing(needed) == Standing::Off {
+            let entity = self.entity(needed);
+            // A list in progress may bring it back; that is not waited for.
+            let rests = entity.is_down() || entity.next() == Some(Next::Rest);
+            let idle = rests && !entity.is_up() && !entity.finished;
+            if idle || self.standing(needed) == Standing::Off {
                 self.want_running(needed);
                 let why = Why::Wanted(id);
                 self.bring_down(needed, why, Next::Start(self.now, Cause::Dependency));
@@ -194,6 +198,10 @@ impl Monitor {
             Obstacle::Wait => {}
             Obstacle::Missing(on) => self.not_started(id, on),
         }
+    }
+
+    pub(super) fn is_kept_from_starting(&mut self, id: EntityId) -> bool {
+        self.obstacle(id) != Obstacle::None
     }
 
     fn obstacle(&mut self, id: EntityId) -> Obstacle {
