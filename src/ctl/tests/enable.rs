@@ -54,7 +54,7 @@ impl Units {
     fn run_for(&self, runtime: &Path, arguments: &[&str]) -> Run {
         let mut run = command(program(), arguments);
         run.arg("--units").arg(self.first()).arg("--units").arg(self.second());
-        run.env("HAM_RUNTIME_DIR", runtime).env("LC_ALL", "C").output().unwrap().into()
+        run.env("HAM_RUNTIME_DIR", runtime).output().unwrap().into()
     }
 
     /// What must go well; its output.

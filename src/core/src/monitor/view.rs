@@ -91,7 +91,7 @@ impl Monitor {
         cached.or_else(|| self.plan.entity(id).ok().map(Arc::new))
     }
 
-    fn peek(&self, id: EntityId) -> Entity {
+    pub(super) fn peek(&self, id: EntityId) -> Entity {
         if let Some(entity) = self.entities.get(&id) {
             return *entity;
         }

@@ -192,6 +192,7 @@ pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
     for name in ["HAM_RUNTIME_DIR", "XDG_RUNTIME_DIR", "NO_COLOR", "TERM"] {
         command.env_remove(name);
     }
+    command.env("LC_ALL", "C");
     command
 }
 

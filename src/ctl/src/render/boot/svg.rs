@@ -17,6 +17,9 @@ const BAR: f64 = 12.0;
 const CHARACTER: f64 = 7.4;
 /// Characters of a name; the whole one is in the title of its row.
 const LONGEST_NAME: usize = 40;
+/// Characters of a name in the critical path below the chart: with its times
+/// it fits into the width that a chart with names of [`LONGEST_NAME`] has.
+const LONGEST_LINE: usize = 80;
 /// Room for a time after a bar that ends at the right: nine characters, as in
 /// "1234.56s", and a gap.
 const TIMES: f64 = 10.0 * CHARACTER;
@@ -115,7 +118,7 @@ fn tick(at: u64, step: u64) -> String {
         100_000..100_000_000 => (1_000_000, "ms"),
         _ => (1_000_000_000, "s"),
     };
-    let digits = usize::from(step % unit != 0);
+    let digits = usize::from(!step.is_multiple_of(unit));
     format!("{:.digits$}{word}", at as f64 / unit as f64)
 }
 
@@ -156,7 +159,7 @@ fn axis(svg: &mut String, scale: &Scale, rows: usize) {
 
 fn row(svg: &mut String, scale: &Scale, bar: &Bar, y: f64) {
     let group = if bar.critical { "critical" } else { "entity" };
-    let _ = writeln!(svg, "<g class=\"{group}\"><title>{}</title>", escaped(&tip(bar)));
+    let _ = writeln!(svg, "<g class=\"{group}\"><title>{}</title>", escaped(&tip(bar, &bar.name)));
     let baseline = y + 14.0;
     text_at(svg, "name", scale.left - 8.0, baseline, &label(&bar.name));
     let top = y + (ROW - BAR) / 2.0;
@@ -206,12 +209,12 @@ fn path(svg: &mut String, boot: &Boot, y: f64) {
         boot.critical.iter().filter_map(|name| boot.entities.iter().find(|bar| bar.name == *name));
     for (place, bar) in bars.enumerate() {
         let y = y + 12.0 + ROW * (place as f64 + 1.0);
-        text_at(svg, "", MARGIN * 2.0, y, &tip(bar));
+        text_at(svg, "", MARGIN * 2.0, y, &tip(bar, &clip(&bar.name, LONGEST_LINE)));
     }
 }
 
-fn tip(bar: &Bar) -> String {
-    let mut text = bar.name.clone();
+fn tip(bar: &Bar, name: &str) -> String {
+    let mut text = name.to_owned();
     if let Some(waited) = bar.waited() {
         let _ = write!(text, ": waited {}", moment(waited));
     }

@@ -208,6 +208,12 @@ fn rows_do_not_overlap_however_many_there_are() {
     assert_eq!(places.len(), 200);
     places.sort_by(|a, b| a.0.total_cmp(&b.0));
     assert!(places.windows(2).all(|two| two[1].0 - two[0].0 >= 16.0));
+    // Nor does the critical path go over the edge.
+    let right = number(svg.lines().nth(1).unwrap(), "width");
+    let lines = svg.lines().filter(|line| line.contains(" x=\"32.0\" "));
+    let words = lines.map(|line| line.split_once('>').unwrap().1.split("</").next().unwrap());
+    let widest = words.map(|words| words.chars().count() as f64 * 7.4).fold(0.0, f64::max);
+    assert!(widest > 600.0 && 32.0 + widest < right, "{widest} {right}");
     let none = svg::text(&Boot::default());
     assert!(none.contains("no entity has come up"), "{none}");
 }

@@ -3,7 +3,6 @@
 
 use super::calls::{bad, result};
 use super::shown::kind_word;
-use crate::facts;
 use crate::monitor::Engine;
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, StartMode};
@@ -63,7 +62,7 @@ impl Engine {
             asked_mono_ns: view.times.asked.map(|at| at.0),
             begun_mono_ns: view.times.begun.map(|at| at.0),
             up_mono_ns: view.times.up.map(|at| at.0),
-            why: facts::why(view.why, view.last_exit),
+            why: self.why(&view),
         }
     }
 
@@ -80,14 +79,8 @@ impl Engine {
     }
 
     /// What the start of an entity waits for, by name.
-    pub(super) fn waits_for(&self, _id: EntityId) -> Vec<String> {
-        self.names(&[])
-    }
-
-    /// One that others cannot do without, with its state and the reason.
-    pub(super) fn blame(&self, id: EntityId) -> String {
-        let view = self.core.view(id);
-        format!("{} {}: {}", self.name(id), view.state, facts::why(view.why, view.last_exit))
+    pub(super) fn waits_for(&self, id: EntityId) -> Vec<String> {
+        self.names(&self.core.waits_for(id))
     }
 
     fn names(&self, ids: &[EntityId]) -> Vec<String> {

@@ -66,6 +66,7 @@ impl Engine {
 
     fn entity_status(&self, id: EntityId) -> EntityStatus {
         let view = self.core.view(id);
+        let said = self.core.said(id);
         let plan = self.core.plan().entity(id).ok();
         let now = clock::monotonic();
         let age = view.since.map(|since| now.saturating_sub(since.0));
@@ -85,8 +86,8 @@ impl Engine {
             since: age.map(|age| seconds(real.saturating_sub(age))),
             age_ns: age,
             ready: view.ready,
-            status_text: view.told.status,
-            errno: Some(view.told.errno).filter(|errno| *errno != 0),
+            status_text: said.status,
+            errno: Some(said.errno).filter(|errno| *errno != 0),
             waits_for: self.waits_for(id),
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
             why: self.why(&view),
