@@ -31,9 +31,11 @@ impl Database {
             "local all all trust\n",
         );
         let changed = format!("postgresql/{}/", database.version);
-        for name in ["postgresql", "postgresql-cluster"] {
-            database.host.unit_with(name, &[("postgresql/15/", changed.as_str())]);
-        }
+        // Given up sooner than an administrator would.
+        let sooner = ("delay = \"1s\"", "delay = \"100ms\"");
+        let version = ("postgresql/15/", changed.as_str());
+        database.host.unit_with("postgresql", &[version, sooner]);
+        database.host.unit_with("postgresql-cluster", &[version]);
         Some(database)
     }
 
