@@ -260,7 +260,7 @@ fn the_description_of_the_state_is_exact() {
         ("end", TOTAL, "", String::new()),
     ];
     assert_eq!([SLOTS, HINTS, EXIT_QUEUE], [65_536; 3]);
-    assert_eq!([ORPHANS, KEPT, HISTORY, RECORDS], [1_024, 256, 4_096, 196_865]);
+    assert_eq!([ORPHANS, KEPT, HISTORY, RECORDS], [1_024, 256, 4_096, 262_401]);
     let expected: Vec<[String; 4]> = areas
         .map(|(name, at, count, words)| {
             [name.to_owned(), (at * WORD).to_string(), count.to_owned(), words]

@@ -175,6 +175,8 @@ pub enum Reply {
     Overruled,
     /// It is not started, since this one that it requires is not up.
     Dependency(EntityId),
+    /// An action of its `pre-start` list failed.
+    PreStartFailed,
     /// The unit has no `reload` list.
     NoReload,
     /// An action of its `reload` list failed.
@@ -283,10 +285,12 @@ pub enum Fact {
         /// How it ended.
         status: ExitStatus,
     },
-    /// It is not started, or is stopped, since one that it requires is not up.
+    /// One that it requires is not up.
     Dependency {
         /// Which.
         on: EntityId,
+        /// It is stopped for that; else it is not started.
+        stops: bool,
     },
     /// It is stopped, since this one that it conflicts with starts.
     Conflict {

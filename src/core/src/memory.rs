@@ -20,6 +20,8 @@ pub enum RecordId {
     Command(u32),
     /// The last request of a client, by its place in the table of clients.
     Client(u32),
+    /// What an entity says of itself.
+    Said(EntityId),
 }
 
 /// What can be told of a record without decoding it: a takeover looks at

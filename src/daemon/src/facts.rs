@@ -2,7 +2,7 @@
 //! the monitor, and how those become a line that a person reads.
 
 use ham_core::effect::{Fact, Failure, Notice};
-use ham_core::monitor::{ERROR_NO_PLAN, ERROR_NO_SLOT, Why};
+use ham_core::monitor::{ERROR_NO_PLAN, ERROR_NO_SLOT};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::Span;
@@ -19,6 +19,11 @@ pub(crate) const ERROR_ENVIRONMENT_FILE: u64 = 200 << 32;
 pub(crate) const ERROR_NUL: u64 = 201 << 32;
 /// The state could not grow.
 pub(crate) const ERROR_STATE_FULL: u64 = 202 << 32;
+/// A directory of the entity's own could not be made: one word for each of
+/// runtime, state, cache, logs, so far apart.
+pub(crate) const ERROR_DIRECTORY: u64 = 210 << 32;
+pub(crate) const ERROR_DIRECTORY_STEP: u64 = 1 << 32;
+const DIRECTORIES: [&str; 4] = ["runtime", "state", "cache", "logs"];
 
 /// What an error word says, after "could not start: ".
 pub(crate) fn spawn_error(word: u64) -> String {
@@ -28,6 +33,16 @@ pub(crate) fn spawn_error(word: u64) -> String {
     }
     if word == ERROR_NO_PLAN {
         return "its definition in the plan cannot be read".to_owned();
+    }
+    let step = word.checked_sub(ERROR_DIRECTORY).map(|more| more / ERROR_DIRECTORY_STEP);
+    let place = step.and_then(|step| DIRECTORIES.get(usize::try_from(step).ok()?));
+    if let Some(place) = place {
+        let hint = match errno() {
+            ham_sys::Errno::ENOTDIR => "; a link is not followed",
+            ham_sys::Errno::EBUSY => "; it is ham's own, or around it",
+            _ => "",
+        };
+        return format!("could not make its {place} directory: {}{hint}", errno());
     }
     match word & !0xffff_ffff {
         ERROR_ENVIRONMENT_FILE => format!("could not read its environment file: {}", errno()),
@@ -96,6 +111,11 @@ pub(crate) fn of_manager(weight: Weight, text: &str) -> Entry {
     Entry { kind, text: format!("ham{SEPARATOR}{text}"), ..Entry::default() }
 }
 
+/// Something is wrong with an entity.
+pub(crate) fn of_trouble(entity: &str, text: &str) -> Entry {
+    Entry { kind: kind::TROUBLE, text: format!("{entity}{SEPARATOR}{text}"), ..Entry::default() }
+}
+
 /// The line of a `log` action.
 pub(crate) fn of_log(entity: &str, text: &str) -> Entry {
     Entry { kind: kind::LOG, text: format!("{entity}{SEPARATOR}{text}"), ..Entry::default() }
@@ -127,7 +147,7 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         }
         Fact::Ready => (kind::READY, [0, 0]),
         Fact::Finished { pid: id, status } => (kind::FINISHED, [pid(id), status.to_word()]),
-        Fact::Dependency { on } => (kind::DEPENDENCY, [u64::from(on.0), 0]),
+        Fact::Dependency { on, stops } => (kind::DEPENDENCY, [u64::from(on.0), u64::from(stops)]),
         Fact::Conflict { with } => (kind::CONFLICT, [u64::from(with.0), 0]),
         Fact::MainProcess { pid: id } => (kind::MAIN_PROCESS, [pid(id), 0]),
         Fact::Reloading => (kind::RELOADING, [0, 0]),
@@ -242,7 +262,8 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::FINISHED => format!("finished: {} (pid {a})", status_text(b)),
         kind::DEPENDENCY => {
             weight = Weight::Always;
-            format!("not started: {text}")
+            let what = if b == 1 { "stopped" } else { "not started" };
+            format!("{what}: {text}")
         }
         kind::CONFLICT => format!("stopped, since {text} starts"),
         kind::MAIN_PROCESS => format!("its main process is {a} now"),
@@ -257,30 +278,6 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         other => format!("fact {other} of another version"),
     };
     (name.to_owned(), what, weight)
-}
-
-/// Why an entity is as it is, one phrase for `status`.
-pub(crate) fn why(why: Why, last_exit: Option<ExitStatus>) -> String {
-    match why {
-        Why::NeverStarted => "not started yet".to_owned(),
-        Why::Boot => "started with the manager".to_owned(),
-        Why::AskedStart => "started on request".to_owned(),
-        Why::Restarted(Some(status)) => format!("restarted after {status}"),
-        Why::Restarted(None) => "started after failed attempts".to_owned(),
-        Why::Died(status) => format!("died: {status}"),
-        Why::AskedStop => match last_exit {
-            Some(status) => format!("stopped on request ({status})"),
-            None => "stopped on request".to_owned(),
-        },
-        Why::Shutdown => "the manager is shutting down".to_owned(),
-        Why::StartFailed(error) => format!("could not start: {}", spawn_error(error)),
-        Why::StartTimeout => "did not start within start-timeout".to_owned(),
-        Why::Limit => match last_exit {
-            Some(status) => format!("restart limit reached, last: {status}"),
-            None => "restart limit reached".to_owned(),
-        },
-        Why::RecordLost => "its record was lost in a takeover".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! What monitor and reaper say to each other about descriptors that the
-//! reaper keeps: one packet asks, one answers, a descriptor may come with it.
+//! What monitor and reaper say to each other: about descriptors that the reaper
+//! keeps, and about processes that take the place of others. One packet asks,
+//! one answers, a descriptor may come with it.
 
 use ham_snapshot::kept::Kept;
 use ham_sys::Errno;
@@ -13,6 +14,10 @@ pub(crate) enum Verb {
     Drop,
     /// Give me a copy of it.
     Send,
+    /// The process of the slot `owner` is from now on the one that `tag` names.
+    Adopt,
+    /// That one, which is no child of the reaper, has ended.
+    Gone,
     /// Not a word of this version.
     Unknown,
 }
@@ -23,6 +28,8 @@ impl Verb {
             Verb::Store => 1,
             Verb::Drop => 2,
             Verb::Send => 3,
+            Verb::Adopt => 4,
+            Verb::Gone => 5,
             Verb::Unknown => 0,
         }
     }
@@ -32,6 +39,8 @@ impl Verb {
             1 => Verb::Store,
             2 => Verb::Drop,
             3 => Verb::Send,
+            4 => Verb::Adopt,
+            5 => Verb::Gone,
             _ => Verb::Unknown,
         }
     }
@@ -79,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let what = Kept { owner: 7 << 32 | 9, tag: 0x1234 };
-        for verb in [Verb::Store, Verb::Drop, Verb::Send] {
+        for verb in [Verb::Store, Verb::Drop, Verb::Send, Verb::Adopt, Verb::Gone] {
             let message = Message { verb, what, errno: Errno::ENOENT };
             assert_eq!(Message::read(&message.bytes()), message);
         }

@@ -122,6 +122,9 @@ pub enum Field {
     /// Datagrams that were dropped, since whoever has sent them has no right
     /// to tell of any entity. Written by the monitor.
     NotificationsDropped = 52,
+    /// One more than the highest record used of what entities say of
+    /// themselves.
+    SaidUsed = 55,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

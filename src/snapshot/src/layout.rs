@@ -49,7 +49,7 @@ pub const HISTORY_WORDS: usize = 32;
 
 /// Records: one for the manager, then one per entity, run and slot, and one per
 /// client whose last request is kept.
-pub const RECORDS: usize = 1 + 3 * 65_536 + 256;
+pub const RECORDS: usize = 1 + 4 * 65_536 + 256;
 /// Words in one version of a record's body.
 pub const BODY_WORDS: usize = 32;
 /// Words in one version of a record's head.

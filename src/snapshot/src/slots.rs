@@ -20,7 +20,8 @@ const STATUS: usize = 2;
 const EXITED_AT: usize = 3;
 const LEADER: usize = 4;
 const START_TIME: usize = 5;
-const NAME_AT: usize = 6;
+const ENDED: usize = 6;
+const NAME_AT: usize = 7;
 
 /// The state half of a slot's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +156,7 @@ impl Slot {
     /// Monitor: a process of this generation is about to be made.
     pub fn intend(&self, generation: u32) {
         self.pid_word().store(0, Ordering::Relaxed);
-        for place in [CHILD_PID, ERROR, STATUS, EXITED_AT, LEADER, START_TIME] {
+        for place in [CHILD_PID, ERROR, STATUS, EXITED_AT, LEADER, START_TIME, ENDED] {
             self.at(place).store(0, Ordering::Relaxed);
         }
         self.state.raise(Field::SlotsUsed, self.index as u64 + 1);
@@ -187,12 +188,28 @@ impl Slot {
             return false;
         }
         let pid = self.pid();
-        self.at(LEADER).store(pid, Ordering::Relaxed);
+        self.at(ENDED).store(pid, Ordering::Relaxed);
+        if self.at(LEADER).load(Ordering::Relaxed) == 0 {
+            self.at(LEADER).store(pid, Ordering::Relaxed);
+        }
         let packed = u64::from(code.cast_unsigned()) << 32 | u64::from(status.cast_unsigned());
         self.at(STATUS).store(packed, Ordering::Relaxed);
         self.at(EXITED_AT).store(now, Ordering::Relaxed);
         self.put(generation, Phase::Exited);
         true
+    }
+
+    /// Reaper: another process takes the place of the one that was made in this
+    /// generation, which may have ended. The reaper does it, since only between
+    /// two ends that it records does a slot not change under its hands.
+    pub fn adopt(&self, generation: u32, pid: i32) {
+        // With the pid its end is recorded in this phase already.
+        self.put(generation, Phase::Intent);
+        self.pid_word().store(u64::try_from(pid).unwrap_or(0), Ordering::Release);
+        for place in [STATUS, EXITED_AT, ENDED, ERROR] {
+            self.at(place).store(0, Ordering::Relaxed);
+        }
+        self.put(generation, Phase::Running);
     }
 
     /// Reaper: the zombie is reaped, its id may be used again by anybody. Only
@@ -244,13 +261,24 @@ impl Slot {
         i32::try_from(leader).unwrap_or(0)
     }
 
+    /// The process whose end is recorded; 0: none is.
+    #[must_use]
+    pub fn ended(&self) -> i32 {
+        i32::try_from(self.at(ENDED).load(Ordering::Acquire)).unwrap_or(0)
+    }
+
     /// Start time of the process in clock ticks since boot; 0: not known.
     #[must_use]
     pub fn start_time(&self) -> u64 {
         self.at(START_TIME).load(Ordering::Acquire)
     }
 
-    /// Monitor: whose process it is, up to 80 bytes, for a person who looks.
+    /// Monitor: start time of a process that has taken the place.
+    pub fn set_start_time(&self, ticks: u64) {
+        self.at(START_TIME).store(ticks, Ordering::Relaxed);
+    }
+
+    /// Monitor: whose process it is, up to 72 bytes, for a person who looks.
     pub fn set_name(&self, name: &str) {
         for (place, chunk) in (NAME_AT..SLOT_WORDS)
             .zip(name.as_bytes().chunks(8).chain(std::iter::repeat::<&[u8]>(&[])))
@@ -296,9 +324,24 @@ mod tests {
         assert!(!slot.free(1), "the reaper still holds the pid");
         slot.forget_pid(4711);
         assert!(slot.free(1));
-        assert_eq!((slot.word(), slot.leader()), ((1, Phase::Free), 4711));
+        assert_eq!((slot.word(), slot.leader(), slot.ended()), ((1, Phase::Free), 4711, 4711));
         assert_eq!(slot.name(), "audio");
         assert!(state.slot_of_pid(4711).is_none());
+    }
+
+    #[test]
+    fn another_process_takes_the_place() {
+        let state = test_state();
+        let slot = state.slot(9).unwrap();
+        slot.intend(4);
+        slot.kernel_words().0.store(50, Ordering::Release);
+        assert!(slot.run(4, 50, 1) && slot.exit(1, 0, 7));
+        slot.forget_pid(50);
+        slot.adopt(4, 60);
+        assert_eq!((slot.word(), slot.live_pid()), ((4, Phase::Running), Some(60)));
+        assert_eq!((slot.status(), slot.ended(), slot.leader()), ((0, 0, 0), 0, 50));
+        assert!(slot.exit(2, 9, 8));
+        assert_eq!((slot.status(), slot.ended(), slot.leader()), ((2, 9, 8), 60, 50));
     }
 
     #[test]

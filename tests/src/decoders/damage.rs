@@ -10,11 +10,12 @@ use ham_snapshot::layout::*;
 use std::collections::BTreeSet;
 
 /// Those that decide how much is read, and what of it counts.
-const COUNTS: [Field; 10] = [
+const COUNTS: [Field; 11] = [
     Field::SlotsUsed,
     Field::EntitiesUsed,
     Field::RunsUsed,
     Field::CommandsUsed,
+    Field::SaidUsed,
     Field::ExitQueueTail,
     Field::HistoryNext,
     Field::HistoryLogged,

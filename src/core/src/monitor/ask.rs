@@ -2,11 +2,13 @@
 
 use super::clients::{Taken, Told};
 use super::entity::{Actual, Cause, Desired, Next, Why};
+use super::life::occurrence;
 use super::{Monitor, Shutdown};
 use crate::effect::{Effect, Reply};
 use crate::event::{Ask, Caller};
 use crate::ids::{EntityId, RequestId};
 use crate::memory::RecordId;
+use crate::plan::RELOAD;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::Span;
@@ -90,7 +92,7 @@ impl Monitor {
     /// What is asked of one entity.
     pub(super) fn ask(&mut self, asker: Asker, entity: EntityId, ask: Ask, wait: bool) {
         let goal = match ask {
-            Ask::Start | Ask::Restart if self.is_shutting_down() => {
+            Ask::Start | Ask::Restart | Ask::Reload if self.is_shutting_down() => {
                 self.tell_both(asker, entity, Reply::ShuttingDown);
                 return;
             }
@@ -104,6 +106,12 @@ impl Monitor {
         };
         // Whoever waits waits from before the request is carried out: what
         // fails at once must be told too.
+        if ask == Ask::Reload
+            && let Some(refusal) = self.no_reload(entity)
+        {
+            self.tell_both(asker, entity, refusal);
+            return;
+        }
         if wait {
             self.waiters.extend(asker.each().map(|who| Waiter { entity, goal, who }));
         }
@@ -112,7 +120,7 @@ impl Monitor {
             self.tell_both(asker, entity, if changed { Reply::Done } else { Reply::Already });
         } else if !changed {
             let reached = match goal {
-                Goal::Up => matches!(self.entity(entity).actual, Actual::Up { .. }),
+                Goal::Up => self.entity(entity).is_up(),
                 Goal::Down => self.entity(entity).actual == Actual::Down,
                 Goal::Reloaded => false,
             };
@@ -145,17 +153,35 @@ impl Monitor {
             Ask::Start => self.apply_start(id),
             Ask::Stop => self.apply_stop(id, Why::AskedStop),
             Ask::Restart => {
+                self.bring_along(id);
                 self.want_running(id);
                 let next = Next::Start(self.now, Cause::Asked);
                 self.bring_down(id, Why::AskedStart, next);
                 true
             }
-            Ask::Reload | Ask::Kill(_) => false,
+            Ask::Reload => {
+                let Some((slot, pid)) = self.entity(id).running() else { return false };
+                let occurred = occurrence(&[], Some(slot), pid, None);
+                if !self.begin_own_list(id, RELOAD, occurred) {
+                    self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
+                }
+                true
+            }
+            Ask::Kill(_) => false,
         }
     }
 
+    /// Why an entity cannot be told to read its configuration again.
+    fn no_reload(&mut self, id: EntityId) -> Option<Reply> {
+        if self.entity(id).running().is_none() {
+            return Some(Reply::NotRunning);
+        }
+        let has_list = self.plan_of(id).is_some_and(|plan| !plan.reload.is_empty());
+        (!has_list).then_some(Reply::NoReload)
+    }
+
     /// A person's start or restart gives a fresh budget (design §6).
-    fn want_running(&mut self, id: EntityId) {
+    pub(super) fn want_running(&mut self, id: EntityId) {
         let mut entity = self.entity(id);
         entity.desired = Desired::Running;
         entity.budget = super::Budget::default();
@@ -164,28 +190,54 @@ impl Monitor {
     }
 
     fn apply_start(&mut self, id: EntityId) -> bool {
+        self.bring_along(id);
         self.want_running(id);
-        match self.entity(id).actual {
-            Actual::Up { .. } | Actual::Starting { .. } | Actual::Aborting { .. } => false,
-            Actual::Stopping { next: Next::Start(..), .. } => false,
+        let mut entity = self.entity(id);
+        match entity.actual {
+            Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. } => false,
+            Actual::Retiring { next: Next::Start(..), .. }
+            | Actual::Stopping { next: Next::Start(..), .. } => false,
             Actual::Down | Actual::Waiting(..) => {
                 self.begin_start(id, Cause::Asked);
                 true
             }
-            Actual::Stopping { .. } | Actual::Clearing { .. } | Actual::Left { .. } => {
+            // Nobody has asked it to end yet, and it was up.
+            Actual::Retiring { slot: Some(slot), pid, since, .. } if entity.times.up.is_some() => {
+                entity.actual = Actual::Up { slot, pid, since };
+                entity.why = Why::AskedStart;
+                entity.since = Some(self.now);
+                self.put(id, entity);
+                self.answer(id, Goal::Up, Reply::Done);
+                true
+            }
+            Actual::Retiring { .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. } => {
                 self.bring_down(id, Why::AskedStart, Next::Start(self.now, Cause::Asked));
                 true
             }
         }
     }
 
-    fn apply_stop(&mut self, id: EntityId, why: Why) -> bool {
+    pub(super) fn apply_stop(&mut self, id: EntityId, why: Why) -> bool {
         let mut entity = self.entity(id);
         let changed = entity.desired == Desired::Running || entity.actual != Actual::Down;
         entity.desired = Desired::Stopped;
         if entity.actual == Actual::Down && changed {
             entity.why = why;
         }
+        // Also while what it has left is still being cleared away.
+        entity.finished = false;
         self.put(id, entity);
         self.answer(id, Goal::Up, Reply::Overruled);
         self.cancel_restarts(id);
@@ -236,6 +288,7 @@ impl Monitor {
         };
         self.answer(id, Goal::Up, up);
         self.answer(id, Goal::Down, down);
+        self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
     }
 
     /// Everything is to go down within that time; asked again, sooner.
@@ -250,10 +303,11 @@ impl Monitor {
             return;
         }
         self.global.shutdown = Some(Shutdown { code, due, killing: false, finished: false });
-        let starts = self.waiters.iter().filter(|waiter| waiter.goal == Goal::Up);
-        let starting: BTreeSet<EntityId> = starts.map(|waiter| waiter.entity).collect();
-        for id in starting {
+        let others = self.waiters.iter().filter(|waiter| waiter.goal != Goal::Down);
+        let waited_for: BTreeSet<EntityId> = others.map(|waiter| waiter.entity).collect();
+        for id in waited_for {
             self.answer(id, Goal::Up, Reply::ShuttingDown);
+            self.answer(id, Goal::Reloaded, Reply::ShuttingDown);
         }
         for id in self.active.all() {
             self.apply_stop(id, Why::Shutdown);
@@ -276,6 +330,8 @@ impl Monitor {
         shutdown.killing = true;
         shutdown.due = self.now.after(LAST_GRACE);
         for id in self.active.all() {
+            // It waited for others, whose time is over too.
+            self.begin_end(id);
             let entity = self.entity(id);
             if let Actual::Stopping { killed: false, .. } = entity.actual {
                 self.entity_due(id);

@@ -146,6 +146,7 @@ fn answer_word(entity: EntityId, told: Told) -> u64 {
         Told::Answered(Reply::Dependency(on)) => (9, u64::from(on.0)),
         Told::Answered(Reply::NoReload) => (10, 0),
         Told::Answered(Reply::ReloadFailed) => (11, 0),
+        Told::Answered(Reply::PreStartFailed) => (12, 0),
     };
     u64::from(entity.0) | (kind << 16) | (detail << 20)
 }
@@ -165,6 +166,7 @@ fn answer_from(word: u64) -> Result<(EntityId, Told), Odd> {
         9 => Told::Answered(Reply::Dependency(entity_from(detail)?)),
         10 => Told::Answered(Reply::NoReload),
         11 => Told::Answered(Reply::ReloadFailed),
+        12 => Told::Answered(Reply::PreStartFailed),
         _ => return Err(Odd),
     };
     Ok((entity_from(word & 0xffff)?, told))
@@ -284,6 +286,7 @@ mod tests {
             Told::Answered(Reply::Dependency(EntityId(MAX_ENTITIES - 1))),
             Told::Answered(Reply::NoReload),
             Told::Answered(Reply::ReloadFailed),
+            Told::Answered(Reply::PreStartFailed),
         ];
         for ask in [Ask::Start, Ask::Stop, Ask::Restart, Ask::Reload] {
             for told in [&answers[..], &answers[1..], &[Told::Pending; MOST_ANSWERS], &[]] {
@@ -310,7 +313,7 @@ mod tests {
             (start, 4, 1),
             (start, 4, 28),
             (start, 4, u64::MAX),
-            (start, 5, 12 << 16),
+            (start, 5, 13 << 16),
             (start, 5, (2 << 16) | (1 << 20)),
             (start, 5, (5 << 16) | (0x900 << 20)),
             (start, 7, 1),

@@ -1,10 +1,18 @@
-//! The way down of one entity: asked to end, killed when its time is over, and
-//! cleared of all that it left, before anything else begins in its place.
+//! The way down of one entity: its turn comes (`order`), it is asked to end,
+//! killed when its time is over, and cleared of all that it left, before
+//! anything else begins in its place.
 
-use super::entity::{Actual, Next, Why};
+use super::entity::{Actual, Desired, NEVER, Next, Why};
+use super::life::occurrence;
 use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Reply};
+use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
+use crate::plan::{
+    DirectoryPlace, EntityPlan, KeepDirectory, KillScope, Kind, POST_STOP, Readiness, STOP_COMMAND,
+    SendTo,
+};
+use crate::signal::Signal;
 use crate::time::Span;
 
 /// What was killed and has not ended is killed again after this time: the
@@ -22,11 +30,19 @@ impl Monitor {
             Actual::Left { slot: mine } if mine == slot && left == 0 => Next::Rest,
             Actual::Down
             | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
             | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
             | Actual::Aborting { .. }
             | Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Retiring { .. }
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
             | Actual::Left { .. } => return,
         };
         if left > 0 {
@@ -44,6 +60,59 @@ impl Monitor {
             return;
         }
         self.release(slot);
+        let plan = self.plan_of(id);
+        let remains =
+            matches!(plan.map(|plan| plan.kind.clone()), Some(Kind::Oneshot { remain: true }));
+        if entity.finished && remains && next == Next::Rest && entity.desired == Desired::Running {
+            entity.actual = Actual::Reached;
+            self.put(id, entity);
+            return;
+        }
+        self.tidy(id, next);
+    }
+
+    /// All of its processes are gone: its `post-stop` list comes, and then its
+    /// directories go.
+    pub(super) fn tidy(&mut self, id: EntityId, next: Next) {
+        let mut entity = self.entity(id);
+        let plan = self.plan_of(id);
+        let has_list = plan.as_ref().is_some_and(|plan| !plan.post_stop.is_empty());
+        if !has_list && !plan.as_deref().is_some_and(has_directories) {
+            self.is_down(id, next);
+            return;
+        }
+        entity.actual = Actual::Tidying { next };
+        self.put(id, entity);
+        let occurred = occurrence(&[], None, 0, entity.last_exit);
+        if !has_list || !self.begin_own_list(id, POST_STOP, occurred) {
+            self.remove_directories(id);
+        }
+    }
+
+    /// Its `post-stop` list is over.
+    pub(super) fn remove_directories(&mut self, id: EntityId) {
+        let entity = self.entity(id);
+        let Actual::Tidying { next } = entity.actual else { return };
+        if self.plan_of(id).as_deref().is_some_and(has_directories) {
+            let comes_back = entity.desired == Desired::Running && self.has_lists(id);
+            let restarts = matches!(next, Next::Start(..)) || comes_back;
+            self.emit(Effect::Tidy { entity: id, restarts });
+        } else {
+            self.is_down(id, next);
+        }
+    }
+
+    pub(super) fn tidied(&mut self, id: EntityId) {
+        if let Actual::Tidying { next } = self.entity(id).actual
+            && !self.has_own_list(id, POST_STOP)
+        {
+            self.is_down(id, next);
+        }
+    }
+
+    /// Nothing of it is left.
+    fn is_down(&mut self, id: EntityId, next: Next) {
+        let mut entity = self.entity(id);
         entity.actual = Actual::Down;
         self.put(id, entity);
         match next {
@@ -69,22 +138,76 @@ impl Monitor {
                 self.bring_down(id, Why::Shutdown, Next::Rest);
             }
             Actual::Waiting(_, cause) => self.begin_start(id, cause),
-            Actual::Starting { slot, cause, .. } | Actual::Aborting { slot, cause, .. } => {
+            Actual::Preparing { cause, .. } => self.not_prepared(id, Why::StartTimeout, cause),
+            Actual::Handover { slot, until, cause, .. } => {
+                if until.is_some_and(|until| until <= self.now) {
+                    self.clear(id, slot, Next::Rest);
+                    self.start_failed(id, Why::StartTimeout, cause, Some(slot));
+                } else {
+                    // Not before it was answered: a reading that hangs is not
+                    // repeated.
+                    let due = NEVER;
+                    if let Actual::Handover { due: at, .. } = &mut entity.actual {
+                        *at = due;
+                    }
+                    self.put(id, entity);
+                    self.find_main(id, slot);
+                }
+            }
+            Actual::Starting { slot, cause, .. }
+            | Actual::Readying { slot, cause, .. }
+            | Actual::Aborting { slot, cause, .. } => {
+                self.unwatch_readiness(id, slot);
                 let due = self.now.after(KILL_AGAIN);
                 entity.actual = Actual::Aborting { slot, due, cause };
                 self.put(id, entity);
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
             Actual::Stopping { slot, pid, killed, next, .. } => {
-                let due = self.now.after(KILL_AGAIN);
-                entity.actual = Actual::Stopping { slot, pid, due, killed: true, next };
-                self.put(id, entity);
-                if !killed {
-                    self.note(id, Fact::Killing);
-                }
-                self.emit(Effect::Clear { slot, entity: id, command: false });
+                self.kill(id, slot, pid, killed, next);
             }
-            Actual::Down | Actual::Up { .. } | Actual::Clearing { .. } | Actual::Left { .. } => {}
+            Actual::Down
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Retiring { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. } => {}
+        }
+    }
+
+    /// Its time to end is over.
+    fn kill(&mut self, id: EntityId, slot: SlotRef, pid: i32, killed: bool, next: Next) {
+        self.cancel_own_list(id, STOP_COMMAND);
+        let mut entity = self.entity(id);
+        let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
+        let last = self.global.shutdown.is_some_and(|shutdown| shutdown.killing);
+        let due = match scope {
+            // It ends when it likes.
+            KillScope::None if !last => NEVER,
+            KillScope::All | KillScope::Main | KillScope::None => self.now.after(KILL_AGAIN),
+        };
+        entity.actual = Actual::Stopping { slot, pid, due, killed: due != NEVER, next };
+        self.put(id, entity);
+        if due == NEVER {
+            self.note(id, Fact::Leftovers { count: 1 });
+            self.answer(id, Goal::Down, Reply::Left(1));
+            return;
+        }
+        if !killed {
+            self.note(id, Fact::Killing);
+        }
+        self.emit_kill(id, slot, pid, scope);
+    }
+
+    pub(super) fn emit_kill(&mut self, id: EntityId, slot: SlotRef, pid: i32, scope: KillScope) {
+        // One that is still being made has nothing but itself.
+        if scope == KillScope::All || pid == 0 {
+            self.emit(Effect::Clear { slot, entity: id, command: false });
+        } else {
+            self.emit(Effect::Signal { slot, signal: Signal::KILL, value: 0, run: None });
         }
     }
 
@@ -95,18 +218,27 @@ impl Monitor {
         match entity.actual {
             Actual::Down => {
                 if let Next::Start(at, cause) = next {
+                    entity.why = why;
+                    self.put(id, entity);
                     self.start_at(id, at, cause);
                 }
                 return;
             }
-            Actual::Waiting(..) => {
-                entity.actual = Actual::Down;
+            Actual::Waiting(..) | Actual::Queued(_) | Actual::Gated(_) => {
+                if let Actual::Gated(_) = entity.actual {
+                    self.emit(Effect::Unwatch { wait: Wait::Start(id) });
+                }
                 entity.why = why;
                 entity.since = Some(self.now);
                 self.put(id, entity);
-                if let Next::Start(at, cause) = next {
-                    self.start_at(id, at, cause);
-                }
+                self.is_down(id, next);
+                return;
+            }
+            Actual::Preparing { .. } => {
+                entity.why = why;
+                entity.since = Some(self.now);
+                self.put(id, entity);
+                self.leave_preparing(id, next);
                 return;
             }
             Actual::Starting { slot, due, .. } => {
@@ -118,20 +250,37 @@ impl Monitor {
             Actual::Aborting { slot, due, .. } => {
                 entity.actual = Actual::Stopping { slot, pid: 0, due, killed: true, next };
             }
-            Actual::Up { slot, pid, .. } => {
-                let due = self.now.after(timeout);
-                entity.actual = Actual::Stopping { slot, pid, due, killed: false, next };
-                entity.why = why;
-                entity.since = Some(self.now);
-                self.put(id, entity);
-                self.ask_to_end(id, slot);
+            Actual::Readying { slot, pid, since, .. } => {
+                self.unwatch_readiness(id, slot);
+                self.retire(id, Some(slot), pid, since, (why, next));
                 return;
+            }
+            Actual::Up { slot, pid, since } => {
+                self.retire(id, Some(slot), pid, since, (why, next));
+                return;
+            }
+            Actual::Reached => {
+                self.retire(id, None, 0, self.now, (why, next));
+                return;
+            }
+            // Which process it is nobody knows yet, so nobody can be asked.
+            Actual::Handover { slot, .. } => {
+                entity.why = why;
+                self.put(id, entity);
+                self.clear(id, slot, next);
+                return;
+            }
+            Actual::Retiring { slot, pid, since, .. } => {
+                entity.actual = Actual::Retiring { slot, pid, since, next };
             }
             Actual::Stopping { slot, pid, due, killed, .. } => {
                 entity.actual = Actual::Stopping { slot, pid, due, killed, next };
             }
             Actual::Clearing { slot, .. } => {
                 entity.actual = Actual::Clearing { slot, next };
+            }
+            Actual::Tidying { .. } => {
+                entity.actual = Actual::Tidying { next };
             }
             Actual::Left { slot } => {
                 // Whatever is asked of it: what is left has to go first.
@@ -143,10 +292,76 @@ impl Monitor {
         self.put(id, entity);
     }
 
+    /// It is to end: at once, or where it has neighbours, when its turn comes.
+    fn retire(
+        &mut self,
+        id: EntityId,
+        slot: Option<SlotRef>,
+        pid: i32,
+        since: crate::time::Mono,
+        (why, next): (Why, Next),
+    ) {
+        let mut entity = self.entity(id);
+        entity.actual = Actual::Retiring { slot, pid, since, next };
+        entity.why = why;
+        entity.since = Some(self.now);
+        self.put(id, entity);
+        if !self.plan.is_linked(id) {
+            self.begin_end(id);
+        }
+    }
+
+    /// Nobody keeps it from ending any more.
+    pub(super) fn begin_end(&mut self, id: EntityId) {
+        let mut entity = self.entity(id);
+        let Actual::Retiring { slot, pid, next, .. } = entity.actual else { return };
+        let Some(slot) = slot else {
+            entity.finished = false;
+            self.put(id, entity);
+            self.tidy(id, next);
+            return;
+        };
+        let plan = self.plan_of(id);
+        let timeout = plan.as_ref().map_or(Span::ZERO, |plan| plan.stop.timeout);
+        let due = self.now.after(timeout);
+        entity.actual = Actual::Stopping { slot, pid, due, killed: false, next };
+        self.put(id, entity);
+        let has_command = plan.is_some_and(|plan| plan.stop.command.is_some());
+        let occurred = occurrence(&[], Some(slot), pid, None);
+        if !has_command || !self.begin_own_list(id, STOP_COMMAND, occurred) {
+            self.ask_to_end(id, slot);
+        }
+    }
+
+    /// The command of its stop is over; its process may not be.
+    pub(super) fn stop_command_over(&mut self, id: EntityId) {
+        if let Actual::Stopping { slot, killed: false, .. } = self.entity(id).actual {
+            self.ask_to_end(id, slot);
+        }
+    }
+
     pub(super) fn ask_to_end(&mut self, id: EntityId, slot: SlotRef) {
         let Some(plan) = self.plan_of(id) else { return };
         let signal = plan.stop.signal;
         self.note(id, Fact::Stopping { signal });
-        self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+        match plan.stop.send_to {
+            SendTo::Main => self.emit(Effect::Signal { slot, signal, value: 0, run: None }),
+            SendTo::All => self.emit(Effect::SignalAll { slot, entity: id, signal }),
+        }
     }
+
+    fn unwatch_readiness(&mut self, id: EntityId, slot: SlotRef) {
+        if let Actual::Readying { .. } = self.entity(id).actual
+            && let Some(Readiness::Path(_)) = self.plan_of(id).as_ref().map(|plan| &plan.ready)
+        {
+            self.emit(Effect::Unwatch { wait: Wait::Ready(slot) });
+        }
+    }
+}
+
+/// Whether something in the file system may have to go with its processes.
+fn has_directories(plan: &EntityPlan) -> bool {
+    plan.directories.iter().any(|directory| {
+        directory.place == DirectoryPlace::Runtime && directory.keep != KeepDirectory::Yes
+    })
 }

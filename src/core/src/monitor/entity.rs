@@ -1,15 +1,13 @@
 //! One entity: what it should be and what it is, as two enums whose variants
-//! hold the data that is valid in them, and its record. What happens to it is
-//! in `life`.
+//! hold the data that is valid in them. What happens to it is in `start`,
+//! `life` and `down`; its record in `record`.
 
 use super::budget::Budget;
-use crate::ids::SlotRef;
-use crate::memory::{Head, Record};
+use crate::ids::{EntityId, SlotRef};
 use crate::plan::MAX_ACTIONS;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::Mono;
-use crate::words::{Odd, Reader, Words, Writer};
 
 /// What an entity should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +28,8 @@ pub enum Cause {
     Asked,
     /// Its restart action.
     Restart,
+    /// Another entity: one that needs it starts, or one that it needs is back.
+    Dependency,
 }
 
 /// A time that does not come: the end of an infinite `stop` timeout.
@@ -52,12 +52,50 @@ pub enum Actual {
     Down,
     /// A start is due at that time.
     Waiting(Mono, Cause),
+    /// It is to start, when others are up, or down.
+    Queued(Cause),
+    /// It is to start, when a path exists.
+    Gated(Cause),
+    /// Its `pre-start` list is worked off.
+    Preparing {
+        /// When the start has taken too long.
+        due: Option<Mono>,
+        /// Why.
+        cause: Cause,
+    },
     /// A process is being made.
     Starting {
         /// Which.
         slot: SlotRef,
-        /// When that has taken too long.
+        /// When the start has taken too long.
         due: Option<Mono>,
+        /// Why.
+        cause: Cause,
+    },
+    /// Its process runs, and is not up yet; a one-shot never is before its end.
+    Readying {
+        /// Which.
+        slot: SlotRef,
+        /// Its id.
+        pid: i32,
+        /// Since when it runs.
+        since: Mono,
+        /// When the start has taken too long.
+        due: Option<Mono>,
+        /// Why.
+        cause: Cause,
+    },
+    /// The process that was made has ended well, and which one it has left
+    /// behind is being found out.
+    Handover {
+        /// Which.
+        slot: SlotRef,
+        /// Its id.
+        pid: i32,
+        /// When it is looked for again.
+        due: Mono,
+        /// When the start has taken too long.
+        until: Option<Mono>,
         /// Why.
         cause: Cause,
     },
@@ -79,6 +117,19 @@ pub enum Actual {
         /// Since when.
         since: Mono,
     },
+    /// It counts as up without a process: a target, or a one-shot that remains.
+    Reached,
+    /// It is to end, when those that were started after it have.
+    Retiring {
+        /// Its process; none, as for `Reached`.
+        slot: Option<SlotRef>,
+        /// Its id.
+        pid: i32,
+        /// Since when it runs.
+        since: Mono,
+        /// What comes after.
+        next: Next,
+    },
     /// It was asked to end and has not yet.
     Stopping {
         /// Its process.
@@ -96,6 +147,12 @@ pub enum Actual {
     Clearing {
         /// The process that is gone.
         slot: SlotRef,
+        /// What comes after.
+        next: Next,
+    },
+    /// All of its processes are gone; its `post-stop` list is worked off, and
+    /// directories that go with them are removed.
+    Tidying {
         /// What comes after.
         next: Next,
     },
@@ -122,16 +179,28 @@ pub enum Why {
     Restarted(Option<ExitStatus>),
     /// It ended so, unasked.
     Died(ExitStatus),
+    /// It is a one-shot and ended well.
+    Finished(ExitStatus),
     /// Somebody stopped it.
     AskedStop,
     /// The manager is going down.
     Shutdown,
     /// Its process could not be started: stage and errno.
     StartFailed(u64),
+    /// An action of its `pre-start` list failed.
+    PreStartFailed,
     /// Its start took too long.
     StartTimeout,
     /// Its restart limit is reached.
     Limit,
+    /// This one, which it requires, is not up.
+    Dependency(EntityId),
+    /// This one, which it requires, has been down and is, or comes, back.
+    CameBack(EntityId),
+    /// This one needs it.
+    Wanted(EntityId),
+    /// This one, which it conflicts with, was started.
+    Conflict(EntityId),
     /// Its record was lost in a takeover.
     RecordLost,
 }
@@ -139,8 +208,8 @@ pub enum Why {
 /// Bits for conditions and actions of an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    conditions: u64,
-    actions: [u64; MAX_ACTIONS / 64],
+    pub(super) conditions: u64,
+    pub(super) actions: [u64; MAX_ACTIONS / 64],
 }
 
 impl Marks {
@@ -169,6 +238,17 @@ impl Marks {
     }
 }
 
+/// When a start came to each of its stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartTimes {
+    /// It was to start: from here on it waited for others.
+    pub asked: Option<Mono>,
+    /// All that it waited for was there: its lists and its process began.
+    pub begun: Option<Mono>,
+    /// It was up.
+    pub up: Option<Mono>,
+}
+
 /// One entity's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entity {
@@ -188,11 +268,28 @@ pub struct Entity {
     pub last_exit: Option<ExitStatus>,
     /// Whether that was an abnormal death; an end that was asked for is none.
     pub abnormal: bool,
+    /// Whether it was an end that the unit calls good.
+    pub good: bool,
+    /// Whether it is a one-shot that has ended well since it was last started,
+    /// so that those which need it may go on.
+    pub finished: bool,
+    /// Whether its process is not the one that ham has made.
+    pub adopted: bool,
+    /// Whether it has said that it is ready before its start was seen.
+    pub early: bool,
+    /// Whether it has said that it is about to end.
+    pub ends: bool,
     /// The last signal that an action of ham has sent to its process: a death
     /// by it is abnormal, whatever the signal (design §6).
     pub told: Option<Signal>,
     /// Conditions and actions that are gone: not re-armed, or failed.
     pub removed: Marks,
+    /// The stages of its last start.
+    pub times: StartTimes,
+    /// Since when it reads its configuration again, as it says.
+    pub reloading: Option<Mono>,
+    /// When the last such reading began that it has ended.
+    pub reloaded: Option<Mono>,
 }
 
 impl Entity {
@@ -201,8 +298,17 @@ impl Entity {
     #[must_use]
     pub fn slot(&self) -> Option<SlotRef> {
         match self.actual {
-            Actual::Down | Actual::Waiting(..) => None,
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Reached
+            | Actual::Tidying { .. } => None,
+            Actual::Retiring { slot, .. } => slot,
             Actual::Starting { slot, .. }
+            | Actual::Readying { slot, .. }
+            | Actual::Handover { slot, .. }
             | Actual::Aborting { slot, .. }
             | Actual::Up { slot, .. }
             | Actual::Stopping { slot, .. }
@@ -211,19 +317,83 @@ impl Entity {
         }
     }
 
-    /// The slot of its process, when that has been seen to run and is not known
-    /// to have ended: whom a signal is for.
+    /// Its process, when that has been seen to run and is not known to have
+    /// ended: whom a signal is for. The id is 0 when only the slot knows it.
     #[must_use]
-    pub fn running_slot(&self) -> Option<SlotRef> {
+    pub fn running(&self) -> Option<(SlotRef, i32)> {
         match self.actual {
-            Actual::Up { slot, .. } => Some(slot),
-            Actual::Stopping { slot, pid, .. } => (pid != 0).then_some(slot),
+            Actual::Up { slot, pid, .. } | Actual::Readying { slot, pid, .. } => Some((slot, pid)),
+            Actual::Retiring { slot, pid, .. } => slot.map(|slot| (slot, pid)),
+            Actual::Stopping { slot, pid, .. } => (pid != 0).then_some((slot, pid)),
             Actual::Down
             | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
             | Actual::Starting { .. }
+            | Actual::Handover { .. }
             | Actual::Aborting { .. }
+            | Actual::Reached
             | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
             | Actual::Left { .. } => None,
+        }
+    }
+
+    /// Since when that process runs; `None`: nobody knows.
+    #[must_use]
+    pub fn runs_since(&self) -> Option<Mono> {
+        match self.actual {
+            Actual::Up { since, .. }
+            | Actual::Readying { since, .. }
+            | Actual::Retiring { slot: Some(_), since, .. } => Some(since),
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. }
+            | Actual::Reached
+            | Actual::Retiring { slot: None, .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. } => None,
+        }
+    }
+
+    /// The slot of [`Entity::running`].
+    #[must_use]
+    pub fn running_slot(&self) -> Option<SlotRef> {
+        self.running().map(|(slot, _)| slot)
+    }
+
+    /// Another process takes the place of the one that runs. False when that
+    /// is nothing new, or none runs.
+    pub(super) fn change_pid(&mut self, to: i32) -> bool {
+        if self.running().is_none_or(|(_, pid)| pid == to) {
+            return false;
+        }
+        if let Actual::Up { pid, .. }
+        | Actual::Readying { pid, .. }
+        | Actual::Retiring { pid, .. }
+        | Actual::Stopping { pid, .. } = &mut self.actual
+        {
+            *pid = to;
+        }
+        true
+    }
+
+    /// What it is doing may take until then, at least.
+    pub(super) fn extend(&mut self, least: Mono) {
+        if let Actual::Starting { due: Some(due), .. }
+        | Actual::Readying { due: Some(due), .. }
+        | Actual::Handover { until: Some(due), .. }
+        | Actual::Stopping { due, killed: false, .. } = &mut self.actual
+        {
+            *due = (*due).max(least);
         }
     }
 
@@ -233,239 +403,75 @@ impl Entity {
         matches!(self.actual, Actual::Down | Actual::Left { .. })
     }
 
+    /// Whether it counts as up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        match self.actual {
+            Actual::Up { .. } | Actual::Reached => true,
+            Actual::Down => self.finished,
+            Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. }
+            | Actual::Retiring { .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. } => false,
+        }
+    }
+
+    /// What comes when its processes are gone; `None`: they are to stay, or
+    /// there are none.
+    #[must_use]
+    pub fn next(&self) -> Option<Next> {
+        match self.actual {
+            Actual::Retiring { next, .. }
+            | Actual::Stopping { next, .. }
+            | Actual::Clearing { next, .. }
+            | Actual::Tidying { next } => Some(next),
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. }
+            | Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Left { .. } => None,
+        }
+    }
+
     /// Its deadline.
     #[must_use]
     pub fn due(&self) -> Option<Mono> {
         match self.actual {
             Actual::Waiting(due, _) => Some(due),
-            Actual::Starting { due, .. } => due,
+            Actual::Preparing { due, .. }
+            | Actual::Starting { due, .. }
+            | Actual::Readying { due, .. } => due,
+            Actual::Handover { due, until, .. } => {
+                Some(until.map_or(due, |until| due.min(until))).filter(|due| *due != NEVER)
+            }
             Actual::Aborting { due, .. } | Actual::Stopping { due, .. } => {
                 Some(due).filter(|due| *due != NEVER)
             }
-            Actual::Down | Actual::Up { .. } | Actual::Clearing { .. } | Actual::Left { .. } => {
-                None
-            }
-        }
-    }
-
-    pub(super) fn record(&self) -> Record {
-        let open = match self.actual {
-            Actual::Down | Actual::Waiting(..) | Actual::Up { .. } | Actual::Left { .. } => false,
-            Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Stopping { .. }
-            | Actual::Clearing { .. } => true,
-        };
-        let head = Head { due: self.due(), slot: self.slot(), open, active: !self.is_down() };
-        Record { head, words: self.encode() }
-    }
-
-    fn encode(&self) -> Words {
-        let mut words = Writer::new();
-        words.put(match self.desired {
-            Desired::Stopped => 0,
-            Desired::Running => 1,
-        });
-        encode_actual(&self.actual, &mut words);
-        words.put(self.since.map_or(0, |since| since.0));
-        encode_why(self.why, &mut words);
-        words
-            .put(u64::from(self.budget.attempts))
-            .put(u64::from(self.budget.in_window))
-            .put(self.budget.window.0)
-            .put(self.restarts)
-            .put(self.last_exit.map_or(0, ExitStatus::to_word))
-            .put(self.told.map_or(0, |signal| u64::from(signal.0)))
-            .put(self.removed.conditions);
-        for word in self.removed.actions {
-            words.put(word);
-        }
-        words.put(u64::from(self.abnormal));
-        words.finish()
-    }
-
-    pub(super) fn decode(words: &Words) -> Result<Entity, Odd> {
-        let mut from = Reader::new(words);
-        let desired = if from.get_bool()? { Desired::Running } else { Desired::Stopped };
-        let actual = decode_actual(&mut from)?;
-        let since = from.get_due()?;
-        let why = decode_why(&mut from)?;
-        let budget = Budget {
-            attempts: from.get_u32()?,
-            in_window: from.get_u32()?,
-            window: Mono(from.get()?),
-        };
-        let restarts = from.get()?;
-        let last_exit = from.get_status()?;
-        let told = Some(from.get_u8()?).filter(|number| *number != 0).map(Signal);
-        let mut removed = Marks { conditions: from.get()?, ..Marks::default() };
-        for word in &mut removed.actions {
-            *word = from.get()?;
-        }
-        let abnormal = from.get_bool()?;
-        from.finish()?;
-        let entity = Entity {
-            desired,
-            actual,
-            since,
-            why,
-            budget,
-            restarts,
-            last_exit,
-            abnormal,
-            told,
-            removed,
-        };
-        // A word that says nothing in this state is as odd as one out of range.
-        if entity.encode() == *words { Ok(entity) } else { Err(Odd) }
-    }
-}
-
-/// Always eight words: tag, slot, pid, due, since (or whether it has been
-/// killed), next, its time, its cause.
-fn encode_actual(actual: &Actual, words: &mut Writer) {
-    let none = (0, 0, 0);
-    let (tag, slot, pid, due, since, next) = match *actual {
-        Actual::Down => (0, None, 0, None, 0, none),
-        Actual::Waiting(due, cause) => (1, None, 0, Some(due), 0, (0, 0, cause_word(cause))),
-        Actual::Starting { slot, due, cause } => {
-            (2, Some(slot), 0, due, 0, (0, 0, cause_word(cause)))
-        }
-        Actual::Aborting { slot, due, cause } => {
-            (3, Some(slot), 0, Some(due), 0, (0, 0, cause_word(cause)))
-        }
-        Actual::Up { slot, pid, since } => (4, Some(slot), pid, None, since.0, none),
-        Actual::Stopping { slot, pid, due, killed, next } => {
-            (5, Some(slot), pid, Some(due), u64::from(killed), next_words(next))
-        }
-        Actual::Clearing { slot, next } => (6, Some(slot), 0, None, 0, next_words(next)),
-        Actual::Left { slot } => (7, Some(slot), 0, None, 0, none),
-    };
-    words.put(tag).put(slot.map_or(0, SlotRef::to_word)).put(u64::try_from(pid).unwrap_or(0));
-    words.put_due(due).put(since).put(next.0).put(next.1).put(next.2);
-}
-
-fn decode_actual(from: &mut Reader<'_>) -> Result<Actual, Odd> {
-    let tag = from.get_u8()?;
-    let slot = from.get_slot()?;
-    let pid = from.get_pid()?;
-    let due = from.get_due()?;
-    let since = Mono(from.get()?);
-    let next = (from.get_u8()?, Mono(from.get()?), from.get_u8()?);
-    match tag {
-        0 => Ok(Actual::Down),
-        1 => Ok(Actual::Waiting(due.ok_or(Odd)?, cause(next.2)?)),
-        2 => Ok(Actual::Starting { slot: slot.ok_or(Odd)?, due, cause: cause(next.2)? }),
-        3 => Ok(Actual::Aborting {
-            slot: slot.ok_or(Odd)?,
-            due: due.ok_or(Odd)?,
-            cause: cause(next.2)?,
-        }),
-        4 => Ok(Actual::Up { slot: slot.ok_or(Odd)?, pid, since }),
-        5 => Ok(Actual::Stopping {
-            slot: slot.ok_or(Odd)?,
-            pid,
-            due: due.ok_or(Odd)?,
-            killed: since.0 == 1,
-            next: next_from(next)?,
-        }),
-        6 => Ok(Actual::Clearing { slot: slot.ok_or(Odd)?, next: next_from(next)? }),
-        7 => Ok(Actual::Left { slot: slot.ok_or(Odd)? }),
-        _ => Err(Odd),
-    }
-}
-
-fn next_words(next: Next) -> (u64, u64, u64) {
-    match next {
-        Next::Rest => (0, 0, 0),
-        Next::Start(at, cause) => (1, at.0, cause_word(cause)),
-    }
-}
-
-fn next_from((tag, at, word): (u8, Mono, u8)) -> Result<Next, Odd> {
-    match tag {
-        0 => Ok(Next::Rest),
-        1 => Ok(Next::Start(at, cause(word)?)),
-        _ => Err(Odd),
-    }
-}
-
-fn cause_word(cause: Cause) -> u64 {
-    match cause {
-        Cause::Boot => 1,
-        Cause::Asked => 2,
-        Cause::Restart => 3,
-    }
-}
-
-fn cause(word: u8) -> Result<Cause, Odd> {
-    match word {
-        1 => Ok(Cause::Boot),
-        2 => Ok(Cause::Asked),
-        3 => Ok(Cause::Restart),
-        _ => Err(Odd),
-    }
-}
-
-fn encode_why(why: Why, words: &mut Writer) {
-    let (tag, detail) = match why {
-        Why::NeverStarted => (0, 0),
-        Why::Boot => (1, 0),
-        Why::AskedStart => (2, 0),
-        Why::Restarted(status) => (3, status.map_or(0, ExitStatus::to_word)),
-        Why::Died(status) => (4, status.to_word()),
-        Why::AskedStop => (5, 0),
-        Why::Shutdown => (6, 0),
-        Why::StartFailed(error) => (7, error),
-        Why::StartTimeout => (8, 0),
-        Why::Limit => (9, 0),
-        Why::RecordLost => (10, 0),
-    };
-    words.put(tag).put(detail);
-}
-
-fn decode_why(from: &mut Reader<'_>) -> Result<Why, Odd> {
-    let tag = from.get_u8()?;
-    let detail = from.get()?;
-    let status = ExitStatus::from_word(detail);
-    Ok(match tag {
-        0 => Why::NeverStarted,
-        1 => Why::Boot,
-        2 => Why::AskedStart,
-        3 => Why::Restarted(status),
-        4 => Why::Died(status.ok_or(Odd)?),
-        5 => Why::AskedStop,
-        6 => Why::Shutdown,
-        7 => Why::StartFailed(detail),
-        8 => Why::StartTimeout,
-        9 => Why::Limit,
-        10 => Why::RecordLost,
-        _ => return Err(Odd),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_with_one_odd_word_is_refused() {
-        let mut entity = Entity { desired: Desired::Running, ..Entity::default() };
-        let slot = SlotRef { index: 9, generation: 3 };
-        entity.actual = Actual::Stopping {
-            slot,
-            pid: 77,
-            due: Mono(5),
-            killed: false,
-            next: Next::Start(Mono(9), Cause::Asked),
-        };
-        let record = entity.record();
-        assert_eq!(Entity::decode(&record.words), Ok(entity));
-        assert_eq!(record.head.slot, Some(slot));
-        for (place, wrong) in [(0, 2), (1, 7), (2, 1 << 20), (3, 1 << 40), (8, 9), (31, 1)] {
-            let mut words = record.words;
-            words[place] = wrong;
-            assert_eq!(Entity::decode(&words), Err(Odd), "word {place}");
+            Actual::Down
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Retiring { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. } => None,
         }
     }
 }

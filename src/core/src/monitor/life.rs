@@ -1,258 +1,18 @@
-//! What happens to one entity: each function is one row of its table, a match
-//! over what it is. A stop that was asked for is never a death; a failed
-//! start is never a death either; a process is never started while anything
-//! is left of the one before.
+//! The ends of the processes of one entity. A stop that was asked for is never
+//! a death; a process is never started while anything is left of the one
+//! before, unless the unit says that it may be.
 
-use super::entity::{Actual, Cause, Desired, Entity, Next, Why};
-use super::pool::Owner;
+use super::entity::{Actual, Entity, Next, Why};
 use super::run::{Kinds, Occurrence};
-use super::{ERROR_NO_PLAN, ERROR_NO_SLOT, Goal, Monitor, is_failure};
-use crate::effect::{Effect, Fact, Failure, Process, Reply, Spawn};
+use super::{Goal, Monitor};
+use crate::effect::{Effect, Fact, Reply};
+use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
-use crate::plan::{ConditionKind, StartMode};
+use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, Readiness};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
 
-/// The least wait after a start for which there was no slot: its end comes at
-/// once, and without a pause would lead straight into the next attempt.
-const NO_SLOT_PAUSE: Span = Span::seconds(1);
-
-/// A program that is missing now will be missing in a microsecond: whatever
-/// the back-off says, a failed start is not repeated sooner.
-const FAILED_START_PAUSE: Span = Span::millis(100);
-
 impl Monitor {
-    /// What starts by itself starts, once in the life of the state.
-    pub(super) fn boot(&mut self) {
-        if self.global.booted {
-            return;
-        }
-        self.global.booted = true;
-        self.turn.dirty.insert(crate::memory::RecordId::Global);
-        let ids: Vec<EntityId> = self.plan.ids().collect();
-        for id in ids {
-            // Only what has no history: should the manager's own record be
-            // lost, nothing starts twice for that.
-            let mut entity = self.entity(id);
-            let fresh = entity.actual == Actual::Down && entity.why == Why::NeverStarted;
-            if fresh && self.plan_of(id).is_some_and(|plan| plan.start == StartMode::Auto) {
-                entity.desired = Desired::Running;
-                self.put(id, entity);
-                self.begin_start(id, Cause::Boot);
-            }
-        }
-    }
-
-    /// Makes a process for an entity that has none.
-    pub(super) fn begin_start(&mut self, id: EntityId, cause: Cause) {
-        if self.is_shutting_down() {
-            return;
-        }
-        let Some(plan) = self.plan_of(id) else {
-            self.start_failed(id, Why::StartFailed(ERROR_NO_PLAN), cause, None);
-            return;
-        };
-        let Some(slot) = self.pool.take(Owner::Main(id), self.memory.as_ref()) else {
-            self.start_failed(id, Why::StartFailed(ERROR_NO_SLOT), cause, None);
-            return;
-        };
-        let mut entity = self.entity(id);
-        entity.actual =
-            Actual::Starting { slot, due: plan.start_timeout.deadline(self.now), cause };
-        entity.since = Some(self.now);
-        entity.told = None;
-        match cause {
-            Cause::Boot => entity.why = Why::Boot,
-            Cause::Asked => entity.why = Why::AskedStart,
-            Cause::Restart => {}
-        }
-        self.put(id, entity);
-        let spawn = Spawn { slot, entity: id, plan, what: Process::Main };
-        self.emit(Effect::Spawn(Box::new(spawn)));
-    }
-
-    /// Starts at that time, now if it has come.
-    pub(super) fn start_at(&mut self, id: EntityId, at: Mono, cause: Cause) {
-        if at <= self.now {
-            self.begin_start(id, cause);
-            return;
-        }
-        let mut entity = self.entity(id);
-        entity.actual = Actual::Waiting(at, cause);
-        entity.since = Some(self.now);
-        self.put(id, entity);
-    }
-
-    pub(super) fn spawned(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
-        let mut entity = self.entity(id);
-        match entity.actual {
-            Actual::Starting { slot: mine, cause, .. } if mine == slot => {
-                let again = cause == Cause::Restart;
-                entity.actual = Actual::Up { slot, pid, since: self.now };
-                entity.since = Some(self.now);
-                if again {
-                    entity.restarts = entity.restarts.saturating_add(1);
-                    entity.why = Why::Restarted(entity.last_exit);
-                }
-                self.put(id, entity);
-                self.note(id, Fact::Started { pid, again });
-                self.answer(id, Goal::Up, Reply::Done);
-                let brought_back = self.restart_done(id, Ok(()));
-                if again {
-                    if !brought_back {
-                        self.prune(id);
-                    }
-                    self.fire(id, occurrence(&[ConditionKind::Restart], Some(slot), pid, None));
-                }
-            }
-            Actual::Stopping { slot: mine, pid: 0, due, killed, next } if mine == slot => {
-                // Asked to end before it was up: told so now, with all the time
-                // that it has for that. Killed before that: perhaps before
-                // there was anything to kill.
-                let timeout = self.plan_of(id).map_or(Span::ZERO, |plan| plan.stop.timeout);
-                let due = if killed { due } else { self.now.after(timeout) };
-                entity.actual = Actual::Stopping { slot, pid, due, killed, next };
-                self.put(id, entity);
-                if killed {
-                    self.emit(Effect::Clear { slot, entity: id, command: false });
-                } else {
-                    self.ask_to_end(id, slot);
-                }
-            }
-            Actual::Aborting { slot: mine, .. } if mine == slot => {
-                self.emit(Effect::Clear { slot, entity: id, command: false });
-            }
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Up { .. }
-            | Actual::Stopping { .. }
-            | Actual::Clearing { .. }
-            | Actual::Left { .. } => {}
-        }
-    }
-
-    pub(super) fn spawn_failed(&mut self, id: EntityId, slot: SlotRef, error: u64) {
-        let mut entity = self.entity(id);
-        match entity.actual {
-            Actual::Starting { slot: mine, cause, .. } if mine == slot => {
-                self.start_failed(id, Why::StartFailed(error), cause, Some(slot));
-            }
-            Actual::Aborting { slot: mine, cause, .. } if mine == slot => {
-                self.start_failed(id, Why::StartTimeout, cause, Some(slot));
-            }
-            Actual::Stopping { slot: mine, next, .. } if mine == slot => {
-                entity.actual = Actual::Clearing { slot, next };
-                self.put(id, entity);
-                self.emit(Effect::Clear { slot, entity: id, command: false });
-            }
-            // It was taken for up after a takeover, and had not executed yet.
-            Actual::Up { slot: mine, .. } if mine == slot => {
-                self.start_failed(id, Why::StartFailed(error), Cause::Asked, Some(slot));
-            }
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Up { .. }
-            | Actual::Stopping { .. }
-            | Actual::Clearing { .. }
-            | Actual::Left { .. } => {}
-        }
-    }
-
-    /// A start did not lead to a process. It is tried again by the back-off of
-    /// the entity's restart action, if it has one; that is no death. What may
-    /// have left something behind is in `Clearing` already.
-    fn start_failed(&mut self, id: EntityId, why: Why, cause: Cause, slot: Option<SlotRef>) {
-        let mut entity = self.entity(id);
-        let clearing = matches!(entity.actual, Actual::Clearing { .. });
-        if !clearing {
-            entity.actual = Actual::Down;
-        }
-        entity.since = Some(self.now);
-        entity.why = why;
-        let error = match why {
-            Why::StartFailed(error) => error,
-            Why::NeverStarted
-            | Why::Boot
-            | Why::AskedStart
-            | Why::Restarted(_)
-            | Why::Died(_)
-            | Why::AskedStop
-            | Why::Shutdown
-            | Why::StartTimeout
-            | Why::Limit
-            | Why::RecordLost => 0,
-        };
-        self.put(id, entity);
-        if let Some(slot) = slot.filter(|_| !clearing) {
-            self.release(slot);
-        }
-        if why == Why::StartTimeout {
-            self.note(id, Fact::StartTimeout);
-        } else {
-            self.note(id, Fact::StartFailed { error });
-        }
-        self.answer(id, Goal::Up, Reply::StartFailed(error));
-        let least = if slot.is_none() { NO_SLOT_PAUSE } else { FAILED_START_PAUSE };
-        let retried = entity.desired == Desired::Running && self.try_again(id, cause, least);
-        let kinds = [ConditionKind::StartFailed, ConditionKind::Failure];
-        self.fire(id, occurrence(&kinds, slot, 0, None));
-        if !retried {
-            self.restart_done(id, Err(Failure::Spawn(error)));
-        }
-    }
-
-    /// Plans the next attempt of an entity that is down, after `least` at the
-    /// earliest. False when it has no restart action, or its limit is reached
-    /// (which is told here).
-    pub(super) fn try_again(&mut self, id: EntityId, cause: Cause, least: Span) -> bool {
-        let Some(plan) = self.plan_of(id) else { return false };
-        let Some(restart) = plan.restart() else { return false };
-        let mut entity = self.entity(id);
-        let Some(delay) = entity.budget.next(restart, self.now) else {
-            self.limit_reached(id);
-            return false;
-        };
-        let delay = delay.max(least);
-        let at = self.now.after(delay);
-        let attempt = entity.budget.attempts;
-        match entity.actual {
-            Actual::Clearing { slot, .. } => {
-                entity.actual = Actual::Clearing { slot, next: Next::Start(at, cause) };
-                self.put(id, entity);
-            }
-            Actual::Left { slot } => {
-                self.put(id, entity);
-                self.clear_again(id, slot, Next::Start(at, cause));
-            }
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Up { .. }
-            | Actual::Stopping { .. } => {
-                self.put(id, entity);
-                self.start_at(id, at, cause);
-            }
-        }
-        if delay > Span::ZERO {
-            self.note(id, Fact::Backoff { delay, attempt });
-        }
-        true
-    }
-
-    fn limit_reached(&mut self, id: EntityId) {
-        let mut entity = self.entity(id);
-        entity.why = Why::Limit;
-        self.put(id, entity);
-        self.note(id, Fact::LimitReached);
-        self.restart_done(id, Err(Failure::Limit));
-        self.fire(id, occurrence(&[ConditionKind::RestartLimit], None, 0, entity.last_exit));
-    }
-
     pub(super) fn exited(
         &mut self,
         id: EntityId,
@@ -270,34 +30,90 @@ impl Monitor {
             self.spawned(id, slot, pid);
         }
         let mut entity = self.entity(id);
+        if let Some((_, known)) = entity.running()
+            && entity.adopted
+            && known != pid
+        {
+            // The process that its slot has held before: what takes its place
+            // there has not been noted yet, or this end came in between.
+            self.emit(Effect::Adopt { slot, entity: id, pid: known });
+            return;
+        }
         match entity.actual {
-            Actual::Up { slot, since, .. } => {
+            Actual::Up { since, .. } => {
                 let length = at.max(since).since(since);
                 self.died(id, slot, pid, status, length);
             }
+            Actual::Readying { since, .. } => {
+                let length = at.max(since).since(since);
+                self.ended_while_readying(id, slot, pid, status, length);
+            }
             Actual::Aborting { cause, .. } => {
                 // It may have come as far as to start others.
-                entity.actual = Actual::Clearing { slot, next: Next::Rest };
-                self.put(id, entity);
-                self.emit(Effect::Clear { slot, entity: id, command: false });
+                self.clear(id, slot, Next::Rest);
                 self.start_failed(id, Why::StartTimeout, cause, Some(slot));
             }
-            Actual::Stopping { next, .. } => {
-                entity.actual = Actual::Clearing { slot, next };
+            Actual::Retiring { next, .. } | Actual::Stopping { next, .. } => {
                 entity.last_exit = Some(status);
-                entity.abnormal = false;
+                (entity.abnormal, entity.good) = (false, true);
                 entity.since = Some(self.now);
                 self.put(id, entity);
                 self.note(id, Fact::Stopped { pid, status });
-                self.emit(Effect::Clear { slot, entity: id, command: false });
+                self.clear(id, slot, next);
                 self.fire(id, occurrence(&[ConditionKind::Stopped], Some(slot), pid, Some(status)));
             }
             Actual::Down
             | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
             | Actual::Starting { .. }
+            // Told again: that one has been seen to end.
+            | Actual::Handover { .. }
+            | Actual::Reached
             | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
             | Actual::Left { .. } => {}
         }
+    }
+
+    /// Before it was up: a one-shot is, in a way, and a forking daemon's first
+    /// process is to end.
+    fn ended_while_readying(
+        &mut self,
+        id: EntityId,
+        slot: SlotRef,
+        pid: i32,
+        status: ExitStatus,
+        length: Span,
+    ) {
+        let plan = self.plan_of(id);
+        let good = is_good(status, plan.as_deref());
+        if let Some(Readiness::Path(_)) = plan.as_ref().map(|plan| &plan.ready) {
+            self.emit(Effect::Unwatch { wait: Wait::Ready(slot) });
+        }
+        match plan.as_ref().map(|plan| &plan.kind) {
+            Some(Kind::Oneshot { .. }) if good => self.finished(id, slot, pid, status),
+            Some(Kind::Forking { .. }) if status.is_success() => self.hand_over(id, slot, pid),
+            Some(Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } | Kind::Target)
+            | None => self.died(id, slot, pid, status, length),
+        }
+    }
+
+    fn finished(&mut self, id: EntityId, slot: SlotRef, pid: i32, status: ExitStatus) {
+        let mut entity = self.entity(id);
+        entity.finished = true;
+        entity.since = Some(self.now);
+        entity.times.up = Some(self.now);
+        entity.last_exit = Some(status);
+        (entity.abnormal, entity.good) = (false, true);
+        entity.why = Why::Finished(status);
+        self.put(id, entity);
+        self.note(id, Fact::Finished { pid, status });
+        self.clear(id, slot, Next::Rest);
+        self.answer(id, Goal::Up, Reply::Done);
+        let kinds = [ConditionKind::Ready, ConditionKind::Finished];
+        self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
     }
 
     fn died(&mut self, id: EntityId, slot: SlotRef, pid: i32, status: ExitStatus, length: Span) {
@@ -308,26 +124,42 @@ impl Monitor {
             }
             ExitStatus::Code(_) | ExitStatus::Unknown => false,
         };
-        if let Some(restart) = self.plan_of(id).as_ref().and_then(|plan| plan.restart()) {
+        let plan = self.plan_of(id);
+        if let Some(restart) = plan.as_ref().and_then(|plan| plan.restart()) {
             entity.budget.ran(restart, length);
         }
-        entity.actual = Actual::Clearing { slot, next: Next::Rest };
+        let listed = plan.as_ref().is_some_and(|plan| plan.success_exit.hold(status));
+        let failure = is_failure(status, abnormal) && !listed;
         entity.since = Some(self.now);
         entity.last_exit = Some(status);
-        entity.abnormal = abnormal;
+        (entity.abnormal, entity.good) = (abnormal, !failure);
         entity.why = Why::Died(status);
         self.put(id, entity);
         self.note(id, Fact::Died { pid, status });
-        self.emit(Effect::Clear { slot, entity: id, command: false });
+        self.clear(id, slot, Next::Rest);
         self.answer(id, Goal::Up, Reply::Ended(status));
         let mut kinds = vec![ConditionKind::Death];
         if abnormal {
             kinds.push(ConditionKind::AbnormalDeath);
         }
-        if is_failure(status, abnormal) {
+        if failure {
             kinds.push(ConditionKind::Failure);
         }
         self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
+    }
+
+    /// Its process is gone: so must be, as a rule, what that has started.
+    pub(super) fn clear(&mut self, id: EntityId, slot: SlotRef, next: Next) {
+        let mut entity = self.entity(id);
+        entity.actual = Actual::Clearing { slot, next };
+        self.put(id, entity);
+        let kill = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
+        match kill {
+            KillScope::All => self.emit(Effect::Clear { slot, entity: id, command: false }),
+            // The rest may outlive it. Told as if it had been looked for, when
+            // whatever this end leads to has begun.
+            KillScope::Main | KillScope::None => self.unclear.push(slot),
+        }
     }
 
     /// What is not re-armed goes after a restart (`HREARMAFTERRESTART`).
@@ -348,7 +180,23 @@ impl Monitor {
     }
 }
 
-fn occurrence(
+/// Whether an end counts as a failure: an abnormal death, or an exit status
+/// other than 0. A status that nobody could read counts, since not to restart
+/// what has failed is the greater harm.
+fn is_failure(status: ExitStatus, abnormal: bool) -> bool {
+    match status {
+        ExitStatus::Code(code) => code != 0,
+        ExitStatus::Signal { .. } => abnormal,
+        ExitStatus::Unknown => true,
+    }
+}
+
+/// Whether a one-shot that ended so has done what it was for.
+fn is_good(status: ExitStatus, plan: Option<&EntityPlan>) -> bool {
+    status.is_success() || plan.is_some_and(|plan| plan.success_exit.hold(status))
+}
+
+pub(super) fn occurrence(
     kinds: &[ConditionKind],
     slot: Option<SlotRef>,
     pid: i32,

@@ -10,7 +10,7 @@ use crate::effect::{Effect, Fact, Failure};
 use crate::event::Wait;
 use crate::ids::{EntityId, MAX_RUNS, RunRef};
 use crate::memory::RecordId;
-use crate::plan::{Class, EntityPlan, Verb};
+use crate::plan::{Class, EntityPlan, Verb, is_own};
 
 impl Monitor {
     /// Begins the lists that an occurrence fires.
@@ -24,22 +24,30 @@ impl Monitor {
             if !armed || !occurrence.kinds.fires(condition.on) {
                 continue;
             }
-            self.note(id, Fact::Fired { condition: u16::try_from(place).unwrap_or(u16::MAX) });
+            let at = u16::try_from(place).unwrap_or(u16::MAX);
+            self.note(id, Fact::Fired { condition: at });
             let begins = match condition.class {
                 Class::InOrder => !std::mem::replace(&mut in_order, true),
                 Class::NoWait => !std::mem::replace(&mut no_wait, true),
                 Class::Independent => true,
             };
             if begins {
-                self.begin_run(id, condition.class, place, occurrence);
+                self.begin_run(id, condition.class, at, occurrence);
             }
         }
     }
 
-    fn begin_run(&mut self, id: EntityId, class: Class, place: usize, occurrence: Occurrence) {
+    /// False when there are too many.
+    pub(super) fn begin_run(
+        &mut self,
+        id: EntityId,
+        class: Class,
+        place: u16,
+        occurrence: Occurrence,
+    ) -> bool {
         let Some(index) = self.free_run() else {
             self.note(id, Fact::ListRefused);
-            return;
+            return false;
         };
         let serial = self.global.next_serial;
         self.global.next_serial = serial.wrapping_add(1);
@@ -49,18 +57,22 @@ impl Monitor {
             serial,
             class,
             occurrence,
-            condition: u16::try_from(place).unwrap_or(u16::MAX),
+            condition: place,
             action: 0,
             on_fail: 0,
             phase: Phase::Ready,
             step: 0,
             due: None,
             prune: false,
+            began: self.now,
+            failed: false,
         };
         self.runs.insert(index, run);
         self.runs_of.entry(id).or_default().push(index);
         self.turn.dirty.insert(RecordId::Run(index));
         self.ready.push_back(index);
+        self.moved.insert(id);
+        true
     }
 
     /// The lowest place in the run table that is free.
@@ -123,24 +135,25 @@ impl Monitor {
             let removed = self.entity(id).removed;
             let run = self.runs.get(&index)?;
             let place = usize::from(run.condition);
-            let condition = plan.conditions.get(place)?;
-            let armed = condition.enabled && !removed.condition(place);
+            let own = is_own(run.condition);
+            let takes = own
+                || plan.conditions.get(place).is_some_and(|condition| {
+                    let armed = condition.enabled && !removed.condition(place);
+                    armed && run.takes(place, condition)
+                });
             let at = usize::from(run.action);
-            let step_over = if !armed || !run.takes(place, condition) {
-                Step::Condition
-            } else if let Some(action) = condition.actions.get(at) {
-                if run.on_fail > 0 {
-                    match action.on_fail.get(usize::from(run.on_fail).saturating_sub(1)) {
-                        Some(verb) => return Some(verb.clone()),
-                        None => Step::AfterFailure,
-                    }
-                } else if removed.action(plan.action_bit(place, at)) {
-                    Step::Action
-                } else {
-                    return Some(action.verb.clone());
+            let is_removed = || !own && removed.action(plan.action_bit(place, at));
+            let step_over = if !takes || at >= plan.list_length(run.condition) {
+                if !own && plan.conditions.get(place).is_none() {
+                    return None;
                 }
-            } else {
                 Step::Condition
+            } else if run.on_fail == 0 && is_removed() {
+                Step::Action
+            } else if let Some(verb) = plan.verb(run.condition, run.action, run.on_fail) {
+                return Some(verb);
+            } else {
+                Step::AfterFailure
             };
             match step_over {
                 Step::Action => self.go_to(index, false),
@@ -176,21 +189,21 @@ impl Monitor {
     /// and the rest of the condition goes on unless it breaks. False: the run
     /// is at its end.
     fn after_failure(&mut self, index: u32, plan: &EntityPlan) -> bool {
-        let Some(run) = self.runs.get(&index) else { return false };
+        let Some(run) = self.runs.get_mut(&index) else { return false };
         let (id, class) = (run.entity, run.class);
         let (place, at) = (usize::from(run.condition), usize::from(run.action));
-        let Some(action) = plan.conditions.get(place).and_then(|c| c.actions.get(at)) else {
-            return false;
-        };
-        if !action.keep_on_fail {
+        let Some(on_fail) = plan.on_fail(run.condition, run.action) else { return false };
+        run.failed |= on_fail.breaks && is_own(run.condition);
+        self.turn.dirty.insert(RecordId::Run(index));
+        if !on_fail.keeps {
             let mut entity = self.entity(id);
             entity.removed.mark_action(plan.action_bit(place, at));
             self.put(id, entity);
         }
-        if action.break_on_fail && class == Class::Independent {
+        if on_fail.breaks && class == Class::Independent {
             return false;
         }
-        self.go_to(index, action.break_on_fail);
+        self.go_to(index, on_fail.breaks);
         true
     }
 
@@ -241,6 +254,10 @@ impl Monitor {
         if run.prune {
             self.prune(run.entity);
         }
+        self.moved.insert(run.entity);
+        if is_own(run.condition) {
+            self.own_list_over(run.entity, run.condition, run.failed);
+        }
     }
 
     /// The daemon has carried out the effect that an action waited for.
@@ -254,7 +271,7 @@ impl Monitor {
                 let result = if ok { Ok(()) } else { Err(Failure::Refused) };
                 self.concluded(reference.index, result);
             }
-            Phase::Ready | Phase::Pause | Phase::Restart | Phase::Command(_) => {}
+            Phase::Ready | Phase::Pause | Phase::Restart | Phase::Command(_) | Phase::Up => {}
         }
     }
 
@@ -267,6 +284,7 @@ impl Monitor {
                 self.emit(Effect::Unwatch { wait });
                 self.concluded(index, Err(Failure::Timeout));
             }
+            Phase::Up => self.concluded(index, Err(Failure::Timeout)),
             Phase::Ready | Phase::Log | Phase::Signal(_) | Phase::Restart | Phase::Command(_) => {}
         }
     }

@@ -4,10 +4,11 @@
 //! then carries out the effects; a successor restores the last committed turn
 //! and asks again for what may not have been carried out.
 //!
-//! - `entity`: one entity's state; `budget`: its attempts; `life`: what
-//!   happens to it
+//! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
+//! - `order`: who waits for whom; `start`, `life`, `down`: the way up, the ends
+//!   of processes, the way down; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
-//!   their actions do
+//!   their actions do; `own`: those of the entity's own life
 //! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
@@ -20,29 +21,34 @@ mod entity;
 mod life;
 mod lists;
 mod members;
+mod order;
+mod own;
 mod pool;
 #[cfg(test)]
 mod properties;
+mod record;
 mod repeat;
 mod restore;
 mod run;
+mod said;
+mod start;
 mod text;
 mod timers;
 mod verbs;
 mod view;
 
 pub use budget::Budget;
-pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, Why};
+pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Place, Run};
-pub use view::{StartTimes, Told, View};
+pub use said::{STATUS_BYTES, Said};
+pub use view::View;
 
 use crate::effect::{Effect, Fact, Notice};
 use crate::event::{Event, Wait};
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, Record, RecordId};
 use crate::plan::{EntityPlan, PlanIndex, PlanSource};
-use crate::status::ExitStatus;
 use crate::time::Mono;
 use crate::words::{Odd, Reader, Words, Writer};
 use ask::{Goal, Waiter};
@@ -176,6 +182,12 @@ pub struct Monitor {
     turn: Turn,
     /// Runs whose next action is to begin in this turn.
     ready: VecDeque<u32>,
+    /// Entities that something has happened to in this turn, for whose
+    /// neighbours that may matter.
+    moved: BTreeSet<EntityId>,
+    /// Slots whose process is gone in this turn, and nothing else need be.
+    unclear: Vec<SlotRef>,
+    said: BTreeMap<EntityId, Said>,
 }
 
 impl Monitor {
@@ -185,20 +197,37 @@ impl Monitor {
         std::mem::swap(&mut self.turn, turn);
         self.now = self.now.max(now);
         self.take(event);
-        self.advance_ready();
+        self.work_off();
         self.settle();
         // What falls due can set a deadline that is past already (a timeout of
         // no time): that is worked off in the same turn.
         while self.timers.next().is_some_and(|due| due <= self.now) {
             while let Some(id) = self.timers.due(self.now) {
                 self.fall_due(id);
-                self.advance_ready();
+                self.work_off();
             }
             self.settle();
         }
         self.finish_when_down();
         self.settle();
         std::mem::swap(&mut self.turn, turn);
+    }
+
+    /// All that follows in this turn from what has happened.
+    fn work_off(&mut self) {
+        loop {
+            self.advance_ready();
+            if let Some(slot) = self.unclear.pop() {
+                if let Owner::Main(id) = self.pool.owner(slot) {
+                    self.cleared(id, slot, 0);
+                }
+                continue;
+            }
+            self.settle_order();
+            if self.ready.is_empty() && self.unclear.is_empty() {
+                return;
+            }
+        }
     }
 
     /// When the next step is due without any event; `None`: never.
@@ -216,6 +245,7 @@ impl Monitor {
             RecordId::Run(index) => self.runs.get(&index).map(Run::record),
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
             RecordId::Client(place) => self.clients.get(&place).map(Client::record),
+            RecordId::Said(entity) => self.said.get(&entity).map(Said::record),
         }
     }
 
@@ -252,12 +282,17 @@ impl Monitor {
             Event::SlotFreed { slot } => self.pool.freed(slot),
             Event::ActionDone { run, ok } => self.action_done(run, ok),
             Event::PathSeen { wait: Wait::Run(run), ok } => self.action_done(run, ok),
-            Event::PathSeen { wait: Wait::Start(_) | Wait::Ready(_), .. }
-            | Event::Ready { .. }
-            | Event::Told { .. }
-            | Event::MainFound { .. }
-            | Event::MainMissing { .. }
-            | Event::Tidied { .. } => {}
+            Event::PathSeen { wait: Wait::Start(id), ok } => self.gate_opens(id, ok),
+            Event::PathSeen { wait: Wait::Ready(slot), ok } => self.ready_path_seen(slot, ok),
+            Event::Ready { slot } => {
+                if let Owner::Main(entity) = self.pool.owner(slot) {
+                    self.process_ready(entity, slot);
+                }
+            }
+            Event::Told { slot, told } => self.told(slot, &told),
+            Event::MainFound { slot, pid } => self.main_found(slot, pid),
+            Event::MainMissing { slot } => self.main_missing(slot),
+            Event::Tidied { entity } => self.tidied(entity),
             Event::Request { id, entities, ask, wait, from } => {
                 self.request(id, &entities, ask, wait, from);
             }
@@ -269,9 +304,11 @@ impl Monitor {
         // What fell due before it in this turn may have moved its deadline.
         let due = match id {
             RecordId::Entity(entity) => self.entity(entity).due(),
-            RecordId::Global | RecordId::Run(_) | RecordId::Command(_) | RecordId::Client(_) => {
-                self.record(id).and_then(|record| record.head.due)
-            }
+            RecordId::Global
+            | RecordId::Run(_)
+            | RecordId::Command(_)
+            | RecordId::Client(_)
+            | RecordId::Said(_) => self.record(id).and_then(|record| record.head.due),
         };
         self.turn.dirty.insert(id);
         if due.is_none_or(|due| due > self.now) {
@@ -282,7 +319,7 @@ impl Monitor {
             RecordId::Entity(entity) => self.entity_due(entity),
             RecordId::Run(index) => self.run_due(index),
             RecordId::Command(slot) => self.command_due(slot),
-            RecordId::Client(_) => {}
+            RecordId::Client(_) | RecordId::Said(_) => {}
         }
     }
 
@@ -350,6 +387,7 @@ impl Monitor {
         let _ = self.entity(id);
         self.entities.insert(id, entity);
         self.turn.dirty.insert(RecordId::Entity(id));
+        self.moved.insert(id);
     }
 
     fn plan_of(&mut self, id: EntityId) -> Option<Arc<EntityPlan>> {
@@ -387,16 +425,5 @@ impl Monitor {
 
     fn is_shutting_down(&self) -> bool {
         self.global.shutdown.is_some()
-    }
-}
-
-/// Whether an end counts as a failure: an abnormal death, or an exit status
-/// other than 0. A status that nobody could read counts, since not to restart
-/// what has failed is the greater harm.
-fn is_failure(status: ExitStatus, abnormal: bool) -> bool {
-    match status {
-        ExitStatus::Code(code) => code != 0,
-        ExitStatus::Signal { .. } => abnormal,
-        ExitStatus::Unknown => true,
     }
 }

@@ -8,6 +8,7 @@ use super::entity::{Actual, Desired, Next, Why};
 use crate::effect::{Effect, Reply};
 use crate::event::Ask;
 use crate::ids::{EntityId, RequestId};
+use crate::plan::RELOAD;
 use crate::status::ExitStatus;
 use crate::time::Mono;
 
@@ -33,6 +34,9 @@ impl Monitor {
                 }
                 (Some(Told::Pending), Ask::Stop) if wait => {
                     self.wait_for(id, *entity, Goal::Down);
+                }
+                (Some(Told::Pending), Ask::Reload) if wait => {
+                    self.wait_for(id, *entity, Goal::Reloaded);
                 }
                 (Some(Told::Pending | Told::Signalled(_)), _) => {
                     self.reply(id, *entity, Reply::Done);
@@ -61,16 +65,20 @@ impl Monitor {
             Ask::Kill(signal) => {
                 // One that has come up since then is not meant. One that is
                 // being stopped ends anyway.
-                if let Actual::Up { slot, since, .. } = now.actual
-                    && since <= taken
+                if let Some((slot, _)) = now.running()
+                    && now.runs_since().is_some_and(|since| since <= taken)
                 {
                     self.emit(Effect::Signal { slot, signal, value: 0, run: None });
                 }
                 Some(Reply::Done)
             }
             Ask::Start | Ask::Restart | Ask::Stop | Ask::Reload if !wait => Some(Reply::Done),
-            Ask::Reload => Some(Reply::Done),
-            Ask::Start | Ask::Restart => self.came_up(entity),
+            Ask::Reload if !self.has_own_list(entity, RELOAD) => Some(Reply::Done),
+            Ask::Reload => {
+                self.wait_for(id, entity, Goal::Reloaded);
+                return;
+            }
+            Ask::Start | Ask::Restart => self.outcome_of_start(entity),
             Ask::Stop if now.desired == Desired::Running => Some(Reply::Overruled),
             Ask::Stop if now.actual == Actual::Down => Some(Reply::Done),
             Ask::Stop => {
@@ -86,18 +94,28 @@ impl Monitor {
     }
 
     /// What a start has come to; `None`: nothing yet.
-    fn came_up(&mut self, id: EntityId) -> Option<Reply> {
+    fn outcome_of_start(&mut self, id: EntityId) -> Option<Reply> {
         let entity = self.entity(id);
         match entity.actual {
-            Actual::Up { .. } => return Some(Reply::Done),
-            Actual::Starting { .. }
+            Actual::Up { .. } | Actual::Reached => return Some(Reply::Done),
+            Actual::Down if entity.finished => return Some(Reply::Done),
+            Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
             | Actual::Aborting { .. }
+            | Actual::Retiring { next: Next::Start(..), .. }
             | Actual::Stopping { next: Next::Start(..), .. }
-            | Actual::Clearing { next: Next::Start(..), .. } => return None,
+            | Actual::Clearing { next: Next::Start(..), .. }
+            | Actual::Tidying { next: Next::Start(..) } => return None,
             Actual::Down
             | Actual::Waiting(..)
+            | Actual::Retiring { next: Next::Rest, .. }
             | Actual::Stopping { next: Next::Rest, .. }
             | Actual::Clearing { next: Next::Rest, .. }
+            | Actual::Tidying { next: Next::Rest }
             | Actual::Left { .. } => {}
         }
         if self.is_shutting_down() {
@@ -106,12 +124,17 @@ impl Monitor {
         Some(match entity.why {
             Why::StartFailed(error) => Reply::StartFailed(error),
             Why::StartTimeout => Reply::StartFailed(0),
+            Why::PreStartFailed => Reply::PreStartFailed,
+            Why::Dependency(on) => Reply::Dependency(on),
             Why::Died(status) => Reply::Ended(status),
-            Why::AskedStop | Why::Shutdown => Reply::Overruled,
+            Why::AskedStop | Why::Shutdown | Why::Conflict(_) => Reply::Overruled,
             Why::NeverStarted
             | Why::Boot
             | Why::AskedStart
             | Why::Restarted(_)
+            | Why::Finished(_)
+            | Why::CameBack(_)
+            | Why::Wanted(_)
             | Why::Limit
             | Why::RecordLost => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
         })

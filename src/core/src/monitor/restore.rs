@@ -13,10 +13,9 @@ use crate::effect::{Effect, Failure, Process, Spawn};
 use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
 use crate::memory::{Head, Memory, RecordId, SlotState};
-use crate::plan::{PlanIndex, PlanSource, Verb};
+use crate::plan::{KillScope, PlanIndex, PlanSource, Readiness, STOP_COMMAND, Verb};
 use crate::time::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 /// What a successor has to do first.
 #[derive(Debug, Default)]
@@ -61,6 +60,9 @@ impl Monitor {
             now,
             turn: Turn::default(),
             ready: VecDeque::new(),
+            moved: BTreeSet::new(),
+            unclear: Vec::new(),
+            said: BTreeMap::new(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -75,10 +77,10 @@ impl Monitor {
                 RecordId::Run(index) => monitor.resume_run(index),
                 RecordId::Command(slot) => monitor.resume_command(slot, &mut resume),
                 RecordId::Global => monitor.resume_global(),
-                RecordId::Client(_) => {}
+                RecordId::Client(_) | RecordId::Said(_) => {}
             }
         }
-        monitor.advance_ready();
+        monitor.work_off();
         monitor.settle();
         std::mem::swap(&mut monitor.turn, &mut resume.turn);
         (monitor, resume)
@@ -102,7 +104,8 @@ impl Monitor {
                     RecordId::Global
                     | RecordId::Run(_)
                     | RecordId::Command(_)
-                    | RecordId::Client(_) => Owner::None,
+                    | RecordId::Client(_)
+                    | RecordId::Said(_) => Owner::None,
                 };
                 if owner != Owner::None
                     && let Some(other) = pool.own(slot, owner)
@@ -136,6 +139,7 @@ impl Monitor {
                 | RecordId::Run(_)
                 | RecordId::Command(_)
                 | RecordId::Client(_) => open.push(id),
+                RecordId::Said(_) => {}
             }
         });
         (open, denied)
@@ -171,7 +175,7 @@ impl Monitor {
                     }
                 }
                 RecordId::Client(place) => self.keep_client(place, &words),
-                RecordId::Entity(_) => {}
+                RecordId::Entity(_) | RecordId::Said(_) => {}
             }
         }
         if self.global == Global::default() {
@@ -257,10 +261,12 @@ impl Monitor {
                     }
                 }
                 if killed {
-                    self.emit(Effect::Clear { slot, entity: id, command: false });
-                } else if pid != 0 {
+                    let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
+                    self.emit_kill(id, slot, pid, scope);
+                } else if pid != 0 && !self.has_own_list(id, STOP_COMMAND) {
                     self.ask_to_end(id, slot);
                 }
+                self.resume_adopted(id, &entity);
             }
             Actual::Aborting { slot, .. } => {
                 if self.was_made(slot) {
@@ -270,10 +276,35 @@ impl Monitor {
                     self.spawn_failed(id, slot, 0);
                 }
             }
-            Actual::Clearing { slot, .. } => {
-                self.emit(Effect::Clear { slot, entity: id, command: false });
+            Actual::Clearing { slot, next } => self.clear(id, slot, next),
+            Actual::Gated(cause) => self.go(id, cause),
+            Actual::Readying { slot, .. } => {
+                let path = self.plan_of(id).and_then(|plan| match &plan.ready {
+                    Readiness::Path(path) => Some(path.clone()),
+                    Readiness::Exec | Readiness::Notify | Readiness::Descriptor(_) => None,
+                });
+                if let Some(path) = path {
+                    let wait = Wait::Ready(slot);
+                    self.emit(Effect::Watch { wait, path, not_before: Some(slot) });
+                }
+                self.resume_adopted(id, &entity);
             }
-            Actual::Down | Actual::Waiting(..) | Actual::Up { .. } | Actual::Left { .. } => {}
+            Actual::Handover { slot, .. } => self.find_main(id, slot),
+            Actual::Preparing { .. } | Actual::Tidying { .. } => self.resume_own_list(id),
+            Actual::Up { .. } | Actual::Retiring { .. } => self.resume_adopted(id, &entity),
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Reached
+            | Actual::Left { .. } => {}
+        }
+    }
+
+    fn resume_adopted(&mut self, id: EntityId, entity: &Entity) {
+        if let Some((slot, pid)) = entity.running()
+            && entity.adopted
+        {
+            self.emit(Effect::Adopt { slot, entity: id, pid });
         }
     }
 
@@ -283,7 +314,7 @@ impl Monitor {
         let reference = run.reference(index);
         match phase {
             Phase::Ready => self.ready.push_back(index),
-            Phase::Pause | Phase::Restart => {}
+            Phase::Pause | Phase::Restart | Phase::Up => {}
             Phase::Log | Phase::Path | Phase::Signal(_) => {
                 match (phase, self.current_verb(index)) {
                     (Phase::Log, Some(Verb::Log(text))) => {
@@ -364,13 +395,8 @@ impl Monitor {
     }
 
     fn current_verb(&mut self, index: u32) -> Option<Verb> {
-        let run = self.runs.get(&index)?.clone();
-        let plan: Arc<crate::plan::EntityPlan> = self.plan_of(run.entity)?;
-        let condition = plan.conditions.get(usize::from(run.condition))?;
-        let action = condition.actions.get(usize::from(run.action))?;
-        match usize::from(run.on_fail).checked_sub(1) {
-            None => Some(action.verb.clone()),
-            Some(item) => action.on_fail.get(item).cloned(),
-        }
+        let run = self.runs.get(&index)?;
+        let (id, place) = (run.entity, (run.condition, run.action, run.on_fail));
+        self.plan_of(id)?.verb(place.0, place.1, place.2)
     }
 }

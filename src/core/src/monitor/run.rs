@@ -77,6 +77,8 @@ pub enum Phase {
     Restart,
     /// Its command: to be made, and when it waits for the end, to end.
     Command(SlotRef),
+    /// The entity, to be up, or to have read its configuration again.
+    Up,
 }
 
 /// One run.
@@ -90,7 +92,7 @@ pub struct Run {
     pub class: Class,
     /// What fired it.
     pub occurrence: Occurrence,
-    /// Place of the current condition.
+    /// Place of the current condition, or of a list of the entity's own life.
     pub condition: u16,
     /// Place of the current action in it.
     pub action: u16,
@@ -105,6 +107,11 @@ pub struct Run {
     /// Whether what is not re-armed goes when this run ends: it has brought
     /// the entity back, and the rest of its list still counts.
     pub prune: bool,
+    /// When it began.
+    pub began: Mono,
+    /// Whether an action has failed that breaks its list; of the entity's own
+    /// lists.
+    pub failed: bool,
 }
 
 impl Run {
@@ -136,6 +143,7 @@ impl Run {
             Phase::Restart => (4, None),
             Phase::Command(slot) => (5, Some(slot)),
             Phase::Signal(slot) => (6, Some(slot)),
+            Phase::Up => (7, None),
         };
         let class = match self.class {
             Class::InOrder => 0,
@@ -158,7 +166,9 @@ impl Run {
             .put(slot.map_or(0, SlotRef::to_word))
             .put(u64::from(self.step))
             .put_due(self.due)
-            .put(u64::from(self.prune));
+            .put(u64::from(self.prune))
+            .put(self.began.0)
+            .put(u64::from(self.failed));
         words.finish()
     }
 
@@ -193,12 +203,14 @@ impl Run {
             (4, None) => Phase::Restart,
             (5, Some(slot)) => Phase::Command(slot),
             (6, Some(slot)) => Phase::Signal(slot),
+            (7, None) => Phase::Up,
             _ => return Err(Odd),
         };
         let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);
+        let (began, failed) = (Mono(from.get()?), from.get_bool()?);
         from.finish()?;
         // One that nothing comes of would be due for ever.
-        let may_be_due = matches!(phase, Phase::Path | Phase::Pause);
+        let may_be_due = matches!(phase, Phase::Path | Phase::Pause | Phase::Up);
         if due.is_some() && !may_be_due {
             return Err(Odd);
         }
@@ -214,6 +226,8 @@ impl Run {
             step,
             due,
             prune,
+            began,
+            failed,
         };
         if run.encode() == *words { Ok(run) } else { Err(Odd) }
     }
@@ -340,6 +354,8 @@ mod tests {
             step: 9,
             due: None,
             prune: true,
+            began: Mono(3),
+            failed: true,
         };
         assert_eq!(Run::decode(&run.record().words), Ok(run.clone()));
         let waits = Run { phase: Phase::Path, due: Some(Mono(77)), ..run.clone() };

@@ -11,7 +11,7 @@ use crate::effect::{Effect, Fact, Failure, Process, Spawn};
 use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::RecordId;
-use crate::plan::{Class, EntityPlan, ExecutePlan, SignalPlan, Verb, WaitPlan};
+use crate::plan::{Class, EntityPlan, ExecutePlan, RELOAD, SignalPlan, Verb, WaitPlan, is_own};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
 use std::sync::Arc;
@@ -60,12 +60,8 @@ impl Monitor {
         get: impl FnOnce(&Context<'_>) -> T,
     ) -> Option<T> {
         let run = self.runs.get(&index)?;
-        let condition = plan.conditions.get(usize::from(run.condition))?;
-        Some(get(&Context {
-            entity: &plan.name,
-            condition: &condition.name,
-            occurrence: run.occurrence,
-        }))
+        let condition = plan.list_name(run.condition)?;
+        Some(get(&Context { entity: &plan.name, condition, occurrence: run.occurrence }))
     }
 
     /// `restart` is done when a later process of the entity runs. If somebody
@@ -76,15 +72,34 @@ impl Monitor {
         if entity.desired == Desired::Stopped || self.is_shutting_down() {
             return Begun::Cancelled;
         }
+        let status = self.runs.get(&index).and_then(|run| run.occurrence.status);
         let joins = match entity.actual {
-            Actual::Up { .. } => return Begun::Done(Ok(())),
+            Actual::Up { .. } | Actual::Readying { .. } | Actual::Reached => {
+                return Begun::Done(Ok(()));
+            }
             Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
             | Actual::Starting { .. }
+            | Actual::Handover { .. }
             | Actual::Aborting { .. }
+            | Actual::Retiring { .. }
             | Actual::Stopping { .. }
-            | Actual::Clearing { next: Next::Start(..), .. } => true,
-            Actual::Down | Actual::Clearing { next: Next::Rest, .. } | Actual::Left { .. } => false,
+            | Actual::Clearing { next: Next::Start(..), .. }
+            | Actual::Tidying { next: Next::Start(..) } => true,
+            Actual::Down
+            | Actual::Clearing { next: Next::Rest, .. }
+            | Actual::Tidying { next: Next::Rest }
+            | Actual::Left { .. } => false,
         };
+        // Such an end says that nothing would be gained.
+        if let (false, Some(status)) = (joins, status)
+            && self.plan_of(id).is_some_and(|plan| plan.no_restart_exit.hold(status))
+        {
+            self.note(id, Fact::NotRestarted { status });
+            return Begun::Done(Ok(()));
+        }
         if let Some(run) = self.runs.get_mut(&index) {
             run.phase = Phase::Restart;
         }
@@ -132,7 +147,7 @@ impl Monitor {
     /// to pass end, since nobody would thank ham for a slower shutdown. Those
     /// that the stops fire come later, and have the time of the shutdown.
     pub(super) fn cancel_waits(&mut self) {
-        let waits = |run: &Run| matches!(run.phase, Phase::Path | Phase::Pause);
+        let waits = |run: &Run| matches!(run.phase, Phase::Path | Phase::Pause | Phase::Up);
         let waiting: Vec<(u32, EntityId)> = self
             .runs
             .iter()
@@ -189,8 +204,12 @@ impl Monitor {
             (argv, context.variables())
         });
         let (argv, variables) = filled.unwrap_or_default();
-        let identity = execute.identity.clone();
-        let what = Process::Command { argv, identity, own: false, variables };
+        let own = self.runs.get(&index).is_some_and(|run| is_own(run.condition));
+        let identity = match &execute.identity {
+            None if own => plan.identity.clone(),
+            given => given.clone(),
+        };
+        let what = Process::Command { argv, identity, own, variables };
         let spawn = Spawn { slot, entity: plan.id, plan: Arc::clone(plan), what };
         self.emit(Effect::Spawn(Box::new(spawn)));
     }
@@ -215,6 +234,20 @@ impl Monitor {
 
     fn begin_wait(&mut self, index: u32, plan: &EntityPlan, wait: &WaitPlan) -> Begun {
         let due = wait.timeout.deadline(self.now);
+        if wait.ready {
+            let run = self.runs.get(&index);
+            let Some((id, reload)) = run.map(|run| (run.entity, run.condition == RELOAD)) else {
+                return Begun::Cancelled;
+            };
+            if !reload && self.entity(id).is_up() {
+                return Begun::Done(Ok(()));
+            }
+            let began = self.runs.get(&index).map(|run| run.began);
+            if reload && self.entity(id).reloaded.is_some_and(|at| Some(at) >= began) {
+                return Begun::Done(Ok(()));
+            }
+            return Begun::Pending(Phase::Up, due);
+        }
         let Some(path) = &wait.path else { return Begun::Pending(Phase::Pause, due) };
         let path = self.fill(index, plan, path);
         let Some(run) = self.runs.get(&index) else { return Begun::Cancelled };
@@ -230,6 +263,9 @@ impl Monitor {
         };
         if self.is_shutting_down() && ask == Ask::Start {
             return Begun::Done(Err(Failure::Refused));
+        }
+        if ask == Ask::Start {
+            self.bring_along(other);
         }
         self.apply(other, ask);
         Begun::Done(Ok(()))

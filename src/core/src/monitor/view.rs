@@ -1,7 +1,7 @@
 //! What can be seen from outside, without changing anything.
 
 use super::Monitor;
-use super::entity::{Actual, Desired, Entity, Why};
+use super::entity::{Actual, Desired, Entity, StartTimes, Why};
 use super::pool::Owner;
 use super::run::Run;
 use crate::ids::{EntityId, SlotRef};
@@ -11,19 +11,8 @@ use crate::status::ExitStatus;
 use crate::time::Mono;
 use std::sync::Arc;
 
-/// When a start came to each of its stages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StartTimes {
-    /// It was to start: from here on it waited for others.
-    pub asked: Option<Mono>,
-    /// All that it waited for was there: its lists and its process began.
-    pub begun: Option<Mono>,
-    /// It was up.
-    pub up: Option<Mono>,
-}
-
 /// One entity as `status` shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// The word for its state (design §7).
     pub state: &'static str,
@@ -50,19 +39,6 @@ pub struct View {
     /// Whether it is up: its process runs and is ready, or it is a one-shot or
     /// a target that stands for its group.
     pub ready: bool,
-    /// What it says of itself (`STATUS=` of sd_notify(3)); may be empty.
-    pub told: Told,
-}
-
-/// What an entity has said of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    /// `STATUS=`
-    pub status: String,
-    /// `ERRNO=`; 0: none.
-    pub errno: u32,
-    /// Heartbeats (`WATCHDOG=1`) since its process was started.
-    pub beats: u64,
 }
 
 impl Monitor {
@@ -70,29 +46,28 @@ impl Monitor {
     #[must_use]
     pub fn view(&self, id: EntityId) -> View {
         let entity = self.peek(id);
-        let pid = match entity.actual {
-            Actual::Up { pid, .. } | Actual::Stopping { pid, .. } => Some(pid),
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Starting { .. }
-            | Actual::Aborting { .. }
-            | Actual::Clearing { .. }
-            | Actual::Left { .. } => None,
-        };
         let next_attempt = match entity.actual {
             Actual::Waiting(due, _) => Some(due),
             Actual::Down
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
             | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
             | Actual::Aborting { .. }
             | Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Retiring { .. }
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
             | Actual::Left { .. } => None,
         };
         View {
             state: self.state_word(id, &entity),
             desired: entity.desired,
-            pid: pid.filter(|pid| *pid > 0),
+            pid: entity.running().map(|(_, pid)| pid).filter(|pid| *pid > 0),
             restarts: entity.restarts,
             attempts: entity.budget.attempts,
             since: entity.since,
@@ -100,17 +75,9 @@ impl Monitor {
             abnormal: entity.abnormal,
             why: entity.why,
             next_attempt,
-            times: StartTimes::default(),
-            ready: matches!(entity.actual, Actual::Up { .. }),
-            told: Told::default(),
+            times: entity.times,
+            ready: entity.is_up(),
         }
-    }
-
-    /// What would stop if these were stopped, they included, in the order in
-    /// which it would.
-    #[must_use]
-    pub fn would_stop(&self, ids: &[EntityId]) -> Vec<EntityId> {
-        ids.to_vec()
     }
 
     /// The definition of an entity: the one that the turn has just used, if it
@@ -130,34 +97,48 @@ impl Monitor {
     }
 
     fn state_word(&self, id: EntityId, entity: &Entity) -> &'static str {
+        let wanted = entity.desired == Desired::Running;
         match entity.actual {
             Actual::Up { .. } => "running",
-            Actual::Starting { .. } | Actual::Aborting { .. } => "starting",
-            Actual::Stopping { .. } => "stopping",
+            Actual::Reached if entity.finished => "finished",
+            Actual::Reached => "running",
+            Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. } => "starting",
+            Actual::Retiring { .. } | Actual::Stopping { .. } => "stopping",
             Actual::Waiting(..) => "backoff",
-            Actual::Clearing { .. } if entity.desired == Desired::Stopped => "stopping",
-            Actual::Clearing { .. } => "waiting",
+            Actual::Queued(_) | Actual::Gated(_) => "waiting",
+            Actual::Clearing { .. } | Actual::Tidying { .. } if entity.finished => "finished",
+            Actual::Clearing { .. } | Actual::Tidying { .. } if !wanted => "stopping",
+            Actual::Clearing { .. } | Actual::Tidying { .. } => "waiting",
+            Actual::Down if entity.finished => "finished",
             // An action list is not through yet, and may bring it back.
-            Actual::Down | Actual::Left { .. }
-                if entity.desired == Desired::Running && self.has_lists(id) =>
-            {
-                "waiting"
-            }
+            Actual::Down | Actual::Left { .. } if wanted && self.has_lists(id) => "waiting",
             Actual::Down | Actual::Left { .. } => match entity.why {
-                Why::NeverStarted | Why::AskedStop | Why::Shutdown => "stopped",
-                Why::Died(status) if status.is_success() => "finished",
-                Why::Died(ExitStatus::Signal { .. }) if !entity.abnormal => "finished",
+                Why::NeverStarted | Why::AskedStop | Why::Shutdown | Why::Conflict(_) => "stopped",
+                Why::Died(_) if entity.good => "finished",
+                // As the one that it cannot be without.
+                Why::Dependency(on) if self.peek(on).desired == Desired::Stopped => "stopped",
                 Why::Died(_)
                 | Why::StartFailed(_)
+                | Why::PreStartFailed
                 | Why::StartTimeout
                 | Why::Limit
+                | Why::Dependency(_)
                 | Why::RecordLost => "failed",
-                Why::Boot | Why::AskedStart | Why::Restarted(_) => "stopped",
+                Why::Boot
+                | Why::AskedStart
+                | Why::Restarted(_)
+                | Why::Finished(_)
+                | Why::CameBack(_)
+                | Why::Wanted(_) => "stopped",
             },
         }
     }
 
-    fn has_lists(&self, id: EntityId) -> bool {
+    pub(super) fn has_lists(&self, id: EntityId) -> bool {
         self.runs_of.contains_key(&id)
     }
 

@@ -8,7 +8,7 @@
 //! word 0   magic            word 3   crc32 of the index
 //! word 1   entities         word 4…  index, 4 words an entity, by name
 //! word 2   bytes in all     then     names and texts
-//! index entry: id | name offset, length | text offset, length | crc32 of both
+//! index entry: id, whether it has links | name offset, length | text offset, length | crc32 of both
 //! ```
 
 use super::{EntityPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
@@ -18,6 +18,8 @@ use std::fmt;
 const MAGIC: u64 = u64::from_le_bytes(*b"hamplan1");
 const HEADER_WORDS: usize = 4;
 const ENTRY_WORDS: usize = 4;
+/// Beside the id in an entry: the entity has neighbours.
+const LINKED: u64 = 1 << 32;
 
 /// Where the bytes of a plan are read from; in the daemon shared memory.
 pub trait PlanSource: fmt::Debug + Send {
@@ -110,7 +112,7 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
         texts.extend_from_slice(&text);
         let crc = crc32(&[entity.name.as_bytes(), &text]);
         for word in [
-            u64::from(entity.id.0),
+            u64::from(entity.id.0) | if entity.links.is_empty() { 0 } else { LINKED },
             pack(name_at, entity.name.len()),
             pack(text_at, text.len()),
             u64::from(crc),
@@ -184,6 +186,7 @@ pub struct PlanIndex<S> {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     id: EntityId,
+    linked: bool,
     name: (usize, usize),
     text: (usize, usize),
     crc: u32,
@@ -230,12 +233,15 @@ impl<S: PlanSource> PlanIndex<S> {
                 }
                 u64::from_le_bytes(bytes)
             };
-            let Ok(id) = u32::try_from(at(0)) else { return wrong("an id is out of range") };
+            let Ok(id) = u32::try_from(at(0) & !LINKED) else {
+                return wrong("an id is out of range");
+            };
             if id >= MAX_ENTITIES {
                 return wrong("an id is out of range");
             }
             let entry = Entry {
                 id: EntityId(id),
+                linked: at(0) & LINKED != 0,
                 name: unpack(at(1)),
                 text: unpack(at(2)),
                 crc: u32::try_from(at(3)).unwrap_or(0),
@@ -278,6 +284,12 @@ impl<S: PlanSource> PlanIndex<S> {
     #[must_use]
     pub fn contains(&self, id: EntityId) -> bool {
         self.entry(id).is_some()
+    }
+
+    /// Whether an entity has neighbours; known without decoding it.
+    #[must_use]
+    pub fn is_linked(&self, id: EntityId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.linked)
     }
 
     fn entry(&self, id: EntityId) -> Option<&Entry> {

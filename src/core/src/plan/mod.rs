@@ -6,11 +6,17 @@
 //! another entity, which is looked up when it is used, since the other may
 //! come and go with a reload.
 
+mod action;
 mod bytes;
+mod lists;
 mod order;
 mod process;
 
+pub use action::{
+    ActionPlan, ExecutePlan, LimitPlan, RestartPlan, SignalPlan, Spacing, Verb, WaitPlan,
+};
 pub use bytes::{PlanBytesError, PlanIndex, PlanSource, encode};
+pub use lists::{OnFail, POST_STOP, PRE_START, RELOAD, STOP_COMMAND, is_own};
 pub use order::{Kind, Links, NotifyAccess, OnDependencyRestart, Readiness};
 pub use process::{
     Capabilities, DirectoryPlace, DirectoryPlan, Ends, InheritEnvironment, KeepDirectory,
@@ -371,158 +377,4 @@ pub enum Class {
     NoWait,
     /// By itself.
     Independent,
-}
-
-/// One action of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionPlan {
-    /// Its name, unique in the condition.
-    pub name: String,
-    /// What is done.
-    pub verb: Verb,
-    /// If it fails, the rest of the list is skipped.
-    #[serde(default)]
-    pub break_on_fail: bool,
-    /// It stays in the list when it has failed.
-    #[serde(default = "yes")]
-    pub keep_on_fail: bool,
-    /// It survives a restart of the entity.
-    #[serde(default = "yes")]
-    pub rearm: bool,
-    /// What is done when it fails, in order; these have no such list.
-    #[serde(default)]
-    pub on_fail: Vec<Verb>,
-}
-
-/// What an action does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verb {
-    /// Bring the entity back.
-    Restart(RestartPlan),
-    /// Run a command.
-    Execute(ExecutePlan),
-    /// Send a signal to an entity.
-    NotifySignal(SignalPlan),
-    /// Wait for a path, or just wait.
-    WaitFor(WaitPlan),
-    /// Write a line to ham's log; `{…}` as design §6.
-    Log(String),
-    /// Start an entity by name.
-    Start(String),
-    /// Stop an entity by name.
-    Stop(String),
-}
-
-impl Verb {
-    /// The word of the unit file.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Verb::Restart(_) => "restart",
-            Verb::Execute(_) => "execute",
-            Verb::NotifySignal(_) => "notify-signal",
-            Verb::WaitFor(_) => "waitfor",
-            Verb::Log(_) => "log",
-            Verb::Start(_) => "start",
-            Verb::Stop(_) => "stop",
-        }
-    }
-}
-
-/// How restarts are spaced and when they are given up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestartPlan {
-    /// How long to wait before each attempt.
-    pub spacing: Spacing,
-    /// A process that ran at least this long starts the spacing anew.
-    pub reset_after: Span,
-    /// When to give up; `None`: never.
-    #[serde(default)]
-    pub limit: Option<LimitPlan>,
-}
-
-impl Default for RestartPlan {
-    /// The defaults of unit files (design §6).
-    fn default() -> RestartPlan {
-        RestartPlan {
-            spacing: Spacing::Growing {
-                first: Span::ZERO,
-                delay: Span::millis(200),
-                factor_permille: 2000,
-                max_delay: Span::seconds(30),
-            },
-            reset_after: Span::seconds(30),
-            limit: None,
-        }
-    }
-}
-
-/// The waits before attempts, counted since the last reset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Spacing {
-    /// `first`, then `delay`, then each time longer by the factor.
-    Growing {
-        /// Before the first attempt.
-        first: Span,
-        /// Before the second.
-        delay: Span,
-        /// Growth per attempt in thousandths (2000 doubles); at least 1000.
-        factor_permille: u32,
-        /// Never longer than this.
-        max_delay: Span,
-    },
-    /// These, the last one repeated; never empty.
-    List(Vec<Span>),
-}
-
-/// So many restarts in so much time, and no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitPlan {
-    /// Restarts that are allowed, at least 1.
-    pub count: u32,
-    /// In this time, counted from the first of them.
-    pub within: Span,
-}
-
-/// A command to run as an action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExecutePlan {
-    /// Program and arguments, `{…}` as design §6; never empty.
-    pub command: Vec<String>,
-    /// Whether the list goes on only when it has ended with exit code 0.
-    pub wait: bool,
-    /// Killed after this time.
-    pub timeout: Span,
-    /// Whom it runs as; `None`: as the manager, or in a list of the entity
-    /// itself (`pre-start`, `reload`, `post-stop`, `stop`) as the entity.
-    #[serde(default)]
-    pub identity: Option<Identity>,
-}
-
-/// A signal to be queued to an entity (sigqueue(3)).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignalPlan {
-    /// Whom it goes to; `None`: the entity of the condition.
-    #[serde(default)]
-    pub entity: Option<String>,
-    /// Which one.
-    pub signal: Signal,
-    /// `si_value`.
-    #[serde(default)]
-    pub value: i32,
-}
-
-/// A wait inside a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitPlan {
-    /// Ends as soon as this path exists; neither this nor `ready`: a mere
-    /// pause, never a failure.
-    #[serde(default)]
-    pub path: Option<String>,
-    /// Ends as soon as the entity is up; in a `reload` list, when it says that
-    /// it has read its configuration again.
-    #[serde(default)]
-    pub ready: bool,
-    /// How long at the most.
-    pub timeout: Span,
 }

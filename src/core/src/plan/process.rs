@@ -118,7 +118,7 @@ pub struct Settings {
     /// sched_setscheduler(2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<Scheduling>,
-    /// Processors that it may run on, sched_setaffinity(2); empty: all.
+    /// Processors that it may run on, sched_setaffinity(2); empty: as ham.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub affinity: Vec<u16>,
     /// proc_pid_oom_score_adj(5), -1000 to 1000.

@@ -2,6 +2,7 @@
 //! has committed; then it carries on what that may have left undone.
 
 use super::adoption::Adopting;
+use super::aliens::Aliens;
 use super::control::Control;
 use super::keeper::Keeper;
 use super::loading::Loading;
@@ -76,6 +77,7 @@ impl Engine {
             unfreed: BTreeMap::new(),
             exits_seen,
             shutdowns_seen: 0,
+            aliens: Aliens::default(),
             adopting: Adopting::default(),
             log: tools.log,
             control: Control::new(),

@@ -1,15 +1,47 @@
 //! What worker threads tell the event loop: one queue, one descriptor.
 
-use ham_core::ids::SlotRef;
+use ham_core::ids::{EntityId, SlotRef};
+use ham_snapshot::history::Entry;
 use ham_sys::poller::EventFd;
 use std::sync::{Mutex, PoisonError};
 
 /// Something that a worker has finished.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Completion {
-    Spawned { slot: SlotRef, pid: i32 },
-    SpawnFailed { slot: SlotRef, error: u64 },
-    Cleared { slot: SlotRef, left: u32 },
+    Spawned {
+        slot: SlotRef,
+        pid: i32,
+    },
+    SpawnFailed {
+        slot: SlotRef,
+        error: u64,
+    },
+    Cleared {
+        slot: SlotRef,
+        left: u32,
+    },
+    MainLooked {
+        slot: SlotRef,
+        found: Option<i32>,
+    },
+    Tidied {
+        entity: EntityId,
+    },
+    /// Something to be told.
+    Remark(Entry),
+}
+
+impl Completion {
+    /// The slot whose process is made, or is not.
+    pub(super) fn made(&self) -> Option<SlotRef> {
+        match self {
+            Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } => Some(*slot),
+            Completion::Cleared { .. }
+            | Completion::MainLooked { .. }
+            | Completion::Tidied { .. }
+            | Completion::Remark(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]

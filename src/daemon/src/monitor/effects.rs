@@ -1,6 +1,8 @@
 //! The end of a turn: it is committed, then its effects are carried out. Each
 //! that the core waits for leads to exactly one event.
 
+use super::clearers::Tidying;
+use super::directories::goes;
 use super::holder::Held;
 use super::loading;
 use super::prepare;
@@ -85,27 +87,24 @@ impl Engine {
         self.core.plan().name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
     }
 
-    /// Condition and action that a fact is about, by their names.
+    /// What a fact is about beside its entity, by name: condition and action, or
+    /// another entity.
     fn action_of(&self, notice: &Notice) -> String {
         let (condition, action, on_fail) = match notice.fact {
             Fact::ActionFailed { condition, action, on_fail, .. }
             | Fact::ActionDone { condition, action, on_fail } => (condition, Some(action), on_fail),
             Fact::Fired { condition } => (condition, None, 0),
+            Fact::Dependency { on, .. } => return self.blame(on),
+            Fact::Conflict { with } => return self.name(with),
             _ => return String::new(),
         };
         let Some(plan) = self.core.definition(notice.entity) else { return String::new() };
-        let Some(condition) = plan.conditions.get(usize::from(condition)) else {
-            return String::new();
-        };
-        let Some(action) = action.and_then(|at| condition.actions.get(usize::from(at))) else {
-            return condition.name.clone();
-        };
-        let verb = usize::from(on_fail).checked_sub(1).and_then(|item| action.on_fail.get(item));
-        match verb {
-            Some(verb) => {
-                format!("{}/{} (on-fail {}: {})", condition.name, action.name, on_fail, verb.word())
-            }
-            None => format!("{}/{}", condition.name, action.name),
+        let Some(list) = plan.list_name(condition) else { return String::new() };
+        let name = action.and_then(|at| plan.action_name(condition, at));
+        let (Some(at), Some(name)) = (action, name) else { return list.to_owned() };
+        match plan.verb(condition, at, on_fail).filter(|_| on_fail > 0) {
+            Some(verb) => format!("{list}/{name} (on-fail {on_fail}: {})", verb.word()),
+            None => format!("{list}/{name}"),
         }
     }
 
@@ -136,17 +135,29 @@ impl Engine {
                 }
             }
             Effect::Unwatch { wait } => self.paths.unwatch(wait, &self.poller),
-            Effect::SignalAll { slot, signal, .. } => {
-                target::signal(self.state, slot, signal, None);
+            Effect::SignalAll { slot, entity, signal } => {
+                let held = self.held_by(slot, entity, false);
+                self.spawners.submit(Job::SignalAll { held, signal });
             }
-            Effect::FindMain { slot, .. } => self.feed(Event::MainMissing { slot }),
-            Effect::Adopt { .. } => {}
-            Effect::Tidy { entity, .. } => self.feed(Event::Tidied { entity }),
+            Effect::FindMain { slot, entity, path } => {
+                let held = self.held_by(slot, entity, false);
+                self.spawners.submit(Job::FindMain { held, path });
+            }
+            Effect::Adopt { slot, entity, pid } => self.adopt_main(slot, entity, pid),
+            Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
             Effect::Finish { code } => self.finish(code),
+        }
+    }
+
+    fn tidy(&mut self, entity: EntityId, restarts: bool) {
+        let plan = self.core.definition(entity);
+        match plan.filter(|plan| plan.directories.iter().any(|one| goes(one, restarts))) {
+            Some(plan) => self.clearers.tidy(Tidying { plan, restarts }),
+            None => self.feed(Event::Tidied { entity }),
         }
     }
 

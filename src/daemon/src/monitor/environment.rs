@@ -1,11 +1,11 @@
 //! What a process gets to see: ham's own environment less what was meant for
 //! ham, the words of its user, the unit's variables, its files, and ham's own
 //! about it (details 9). On a board (ham is PID 1 and nobody's container)
-//! nothing of ham's own is passed on.
+//! nothing of ham's own is passed on. A unit may choose otherwise.
 
-use ham_core::plan::{EntityPlan, EnvironmentFile, Identity};
+use ham_core::plan::{EntityPlan, EnvironmentFile, Identity, InheritEnvironment};
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -25,13 +25,45 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment(BTreeMap<OsString, OsString>);
 
-/// What of ham's own environment entities inherit.
-pub(super) fn inherited(state: ham_snapshot::State) -> Environment {
-    let mut all = BTreeMap::new();
+/// What of ham's own environment entities can inherit.
+#[derive(Clone, Debug)]
+pub(super) struct Inherited {
+    all: Environment,
+    /// They do, unless they say otherwise.
+    by_default: bool,
+}
+
+pub(super) fn inherited(state: ham_snapshot::State) -> Inherited {
     let reaper = state.get(ham_snapshot::header::Field::ReaperPid);
-    if reaper == 1 && std::env::var_os("container").is_none() {
-        return Environment(all);
+    let on_board = reaper == 1 && std::env::var_os("container").is_none();
+    Inherited { all: own(), by_default: !on_board }
+}
+
+impl Inherited {
+    /// All of this, as anywhere but on a board.
+    #[cfg(test)]
+    pub(super) fn of(all: Environment) -> Inherited {
+        Inherited { all, by_default: true }
     }
+
+    /// What an entity of that choice begins with.
+    pub(super) fn chosen(&self, choice: &InheritEnvironment) -> Environment {
+        let Environment(all) = &self.all;
+        match choice {
+            InheritEnvironment::Default if self.by_default => self.all.clone(),
+            InheritEnvironment::All => self.all.clone(),
+            InheritEnvironment::Default | InheritEnvironment::Nothing => Environment::default(),
+            InheritEnvironment::Names(names) => {
+                let pairs = names.iter().filter_map(|name| all.get_key_value(OsStr::new(name)));
+                Environment(pairs.map(|(name, value)| (name.clone(), value.clone())).collect())
+            }
+        }
+    }
+}
+
+/// Ham's own, less what was meant for ham.
+fn own() -> Environment {
+    let mut all = BTreeMap::new();
     for (name, value) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let own = NOT_INHERITED.contains(&text.as_ref())
@@ -44,8 +76,12 @@ pub(super) fn inherited(state: ham_snapshot::State) -> Environment {
 }
 
 impl Environment {
-    pub(super) fn set(&mut self, name: &str, value: &str) {
-        self.0.insert(OsString::from(name), OsString::from(value));
+    pub(super) fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.insert(OsString::from(name), value.into());
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
     pub(super) fn set_user(&mut self, identity: &Identity) {
@@ -144,6 +180,24 @@ fn assignment(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entity_begins_with_what_it_has_chosen() {
+        let mut all = Environment::default();
+        all.set("A", "1");
+        all.set("B", "2");
+        let names = |by_default, choice: InheritEnvironment| {
+            let Environment(chosen) = Inherited { all: all.clone(), by_default }.chosen(&choice);
+            chosen.into_keys().map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let some = || InheritEnvironment::Names(vec!["B".to_owned(), "C".to_owned()]);
+        for (by_default, default) in [(true, vec!["A", "B"]), (false, vec![])] {
+            assert_eq!(names(by_default, InheritEnvironment::Default), default);
+            assert_eq!(names(by_default, InheritEnvironment::All), ["A", "B"]);
+            assert_eq!(names(by_default, InheritEnvironment::Nothing), [""; 0]);
+            assert_eq!(names(by_default, some()), ["B"]);
+        }
+    }
 
     #[test]
     fn lines_of_a_file() {

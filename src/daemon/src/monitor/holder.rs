@@ -8,7 +8,8 @@ use ham_core::ids::SlotRef;
 use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_sys::containment::{
-    CgroupTree, Cleared, Kind, SessionTarget, find_tree, session_clear, session_looks_empty,
+    CgroupTree, Cleared, Kind, SessionTarget, find_tree, session_clear, session_holds,
+    session_looks_empty, session_signal,
 };
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -151,19 +152,41 @@ impl Holder {
                 // What hangs before its exec is in no session of its own yet
                 // and has no token; but its slot knows it.
                 target::signal(self.shared.state, held.slot, Signal::KILL, None);
-                let token = self.token(held.slot);
-                let target = SessionTarget {
-                    reaper: self.reaper(),
-                    leader: self.leader(held),
-                    token: token.as_bytes(),
-                };
-                session_clear(&target, deadline_ns)
+                self.in_session(held, |target| session_clear(target, deadline_ns))
             }
         };
         match cleared {
             Cleared::Empty => 0,
             Cleared::Left(count) => u32::try_from(count).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Whether this is one of its processes, and none of ham's own.
+    pub(super) fn holds(&self, held: &Held, pid: i32) -> bool {
+        let role = |field| i32::try_from(self.shared.state.get(field)).unwrap_or(0);
+        let own = [role(Field::MonitorPid), role(Field::GuardianPid), self.reaper()];
+        if pid <= 1 || own.contains(&pid) {
+            return false;
+        }
+        match &self.tree {
+            Some(tree) => tree.processes(held.kind(), &held.name, &held.id()).contains(&pid),
+            None => self.in_session(held, |target| session_holds(target, pid)),
+        }
+    }
+
+    /// Sends a signal to each of its processes.
+    pub(super) fn signal(&self, held: &Held, signal: Signal) {
+        let number = i32::from(signal.0);
+        match &self.tree {
+            Some(tree) => tree.signal(held.kind(), &held.name, &held.id(), number),
+            None => self.in_session(held, |target| session_signal(target, number)),
+        }
+    }
+
+    fn in_session<T>(&self, held: &Held, look: impl FnOnce(&SessionTarget<'_>) -> T) -> T {
+        let token = self.token(held.slot);
+        let (reaper, leader) = (self.reaper(), self.leader(held));
+        look(&SessionTarget { reaper, leader, token: token.as_bytes() })
     }
 
     /// The slot is given back: its cgroup goes, unless something lives there.

@@ -8,6 +8,8 @@ use crate::facts::Weight;
 use crate::keep::{MESSAGE_BYTES, Message, Verb};
 use crate::runtime;
 use crate::shared::CONTROL;
+use ham_core::ids::SlotRef;
+use ham_snapshot::kept::Kept;
 use ham_sys::Errno;
 use ham_sys::poller::Interest;
 use ham_sys::rights::{receive_with, send_with};
@@ -37,6 +39,13 @@ impl Keeper {
         let message = Message { verb, what: CONTROL, errno: Errno(0) };
         let passed = listener.map(AsFd::as_fd);
         let _ = send_with(&self.channel, &message.bytes(), passed);
+    }
+
+    /// About the process of a slot. False when it cannot be asked now.
+    pub(super) fn ask_about(&self, verb: Verb, slot: SlotRef, pid: i32) -> bool {
+        let what = Kept { owner: slot.to_word(), tag: u64::from(pid.unsigned_abs()) };
+        let message = Message { verb, what, errno: Errno(0) };
+        send_with(&self.channel, &message.bytes(), None).is_ok()
     }
 }
 
@@ -87,6 +96,12 @@ impl Engine {
                     match (answer.verb, passed) {
                         (Verb::Send, Some(fd)) if answer.errno.0 == 0 => {
                             self.use_listener(Listener::from_fd(fd));
+                        }
+                        (Verb::Adopt, _) if answer.errno.0 == 0 => {
+                            if let Some(slot) = SlotRef::from_word(answer.what.owner) {
+                                let pid = i32::try_from(answer.what.tag).unwrap_or(0);
+                                self.watch_alien(slot, pid);
+                            }
                         }
                         (Verb::Store, _) if answer.errno.0 != 0 => {
                             let text = format!(

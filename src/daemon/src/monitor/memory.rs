@@ -24,7 +24,8 @@ const ENTITIES_AT: usize = 1;
 const RUNS_AT: usize = ENTITIES_AT + MAX_ENTITIES as usize;
 const COMMANDS_AT: usize = RUNS_AT + MAX_RUNS as usize;
 const CLIENTS_AT: usize = COMMANDS_AT + MAX_SLOTS as usize;
-const _: () = assert!(CLIENTS_AT + MAX_CLIENTS as usize == layout::RECORDS);
+const SAID_AT: usize = CLIENTS_AT + MAX_CLIENTS as usize;
+const _: () = assert!(SAID_AT + MAX_ENTITIES as usize == layout::RECORDS);
 
 fn place(id: RecordId) -> usize {
     match id {
@@ -33,6 +34,7 @@ fn place(id: RecordId) -> usize {
         RecordId::Run(index) => RUNS_AT + index as usize,
         RecordId::Command(slot) => COMMANDS_AT + slot as usize,
         RecordId::Client(at) => CLIENTS_AT + at as usize,
+        RecordId::Said(entity) => SAID_AT + entity.index(),
     }
 }
 
@@ -57,9 +59,10 @@ impl SharedMemory {
     }
 
     /// Every record that may have been written.
-    fn used(&self) -> [Kind; 5] {
+    fn used(&self) -> [Kind; 6] {
         let used = |field| u32::try_from(self.state.get(field)).unwrap_or(u32::MAX);
         let entity = |index| RecordId::Entity(EntityId(index));
+        let said = |index| RecordId::Said(EntityId(index));
         [
             (0, 1, |_| RecordId::Global),
             (ENTITIES_AT, used(Field::EntitiesUsed).min(MAX_ENTITIES), entity),
@@ -67,6 +70,7 @@ impl SharedMemory {
             (COMMANDS_AT, used(Field::CommandsUsed).min(MAX_SLOTS), RecordId::Command),
             // All of them: they are few, and reserved from the start.
             (CLIENTS_AT, MAX_CLIENTS, RecordId::Client),
+            (SAID_AT, used(Field::SaidUsed).min(MAX_ENTITIES), said),
         ]
     }
 }
@@ -189,6 +193,7 @@ impl Store {
         match id {
             RecordId::Global | RecordId::Client(_) => {}
             RecordId::Entity(entity) => state.raise(Field::EntitiesUsed, u64::from(entity.0) + 1),
+            RecordId::Said(entity) => state.raise(Field::SaidUsed, u64::from(entity.0) + 1),
             RecordId::Run(index) => state.raise(Field::RunsUsed, u64::from(index) + 1),
             RecordId::Command(slot) => {
                 self.reserve_slot(slot)?;
@@ -264,7 +269,7 @@ fn bytes_of_slot(index: u32) -> [(usize, usize); 3] {
 }
 
 /// The entities that have a process, with their names as its slot has them (cut
-/// at 80 bytes).
+/// at 72 bytes).
 pub(super) fn entities_with_processes(state: State) -> Vec<(EntityId, String)> {
     let used = u32::try_from(state.get(Field::EntitiesUsed)).unwrap_or(0).min(MAX_ENTITIES);
     (0..used)

@@ -4,28 +4,35 @@
 //! path that a user named, not for whoever reads the log.
 //!
 //! - `begin`: alone, or after another; `memory`: records and commit; `effects`: carrying out
-//! - `spawners`, `prepare`, `environment`: making processes
-//! - `holder`, `clearers`: ending all that an entity left behind
+//! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
+//! - `directories`: what they have of their own in the file system
+//! - `holder`, `clearers`: ending and removing all that an entity left behind
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
 mod adoption;
+mod aliens;
 mod begin;
 mod clearers;
 mod completions;
 mod control;
+mod directories;
 mod effects;
 mod environment;
 mod exits;
+mod expand;
 mod holder;
 mod keeper;
 mod loading;
 mod log;
+mod main_process;
 mod memory;
 mod paths;
 mod prepare;
+mod reasons;
 mod report;
 mod salvage;
+mod settings;
 mod spawners;
 mod standby;
 mod target;
@@ -36,6 +43,7 @@ use crate::guardian::enter_role;
 use crate::say::say;
 use crate::shared::{LOADER_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
 use adoption::Adopting;
+use aliens::Aliens;
 use clearers::Clearers;
 use completions::{Completion, Completions};
 use control::Control;
@@ -73,6 +81,8 @@ const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
+/// Tokens of watched processes begin here, by the index of their slot.
+const ALIENS: u64 = 1 << 40;
 
 /// How long entities have when a shutdown is asked for a second time.
 const HURRIED: Span = Span::millis(500);
@@ -193,6 +203,7 @@ struct Engine {
     shutdowns_seen: u64,
     /// Processes of a monitor before this one that have not executed yet.
     adopting: Adopting,
+    aliens: Aliens,
     log: Log,
     control: Control,
     keeper: Keeper,
@@ -250,6 +261,9 @@ impl Engine {
                 }
                 self.paths.flush(&self.poller);
             }
+            token if token >= ALIENS => {
+                self.alien_ended(u32::try_from(token - ALIENS).unwrap_or(u32::MAX));
+            }
             token => self.serve_client(token, ready),
         }
         self.run_events();
@@ -301,6 +315,7 @@ impl Engine {
 
     fn take_completions(&mut self) {
         for completion in self.completions.take() {
+            let made = completion.made();
             match completion {
                 Completion::Spawned { slot, pid } => {
                     self.making.remove(&slot.index);
@@ -319,9 +334,16 @@ impl Engine {
                     }
                 }
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
+                Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
+                Completion::Remark(entry) => self.remarks.push(entry),
+                Completion::MainLooked { slot, found: Some(pid) } => {
+                    self.feed(Event::MainFound { slot, pid });
+                }
+                Completion::MainLooked { slot, found: None } => {
+                    self.feed(Event::MainMissing { slot });
+                }
             }
-            if let Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } =
-                completion
+            if let Some(slot) = made
                 && self.early_exits.remove(&slot.index)
             {
                 self.exited(slot.index);

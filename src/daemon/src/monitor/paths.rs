@@ -8,7 +8,7 @@ use ham_core::event::Wait;
 use ham_core::ids::SlotRef;
 use ham_snapshot::slots::Phase;
 use ham_sys::poller::{Interest, Poller};
-use ham_sys::spawn::{Exec, Program, Stdio};
+use ham_sys::spawn::{Exec, Program, Settings, Stdio};
 use ham_sys::{clock, process, socket};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -249,6 +249,7 @@ pub(super) fn helper_program(
         stdout: Stdio::Null,
         stderr: Stdio::Inherit,
         ids: None,
+        settings: Settings::default(),
         cgroup: None,
         passed: vec![(descriptor, FIRST_DESCRIPTOR)],
     }

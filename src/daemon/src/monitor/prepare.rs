@@ -1,11 +1,14 @@
 //! From the core's description of a process to what the kernel is given.
 
-use super::environment::Environment;
+use super::directories::Bases;
+use super::environment::{Environment, Inherited};
+use super::expand::expanded;
 use super::holder::{Held, Holder};
+use super::settings;
 use crate::facts::{ERROR_ENVIRONMENT_FILE, ERROR_NUL};
 use ham_core::effect::{Process, Spawn};
 use ham_core::plan::{Identity, Stream};
-use ham_sys::spawn::{Exec, Ids, Program, SpawnError, Stage, Stdio};
+use ham_sys::spawn::{Exec, Ids, Program, Settings, SpawnError, Stage, Stdio};
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
@@ -15,23 +18,50 @@ pub(super) fn held(spawn: &Spawn) -> Held {
     Held { slot: spawn.slot, name: spawn.plan.name.clone(), command }
 }
 
-/// Reads environment files and makes the cgroup: blocks, for a spawner thread.
+/// What of a manager its entities come to see.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) inherited: Inherited,
+    pub(super) bases: Bases,
+}
+
+/// Reads environment files, makes directories and the cgroup: blocks, for a
+/// spawner thread.
 ///
 /// # Errors
 /// The error word for the slot.
 pub(super) fn program(
     spawn: &Spawn,
-    inherited: &Environment,
+    surroundings: &Surroundings,
     holder: &Holder,
 ) -> Result<Program, u64> {
+    let described = described(spawn, surroundings, &holder.token(spawn.slot))?;
+    let cgroup = holder
+        .cgroup(&held(spawn))
+        .map_err(|error| SpawnError { stage: Stage::Cgroup, errno: error.errno }.to_word())?;
+    Ok(Program { cgroup, ..described })
+}
+
+/// All but the cgroup. `token`: the variable by which the process is found.
+fn described(spawn: &Spawn, surroundings: &Surroundings, token: &str) -> Result<Program, u64> {
     let plan = &spawn.plan;
-    let mut environment = inherited.clone();
-    let (argv, identity, is_main) = match &spawn.what {
-        Process::Main => (&plan.command, &plan.identity, true),
-        Process::Command { argv, identity, .. } => (argv, identity, false),
+    let mut environment = surroundings.inherited.chosen(&plan.inherit_environment);
+    // `own`: it has all that surrounds the entity, but for its input.
+    let (argv, identity, own, is_main) = match &spawn.what {
+        Process::Main => (&plan.command, &plan.identity, true, true),
+        Process::Command { argv, identity, own: true, .. } => {
+            (argv, if identity.is_some() { identity } else { &plan.identity }, true, false)
+        }
+        Process::Command { argv, identity, own: false, .. } => (argv, identity, false, false),
     };
     if let Some(identity) = identity {
         environment.set_user(identity);
+    }
+    if own {
+        surroundings.bases.make(plan)?;
+        // The unit's own variables and files may say otherwise, as systemd has
+        // it.
+        surroundings.bases.tell(plan, &mut environment);
     }
     environment
         .set_unit(plan)
@@ -43,16 +73,19 @@ pub(super) fn program(
     } else {
         environment.set("HAM_ENTITY", &plan.name);
     }
-    let token = holder.token(spawn.slot);
     if let Some((name, value)) = token.split_once('=') {
         environment.set(name, value);
     }
     let text = |text: &str| CString::new(text).map_err(|_| ERROR_NUL);
-    let argv: Vec<CString> = argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
+    let word = |word: &String| {
+        if own && plan.expand {
+            CString::new(expanded(word, &environment)).map_err(|_| ERROR_NUL)
+        } else {
+            text(word)
+        }
+    };
+    let argv: Vec<CString> = argv.iter().map(word).collect::<Result<_, _>>()?;
     let paths = argv.first().map(|name| candidates(name, &environment)).unwrap_or_default();
-    let cgroup = holder
-        .cgroup(&held(spawn))
-        .map_err(|error| SpawnError { stage: Stage::Cgroup, errno: error.errno }.to_word())?;
     let output = |stream: &Stream| -> Result<Stdio, u64> {
         Ok(match stream {
             Stream::Inherit | Stream::Journal | Stream::Ham => Stdio::Inherit,
@@ -61,7 +94,7 @@ pub(super) fn program(
             Stream::Same => Stdio::Same,
         })
     };
-    let directory = plan.directory.as_deref().filter(|_| is_main).map(text).transpose()?;
+    let directory = plan.directory.as_deref().filter(|_| own).map(text).transpose()?;
     let is_root = ham_sys::process::effective_uid() == 0;
     Ok(Program {
         exec: Exec::Paths(paths),
@@ -84,7 +117,8 @@ pub(super) fn program(
         stdout: output(&plan.stdout)?,
         stderr: output(&plan.stderr)?,
         ids: identity.as_ref().map(ids),
-        cgroup,
+        settings: if own { settings::for_process(&plan.settings) } else { Settings::default() },
+        cgroup: None,
         passed: Vec::new(),
     })
 }
@@ -109,4 +143,154 @@ fn candidates(name: &CString, environment: &Environment) -> Vec<CString> {
             CString::new(file.as_os_str().as_bytes()).ok()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ham_core::ids::{EntityId, SlotRef};
+    use ham_core::plan::{
+        DirectoryPlace, DirectoryPlan, EntityPlan, InheritEnvironment, KeepDirectory,
+    };
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(what: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("ham-{what}-{}", std::process::id()));
+            std::fs::create_dir(&path).unwrap();
+            Folder(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn surroundings(folder: &Path) -> Surroundings {
+        let mut all = Environment::default();
+        all.set("PATH", "/usr/bin");
+        all.set("FROM_HAM", "yes");
+        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder) }
+    }
+
+    fn identity(uid: u32) -> Identity {
+        Identity {
+            uid,
+            gid: uid,
+            groups: Vec::new(),
+            user: format!("u{uid}"),
+            home: "/home".to_owned(),
+            shell: String::new(),
+        }
+    }
+
+    /// An entity with something of everything. It is its own manager's user,
+    /// so that anybody can run this.
+    fn plan() -> EntityPlan {
+        let words = ["/bin/${WHAT}", "--run=${RUNTIME_DIRECTORY}", "$$HOME"];
+        let mut plan = EntityPlan::new(EntityId(1), "web", words.map(str::to_owned).to_vec());
+        plan.expand = true;
+        plan.environment = vec![("WHAT".to_owned(), "true".to_owned())];
+        plan.identity = Some(Identity {
+            gid: ham_sys::process::effective_gid(),
+            ..identity(ham_sys::process::effective_uid())
+        });
+        plan.directory = Some("/usr".to_owned());
+        plan.umask = 0o027;
+        plan.settings.nice = Some(3);
+        plan.directories = vec![DirectoryPlan {
+            place: DirectoryPlace::Runtime,
+            names: vec!["web".to_owned()],
+            mode: 0o755,
+            keep: KeepDirectory::No,
+        }];
+        plan
+    }
+
+    fn spawn(plan: EntityPlan, what: Process) -> Spawn {
+        let slot = SlotRef { index: 9, generation: 1 };
+        Spawn { slot, entity: plan.id, plan: Arc::new(plan), what }
+    }
+
+    fn command(own: bool, identity: Option<Identity>) -> Process {
+        let argv = vec!["/bin/echo".to_owned(), "${WHAT}".to_owned()];
+        let variables = vec![("HAM_CONDITION".to_owned(), "death".to_owned())];
+        Process::Command { argv, identity, own, variables }
+    }
+
+    fn words(texts: &[CString]) -> Vec<&str> {
+        texts.iter().map(|text| text.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_entity_is_as_its_plan_says() {
+        let folder = Folder::new("prepare-main");
+        let around = surroundings(&folder.0);
+        let program = described(&spawn(plan(), Process::Main), &around, "T=1").unwrap();
+        let run = folder.0.join("run/web");
+        assert!(run.is_dir());
+        let option = format!("--run={}", run.display());
+        assert_eq!(words(&program.argv), ["/bin/true", &option, "$HOME"]);
+        assert_eq!(program.exec, Exec::Paths(vec![c"/bin/true".to_owned()]));
+        let told = format!("RUNTIME_DIRECTORY={}", run.display());
+        for variable in ["FROM_HAM=yes", "WHAT=true", "HAM_ENTITY=web", "T=1", &told] {
+            assert!(words(&program.envp).contains(&variable), "{variable}");
+        }
+        assert_eq!(program.settings.nice, Some(3));
+        assert_eq!(program.directory.as_deref(), Some(c"/usr"));
+        // A variable of the unit is the last word.
+        let mut other = plan();
+        other.environment.push(("RUNTIME_DIRECTORY".to_owned(), "/mine".to_owned()));
+        other.inherit_environment = InheritEnvironment::Nothing;
+        other.expand = false;
+        let program = described(&spawn(other, Process::Main), &around, "T=1").unwrap();
+        assert!(words(&program.envp).contains(&"RUNTIME_DIRECTORY=/mine"));
+        assert!(!words(&program.envp).contains(&"FROM_HAM=yes"));
+        assert_eq!(words(&program.argv)[0], "/bin/${WHAT}");
+    }
+
+    #[test]
+    fn a_command_of_its_own_has_its_surroundings() {
+        let folder = Folder::new("prepare-own");
+        let around = surroundings(&folder.0);
+        let program = described(&spawn(plan(), command(true, None)), &around, "T=1").unwrap();
+        assert!(folder.0.join("run/web").is_dir(), "made for the first that needs it");
+        assert_eq!(words(&program.argv), ["/bin/echo", "true"]);
+        assert!(words(&program.envp).contains(&"HAM_CONDITION=death"));
+        assert!(!words(&program.envp).contains(&"HAM_ENTITY=web"));
+        assert_eq!(program.ids.unwrap().uid, ham_sys::process::effective_uid());
+        assert_eq!(program.directory.as_deref(), Some(c"/usr"));
+        assert_eq!((program.settings.nice, program.umask), (Some(3), 0o027));
+        let another = command(true, Some(identity(4321)));
+        let program = described(&spawn(plan(), another), &around, "T=1").unwrap();
+        assert!(words(&program.envp).contains(&"USER=u4321"));
+        assert_eq!(program.ids.unwrap().uid, 4321);
+    }
+
+    #[test]
+    fn a_command_of_the_managers_has_not() {
+        let folder = Folder::new("prepare-command");
+        let around = surroundings(&folder.0);
+        let program = described(&spawn(plan(), command(false, None)), &around, "T=1").unwrap();
+        assert!(!folder.0.join("run").exists());
+        assert_eq!(words(&program.argv), ["/bin/echo", "${WHAT}"]);
+        assert!(words(&program.envp).contains(&"WHAT=true"));
+        assert_eq!((program.ids, program.settings), (None, Settings::default()));
+        assert_ne!(program.directory.as_deref(), Some(c"/usr"));
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_told_before_anything_else() {
+        let folder = Folder::new("prepare-error");
+        std::fs::write(folder.0.join("run"), "").unwrap();
+        let around = surroundings(&folder.0);
+        let error = described(&spawn(plan(), Process::Main), &around, "T=1").unwrap_err();
+        let text = crate::facts::spawn_error(error);
+        assert!(text.starts_with("could not make its runtime directory: "), "{text}");
+    }
 }

@@ -3,13 +3,16 @@
 //! spawner does not come back, another takes its place.
 
 use super::completions::{Completion, Completions};
-use super::environment::Environment;
-use super::holder::Holder;
-use super::prepare;
+use super::holder::{Held, Holder};
+use super::main_process;
+use super::prepare::{self, Surroundings};
+use super::settings;
+use crate::facts;
 use ham_core::effect::Spawn;
 use ham_core::ids::SlotRef;
+use ham_core::signal::Signal;
 use ham_snapshot::State;
-use ham_sys::spawn::{Abilities, Program, SlotWords, Stack, spawn};
+use ham_sys::spawn::{Abilities, Program, SlotWords, Stack, Started, spawn};
 use ham_sys::{clock, process};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -30,6 +33,10 @@ pub(super) enum Job {
     /// One of ham's own helpers.
     /// With the descriptor that it is given.
     Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
+    /// Not to be made but to be found: what a forking daemon has left behind.
+    FindMain { held: Held, path: String },
+    /// A signal to every process of an entity.
+    SignalAll { held: Held, signal: Signal },
 }
 
 impl Job {
@@ -37,6 +44,7 @@ impl Job {
         match self {
             Job::Entity(spawn) => spawn.slot,
             Job::Helper { slot, .. } => *slot,
+            Job::FindMain { held, .. } | Job::SignalAll { held, .. } => held.slot,
         }
     }
 }
@@ -52,7 +60,7 @@ struct Inner {
     ready: Condvar,
     state: State,
     abilities: Abilities,
-    inherited: Environment,
+    surroundings: Arc<Surroundings>,
     holder: Arc<Holder>,
     completions: Arc<Completions>,
 }
@@ -69,13 +77,13 @@ impl Spawners {
     pub(super) fn new(
         state: State,
         abilities: Abilities,
-        inherited: Environment,
+        surroundings: Arc<Surroundings>,
         holder: Arc<Holder>,
         completions: Arc<Completions>,
     ) -> std::io::Result<Spawners> {
         let (work, ready) = (Mutex::new(Work::default()), Condvar::new());
         let inner =
-            Arc::new(Inner { work, ready, state, abilities, inherited, holder, completions });
+            Arc::new(Inner { work, ready, state, abilities, surroundings, holder, completions });
         for _ in 0..SPAWNERS {
             inner.add_spawner(&mut inner.lock())?;
         }
@@ -160,31 +168,50 @@ impl Inner {
                     work = self.ready.wait(work).unwrap_or_else(PoisonError::into_inner);
                 }
             };
-            let completion = self.perform(job, &mut stack);
-            self.completions.push(completion);
+            if let Some(completion) = self.perform(job, &mut stack) {
+                self.completions.push(completion);
+            }
         }
     }
 
-    fn perform(&self, job: Job, stack: &mut Stack) -> Completion {
+    fn perform(&self, job: Job, stack: &mut Stack) -> Option<Completion> {
         let slot = job.slot();
         // The descriptor of a helper lives until it has been made.
         let (name, program, _keep) = match job {
-            Job::Entity(spawn) => match prepare::program(&spawn, &self.inherited, &self.holder) {
-                Ok(program) => (spawn.plan.name.clone(), program, None),
-                Err(error) => return Completion::SpawnFailed { slot, error },
-            },
+            Job::Entity(spawn) => {
+                match prepare::program(&spawn, &self.surroundings, &self.holder) {
+                    Ok(program) => (spawn.plan.name.clone(), program, None),
+                    Err(error) => return Some(Completion::SpawnFailed { slot, error }),
+                }
+            }
             Job::Helper { name, program, _keep, .. } => (name.to_owned(), *program, Some(_keep)),
+            Job::FindMain { held, path } => {
+                let found = main_process::find(&path, &held, &self.holder);
+                return Some(Completion::MainLooked { slot, found });
+            }
+            Job::SignalAll { held, signal } => {
+                self.holder.signal(&held, signal);
+                return None;
+            }
         };
+        Some(self.make(slot, &name, &program, stack))
+    }
+
+    fn make(&self, slot: SlotRef, name: &str, program: &Program, stack: &mut Stack) -> Completion {
         let Some(place) = self.state.slot(slot.index) else {
             return Completion::SpawnFailed { slot, error: ham_core::monitor::ERROR_NO_SLOT };
         };
         place.intend(slot.generation);
-        place.set_name(&name);
+        place.set_name(name);
         let (pid, child_pid, error) = place.kernel_words();
-        match spawn(&self.abilities, stack, &program, SlotWords { pid, child_pid, error }) {
-            Ok(pid) => {
+        match spawn(&self.abilities, stack, program, SlotWords { pid, child_pid, error }) {
+            Ok(Started { pid, without }) => {
                 self.state.hint(pid, slot.index);
                 place.run(slot.generation, pid, process::start_time(pid).unwrap_or(0));
+                for error in without {
+                    let entry = facts::of_trouble(name, &settings::left_out(error));
+                    self.completions.push(Completion::Remark(entry));
+                }
                 Completion::Spawned { slot, pid }
             }
             Err(error) => Completion::SpawnFailed { slot, error: error.to_word() },

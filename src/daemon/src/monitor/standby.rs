@@ -4,9 +4,11 @@
 
 use super::clearers::Clearers;
 use super::completions::Completions;
+use super::directories::Bases;
 use super::holder::Holder;
 use super::log::Log;
 use super::memory::{self, PlanMemory};
+use super::prepare::Surroundings;
 use super::spawners::Spawners;
 use super::{DONE, Fatal, REAPER, TIMER, WAKE, abilities, environment};
 use crate::exit;
@@ -106,10 +108,14 @@ impl Tools {
             Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string(), mistake: false }
         })?;
         let holder = Arc::new(holder);
+        let surroundings = Arc::new(Surroundings {
+            inherited: environment::inherited(state),
+            bases: Bases::of_manager(&shared.options.runtime),
+        });
         let spawners = Spawners::new(
             state,
             abilities,
-            environment::inherited(state),
+            Arc::clone(&surroundings),
             Arc::clone(&holder),
             Arc::clone(&completions),
         )
@@ -117,7 +123,7 @@ impl Tools {
             holder.remove_tree();
             no_threads(&error, abilities.method)
         })?;
-        let clearers = Clearers::new(Arc::clone(&holder), Arc::clone(&completions));
+        let clearers = Clearers::new(Arc::clone(&holder), surroundings, Arc::clone(&completions));
 
         let poller = Poller::new()?;
         let timer = Timer::new()?;

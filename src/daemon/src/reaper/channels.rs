@@ -4,8 +4,10 @@
 //! numbers, so that they are still there after the reaper has executed itself
 //! again. Monitor and guardian each have a channel to ask through.
 
+use super::adopt::{self, Adopted};
 use crate::keep::{MESSAGE_BYTES, Message, Verb};
 use crate::shared::{kept_number, number};
+use ham_core::ids::SlotRef;
 use ham_snapshot::State;
 use ham_snapshot::kept::Kept;
 use ham_snapshot::layout::KEPT;
@@ -84,29 +86,33 @@ impl Channels {
         }
     }
 
-    /// Somebody asks for something, or has gone.
-    pub(super) fn serve(&mut self, place: usize) {
+    /// Somebody asks for something, or has gone. True: the end of a process was
+    /// recorded by that.
+    pub(super) fn serve(&mut self, place: usize) -> bool {
+        let mut recorded = false;
         for _ in 0..IN_TURN {
-            let Some(Some(end)) = self.ends.get(place) else { return };
+            let Some(Some(end)) = self.ends.get(place) else { break };
             let mut bytes = [0u8; MESSAGE_BYTES];
             match receive_with(end, &mut bytes) {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some((MESSAGE_BYTES, passed))) => {
                     let message = Message::read(&bytes);
-                    self.answer(place, message, passed);
+                    recorded |= self.answer(place, message, passed);
                 }
                 // Gone, or not one of ours.
                 Ok(Some(_)) | Err(_) => {
                     if let Some(end) = self.ends.get_mut(place) {
                         *end = None;
                     }
-                    return;
+                    break;
                 }
             }
         }
+        recorded
     }
 
-    fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) {
+    fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) -> bool {
+        let mut recorded = false;
         let errno = match message.verb {
             Verb::Store => self.store(message.what, passed),
             Verb::Drop => self.drop(message.what),
@@ -114,11 +120,32 @@ impl Channels {
                 let fd = self.state.find_kept(message.what).and_then(|at| self.at(at));
                 let errno = if fd.is_some() { Errno(0) } else { Errno::ENOENT };
                 self.reply(place, Message { errno, ..message }, fd);
-                return;
+                return false;
             }
+            Verb::Adopt | Verb::Gone => match self.another_process(message) {
+                Adopted::Done => Errno(0),
+                Adopted::Ended => {
+                    recorded = true;
+                    Errno(0)
+                }
+                Adopted::Refused(errno) => errno,
+            },
             Verb::Unknown => Errno::EINVAL,
         };
         self.reply(place, Message { errno, ..message }, None);
+        recorded
+    }
+
+    fn another_process(&self, message: Message) -> Adopted {
+        let Some(slot) = SlotRef::from_word(message.what.owner) else {
+            return Adopted::Refused(Errno::EINVAL);
+        };
+        let pid = i32::try_from(message.what.tag).unwrap_or(0);
+        if message.verb == Verb::Adopt {
+            adopt::adopt(self.state, slot, pid)
+        } else {
+            adopt::gone(self.state, slot, pid)
+        }
     }
 
     /// A reply that finds no room is lost: who asks has asked for too much.

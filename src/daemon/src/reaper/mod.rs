@@ -10,8 +10,10 @@
 //! finds the record.
 //!
 //! - `roles`: monitor and guardian; `hang`: whether the monitor takes exits
-//! - `channels`: kept descriptors; `again`: after a fault of its own
+//! - `channels`: kept descriptors; `adopt`: processes that others have made;
+//!   `again`: after a fault of its own
 
+mod adopt;
 mod again;
 mod channels;
 mod hang;
@@ -146,7 +148,11 @@ impl Reaper {
                     GUARD_TIMER => self.hang.deadline_over(clock::monotonic()),
                     channel => {
                         let place = channel.saturating_sub(CHANNELS);
-                        self.channels.serve(usize::try_from(place).unwrap_or(usize::MAX));
+                        let place = usize::try_from(place).unwrap_or(usize::MAX);
+                        if self.channels.serve(place) {
+                            self.shared.common.wake_monitor.post();
+                            self.hang.handed_over(clock::monotonic());
+                        }
                     }
                 }
             }

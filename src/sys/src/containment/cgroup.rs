@@ -155,6 +155,11 @@ impl CgroupTree {
         processes(&self.path(kind, name, id))
     }
 
+    /// Sends a signal to every process of a generation.
+    pub fn signal(&self, kind: Kind, name: &str, id: &str, signal: i32) {
+        signal_each(&self.path(kind, name, id), signal);
+    }
+
     /// All that live anywhere in the tree: before a manager has started
     /// anything these are what an earlier one has left.
     pub fn all_processes(&self) -> Vec<i32> {
@@ -276,6 +281,11 @@ fn processes(dir: &Path) -> Vec<i32> {
 fn kill_each(dir: &Path) {
     // A kernel without the freezer still kills, only a fork bomb may win.
     let _ = write(dir, "cgroup.freeze", "1");
+    signal_each(dir, libc::SIGKILL);
+    let _ = write(dir, "cgroup.freeze", "0");
+}
+
+fn signal_each(dir: &Path, signal: i32) {
     let opened: Vec<(i32, PidFd)> =
         processes(dir).into_iter().filter_map(|pid| Some((pid, PidFd::open(pid).ok()?))).collect();
     // Listed again after it was opened: then this descriptor is of a process
@@ -283,10 +293,9 @@ fn kill_each(dir: &Path) {
     let still_here: std::collections::HashSet<i32> = processes(dir).into_iter().collect();
     for (pid, process) in &opened {
         if still_here.contains(pid) {
-            let _ = process.send(libc::SIGKILL);
+            let _ = process.send(signal);
         }
     }
-    let _ = write(dir, "cgroup.freeze", "0");
 }
 
 /// Waits until cgroup.events has changed. The kernel tells of changes since

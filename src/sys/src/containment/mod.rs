@@ -3,10 +3,12 @@
 //! session, environment and parenthood tell. Decides nothing about when.
 
 mod cgroup;
+mod members;
 mod mounts;
 mod session;
 
 pub use cgroup::{CgroupTree, Kind, find_tree};
+pub use members::{session_holds, session_signal};
 pub use session::{SessionTarget, session_clear, session_looks_empty, stragglers};
 
 /// What a clearing has come to.

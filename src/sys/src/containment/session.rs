@@ -64,9 +64,7 @@ pub fn session_looks_empty(leader: i32) -> bool {
 /// looks again until nobody is left or `deadline_ns`
 /// ([`crate::clock::monotonic`]) has come. Blocks: for a worker thread.
 pub fn session_clear(target: &SessionTarget<'_>, deadline_ns: u64) -> Cleared {
-    let kept = [target.reaper, process::pid()];
-    let kept = kept.into_iter().filter_map(Stat::of).map(|stat| stat.session).collect();
-    let mut hunt = Hunt { target, found: HashMap::new(), dead: HashMap::new(), kept };
+    let mut hunt = Hunt::new(target);
     let mut settled_by = clock::monotonic().saturating_add(UNSETTLED_NS);
     loop {
         let mut quiet = 0;
@@ -121,7 +119,7 @@ enum Pass {
 }
 
 /// A clearing in progress.
-struct Hunt<'a> {
+pub(super) struct Hunt<'a> {
     target: &'a SessionTarget<'a>,
     /// Those found so far, by pid with their start time.
     found: HashMap<i32, u64>,
@@ -131,7 +129,13 @@ struct Hunt<'a> {
     kept: Vec<i32>,
 }
 
-impl Hunt<'_> {
+impl<'a> Hunt<'a> {
+    pub(super) fn new(target: &'a SessionTarget<'a>) -> Hunt<'a> {
+        let kept = [target.reaper, process::pid()];
+        let kept = kept.into_iter().filter_map(Stat::of).map(|stat| stat.session).collect();
+        Hunt { target, found: HashMap::new(), dead: HashMap::new(), kept }
+    }
+
     /// Walks all processes, and stops those of the entity that are new.
     fn pass(&mut self) -> Pass {
         let own = process::pid();
@@ -193,7 +197,7 @@ impl Hunt<'_> {
     }
 
     /// Whether it is a process of the entity; `None`: it cannot be told now.
-    fn belongs(&self, pid: i32, stat: &Stat, group_is_ours: bool) -> Option<bool> {
+    pub(super) fn belongs(&self, pid: i32, stat: &Stat, group_is_ours: bool) -> Option<bool> {
         // Descent proves it whatever the environment says: an entity may be
         // a manager itself and mark its own.
         if self.is_found(stat.parent) {
@@ -216,7 +220,7 @@ impl Hunt<'_> {
     /// Whether the number `leader` still means this entity. Once its first
     /// process was reaped and its group empty, the number may have been given
     /// to the first process of another entity.
-    fn group_is_ours(&self) -> bool {
+    pub(super) fn group_is_ours(&self) -> bool {
         let leader = self.target.leader;
         if leader <= 1 || leader == self.target.reaper {
             return false;
@@ -291,18 +295,18 @@ fn may_not_look(pid: i32) -> bool {
 }
 
 /// Who is below the reaper; remembers the answers of one pass.
-struct Ancestry {
+pub(super) struct Ancestry {
     reaper: i32,
     known: HashMap<i32, bool>,
 }
 
 impl Ancestry {
-    fn new(reaper: i32) -> Ancestry {
+    pub(super) fn new(reaper: i32) -> Ancestry {
         Ancestry { reaper, known: HashMap::new() }
     }
 
     /// `None` when that cannot be told now.
-    fn covers(&mut self, stat: &Stat) -> Option<bool> {
+    pub(super) fn covers(&mut self, stat: &Stat) -> Option<bool> {
         let mut chain = Vec::new();
         let mut next = stat.parent;
         let below = loop {
@@ -329,7 +333,7 @@ impl Ancestry {
     }
 }
 
-fn process_numbers() -> impl Iterator<Item = i32> {
+pub(super) fn process_numbers() -> impl Iterator<Item = i32> {
     std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -339,7 +343,7 @@ fn process_numbers() -> impl Iterator<Item = i32> {
 
 /// What has become of a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     Delivered,
     /// It lives, and may not be signalled: it counts as left over.
     Refused,
@@ -349,7 +353,7 @@ enum Sent {
 
 /// Sends a signal to the process that has this number and this start time,
 /// and to no other one.
-fn signal_exactly(pid: i32, start_time: u64, signal: i32) -> Sent {
+pub(super) fn signal_exactly(pid: i32, start_time: u64, signal: i32) -> Sent {
     let process = match PidFd::open(pid) {
         Ok(process) => process,
         Err(error) if error.errno == Errno::ESRCH => return Sent::Gone,

@@ -15,9 +15,9 @@ pub use descriptors::{
 };
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
-pub use stat::{forked_not_execed, lives, name_of, start_time};
+pub use stat::{forked_not_execed, lives, name_of, parent_of, start_time};
 
-use crate::{Result, SysError};
+use crate::{Errno, Result, SysError};
 
 /// What [`fork`] returns to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,18 @@ pub fn kill_child(pid: i32) {
         // it is reaped, which only this process can do.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
+}
+
+/// Whether some process has this number, be it a zombie. Allocates nothing.
+pub fn exists(pid: i32) -> bool {
+    // SAFETY: signal 0 only asks.
+    pid > 0 && (unsafe { libc::kill(pid, 0) } == 0 || Errno::last() != Errno::ESRCH)
+}
+
+/// How much this process is inclined to be chosen by the OOM killer, -1000 to
+/// 1000 (proc_pid_oom_score_adj(5)); `None` without /proc.
+pub fn oom_score_adjust() -> Option<i16> {
+    std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim().parse().ok()
 }
 
 /// This process.

@@ -59,6 +59,11 @@ pub fn start_time(pid: i32) -> Option<u64> {
     Some(Stat::of(pid)?.start_time)
 }
 
+/// The parent of a process; `None`: there is no such process.
+pub fn parent_of(pid: i32) -> Option<i32> {
+    Some(Stat::of(pid)?.parent)
+}
+
 /// Whether the process that started at that time lives: a zombie does not.
 /// `start_time` 0: whenever it started.
 pub fn lives(pid: i32, start_time: u64) -> bool {

@@ -1,7 +1,8 @@
 //! What a child does between clone and exec. It runs in the memory of the
 //! monitor, on a stack of its own, while other threads of the monitor go on:
 //! so raw system calls only, no allocation, no lock, no thread-local storage,
-//! no panic, and no write to any memory but its stack and the error word.
+//! no panic, and no write to any memory but its stack, the error word and the
+//! report. (One that has memory of its own runs the same.)
 //!
 //! The order matters. The descriptor table is left before anything touches a
 //! descriptor. The cgroup, limits and files come before the change of user,
@@ -14,6 +15,8 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Stage;
+use super::report::Report;
+use super::settings::Treatment;
 use crate::raw::call;
 use crate::signals::LAST_SIGNAL;
 
@@ -22,6 +25,8 @@ use crate::signals::LAST_SIGNAL;
 pub(super) struct Block {
     /// Where the reason of a failure goes.
     pub(super) error: *const AtomicU64,
+    /// Where it says what it goes without.
+    pub(super) report: *const Report,
     /// The descriptor table is shared with the monitor: leave it, without the
     /// descriptors from here up. 0: the table is the child's own already.
     pub(super) leave_table_from: u32,
@@ -34,6 +39,7 @@ pub(super) struct Block {
     pub(super) umask: u32,
     /// For descriptors 0, 1 and 2.
     pub(super) stdio: [Opening; 3],
+    pub(super) treatment: Treatment,
     pub(super) ids: Option<Identity>,
     /// Working directory, or null.
     pub(super) directory: *const libc::c_char,
@@ -88,9 +94,9 @@ pub(super) fn exit(status: usize) -> ! {
 }
 
 /// A failure: the step, and the negated error number.
-type Failure = (Stage, isize);
+pub(super) type Failure = (Stage, isize);
 
-fn check(stage: Stage, result: isize) -> Result<usize, Failure> {
+pub(super) fn check(stage: Stage, result: isize) -> Result<usize, Failure> {
     if result < 0 { Err((stage, result)) } else { Ok(result as usize) }
 }
 
@@ -103,6 +109,9 @@ impl Block {
         self.reset_dispositions();
         self.reset_limits()?;
         self.open_stdio()?;
+        // SAFETY: part of the caller's Stack, which outlives the vfork.
+        let report = unsafe { &*self.report };
+        self.treatment.before_identity(report)?;
         self.take_identity()?;
         if !self.directory.is_null() {
             let directory = self.directory as usize;
@@ -111,6 +120,7 @@ impl Block {
             check(Stage::Directory, result)?;
         }
         self.pass_descriptors()?;
+        self.treatment.after_identity(report)?;
         crate::raw::set_signal_mask(0);
         Err((Stage::Exec, self.execute()))
     }

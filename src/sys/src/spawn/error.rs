@@ -36,10 +36,24 @@ pub enum Stage {
     Directory = 12,
     /// Executing the program.
     Exec = 13,
+    /// Setting the limits that were asked for.
+    Rlimits = 14,
+    /// Setting the nice value.
+    Nice = 15,
+    /// Setting the scheduling policy.
+    Scheduling = 16,
+    /// Setting the processors to run on.
+    Affinity = 17,
+    /// Setting the inclination of the OOM killer.
+    OomScore = 18,
+    /// Giving up new privileges.
+    NoNewPrivileges = 19,
+    /// Setting capabilities.
+    Capabilities = 20,
 }
 
 impl Stage {
-    const ALL: [Stage; 13] = [
+    pub(super) const ALL: [Stage; 20] = [
         Stage::Clone,
         Stage::Descriptors,
         Stage::Cgroup,
@@ -53,7 +67,19 @@ impl Stage {
         Stage::User,
         Stage::Directory,
         Stage::Exec,
+        Stage::Rlimits,
+        Stage::Nice,
+        Stage::Scheduling,
+        Stage::Affinity,
+        Stage::OomScore,
+        Stage::NoNewPrivileges,
+        Stage::Capabilities,
     ];
+
+    /// The bit that stands for it in a set of stages.
+    pub(super) fn bit(self) -> u32 {
+        1u32.wrapping_shl(self as u32)
+    }
 
     /// What could not be done, to be read after "could not".
     pub fn words(self) -> &'static str {
@@ -62,7 +88,7 @@ impl Stage {
             Stage::Descriptors => "pass descriptors",
             Stage::Cgroup => "join the cgroup",
             Stage::Session => "start a session",
-            Stage::Limits => "set limits",
+            Stage::Limits => "restore the limit of open files",
             Stage::Stdin => "open standard input",
             Stage::Stdout => "open standard output",
             Stage::Stderr => "open standard error",
@@ -71,6 +97,13 @@ impl Stage {
             Stage::User => "set the user",
             Stage::Directory => "change to the directory",
             Stage::Exec => "execute",
+            Stage::Rlimits => "set limits",
+            Stage::Nice => "set nice",
+            Stage::Scheduling => "set scheduling",
+            Stage::Affinity => "set affinity",
+            Stage::OomScore => "set oom-score-adjust",
+            Stage::NoNewPrivileges => "set no-new-privileges",
+            Stage::Capabilities => "set capabilities",
         }
     }
 }

@@ -13,7 +13,10 @@ mod child;
 mod error;
 mod probe;
 mod program;
+mod report;
+mod settings;
 mod stack;
+mod treatment;
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use error::{SpawnError, Stage};
 pub use probe::{ProbeError, probe};
 pub use program::{Exec, Ids, Program, Stdio};
+pub use settings::{Capabilities, Policy, Scheduling, Settings};
 pub use stack::Stack;
 
 use crate::raw::{self, CloneArgs};
@@ -67,6 +71,15 @@ pub struct SlotWords<'a> {
 /// leaves everything from here up to the caller's table.
 const OWN_DESCRIPTORS: RawFd = 64;
 
+/// A program that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its process.
+    pub pid: i32,
+    /// The optional settings that it was started without, and why.
+    pub without: Vec<SpawnError>,
+}
+
 /// Starts `program`; returns its pid once it runs (or was killed before it
 /// could: the reaper has its exit then). The kernel lets the caller go on when
 /// the new program has its memory, microseconds before it closes what is
@@ -84,9 +97,9 @@ pub fn spawn(
     stack: &mut Stack,
     program: &Program,
     words: SlotWords<'_>,
-) -> Result<i32, SpawnError> {
+) -> Result<Started, SpawnError> {
     let prepared = program.prepare()?;
-    let mut block = prepared.block(words.error);
+    let mut block = prepared.block(words.error, &stack.report);
     let cgroup = program.cgroup.as_ref().map(AsRawFd::as_raw_fd);
     let by_kernel = abilities.into_cgroup && abilities.method == Method::Clone3;
     if !by_kernel && let Some(dir) = cgroup {
@@ -103,10 +116,12 @@ pub fn spawn(
     let request = Request {
         method: abilities.method,
         share_table: abilities.own_fd_table,
+        share_memory: !prepared.own_memory(),
         cgroup: cgroup.filter(|_| by_kernel),
         words,
     };
     words.error.store(0, Ordering::Relaxed);
+    stack.report.clear();
     // SAFETY: `child::main` expects a Block; it and everything it points to
     // live in this frame and in `prepared`, which outlive the vfork.
     let made = unsafe { request.run(stack, child::main, (&raw const block).cast()) };
@@ -114,7 +129,7 @@ pub fn spawn(
     let pid = made.map_err(|errno| SpawnError { stage: request.stage_of(errno), errno })?;
     match SpawnError::from_word(words.error.load(Ordering::Acquire)) {
         Some(error) => Err(error),
-        None => Ok(pid),
+        None => Ok(Started { pid, without: stack.report.read() }),
     }
 }
 
@@ -137,6 +152,8 @@ fn first_unneeded(block: &Block, program: &Program) -> u32 {
 struct Request<'a> {
     method: Method,
     share_table: bool,
+    /// The child runs in the memory of the caller, not in a copy.
+    share_memory: bool,
     cgroup: Option<RawFd>,
     words: SlotWords<'a>,
 }
@@ -153,10 +170,12 @@ impl Request<'_> {
         argument: *const std::ffi::c_void,
     ) -> Result<i32, crate::Errno> {
         let mut flags = (libc::CLONE_PARENT
-            | libc::CLONE_VM
             | libc::CLONE_VFORK
             | libc::CLONE_PARENT_SETTID
             | libc::CLONE_CHILD_SETTID) as u64;
+        if self.share_memory {
+            flags |= libc::CLONE_VM as u64;
+        }
         if self.share_table {
             flags |= libc::CLONE_FILES as u64;
         }

@@ -154,8 +154,13 @@ fn ask(stack: &mut Stack, method: Method, question: &Question) -> Result<Answer,
     };
     let (pid_word, child_word, error) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let words = SlotWords { pid: &pid_word, child_pid: &child_word, error: &error };
-    let request =
-        Request { method, share_table: question.share_table, cgroup: question.cgroup, words };
+    let request = Request {
+        method,
+        share_table: question.share_table,
+        share_memory: true,
+        cgroup: question.cgroup,
+        words,
+    };
     let before = process::parent_pid();
     // SAFETY: `answer` expects a Talk; it lives in this frame.
     let pid = unsafe { request.run(stack, answer, (&raw const talk).cast()) }?;

@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicU64;
 
 use super::child::{Block, Identity, Opening};
 use super::error::{SpawnError, Stage};
+use super::report::Report;
+use super::settings::{self, Settings};
 use crate::{Errno, process, signals};
 
 /// A program and the surroundings it starts in. Everything else is reset to
@@ -34,6 +36,8 @@ pub struct Program {
     pub stderr: Stdio,
     /// User and groups; `None` keeps the manager's.
     pub ids: Option<Ids>,
+    /// How the kernel treats it.
+    pub settings: Settings,
     /// The directory of the cgroup to start in.
     pub cgroup: Option<OwnedFd>,
     /// Descriptors to hand over: from which number (64 or more) to which (3
@@ -86,6 +90,7 @@ pub(super) struct Prepared<'a> {
     envp: Vec<*const libc::c_char>,
     paths: Vec<*const libc::c_char>,
     stdio: [Opening; 3],
+    settings: settings::Prepared,
     groups_already_equal: bool,
 }
 
@@ -113,15 +118,21 @@ impl Program {
             envp: process::pointers(&self.envp),
             paths,
             stdio,
+            settings: self.settings.prepare()?,
             groups_already_equal: self.ids.as_ref().is_some_and(has_groups),
         })
     }
 }
 
 impl Prepared<'_> {
+    /// Whether the child must not share the caller's memory.
+    pub(super) fn own_memory(&self) -> bool {
+        self.settings.own_memory()
+    }
+
     /// The block for the child. `cgroup` and `leave_table_from` are the
     /// caller's to set.
-    pub(super) fn block(&self, error: &AtomicU64) -> Block {
+    pub(super) fn block(&self, error: &AtomicU64, report: &Report) -> Block {
         let ids = self.program.ids.as_ref().map(|ids| Identity {
             uid: ids.uid,
             gid: ids.gid,
@@ -131,12 +142,14 @@ impl Prepared<'_> {
         });
         Block {
             error: std::ptr::from_ref(error),
+            report: std::ptr::from_ref(report),
             leave_table_from: 0,
             cgroup: -1,
             ignored: signals::may_be_ignored(),
             nofile: process::original_nofile().map(|(soft, hard)| [soft, hard]),
             umask: self.program.umask & 0o777,
             stdio: self.stdio,
+            treatment: self.settings.treatment(&self.program.settings),
             ids,
             directory: self
                 .program

@@ -4,12 +4,15 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
+use super::report::Report;
 use crate::{Result, SysError};
 
-/// A mapping with a guard page below it.
+/// A mapping with a guard page below it, and a page for what the child
+/// reports.
 #[derive(Debug)]
 pub struct Stack {
     base: NonNull<c_void>,
+    pub(super) report: Report,
 }
 
 // SAFETY: the mapping belongs to no thread; `spawn` borrows it mutably, so
@@ -17,7 +20,7 @@ pub struct Stack {
 unsafe impl Send for Stack {}
 
 impl Stack {
-    /// The child needs less than 2 KiB even without optimisation; 64 KiB
+    /// The child needs less than 4 KiB even without optimisation; 64 KiB
     /// leaves room for a signal frame with the largest vector state, and
     /// pages that are not touched cost nothing.
     pub(super) const BYTES: usize = 64 * 1024;
@@ -31,6 +34,7 @@ impl Stack {
     /// # Errors
     /// ENOMEM.
     pub fn new() -> Result<Stack> {
+        let report = Report::new()?;
         // SAFETY: a fresh private mapping at an address the kernel chooses.
         let address = unsafe {
             libc::mmap(
@@ -49,7 +53,7 @@ impl Stack {
         let Some(base) = NonNull::new(address) else {
             return Err(failed());
         };
-        let stack = Stack { base };
+        let stack = Stack { base, report };
         // SAFETY: the range is the upper part of the mapping made above.
         let result = unsafe {
             libc::mprotect(stack.bottom(), Stack::BYTES, libc::PROT_READ | libc::PROT_WRITE)

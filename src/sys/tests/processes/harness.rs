@@ -12,7 +12,7 @@ use ham_sys::containment::stragglers;
 use ham_sys::process::{self, Forked, PidFd};
 use ham_sys::reap::{self, Exit};
 use ham_sys::shm::Map;
-use ham_sys::spawn::{Exec, Program, SlotWords, Stdio};
+use ham_sys::spawn::{Exec, Program, Settings, SlotWords, Stdio};
 
 /// Longest wait for anything: far beyond what a loaded machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -249,6 +249,7 @@ pub(crate) fn program(argv: &[&str]) -> Program {
         stdout: Stdio::Inherit,
         stderr: Stdio::Inherit,
         ids: None,
+        settings: Settings::default(),
         cgroup: None,
         passed: Vec::new(),
     }

@@ -8,10 +8,12 @@
 
 mod acts;
 mod cgroups;
+mod directories;
 mod families;
 mod faults;
 mod harness;
 mod primitives;
+mod settings;
 mod sockets;
 mod spawning;
 mod surroundings;
@@ -25,6 +27,8 @@ fn scenarios() -> Vec<Scenario> {
         sockets::SCENARIOS,
         spawning::SCENARIOS,
         surroundings::SCENARIOS,
+        settings::SCENARIOS,
+        directories::SCENARIOS,
         cgroups::SCENARIOS,
         families::SCENARIOS,
         faults::SCENARIOS,

@@ -42,7 +42,7 @@ pub(crate) fn spawn_once(abilities: Abilities, program: &Program) -> Result<i32,
     as_monitor(|| {
         let mut stack = Stack::new().unwrap();
         let told = match spawn(&abilities, &mut stack, program, words.slot()) {
-            Ok(pid) => pid as u64,
+            Ok(started) => started.pid as u64,
             Err(error) => error.to_word(),
         };
         words.free(0).store(told, Ordering::Release);

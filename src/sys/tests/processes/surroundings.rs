@@ -24,7 +24,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// The value of a line in /proc/PID/status.
-fn status_line(pid: i32, name: &str) -> String {
+pub(crate) fn status_line(pid: i32, name: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_start_matches(':').trim().to_owned()

@@ -160,6 +160,7 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
         Reply::Already if verb == "started" => (true, "already running".to_owned()),
         Reply::Already => (true, "already stopped".to_owned()),
         Reply::Dependency(_) => (false, "one that it requires is not up".to_owned()),
+        Reply::PreStartFailed => (false, "its pre-start list failed".to_owned()),
         Reply::NoReload => (false, "its unit has no `reload` list".to_owned()),
         Reply::ReloadFailed => (false, "an action of its `reload` list failed".to_owned()),
         Reply::NotRunning => (false, "it has no process".to_owned()),

@@ -1,7 +1,6 @@
 //! What `Status` and `Show` answer.
 
 use super::calls::result;
-use crate::facts;
 use crate::monitor::Engine;
 use crate::told::{self, exit_report, seconds};
 use ham_core::ids::EntityId;
@@ -87,7 +86,7 @@ impl Engine {
             age_ns: age,
             ready: view.state == "running",
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
-            why: facts::why(view.why, view.last_exit),
+            why: self.why(&view),
             cause: told::cause(view.why).to_owned(),
             next_attempt_ns: view.next_attempt.map(|due| due.0.saturating_sub(now)),
         }
@@ -122,9 +121,8 @@ impl Engine {
             });
         }
         let running = self.core.lists(id).map(|run| {
-            let condition = plan.conditions.get(usize::from(run.condition));
-            let action = condition.and_then(|c| c.actions.get(usize::from(run.action)));
-            let name = condition.map_or("?", |condition| &condition.name);
+            let name = plan.list_name(run.condition).unwrap_or("?");
+            let action = plan.action_name(run.condition, run.action).unwrap_or("?");
             let what = match run.phase {
                 Phase::Ready => "begins",
                 Phase::Log => "writes a line",
@@ -132,9 +130,10 @@ impl Engine {
                 Phase::Path => "waits for a path",
                 Phase::Pause => "pauses",
                 Phase::Restart => "waits for the restart",
+                Phase::Up => "waits for it to be ready",
                 Phase::Command(_) => "runs a command",
             };
-            format!("{name}/{}: {what}", action.map_or("?", |action| &action.name))
+            format!("{name}/{action}: {what}")
         });
         let user = plan.identity.as_ref().map(|who| format!("{}:{}", who.uid, who.gid));
         Ok(result(&Shown {

@@ -1,0 +1,18 @@
+//! The process that a forking daemon has left behind: which one it is says a
+//! file, and that is believed only of a process that is the entity's (details
+//! 20).
+
+use super::holder::{Held, Holder};
+use ham_sys::files::read_short;
+
+/// A process id and a line end, with room for blanks.
+const FILE_LIMIT: u64 = 64;
+
+/// The process that the file names; `None`: it names none, or not yet, or not
+/// one of this entity. Blocks: for a spawner thread.
+pub(super) fn find(path: &str, held: &Held, holder: &Holder) -> Option<i32> {
+    let bytes = read_short(path, FILE_LIMIT).ok()?;
+    let text = std::str::from_utf8(&bytes).ok()?;
+    let pid = text.split_ascii_whitespace().next()?.parse().ok()?;
+    holder.holds(held, pid).then_some(pid)
+}
