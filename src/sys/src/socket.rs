@@ -181,6 +181,17 @@ pub fn peek_stream(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
+/// Takes so many bytes out of a stream socket, which are there.
+///
+/// # Errors
+/// ENOTSOCK and kin.
+pub fn take_stream(fd: impl AsFd, length: usize) -> Result<()> {
+    let mut buffer = vec![0; length];
+    recv(fd.as_fd().as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)
+        .map(|_| ())
+        .map_err(|errno| SysError::new("read", "a stream", errno))
+}
+
 /// Sends one packet, whole. False when there is no room now.
 ///
 /// # Errors

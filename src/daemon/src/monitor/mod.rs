@@ -8,6 +8,7 @@
 //! - `directories`: what they have of their own in the file system
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
+//! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
@@ -18,6 +19,9 @@ mod clearers;
 mod closer;
 mod completions;
 mod control;
+mod descriptors_passed;
+mod descriptors_ready;
+mod descriptors_stored;
 mod directories;
 mod effects;
 mod environment;
@@ -30,6 +34,8 @@ mod loading;
 mod log;
 mod main_process;
 mod memory;
+mod notify;
+mod notify_sender;
 mod paths;
 mod prepare;
 mod reasons;
@@ -51,6 +57,9 @@ use clearers::Clearers;
 use closer::Closer;
 use completions::{Completion, Completions};
 use control::Control;
+use descriptors_passed::Starts;
+use descriptors_ready::ReadyEnds;
+use descriptors_stored::Stored;
 use ham_core::event::Event;
 use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
@@ -69,6 +78,7 @@ use loading::Loading;
 use log::Log;
 use memory::Store;
 pub(crate) use memory::reserve_first_records;
+use notify::Notify;
 use paths::Paths;
 use spawners::Spawners;
 pub(crate) use standby::Standby;
@@ -84,10 +94,13 @@ const LISTENER: u64 = 3;
 const PATHS: u64 = 4;
 const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
+const NOTIFY: u64 = 7;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 /// Tokens of watched processes begin here, by the index of their slot.
 const ALIENS: u64 = 1 << 40;
+/// Likewise of where processes say that they are ready.
+const READY_ENDS: u64 = 1 << 41;
 
 /// How long entities have when a shutdown is asked for a second time.
 const HURRIED: Span = Span::millis(500);
@@ -215,6 +228,10 @@ struct Engine {
     /// The inherited one, until the reaper has sent the present one or another
     /// was made here.
     listener: Option<Listener>,
+    notify: Notify,
+    stored: Stored,
+    ready_ends: ReadyEnds,
+    starts: Starts,
     closer: Closer,
     paths: Paths,
     loading: Loading,
@@ -270,6 +287,10 @@ impl Engine {
                     self.events.push_back(Event::PathSeen { wait, ok: true });
                 }
                 self.paths.flush(&self.poller);
+            }
+            NOTIFY => self.notified(),
+            token if token >= READY_ENDS => {
+                self.ready_readable(u32::try_from(token - READY_ENDS).unwrap_or(u32::MAX));
             }
             token if token >= ALIENS => {
                 self.alien_ended(u32::try_from(token - ALIENS).unwrap_or(u32::MAX));
