@@ -47,6 +47,7 @@ fn chrony() {
     done(&manager, &["restart", "chrony"]);
     manager.wait_for("chrony", |entity| entity["state"] == "running" && entity["pid"] != again);
     done(&manager, &["stop", "chrony"]);
+    assert_eq!(manager.entity("chrony")["last_exit"]["text"], "exit 0");
     nothing_is_left(&manager);
     assert!(!host.path("/run/chrony/chronyd.pid").exists());
 }

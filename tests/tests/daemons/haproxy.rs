@@ -44,7 +44,6 @@ fn haproxy() {
     configure(&host, port, "three", "");
 
     lose_monitor(&manager, "haproxy");
-    // A takeover in the middle of what one waits for costs nothing either.
     let worker = children(master);
     let again = kill_main(&manager, "haproxy");
     assert!(worker.iter().all(|pid| !lives(*pid)), "{worker:?}");

@@ -19,10 +19,17 @@ pub(super) struct Database {
 impl Database {
     /// One that has no data yet; says what was skipped when there is none.
     pub(super) fn new(what: &str) -> Option<Database> {
+        Database::with(what, &[])
+    }
+
+    /// On a machine with these directories of its own too.
+    pub(super) fn with(what: &str, directories: &[&str]) -> Option<Database> {
         let version = postgresql_version(what)?;
         let programs = ["psql", "pgbench"];
         // Debian's wrappers of psql and pgbench read the other one.
-        let host = Host::new(what, &programs, &["/etc/postgresql", "/etc/default"])?;
+        let mut own = vec!["/etc/postgresql", "/etc/default"];
+        own.extend(directories);
+        let host = Host::new(what, &programs, &own)?;
         host.directory_of("postgres", &format!("/var/lib/postgresql/{version}"));
         let database = Database { host, port: free_port(), version };
         database.configure("");

@@ -113,6 +113,7 @@ fn sessions_survive() {
 
     let second = Session::open(&host, port);
     done(&manager, &["stop", "ssh"]);
+    assert_eq!(manager.entity("ssh")["last_exit"]["text"], "exit 0");
     assert!(!listens(port));
     session.answers("after a stop");
     session.close();
