@@ -34,6 +34,9 @@ fn redis() {
     // Up means ready: there is an answer at once.
     manager.wait_for_state("redis-server", "running");
     assert_eq!(ask(port, "PING").as_deref(), Some("+PONG"));
+    // It said this before it said that it was ready.
+    let text = manager.entity("redis-server")["status_text"].clone();
+    assert_eq!(text, "Ready to accept connections");
     assert!(host.path("/run/redis/redis-server.pid").exists());
     assert_eq!(ask(port, "SET key first").as_deref(), Some("+OK"));
 

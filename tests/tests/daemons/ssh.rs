@@ -73,15 +73,20 @@ fn listens(port: u16) -> bool {
     greeted && &greeting == b"SSH-"
 }
 
-#[test]
-fn sessions_survive() {
-    let what = "sessions_survive";
-    let Some(host) = Host::new(what, &["sshd", "ssh", "ssh-keygen"], &["/etc/ssh"]) else { return };
-    let (port, other) = (free_port(), free_port());
+/// A machine that root may log in to by its key.
+fn with_keys(what: &str, port: u16) -> Option<Host> {
+    let host = Host::new(what, &["sshd", "ssh", "ssh-keygen"], &["/etc/ssh"])?;
     make_key(&host, "/etc/ssh/host_key");
     make_key(&host, "/srv/key");
     host.write("/etc/ssh/authorized_keys", &host.text("/srv/key.pub"));
     configure(&host, &[port], "");
+    Some(host)
+}
+
+#[test]
+fn sessions_survive() {
+    let (port, other) = (free_port(), free_port());
+    let Some(host) = with_keys("sessions_survive", port) else { return };
     host.unit("ssh");
     let manager = host.start();
     manager.wait_for_state("ssh", "running");
@@ -158,4 +163,29 @@ fn exit_255_is_not_tried_again() {
     done(&manager, &["start", "ssh"]);
     manager.wait_for_state("ssh", "running");
     assert!(listens(port));
+}
+
+#[test]
+fn sessions_survive_in_the_background() {
+    let port = free_port();
+    let Some(host) = with_keys("sessions_survive_in_the_background", port) else { return };
+    let kind = "type = \"forking\"\npid-file = \"/run/sshd.pid\"";
+    host.unit_with("ssh", &[("ready = \"notify\"", kind), ("\"-D\", \"-e\"", "\"-e\"")]);
+    let manager = host.start();
+    manager.wait_for_state("ssh", "running");
+    assert!(listens(port));
+    let main = manager.pid_of("ssh");
+    assert_eq!(host.text("/run/sshd.pid").trim(), main.to_string());
+    let mut session = Session::open(&host, port);
+    done(&manager, &["restart", "ssh"]);
+    comes_back(&manager, "ssh", main);
+    session.answers("after a restart");
+    lose_monitor(&manager, "ssh");
+    kill_main(&manager, "ssh");
+    session.answers("after a kill");
+    done(&manager, &["stop", "ssh"]);
+    assert!(!listens(port));
+    session.answers("after a stop");
+    session.close();
+    nothing_is_left(&manager);
 }
