@@ -175,6 +175,12 @@ impl Monitor {
         }
     }
 
+    /// The slot of an entity's main process; `None`: it has none.
+    #[must_use]
+    pub fn slot_of(&self, id: EntityId) -> Option<SlotRef> {
+        self.peek(id).slot()
+    }
+
     /// The action lists of an entity that are in progress.
     pub fn lists(&self, id: EntityId) -> impl Iterator<Item = &Run> + '_ {
         let indexes = self.runs_of.get(&id).map(Vec::as_slice).unwrap_or_default();

@@ -4,9 +4,13 @@
 use super::adoption::Adopting;
 use super::aliens::Aliens;
 use super::control::Control;
+use super::descriptors_passed::Starts;
+use super::descriptors_ready::ReadyEnds;
+use super::descriptors_stored::Stored;
 use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
+use super::notify::Notify;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
 use super::standby::Standby;
@@ -81,7 +85,13 @@ impl Engine {
             adopting: Adopting::default(),
             log: tools.log,
             control: Control::new(),
-            keeper: Keeper::new(standby.channel, standby.control),
+            keeper: Keeper::new(standby.channel, state.get(Field::ReaperFaults)),
+            listener: standby.control,
+            notify: Notify::new(standby.notify),
+            stored: Stored::default(),
+            ready_ends: ReadyEnds::default(),
+            starts: Starts::default(),
+            closer: tools.closer,
             paths: Paths::new(shared),
             loading: Loading::new(shared),
             finished: false,
@@ -122,6 +132,7 @@ impl Engine {
     pub(super) fn resume(&mut self, resume: Resume) {
         self.turn = resume.turn;
         self.finish_turn();
+        self.recall_kept();
         for slot in resume.adopt {
             self.adopt(slot);
         }

@@ -7,6 +7,8 @@
 //! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
 //! - `directories`: what they have of their own in the file system
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
+//! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
+//! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
@@ -14,8 +16,12 @@ mod adoption;
 mod aliens;
 mod begin;
 mod clearers;
+mod closer;
 mod completions;
 mod control;
+mod descriptors_passed;
+mod descriptors_ready;
+mod descriptors_stored;
 mod directories;
 mod effects;
 mod environment;
@@ -23,10 +29,13 @@ mod exits;
 mod expand;
 mod holder;
 mod keeper;
+mod listeners;
 mod loading;
 mod log;
 mod main_process;
 mod memory;
+mod notify;
+mod notify_sender;
 mod paths;
 mod prepare;
 mod reasons;
@@ -45,8 +54,12 @@ use crate::shared::{LOADER_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
 use adoption::Adopting;
 use aliens::Aliens;
 use clearers::Clearers;
+use closer::Closer;
 use completions::{Completion, Completions};
 use control::Control;
+use descriptors_passed::Starts;
+use descriptors_ready::ReadyEnds;
+use descriptors_stored::Stored;
 use ham_core::event::Event;
 use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
@@ -56,6 +69,7 @@ use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_sys::poller::{Poller, Ready, Timer};
 use ham_sys::process::PidFd;
+use ham_sys::socket::Listener;
 use ham_sys::spawn::Abilities;
 use ham_sys::{allocation, clock, process};
 use holder::{Held, Holder};
@@ -64,6 +78,7 @@ use loading::Loading;
 use log::Log;
 use memory::Store;
 pub(crate) use memory::reserve_first_records;
+use notify::Notify;
 use paths::Paths;
 use spawners::Spawners;
 pub(crate) use standby::Standby;
@@ -79,10 +94,13 @@ const LISTENER: u64 = 3;
 const PATHS: u64 = 4;
 const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
+const NOTIFY: u64 = 7;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 /// Tokens of watched processes begin here, by the index of their slot.
 const ALIENS: u64 = 1 << 40;
+/// Likewise of where processes say that they are ready.
+const READY_ENDS: u64 = 1 << 41;
 
 /// How long entities have when a shutdown is asked for a second time.
 const HURRIED: Span = Span::millis(500);
@@ -207,6 +225,14 @@ struct Engine {
     log: Log,
     control: Control,
     keeper: Keeper,
+    /// The inherited one, until the reaper has sent the present one or another
+    /// was made here.
+    listener: Option<Listener>,
+    notify: Notify,
+    stored: Stored,
+    ready_ends: ReadyEnds,
+    starts: Starts,
+    closer: Closer,
     paths: Paths,
     loading: Loading,
     finished: bool,
@@ -234,6 +260,7 @@ impl Engine {
             self.look_at_spawners();
             self.check_deadlines();
             self.run_events();
+            self.take_answers();
             self.serve_waiting_clients();
             self.free_slots();
             if !self.remarks.is_empty() {
@@ -254,12 +281,16 @@ impl Engine {
             }
             LISTENER => self.accept_clients(),
             REAPER => self.reaper_died(),
-            KEEPER => self.kept(),
+            KEEPER => self.keeper_readable(),
             PATHS => {
                 for wait in self.paths.read() {
                     self.events.push_back(Event::PathSeen { wait, ok: true });
                 }
                 self.paths.flush(&self.poller);
+            }
+            NOTIFY => self.notified(),
+            token if token >= READY_ENDS => {
+                self.ready_readable(u32::try_from(token - READY_ENDS).unwrap_or(u32::MAX));
             }
             token if token >= ALIENS => {
                 self.alien_ended(u32::try_from(token - ALIENS).unwrap_or(u32::MAX));
@@ -272,6 +303,7 @@ impl Engine {
     /// The reaper has recorded something, or was told to shut down.
     fn woken(&mut self) {
         self.shared.common.wake_monitor.drain();
+        self.look_at_keeper();
         // Should the queue be damaged, the slots tell the same, if not in order.
         let mut damaged = self.state.exits_overrun(self.exits_seen);
         if damaged {

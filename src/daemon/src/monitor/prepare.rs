@@ -7,9 +7,9 @@ use super::holder::{Held, Holder};
 use super::settings;
 use crate::facts::{ERROR_ENVIRONMENT_FILE, ERROR_NUL};
 use ham_core::effect::{Process, Spawn};
-use ham_core::plan::{Identity, Stream};
+use ham_core::plan::{Identity, NotifyAccess, Stream};
 use ham_sys::spawn::{Exec, Ids, Program, Settings, SpawnError, Stage, Stdio};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 /// Which process of which entity this is, for its containment.
@@ -23,6 +23,8 @@ pub(super) fn held(spawn: &Spawn) -> Held {
 pub(super) struct Surroundings {
     pub(super) inherited: Inherited,
     pub(super) bases: Bases,
+    /// Path of the notify socket.
+    pub(super) notify: OsString,
 }
 
 /// Reads environment files, makes directories and the cgroup: blocks, for a
@@ -73,6 +75,9 @@ fn described(spawn: &Spawn, surroundings: &Surroundings, token: &str) -> Result<
     } else {
         environment.set("HAM_ENTITY", &plan.name);
     }
+    if own && tells(plan.notify_access, is_main) {
+        environment.set("NOTIFY_SOCKET", &surroundings.notify);
+    }
     if let Some((name, value)) = token.split_once('=') {
         environment.set(name, value);
     }
@@ -120,7 +125,17 @@ fn described(spawn: &Spawn, surroundings: &Surroundings, token: &str) -> Result<
         settings: if own { settings::for_process(&plan.settings) } else { Settings::default() },
         cgroup: None,
         passed: Vec::new(),
+        listen_pid: false,
     })
+}
+
+/// Whether a process of the entity may tell of it.
+fn tells(access: NotifyAccess, is_main: bool) -> bool {
+    match access {
+        NotifyAccess::None => false,
+        NotifyAccess::Main => is_main,
+        NotifyAccess::Exec | NotifyAccess::All => true,
+    }
 }
 
 fn ids(identity: &Identity) -> Ids {

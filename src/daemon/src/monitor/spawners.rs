@@ -2,7 +2,9 @@
 //! the event loop (details 6): it hands over a description and goes on; if a
 //! spawner does not come back, another takes its place.
 
+use super::closer::Closer;
 use super::completions::{Completion, Completions};
+use super::descriptors_passed::Passed;
 use super::holder::{Held, Holder};
 use super::main_process;
 use super::prepare::{self, Surroundings};
@@ -29,7 +31,7 @@ const HUNG_AFTER_NS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) enum Job {
     /// An entity's or a command's.
-    Entity(Box<Spawn>),
+    Entity(Box<Spawn>, Passed),
     /// One of ham's own helpers.
     /// With the descriptor that it is given.
     Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
@@ -42,7 +44,7 @@ pub(super) enum Job {
 impl Job {
     pub(super) fn slot(&self) -> SlotRef {
         match self {
-            Job::Entity(spawn) => spawn.slot,
+            Job::Entity(spawn, _) => spawn.slot,
             Job::Helper { slot, .. } => *slot,
             Job::FindMain { held, .. } | Job::SignalAll { held, .. } => held.slot,
         }
@@ -63,6 +65,7 @@ struct Inner {
     surroundings: Arc<Surroundings>,
     holder: Arc<Holder>,
     completions: Arc<Completions>,
+    closer: Closer,
 }
 
 #[derive(Debug, Default)]
@@ -80,10 +83,19 @@ impl Spawners {
         surroundings: Arc<Surroundings>,
         holder: Arc<Holder>,
         completions: Arc<Completions>,
+        closer: Closer,
     ) -> std::io::Result<Spawners> {
         let (work, ready) = (Mutex::new(Work::default()), Condvar::new());
-        let inner =
-            Arc::new(Inner { work, ready, state, abilities, surroundings, holder, completions });
+        let inner = Arc::new(Inner {
+            work,
+            ready,
+            state,
+            abilities,
+            surroundings,
+            holder,
+            completions,
+            closer,
+        });
         for _ in 0..SPAWNERS {
             inner.add_spawner(&mut inner.lock())?;
         }
@@ -176,15 +188,22 @@ impl Inner {
 
     fn perform(&self, job: Job, stack: &mut Stack) -> Option<Completion> {
         let slot = job.slot();
-        // The descriptor of a helper lives until it has been made.
-        let (name, program, _keep) = match job {
-            Job::Entity(spawn) => {
-                match prepare::program(&spawn, &self.surroundings, &self.holder) {
-                    Ok(program) => (spawn.plan.name.clone(), program, None),
-                    Err(error) => return Some(Completion::SpawnFailed { slot, error }),
+        // The descriptors that are handed over live until it has been made.
+        let (name, program, _keep, passed) = match job {
+            Job::Entity(spawn, mut passed) => {
+                let program = prepare::program(&spawn, &self.surroundings, &self.holder)
+                    .and_then(|mut program| passed.give(&mut program).map(|()| program));
+                match program {
+                    Ok(program) => (spawn.plan.name.clone(), program, None, passed),
+                    Err(error) => {
+                        self.closer.close_all(passed.into_descriptors());
+                        return Some(Completion::SpawnFailed { slot, error });
+                    }
                 }
             }
-            Job::Helper { name, program, _keep, .. } => (name.to_owned(), *program, Some(_keep)),
+            Job::Helper { name, program, _keep, .. } => {
+                (name.to_owned(), *program, Some(_keep), Passed::default())
+            }
             Job::FindMain { held, path } => {
                 let found = main_process::find(&path, &held, &self.holder);
                 return Some(Completion::MainLooked { slot, found });
@@ -194,7 +213,9 @@ impl Inner {
                 return None;
             }
         };
-        Some(self.make(slot, &name, &program, stack))
+        let completion = self.make(slot, &name, &program, stack);
+        self.closer.close_all(passed.into_descriptors());
+        Some(completion)
     }
 
     fn make(&self, slot: SlotRef, name: &str, program: &Program, stack: &mut Stack) -> Completion {

@@ -1,7 +1,7 @@
 //! The descriptor table of this process: which numbers ham uses, what closes
 //! at exec, and how many there may be.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -19,6 +19,41 @@ pub fn move_above(fd: OwnedFd, lowest: i32) -> Result<OwnedFd> {
         .map_err(|errno| SysError::new("move", format!("descriptor {}", fd.as_raw_fd()), errno))?;
     // SAFETY: the kernel just made this descriptor, nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A copy, close-on-exec, at the lowest free number from `lowest` up.
+///
+/// # Errors
+/// EMFILE, or EINVAL when RLIMIT_NOFILE is not above `lowest`.
+pub fn copy_above(fd: impl AsFd, lowest: i32) -> Result<OwnedFd> {
+    let number = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(lowest))
+        .map_err(|errno| SysError::new("copy", "a descriptor", errno))?;
+    // SAFETY: the kernel just made this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What tells an open file from others, as far as fstat(2) does: the same for
+/// two descriptors of one file with the same flags. `None`: nothing does, since
+/// all of its kind look alike (eventfd and kin), or what looks alike need not
+/// be the same (devices).
+pub fn fingerprint(fd: impl AsFd) -> Option<u64> {
+    let status = nix::sys::stat::fstat(&fd).ok()?;
+    let kind = status.st_mode & libc::S_IFMT;
+    let flags = fcntl(fd.as_fd(), FcntlArg::F_GETFL).ok()?;
+    if matches!(kind, 0 | libc::S_IFCHR | libc::S_IFBLK) {
+        return None;
+    }
+    // FNV-1a, 64 bits, over the words: it stands in shared memory, so it must be
+    // the same in every version.
+    let words = [status.st_dev, status.st_ino, u64::from(kind), flags as u64];
+    Some(
+        words
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            }),
+    )
 }
 
 /// A copy, close-on-exec, of a descriptor that whoever executed this program
@@ -56,6 +91,25 @@ pub fn place_at(fd: OwnedFd, number: RawFd) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Puts a copy of a descriptor at exactly this number, open over exec; what
+/// was open there is closed. Allocates nothing.
+///
+/// # Errors
+/// EMFILE when RLIMIT_NOFILE is not above `number`.
+pub fn copy_to(fd: impl AsFd, number: RawFd) -> Result<()> {
+    // SAFETY: dup2 takes integers only. The caller means to replace what is
+    // there, which no other owner of this process's may hold.
+    if unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) } >= 0 {
+        return Ok(());
+    }
+    let errno = match Errno::last() {
+        // The original is open: it is the number that is beyond the limit.
+        Errno::EBADF => Errno::EMFILE,
+        other => other,
+    };
+    Err(SysError::new("copy", "a descriptor", errno))
+}
+
 /// The descriptor that whoever executed this program has left open under that
 /// number: it is owned from here on.
 ///
@@ -72,18 +126,34 @@ pub fn take(number: RawFd) -> Result<OwnedFd> {
 /// Closes a descriptor that came from somebody else by a child that shares
 /// the table: close(2) may wait for ever on a hung file system (FUSE, NFS).
 /// The child is reaped as any other. The caller must be single-threaded.
+/// Allocates nothing.
 ///
 /// # Errors
 /// EAGAIN, ENOMEM: it stays open.
 pub fn close_by_child(fd: OwnedFd) -> Result<()> {
-    let number = std::os::fd::IntoRawFd::into_raw_fd(fd);
-    let flags = (libc::CLONE_FILES | libc::SIGCHLD) as usize;
+    close_all_by_child(&[std::os::fd::IntoRawFd::into_raw_fd(fd)], libc::SIGCHLD)
+}
+
+/// The same for descriptors that this process got by fork and that nobody in it
+/// owns. The child is one of the parent's, who reaps it. All of them must be
+/// open: a number that is not may be somebody else's by the time it is closed.
+///
+/// # Errors
+/// EAGAIN, ENOMEM: they stay open.
+pub fn close_by_sibling(numbers: &[RawFd]) -> Result<()> {
+    close_all_by_child(numbers, libc::CLONE_PARENT)
+}
+
+fn close_all_by_child(numbers: &[RawFd], flags: i32) -> Result<()> {
+    let flags = (libc::CLONE_FILES | flags) as usize;
     // SAFETY: a fork, but for the shared table: the child has a copy of this
-    // memory, and runs nothing but the two system calls below.
+    // memory, and runs nothing but the system calls below.
     unsafe {
         match crate::raw::call(libc::SYS_clone, [flags, 0, 0, 0, 0]) {
             0 => {
-                crate::raw::call(libc::SYS_close, [number as usize, 0, 0, 0, 0]);
+                for number in numbers {
+                    crate::raw::call(libc::SYS_close, [*number as usize, 0, 0, 0, 0]);
+                }
                 crate::raw::call(libc::SYS_exit_group, [0; 5]);
                 Ok(())
             }
@@ -226,6 +296,20 @@ pub fn is_open(fd: RawFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_file_has_one_fingerprint() {
+        let open = || std::fs::File::open("/proc/self/exe").unwrap();
+        let first = fingerprint(open());
+        assert!(first.is_some());
+        assert_eq!(first, fingerprint(open()));
+        let (reading, writing) = std::io::pipe().unwrap();
+        assert_eq!(fingerprint(&reading), fingerprint(copy_above(&reading, 64).unwrap()));
+        assert_ne!(fingerprint(&reading), fingerprint(&writing));
+        assert_ne!(fingerprint(&reading), fingerprint(std::io::pipe().unwrap().0));
+        assert_eq!(fingerprint(std::fs::File::open("/dev/null").unwrap()), None);
+        assert_eq!(fingerprint(crate::poller::EventFd::new().unwrap()), None);
+    }
 
     #[test]
     fn a_descriptor_moves_up_and_closes_on_exec() {
