@@ -95,6 +95,11 @@ impl Monitor {
             return;
         }
         for needed in self.needed_by(&[id]) {
+            let plan = self.links(needed);
+            // What cannot be beside the one that was asked for would stop it.
+            if needed != id && plan.is_some_and(|plan| plan.links.conflicts.contains(&id)) {
+                continue;
+            }
             self.end_conflicting(needed);
             if needed == id {
                 continue;
