@@ -129,8 +129,8 @@ impl Engine {
             Effect::Free { slot } => {
                 self.free(slot, clock::monotonic().saturating_add(BUSY_AT_MOST_NS));
             }
-            Effect::Watch { wait, path, .. } => {
-                if !self.paths.watch(wait, path, &self.poller) {
+            Effect::Watch { wait, path, not_before } => {
+                if !self.paths.watch(wait, path, not_before, &self.poller) {
                     self.feed(Event::PathSeen { wait, ok: false });
                 }
             }
