@@ -7,6 +7,7 @@ use super::holder::Held;
 use super::loading;
 use super::prepare;
 use super::spawners::Job;
+use super::streams::Pipes;
 use super::{BUSY_AT_MOST_NS, Engine, MANY, target};
 use crate::facts::{self, ERROR_STATE_FULL, Weight};
 use crate::say::say;
@@ -171,7 +172,7 @@ impl Engine {
         self.held.insert(slot.index, prepare::held(&spawn));
         self.making.insert(slot.index);
         self.made_many |= self.making.len() >= MANY;
-        self.spawners.submit(Job::Entity(spawn));
+        self.spawners.submit(Job::Entity(spawn, Pipes::default()));
     }
 
     /// After a takeover nobody has noted whose process a slot holds: asked at

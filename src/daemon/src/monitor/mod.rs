@@ -35,6 +35,7 @@ mod salvage;
 mod settings;
 mod spawners;
 mod standby;
+mod streams;
 mod target;
 
 use crate::exit;

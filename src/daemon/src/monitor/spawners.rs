@@ -7,6 +7,7 @@ use super::holder::{Held, Holder};
 use super::main_process;
 use super::prepare::{self, Surroundings};
 use super::settings;
+use super::streams::Pipes;
 use ham_core::effect::Spawn;
 use ham_core::ids::SlotRef;
 use ham_core::signal::Signal;
@@ -27,8 +28,9 @@ const HUNG_AFTER_NS: u64 = 1_000_000_000;
 /// A process to be made.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// An entity's or a command's.
-    Entity(Box<Spawn>),
+    /// An entity's or a command's, with the pipes for its output, if it has
+    /// some.
+    Entity(Box<Spawn>, Pipes),
     /// One of ham's own helpers.
     /// With the descriptor that it is given.
     Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
@@ -41,7 +43,7 @@ pub(super) enum Job {
 impl Job {
     pub(super) fn slot(&self) -> SlotRef {
         match self {
-            Job::Entity(spawn) => spawn.slot,
+            Job::Entity(spawn, _) => spawn.slot,
             Job::Helper { slot, .. } => *slot,
             Job::FindMain { held, .. } | Job::SignalAll { held, .. } => held.slot,
         }
@@ -175,25 +177,32 @@ impl Inner {
 
     fn perform(&self, job: Job, stack: &mut Stack) -> Option<Completion> {
         let slot = job.slot();
-        // The descriptor of a helper lives until it has been made.
-        let (name, program, _keep) = match job {
-            Job::Entity(spawn) => {
-                match prepare::program(&spawn, &self.surroundings, &self.holder) {
-                    Ok(program) => (spawn.plan.name.clone(), program, None),
-                    Err(error) => return Some(Completion::SpawnFailed { slot, error }),
+        match job {
+            Job::Entity(spawn, pipes) => {
+                let name = &spawn.plan.name;
+                match prepare::program(&spawn, &self.surroundings, &self.holder, pipes) {
+                    Ok((program, streams)) => {
+                        if let Some(text) = streams.trouble.clone() {
+                            self.completions.push(Completion::Trouble { name: name.clone(), text });
+                        }
+                        Some(self.make(slot, name, &program, stack))
+                    }
+                    Err(error) => Some(Completion::SpawnFailed { slot, error }),
                 }
             }
-            Job::Helper { name, program, _keep, .. } => (name.to_owned(), *program, Some(_keep)),
+            // Its descriptor lives until it has been made.
+            Job::Helper { name, program, _keep, .. } => {
+                Some(self.make(slot, name, &program, stack))
+            }
             Job::FindMain { held, path } => {
                 let found = main_process::find(&path, &held, &self.holder);
-                return Some(Completion::MainLooked { slot, found });
+                Some(Completion::MainLooked { slot, found })
             }
             Job::SignalAll { held, signal } => {
                 self.holder.signal(&held, signal);
-                return None;
+                None
             }
-        };
-        Some(self.make(slot, &name, &program, stack))
+        }
     }
 
     fn make(&self, slot: SlotRef, name: &str, program: &Program, stack: &mut Stack) -> Completion {

@@ -219,9 +219,7 @@ impl Changes {
         };
         let came = match kind {
             EventKind::Create(_) => Some(true),
-            EventKind::Modify(ModifyKind::Name(mode)) => {
-                (mode != RenameMode::From).then_some(true)
-            }
+            EventKind::Modify(ModifyKind::Name(mode)) => (mode != RenameMode::From).then_some(true),
             EventKind::Modify(_) | EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
                 Some(false)
             }
