@@ -63,13 +63,29 @@ pub fn local_time(seconds: u64) -> LocalTime {
     let mut parts: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both point to valid objects of this frame.
     unsafe { libc::localtime_r(&raw const time, &raw mut parts) };
-    LocalTime {
-        year: parts.tm_year.saturating_add(1900),
-        month: parts.tm_mon.saturating_add(1),
-        day: parts.tm_mday,
-        hour: parts.tm_hour,
-        minute: parts.tm_min,
-        second: parts.tm_sec,
+    LocalTime::of(&parts)
+}
+
+/// Seconds since 1970 as the time of day in UTC (gmtime_r(3)).
+pub fn universal_time(seconds: u64) -> LocalTime {
+    let time = libc::time_t::try_from(seconds).unwrap_or(0);
+    // SAFETY: as in `local_time`.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both point to valid objects of this frame.
+    unsafe { libc::gmtime_r(&raw const time, &raw mut parts) };
+    LocalTime::of(&parts)
+}
+
+impl LocalTime {
+    fn of(parts: &libc::tm) -> LocalTime {
+        LocalTime {
+            year: parts.tm_year.saturating_add(1900),
+            month: parts.tm_mon.saturating_add(1),
+            day: parts.tm_mday,
+            hour: parts.tm_hour,
+            minute: parts.tm_min,
+            second: parts.tm_sec,
+        }
     }
 }
 
