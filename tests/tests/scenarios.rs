@@ -12,6 +12,8 @@
 mod machine;
 #[path = "scenarios/notation.rs"]
 mod notation;
+#[path = "scenarios/plans.rs"]
+mod plans;
 #[path = "scenarios/show.rs"]
 mod show;
 
@@ -43,13 +45,15 @@ fn blocks(text: &str) -> (String, Vec<&str>) {
 
 /// The file as it would be if all that came were expected.
 fn run(path: &Path, restored: bool) -> String {
+    // Shown only when something panics: then this is where.
+    println!("{}", path.display());
     let text = fs::read_to_string(path).expect("a scenario");
     let (mut out, blocks) = blocks(&text);
     assert!(!out.is_empty(), "{}: says no rule", path.display());
     let (plan, steps) = blocks.split_first().expect("a plan");
     out.push_str(plan);
     out.push('\n');
-    let mut machine = Machine::new(notation::plan(plan), restored);
+    let mut machine = Machine::new(plans::plan(plan), restored);
     for block in steps {
         let commands = block.split("----").next().unwrap_or_default().trim_end();
         let mut came = String::new();

@@ -7,12 +7,14 @@
 
 mod carry;
 mod kernel;
+mod links;
 mod memory;
 mod plans;
 mod random;
 mod temper;
 
 pub use kernel::{Kernel, Process, Remains};
+pub use links::{Edge, link};
 pub use memory::{SharedMemory, SlotWord, Store};
 pub use plans::{brings_itself_back, plain, random_plan};
 pub use random::Random;

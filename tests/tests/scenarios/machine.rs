@@ -4,10 +4,11 @@
 use crate::notation::{self, Line};
 use crate::show;
 use ham_core::effect::Effect;
-use ham_core::event::{Caller, Event};
+use ham_core::event::{Caller, Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
 use ham_core::memory::SlotState;
 use ham_core::monitor::{Monitor, Turn};
+use ham_core::notify::Told;
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::time::{Mono, Span};
 use ham_tests::fake::SharedMemory;
@@ -103,6 +104,16 @@ impl Machine {
                 }
             }
             "takeover" => return self.take_over(),
+            "show" => {
+                let id = self.id(&line.word());
+                let name = &self.names[id.index()];
+                return show::whole(name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
+            }
+            "would-stop" => {
+                let id = self.id(&line.word());
+                let all = self.monitor.would_stop(&[id]);
+                return format!("would stop {}\n", self.names_of(&all));
+            }
             _ => {
                 let event = self.event(&word, &mut line);
                 line.end();
@@ -125,6 +136,35 @@ impl Machine {
         EntityId(u32::try_from(place).expect("few entities"))
     }
 
+    fn names_of(&self, ids: &[EntityId]) -> String {
+        let names: Vec<&str> = ids.iter().map(|id| self.names[id.index()].as_str()).collect();
+        names.join(",")
+    }
+
+    /// Who waits for a path: `start NAME`, `ready NAME`, or an action.
+    fn wait(&self, line: &mut Line) -> Wait {
+        match line.word().as_str() {
+            "start" => Wait::Start(self.id(&line.word())),
+            "ready" => Wait::Ready(self.slot(&line.word())),
+            action => Wait::Run(notation::run(action)),
+        }
+    }
+
+    fn told(&self, line: &mut Line) -> Told {
+        Told {
+            ready: line.flag("ready"),
+            reloading: line.flag("reloading"),
+            at: line.pair("at").map(|text| BEGIN.after(notation::span(&text))),
+            stopping: line.flag("stopping"),
+            status: line.pair("status"),
+            errno: line.pair("errno").map(|text| text.parse().expect("a number")),
+            main: line.pair("main").map(|text| text.parse().expect("a process id")),
+            extend: line.pair("extend").map(|text| notation::span(&text)),
+            beat: line.flag("beat"),
+            ..Told::default()
+        }
+    }
+
     fn event(&self, word: &str, line: &mut Line) -> Event {
         match word {
             "boot" => Event::Boot,
@@ -140,8 +180,9 @@ impl Machine {
             }
             "exited" => {
                 let slot = self.slot(&line.word());
+                let pid = line.pair("pid").map(|text| text.parse().expect("a process id"));
                 let status = notation::status(line);
-                let pid = self.pids.get(&slot).copied().unwrap_or(1);
+                let pid = pid.unwrap_or_else(|| self.pids.get(&slot).copied().unwrap_or(1));
                 Event::Exited { slot, pid, status, at: self.now }
             }
             "cleared" => {
@@ -150,6 +191,20 @@ impl Machine {
                 Event::Cleared { slot, left }
             }
             "freed" => Event::SlotFreed { slot: self.slot(&line.word()) },
+            "ready" => Event::Ready { slot: self.slot(&line.word()) },
+            "told" => {
+                let slot = self.slot(&line.word());
+                Event::Told { slot, told: Box::new(self.told(line)) }
+            }
+            "main-found" => {
+                let slot = self.slot(&line.word());
+                let pid = line.pair("pid").expect("pid=").parse().expect("a process id");
+                Event::MainFound { slot, pid }
+            }
+            "main-missing" => Event::MainMissing { slot: self.slot(&line.word()) },
+            "seen" => Event::PathSeen { wait: self.wait(line), ok: true },
+            "not-seen" => Event::PathSeen { wait: self.wait(line), ok: false },
+            "tidied" => Event::Tidied { entity: self.id(&line.word()) },
             "done" => Event::ActionDone { run: notation::run(&line.word()), ok: true },
             "refused" => Event::ActionDone { run: notation::run(&line.word()), ok: false },
             "ask" => {
@@ -260,6 +315,13 @@ impl Machine {
                 (word.state, word.pid) = (SlotState::Intent, pid);
                 (!holds("spawn")).then_some(Event::Spawned { slot, pid })
             }
+            Effect::Adopt { slot, pid, .. } => {
+                self.pids.insert(*slot, *pid);
+                let mut store = self.memory.store();
+                let word = store.slots.entry(slot.index).or_default();
+                (word.state, word.pid) = (SlotState::Running, *pid);
+                None
+            }
             Effect::Signal { run: Some(run), .. } => {
                 (!holds("signal")).then_some(Event::ActionDone { run: *run, ok: true })
             }
@@ -277,7 +339,6 @@ impl Machine {
             | Effect::Signal { .. }
             | Effect::SignalAll { .. }
             | Effect::FindMain { .. }
-            | Effect::Adopt { .. }
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Notice(_)
@@ -290,7 +351,12 @@ impl Machine {
     fn changes(&mut self) -> String {
         let mut out = String::new();
         for name in self.names.clone() {
-            let line = show::view(&name, &self.monitor.view(self.id(&name)));
+            let id = self.id(&name);
+            let waits_for = self.monitor.waits_for(id);
+            let mut line = show::view(&name, &self.monitor.view(id));
+            if !waits_for.is_empty() {
+                line.push_str(&format!(" waits-for={}", self.names_of(&waits_for)));
+            }
             if self.shown.insert(name, line.clone()).is_some_and(|before| before != line) {
                 out.push_str(&format!("{line}\n"));
             }

@@ -3,7 +3,8 @@
 use ham_core::effect::{Effect, Process};
 use ham_core::event::Wait;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
-use ham_core::monitor::{Monitor, View};
+use ham_core::monitor::{Monitor, Said, View};
+use ham_core::time::Mono;
 
 fn slot(slot: SlotRef) -> String {
     format!("#{}.{}", slot.index, slot.generation)
@@ -67,5 +68,36 @@ pub(crate) fn view(name: &str, view: &View) -> String {
     let pid = view.pid.map_or(String::new(), |pid| format!(" pid={pid}"));
     let restarts =
         if view.restarts > 0 { format!(" restarts={}", view.restarts) } else { String::new() };
-    format!("= {name} {}{pid}{restarts} why={:?}", view.state, view.why)
+    // One that runs without being ready, or is ready without running.
+    let ready = match (view.state, view.ready) {
+        ("running", false) => " not-ready",
+        (state, true) if state != "running" => " ready",
+        (_, _) => "",
+    };
+    format!("= {name} {}{pid}{restarts}{ready} why={:?}", view.state, view.why)
+}
+
+/// All that there is to see of one entity, on a line for each kind of thing.
+pub(crate) fn whole(name: &str, view: &View, said: &Said, begin: Mono) -> String {
+    let time = |at: Option<Mono>| at.map_or("never".to_owned(), |at| at.since(begin).to_string());
+    let times = [view.times.asked, view.times.begun, view.times.up].map(time);
+    format!(
+        "{}\n  desired {:?}, ready {}, since {}, next attempt {}, attempts {}\n  \
+         asked {}, begun {}, up {}\n  last exit {:?}, abnormal {}\n  \
+         status \"{}\", errno {}, beats {}\n",
+        self::view(name, view),
+        view.desired,
+        view.ready,
+        time(view.since),
+        time(view.next_attempt),
+        view.attempts,
+        times[0],
+        times[1],
+        times[2],
+        view.last_exit,
+        view.abnormal,
+        said.status,
+        said.errno,
+        said.beats,
+    )
 }

@@ -209,12 +209,13 @@ impl Monitor {
                 self.begin_start(id, Cause::Asked);
                 true
             }
-            Actual::Retiring { slot: Some(slot), pid, since, .. } => {
-                // Nobody has asked it to end yet.
+            // Nobody has asked it to end yet, and it was up.
+            Actual::Retiring { slot: Some(slot), pid, since, .. } if entity.times.up.is_some() => {
                 entity.actual = Actual::Up { slot, pid, since };
                 entity.why = Why::AskedStart;
                 entity.since = Some(self.now);
                 self.put(id, entity);
+                self.answer(id, Goal::Up, Reply::Done);
                 true
             }
             Actual::Retiring { .. }
@@ -234,8 +235,9 @@ impl Monitor {
         entity.desired = Desired::Stopped;
         if entity.actual == Actual::Down && changed {
             entity.why = why;
-            entity.finished = false;
         }
+        // Also while what it has left is still being cleared away.
+        entity.finished = false;
         self.put(id, entity);
         self.answer(id, Goal::Up, Reply::Overruled);
         self.cancel_restarts(id);
@@ -286,6 +288,7 @@ impl Monitor {
         };
         self.answer(id, Goal::Up, up);
         self.answer(id, Goal::Down, down);
+        self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
     }
 
     /// Everything is to go down within that time; asked again, sooner.

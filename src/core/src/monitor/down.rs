@@ -9,8 +9,8 @@ use crate::effect::{Effect, Fact, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
 use crate::plan::{
-    DirectoryPlace, EntityPlan, KeepDirectory, KillScope, Kind, POST_STOP, PRE_START, Readiness,
-    STOP_COMMAND, SendTo,
+    DirectoryPlace, EntityPlan, KeepDirectory, KillScope, Kind, POST_STOP, Readiness, STOP_COMMAND,
+    SendTo,
 };
 use crate::signal::Signal;
 use crate::time::Span;
@@ -73,7 +73,7 @@ impl Monitor {
 
     /// All of its processes are gone: its `post-stop` list comes, and then its
     /// directories go.
-    fn tidy(&mut self, id: EntityId, next: Next) {
+    pub(super) fn tidy(&mut self, id: EntityId, next: Next) {
         let mut entity = self.entity(id);
         let plan = self.plan_of(id);
         let has_list = plan.as_ref().is_some_and(|plan| !plan.post_stop.is_empty());
@@ -138,12 +138,7 @@ impl Monitor {
                 self.bring_down(id, Why::Shutdown, Next::Rest);
             }
             Actual::Waiting(_, cause) => self.begin_start(id, cause),
-            Actual::Preparing { cause, .. } => {
-                entity.actual = Actual::Down;
-                self.put(id, entity);
-                self.cancel_own_list(id, PRE_START);
-                self.start_failed(id, Why::StartTimeout, cause, None);
-            }
+            Actual::Preparing { cause, .. } => self.not_prepared(id, Why::StartTimeout, cause),
             Actual::Handover { slot, until, cause, .. } => {
                 if until.is_some_and(|until| until <= self.now) {
                     self.clear(id, slot, Next::Rest);
@@ -229,23 +224,21 @@ impl Monitor {
                 }
                 return;
             }
-            Actual::Waiting(..)
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Preparing { .. } => {
-                let before = entity.actual;
-                entity.actual = Actual::Down;
+            Actual::Waiting(..) | Actual::Queued(_) | Actual::Gated(_) => {
+                if let Actual::Gated(_) = entity.actual {
+                    self.emit(Effect::Unwatch { wait: Wait::Start(id) });
+                }
                 entity.why = why;
                 entity.since = Some(self.now);
                 self.put(id, entity);
-                if let Actual::Gated(_) = before {
-                    self.emit(Effect::Unwatch { wait: Wait::Start(id) });
-                }
-                self.cancel_own_list(id, PRE_START);
-                match next {
-                    Next::Start(at, cause) => self.start_at(id, at, cause),
-                    Next::Rest => self.answer(id, Goal::Down, Reply::Done),
-                }
+                self.is_down(id, next);
+                return;
+            }
+            Actual::Preparing { .. } => {
+                entity.why = why;
+                entity.since = Some(self.now);
+                self.put(id, entity);
+                self.leave_preparing(id, next);
                 return;
             }
             Actual::Starting { slot, due, .. } => {

@@ -275,6 +275,8 @@ pub struct Entity {
     pub finished: bool,
     /// Whether its process is not the one that ham has made.
     pub adopted: bool,
+    /// Whether it has said that it is ready before its start was seen.
+    pub early: bool,
     /// Whether it has said that it is about to end.
     pub ends: bool,
     /// The last signal that an action of ham has sent to its process: a death

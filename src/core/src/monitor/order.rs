@@ -46,7 +46,8 @@ impl Monitor {
         }
         let wanted = entity.desired == Desired::Running && !self.is_shutting_down();
         // A list in progress may bring it back: given up is only what nobody
-        // tries any more.
+        // tries any more. What is down for want of another waits for that.
+        let by_list = self.has_lists(id) && !matches!(entity.why, Why::Dependency(_));
         let comes = wanted
             && match entity.actual {
                 Actual::Waiting(..)
@@ -57,12 +58,13 @@ impl Monitor {
                 | Actual::Readying { .. }
                 | Actual::Handover { .. }
                 | Actual::Aborting { .. } => true,
-                Actual::Down | Actual::Left { .. } => self.has_lists(id),
-                Actual::Retiring { next, .. }
-                | Actual::Stopping { next, .. }
-                | Actual::Clearing { next, .. }
-                | Actual::Tidying { next } => {
-                    matches!(next, Next::Start(..)) || self.has_lists(id) || entity.finished
+                Actual::Down | Actual::Left { .. } => by_list,
+                // Such an end is meant: no list undoes it.
+                Actual::Retiring { next, .. } | Actual::Stopping { next, .. } => {
+                    matches!(next, Next::Start(..))
+                }
+                Actual::Clearing { next, .. } | Actual::Tidying { next } => {
+                    matches!(next, Next::Start(..)) || by_list || entity.finished
                 }
                 Actual::Up { .. } | Actual::Reached => true,
             };
@@ -118,25 +120,51 @@ impl Monitor {
 
     /// What has changed is looked at, and its neighbours; until all is quiet.
     pub(super) fn settle_order(&mut self) {
-        while let Some(id) = self.moved.pop_first() {
-            let Some(plan) = self.links(id) else { continue };
-            let links = &plan.links;
-            // Those that cannot do without it first: it ends after them.
-            for other in &links.required_by {
-                self.look_again(*other);
+        // Whose turn to start or to end may have come. That is seen only when
+        // all that follows for those that need others has: or one would end
+        // before the last of a chain that needs it.
+        let mut turns: BTreeSet<EntityId> = BTreeSet::new();
+        loop {
+            while let Some(id) = self.moved.pop_first() {
+                let Some(plan) = self.links(id) else { continue };
+                let links = &plan.links;
+                for other in links.required_by.iter().chain([&id]) {
+                    self.look_again(*other);
+                }
+                turns.extend(links.before.iter().chain(&links.after).chain(&links.conflicts));
+                turns.insert(id);
             }
-            for other in links.before.iter().chain(&links.after).chain(&links.conflicts) {
-                self.look_again(*other);
-            }
-            self.look_again(id);
+            let Some(id) = turns.pop_first() else { return };
+            self.take_turn(id);
         }
     }
 
+    /// It waits for its turn to start, or to end: has that come?
+    fn take_turn(&mut self, id: EntityId) {
+        match self.entity(id).actual {
+            Actual::Queued(cause) => self.try_start(id, cause),
+            Actual::Retiring { .. } => self.try_end(id),
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. }
+            | Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. } => {}
+        }
+    }
+
+    /// One that it requires may be gone, or back.
     fn look_again(&mut self, id: EntityId) {
         let entity = self.entity(id);
         match entity.actual {
-            Actual::Queued(cause) => self.try_start(id, cause),
-            Actual::Retiring { .. } => self.try_end(id),
             Actual::Down | Actual::Left { .. } => self.come_back(id, &entity),
             Actual::Waiting(..)
             | Actual::Gated(_)
@@ -147,12 +175,17 @@ impl Monitor {
             | Actual::Aborting { .. }
             | Actual::Up { .. }
             | Actual::Reached => self.check_required(id),
-            Actual::Stopping { .. } | Actual::Clearing { .. } | Actual::Tidying { .. } => {}
+            // It has its turn, or is on its way down already.
+            Actual::Queued(_)
+            | Actual::Retiring { .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. } => {}
         }
     }
 
     /// It waits for its turn to start: has that come?
-    pub(super) fn try_start(&mut self, id: EntityId, cause: Cause) {
+    fn try_start(&mut self, id: EntityId, cause: Cause) {
         if self.is_shutting_down() {
             return;
         }

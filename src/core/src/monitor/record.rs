@@ -15,6 +15,7 @@ const GOOD: u64 = 2;
 const ADOPTED: u64 = 4;
 const ENDS: u64 = 8;
 const ABNORMAL: u64 = 16;
+const EARLY: u64 = 32;
 
 impl Entity {
     pub(super) fn record(&self) -> Record {
@@ -66,7 +67,8 @@ impl Entity {
                 | flag(self.good, GOOD)
                 | flag(self.adopted, ADOPTED)
                 | flag(self.ends, ENDS)
-                | flag(self.abnormal, ABNORMAL),
+                | flag(self.abnormal, ABNORMAL)
+                | flag(self.early, EARLY),
         );
         for time in [self.times.asked, self.times.begun, self.times.up] {
             words.put_due(time);
@@ -109,6 +111,7 @@ impl Entity {
             good: has(GOOD),
             finished: has(FINISHED),
             adopted: has(ADOPTED),
+            early: has(EARLY),
             ends: has(ENDS),
             told,
             removed,

@@ -52,10 +52,30 @@ impl Monitor {
         // All of them wait for their turn before any of them is looked at.
         for id in self.needed_by(&begins) {
             let entity = self.entity(id);
-            if entity.actual == Actual::Down && entity.why == Why::NeverStarted {
+            if entity.actual == Actual::Down
+                && entity.why == Why::NeverStarted
+                && !self.yields_at_boot(id)
+            {
                 self.begin_at_boot(id);
             }
         }
+    }
+
+    /// Of those that conflict the first starts with the manager: if all did,
+    /// each would wait for the end of the other.
+    fn yields_at_boot(&mut self, id: EntityId) -> bool {
+        let conflicts = self.links(id).map_or_else(Vec::new, |plan| plan.links.conflicts.clone());
+        let first = conflicts.into_iter().find(|other| {
+            let entity = self.entity(*other);
+            *other != id && (entity.desired == Desired::Running || !entity.is_down())
+        });
+        let Some(with) = first else { return false };
+        let mut entity = self.entity(id);
+        entity.why = Why::Conflict(with);
+        entity.since = Some(self.now);
+        self.put(id, entity);
+        self.note(id, Fact::Conflict { with });
+        true
     }
 
     fn begin_at_boot(&mut self, id: EntityId) {
@@ -148,8 +168,24 @@ impl Monitor {
         let Actual::Preparing { due, cause } = self.entity(id).actual else { return };
         match self.plan_of(id) {
             Some(plan) if ok => self.make(id, &plan, due, cause),
-            Some(_) | None => self.start_failed(id, Why::PreStartFailed, cause, None),
+            Some(_) | None => self.not_prepared(id, Why::PreStartFailed, cause),
         }
+    }
+
+    /// Its `pre-start` list has failed or took too long: what that has made is
+    /// put away as after a process.
+    pub(super) fn not_prepared(&mut self, id: EntityId, why: Why, cause: Cause) {
+        self.leave_preparing(id, Next::Rest);
+        self.start_failed(id, why, cause, None);
+    }
+
+    /// It prepares no longer, whatever its list is at.
+    pub(super) fn leave_preparing(&mut self, id: EntityId, next: Next) {
+        let mut entity = self.entity(id);
+        entity.actual = Actual::Down;
+        self.put(id, entity);
+        self.cancel_own_list(id, PRE_START);
+        self.tidy(id, next);
     }
 
     fn make(&mut self, id: EntityId, plan: &Arc<EntityPlan>, due: Option<Mono>, cause: Cause) {
@@ -167,6 +203,7 @@ impl Monitor {
         entity.since = Some(self.now);
         entity.told = None;
         entity.adopted = false;
+        entity.early = false;
         entity.ends = false;
         entity.reloading = None;
         entity.reloaded = None;
@@ -258,11 +295,22 @@ impl Monitor {
             }
             self.fire(id, occurrence(&[ConditionKind::Restart], Some(slot), pid, None));
         }
+        if entity.early {
+            self.process_ready(id, slot);
+        }
     }
 
     /// Its process, of this slot, says that it is ready.
     pub(super) fn process_ready(&mut self, id: EntityId, slot: SlotRef) {
         let mut entity = self.entity(id);
+        if let Actual::Starting { slot: mine, .. } = entity.actual
+            && mine == slot
+        {
+            // A quick one can say so sooner than the thread that has made it.
+            entity.early = true;
+            self.put(id, entity);
+            return;
+        }
         if let Actual::Readying { slot: mine, pid, since, .. } = entity.actual
             && mine == slot
         {
@@ -390,7 +438,7 @@ impl Monitor {
 
     /// A start did not lead to a process. It is tried again by the back-off of
     /// the entity's restart action, if it has one; that is no death. What may
-    /// have left something behind is in `Clearing` already.
+    /// have left something behind is in `Clearing` or `Tidying` already.
     pub(super) fn start_failed(
         &mut self,
         id: EntityId,
@@ -399,7 +447,7 @@ impl Monitor {
         slot: Option<SlotRef>,
     ) {
         let mut entity = self.entity(id);
-        let clearing = matches!(entity.actual, Actual::Clearing { .. });
+        let clearing = matches!(entity.actual, Actual::Clearing { .. } | Actual::Tidying { .. });
         if !clearing {
             entity.actual = Actual::Down;
         }

@@ -5,6 +5,7 @@
 use super::completions::{Completion, Completions};
 use super::holder::{Held, Holder};
 use super::prepare::Surroundings;
+use crate::facts;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::plan::EntityPlan;
 use ham_sys::clock;
@@ -153,8 +154,8 @@ impl Inner {
             Job::Tidy(Tidying { plan, restarts }) => {
                 let bases = &self.surroundings.bases;
                 for error in bases.tidy(&plan.directories, *restarts, deadline) {
-                    let (name, text) = (plan.name.clone(), error.to_string());
-                    self.completions.push(Completion::Trouble { name, text });
+                    let entry = facts::of_trouble(&plan.name, &error.to_string());
+                    self.completions.push(Completion::Remark(entry));
                 }
                 Completion::Tidied { entity: plan.id }
             }

@@ -1,6 +1,7 @@
 //! What worker threads tell the event loop: one queue, one descriptor.
 
 use ham_core::ids::{EntityId, SlotRef};
+use ham_snapshot::history::Entry;
 use ham_sys::poller::EventFd;
 use std::sync::{Mutex, PoisonError};
 
@@ -26,11 +27,21 @@ pub(super) enum Completion {
     Tidied {
         entity: EntityId,
     },
-    /// Something to be told about the entity of that name.
-    Trouble {
-        name: String,
-        text: String,
-    },
+    /// Something to be told.
+    Remark(Entry),
+}
+
+impl Completion {
+    /// The slot whose process is made, or is not.
+    pub(super) fn made(&self) -> Option<SlotRef> {
+        match self {
+            Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } => Some(*slot),
+            Completion::Cleared { .. }
+            | Completion::MainLooked { .. }
+            | Completion::Tidied { .. }
+            | Completion::Remark(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -316,15 +316,7 @@ impl Engine {
 
     fn take_completions(&mut self) {
         for completion in self.completions.take() {
-            let made = match &completion {
-                Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } => {
-                    Some(*slot)
-                }
-                Completion::Cleared { .. }
-                | Completion::MainLooked { .. }
-                | Completion::Tidied { .. }
-                | Completion::Trouble { .. } => None,
-            };
+            let made = completion.made();
             match completion {
                 Completion::Spawned { slot, pid } => {
                     self.making.remove(&slot.index);
@@ -343,15 +335,13 @@ impl Engine {
                     }
                 }
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
+                Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
+                Completion::Remark(entry) => self.remarks.push(entry),
                 Completion::MainLooked { slot, found: Some(pid) } => {
                     self.feed(Event::MainFound { slot, pid });
                 }
                 Completion::MainLooked { slot, found: None } => {
                     self.feed(Event::MainMissing { slot });
-                }
-                Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
-                Completion::Trouble { name, text } => {
-                    self.remarks.push(facts::of_trouble(&name, &text));
                 }
             }
             if let Some(slot) = made

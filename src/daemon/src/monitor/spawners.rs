@@ -8,6 +8,7 @@ use super::main_process;
 use super::prepare::{self, Surroundings};
 use super::settings;
 use super::streams::Pipes;
+use crate::facts;
 use ham_core::effect::Spawn;
 use ham_core::ids::SlotRef;
 use ham_core::signal::Signal;
@@ -217,8 +218,8 @@ impl Inner {
                 self.state.hint(pid, slot.index);
                 place.run(slot.generation, pid, process::start_time(pid).unwrap_or(0));
                 for error in without {
-                    let text = settings::left_out(error);
-                    self.completions.push(Completion::Trouble { name: name.to_owned(), text });
+                    let entry = facts::of_trouble(name, &settings::left_out(error));
+                    self.completions.push(Completion::Remark(entry));
                 }
                 Completion::Spawned { slot, pid }
             }

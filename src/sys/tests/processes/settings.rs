@@ -289,23 +289,27 @@ fn capabilities() {
     }
     let both = Some(NET_BIND_SERVICE | CHOWN);
     each_way(|way| {
-        let with = |capabilities, ids| {
+        // The spawner goes on when the program has its memory, which is before
+        // it has its capabilities.
+        let has = |capabilities, ids, expected: [u64; 5]| {
             let settings = Settings { capabilities: Some(capabilities), ..Settings::default() };
             let pid = spawn_once(way, &Program { ids, ..sleeper(settings) }).unwrap();
-            let sets = ["CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb"].map(|set| mask(pid, set));
+            let sets = ["CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb"];
+            wait_for(&format!("{expected:x?}"), || {
+                (sets.map(|set| mask(pid, set)) == expected).then_some(())
+            });
             end(pid);
-            sets
         };
         let user = || Some(Ids { uid: 1234, gid: 1234, groups: Vec::new() });
         let [chosen, one] = [NET_BIND_SERVICE | CHOWN, NET_BIND_SERVICE];
         let ambient = Capabilities { bounding: both, ambient: one };
-        assert_eq!(with(ambient, user()), [chosen, one, one, one, one]);
+        has(ambient, user(), [chosen, one, one, one, one]);
         let unbounded = Capabilities { bounding: None, ambient: one };
-        assert_eq!(with(unbounded, user()), [available, one, one, one, one]);
+        has(unbounded, user(), [available, one, one, one, one]);
         let bounded = Capabilities { bounding: both, ambient: 0 };
-        assert_eq!(with(bounded, user()), [chosen, 0, 0, 0, 0]);
+        has(bounded, user(), [chosen, 0, 0, 0, 0]);
         // A root has what the bounding set allows.
-        assert_eq!(with(bounded, None), [chosen, chosen, chosen, 0, 0]);
+        has(bounded, None, [chosen, chosen, chosen, 0, 0]);
         // What the bounding set forbids cannot be handed on.
         let settings = Settings {
             capabilities: Some(Capabilities { bounding: Some(CHOWN), ambient: one }),

@@ -1,0 +1,69 @@
+//! Edges between entities, from both ends, as the loader fills them in.
+
+use ham_core::ids::EntityId;
+use ham_core::plan::{EntityPlan, Links};
+
+/// What a unit says of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// `requires`
+    Requires,
+    /// `wants`
+    Wants,
+    /// `after`
+    After,
+    /// `before`
+    Before,
+    /// `conflicts`
+    Conflicts,
+}
+
+impl Edge {
+    /// Every one, with its word in unit files.
+    pub const ALL: [(Edge, &'static str); 5] = [
+        (Edge::Requires, "requires"),
+        (Edge::Wants, "wants"),
+        (Edge::After, "after"),
+        (Edge::Before, "before"),
+        (Edge::Conflicts, "conflicts"),
+    ];
+}
+
+/// Adds what `from` says of `to`; ids are places.
+///
+/// # Panics
+/// When there is no such entity.
+pub fn link(plans: &mut [EntityPlan], from: EntityId, edge: Edge, to: EntityId) {
+    match edge {
+        Edge::Requires => {
+            add(plans, from, to, |links| &mut links.requires);
+            add(plans, to, from, |links| &mut links.required_by);
+            link(plans, from, Edge::After, to);
+        }
+        Edge::Wants => {
+            add(plans, from, to, |links| &mut links.wants);
+            link(plans, from, Edge::After, to);
+        }
+        Edge::After => {
+            add(plans, from, to, |links| &mut links.after);
+            add(plans, to, from, |links| &mut links.before);
+        }
+        Edge::Before => link(plans, to, Edge::After, from),
+        Edge::Conflicts => {
+            add(plans, from, to, |links| &mut links.conflicts);
+            add(plans, to, from, |links| &mut links.conflicts);
+        }
+    }
+}
+
+fn add(
+    plans: &mut [EntityPlan],
+    of: EntityId,
+    other: EntityId,
+    list: fn(&mut Links) -> &mut Vec<EntityId>,
+) {
+    let list = list(&mut plans[of.index()].links);
+    if let Err(place) = list.binary_search(&other) {
+        list.insert(place, other);
+    }
+}

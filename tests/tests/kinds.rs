@@ -1,0 +1,270 @@
+//! Entities that are more than one process that runs on: one-shots, daemons
+//! that leave another process behind, and what is done before a start, instead
+//! of a stop, and after the end.
+#![forbid(unsafe_code)]
+
+use ham_tests::own_units::{Units, wait_until};
+use ham_tests::processes::{children, lives, send};
+use ham_tests::programs::Manager;
+
+fn done(manager: &Manager, words: &[&str]) -> String {
+    let output = manager.hamctl(words);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {errors}. The log:\n{}", manager.log());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn refused(manager: &Manager, words: &[&str]) -> String {
+    let output = manager.hamctl(words);
+    assert!(!output.status.success(), "{words:?} went well");
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A daemon in the old manner: its command ends when what it has left behind,
+/// in a session of its own, has written its process id.
+fn daemon(units: &Units, keys: &str) {
+    let (pid, log) = (units.file("pid"), units.file("log"));
+    let script = format!(
+        "setsid sh -c 'echo $$ > {pid}.new; mv {pid}.new {pid}; echo up $$ >> {log}; \
+         trap \"echo down >> {log}; rm -f {pid}; exit 0\" TERM; \
+         while :; do sleep 60 & wait; done' </dev/null >/dev/null 2>&1 & \
+         while ! test -e {pid}; do sleep 0.01; done"
+    );
+    units.write(
+        "daemon",
+        &format!(
+            "[entity]\ntype = \"forking\"\npid-file = {pid:?}\n\
+             command = [\"/bin/sh\", \"-c\", {script:?}]\nrestart = \"on-failure\"\n{keys}\n"
+        ),
+    );
+}
+
+#[test]
+fn a_one_shot_comes_before_what_needs_it() {
+    let units = Units::new("one-shot");
+    let (done_file, notes) = (units.file("migrated"), units.file("notes"));
+    units.write(
+        "migrate",
+        &format!(
+            "[entity]\ntype = \"oneshot\"\nremain = true\n\
+             command = [\"/bin/sh\", \"-c\", \"sleep 0.2; touch {done_file}; echo ran >> {notes}\"]\n"
+        ),
+    );
+    units.write(
+        "web",
+        &format!(
+            "[entity]\nrequires = [\"migrate\"]\nrestart = \"no\"\n\
+             command = [\"/bin/sh\", \"-c\", \"test -e {done_file} && echo good >> {notes}; exec sleep 600\"]\n"
+        ),
+    );
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "running");
+    units.wait_for_text("notes", |notes| notes == "ran\ngood\n");
+    let migrate = manager.wait_for_state("migrate", "finished");
+    assert_eq!(migrate["ready"], true);
+    assert_eq!(migrate["pid"], serde_json::Value::Null);
+    // It remains: started again there is nothing to do.
+    done(&manager, &["start", "migrate"]);
+    done(&manager, &["restart", "web"]);
+    assert_eq!(units.text("notes").matches("ran").count(), 1);
+    done(&manager, &["restart", "migrate"]);
+    units.wait_for_text("notes", |notes| notes.matches("ran").count() == 2);
+}
+
+#[test]
+fn a_one_shot_that_fails_is_no_good_to_anybody() {
+    let units = Units::new("bad-shot");
+    units.write("migrate", "[entity]\ntype = \"oneshot\"\ncommand = \"false\"\n");
+    let web = "[entity]\nrequires = \"migrate\"\ncommand = \"sleep 600\"\nrestart = \"no\"\n";
+    units.write("web", web);
+    let listed = "[entity]\ntype = \"oneshot\"\ncommand = \"false\"\nsuccess-exit = [1]\n";
+    units.write("listed", listed);
+    let manager = Manager::start(&units.path(), &[]);
+    let web = manager.wait_for_state("web", "failed");
+    assert_eq!(web["why"], "not started: migrate failed: exit 1");
+    manager.wait_for_state("listed", "finished");
+    let text = refused(&manager, &["start", "migrate"]);
+    assert!(text.contains("exit 1"), "{text}");
+}
+
+#[test]
+fn what_a_forking_daemon_leaves_behind_is_the_entity() {
+    let units = Units::new("forking");
+    daemon(&units, "");
+    let mut manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("daemon", "running");
+    let first = manager.pid_of("daemon");
+    assert_eq!(units.text("pid").trim(), first.to_string());
+
+    send("KILL", first);
+    let back =
+        manager.wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != first);
+    assert_eq!(back["last_exit"]["signal"], "KILL");
+    let second = manager.pid_of("daemon");
+
+    // Whoever takes over knows it, and sees its end.
+    manager.kill_monitor("KILL");
+    assert_eq!(manager.pid_of("daemon"), second);
+    send("SEGV", second);
+    let back = manager
+        .wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != second);
+    assert_eq!(back["last_exit"]["signal"], "SEGV");
+
+    done(&manager, &["stop", "daemon"]);
+    assert!(units.text("log").ends_with("down\n"), "it was asked: {}", units.text("log"));
+    manager.signal("TERM");
+    assert_eq!(manager.wait_for_end().code(), Some(0));
+}
+
+#[test]
+fn a_forking_daemon_that_names_nobody_is_a_failed_start() {
+    let units = Units::new("names-nobody");
+    let pid = units.file("pid");
+    // Of somebody else: that is not believed.
+    std::fs::write(&pid, format!("{}\n", std::process::id())).expect("a file");
+    units.write(
+        "daemon",
+        &format!(
+            "[entity]\ntype = \"forking\"\npid-file = {pid:?}\ncommand = \"true\"\n\
+             start-timeout = \"300ms\"\nrestart = \"no\"\n"
+        ),
+    );
+    let manager = Manager::start(&units.path(), &[]);
+    let daemon = manager.wait_for_state("daemon", "failed");
+    assert_eq!(daemon["why"], "did not start within start-timeout");
+    assert!(lives(std::process::id()));
+}
+
+#[test]
+fn what_is_done_before_a_start_and_after_the_end() {
+    let units = Units::new("around");
+    let notes = units.file("notes");
+    let note =
+        |word: &str| format!("{{ execute = [\"/bin/sh\", \"-c\", \"echo {word} >> {notes}\"] }}");
+    units.write(
+        "web",
+        &format!(
+            "[entity]\nrestart = \"on-failure\"\n\
+             command = [\"/bin/sh\", \"-c\", \"echo main >> {notes}; exec sleep 600\"]\n\
+             pre-start = [ {}, {} ]\npost-stop = [ {} ]\n",
+            note("before-1"),
+            note("before-2"),
+            note("after")
+        ),
+    );
+    let mut manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "running");
+    units.wait_for_text("notes", |notes| notes == "before-1\nbefore-2\nmain\n");
+    send("KILL", manager.pid_of("web"));
+    let again = "before-1\nbefore-2\nmain\nafter\nbefore-1\nbefore-2\nmain\n";
+    units.wait_for_text("notes", |notes| notes == again);
+    manager.signal("TERM");
+    assert_eq!(manager.wait_for_end().code(), Some(0));
+    assert_eq!(units.text("notes"), format!("{again}after\n"));
+}
+
+#[test]
+fn a_start_whose_preparation_fails_is_tried_again_and_told() {
+    let units = Units::new("unprepared");
+    let flag = units.file("prepared");
+    units.write(
+        "web",
+        &format!(
+            "[entity]\ncommand = \"sleep 600\"\nrestart = \"on-failure\"\n\
+             pre-start = [ {{ execute = [\"/usr/bin/test\", \"-e\", {flag:?}] }} ]\n"
+        ),
+    );
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for("web", |web| web["attempts"].as_u64() > Some(1));
+    let log = manager.log();
+    assert!(log.contains("action pre-start/execute failed: exit 1"), "{log}");
+    std::fs::write(&flag, "").expect("a file");
+    manager.wait_for_state("web", "running");
+}
+
+#[test]
+fn a_stop_by_command_and_one_that_only_ends_the_main_process() {
+    let units = Units::new("stops");
+    let (notes, flag) = (units.file("notes"), units.file("flag"));
+    units.write(
+        "by-command",
+        &format!(
+            "[entity]\nrestart = \"no\"\n\
+             command = [\"/bin/sh\", \"-c\", \"trap '' TERM; while ! test -e {flag}; do sleep 0.02; done\"]\n\
+             stop = {{ command = [\"/bin/sh\", \"-c\", \"echo asked {{pid}} >> {notes}; touch {flag}\"] }}\n"
+        ),
+    );
+    units.write(
+        "sessions",
+        "[entity]\nrestart = \"no\"\nstop = { kill = \"main\" }\n\
+         command = [\"/bin/sh\", \"-c\", \"sleep 611 & exec sleep 612\"]\n",
+    );
+    let mut manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("by-command", "running");
+    manager.wait_for_state("sessions", "running");
+    let pid = manager.pid_of("by-command");
+    done(&manager, &["stop", "by-command"]);
+    assert_eq!(units.text("notes"), format!("asked {pid}\n"));
+
+    let mut session = Vec::new();
+    wait_until("its child is there", || {
+        session = children(manager.pid_of("sessions"));
+        !session.is_empty()
+    });
+    done(&manager, &["restart", "sessions"]);
+    manager.wait_for_state("sessions", "running");
+    assert!(session.iter().all(|pid| lives(*pid)), "sessions survive a restart");
+    manager.signal("TERM");
+    assert_eq!(manager.wait_for_end().code(), Some(0));
+    wait_until("but not the end of the manager", || session.iter().all(|pid| !lives(*pid)));
+}
+
+#[test]
+fn a_reload_does_what_the_unit_says_and_tells_how_it_went() {
+    let units = Units::new("reloads");
+    let (notes, good) = (units.file("notes"), units.file("good"));
+    units.write(
+        "web",
+        &format!(
+            "[entity]\nrestart = \"no\"\n\
+             command = [\"/bin/sh\", \"-c\", \"trap 'echo hup >> {notes}' HUP; while :; do sleep 60 & wait; done\"]\n\
+             reload = [ {{ execute = [\"/usr/bin/test\", \"-e\", {good:?}] }}, \
+             {{ notify-signal = {{ signal = \"HUP\" }} }} ]\n"
+        ),
+    );
+    units.write("plain", "[entity]\ncommand = \"sleep 600\"\nrestart = \"no\"\n");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "running");
+    let pid = manager.pid_of("web");
+    let text = refused(&manager, &["reload", "web"]);
+    assert!(text.contains("reload"), "{text}");
+    assert_eq!(units.text("notes"), "");
+    std::fs::write(&good, "").expect("a file");
+    done(&manager, &["reload", "web"]);
+    units.wait_for_text("notes", |notes| notes == "hup\n");
+    assert_eq!(manager.pid_of("web"), pid);
+    let text = refused(&manager, &["reload", "plain"]);
+    assert!(text.contains("no `reload` list"), "{text}");
+}
+
+#[test]
+fn some_ends_are_not_followed_by_a_restart() {
+    let units = Units::new("no-restart");
+    let command = |code: u8| format!("command = [\"/bin/sh\", \"-c\", \"exit {code}\"]");
+    let keys = "restart = \"always\"\nno-restart-exit = [7, \"USR1\"]\n";
+    units.write("seven", &format!("[entity]\n{}\n{keys}", command(7)));
+    units.write(
+        "usr1",
+        &format!("[entity]\ncommand = [\"/bin/sh\", \"-c\", \"kill -USR1 $$\"]\n{keys}"),
+    );
+    let keys = "restart = \"on-failure\"\nsuccess-exit = [3]\n";
+    units.write("three", &format!("[entity]\n{}\n{keys}", command(3)));
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("seven", "failed");
+    manager.wait_for_state("usr1", "failed");
+    manager.wait_for_state("three", "finished");
+    for name in ["seven", "usr1", "three"] {
+        assert_eq!(manager.entity(name)["restarts"], 0, "{name}");
+    }
+}
