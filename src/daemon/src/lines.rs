@@ -44,12 +44,19 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Origin::Log => "log",
             Origin::Stdout => "stdout",
             Origin::Stderr => "stderr",
         }
+    }
+
+    /// The inverse of [`Origin::word`].
+    pub(crate) fn from_word(word: &str) -> Option<Origin> {
+        [Origin::Log, Origin::Stdout, Origin::Stderr]
+            .into_iter()
+            .find(|origin| origin.word() == word)
     }
 }
 

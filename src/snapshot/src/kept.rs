@@ -10,7 +10,7 @@ const OWNER: usize = 1;
 const TAG: usize = 2;
 
 /// What a kept descriptor is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kept {
     /// Slot and generation of the process that it belongs to, as one word; 0:
     /// the manager itself.

@@ -7,6 +7,7 @@ use super::control::Control;
 use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
+use super::outputs::Outputs;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
 use super::standby::Standby;
@@ -83,6 +84,7 @@ impl Engine {
             control: Control::new(),
             keeper: Keeper::new(standby.channel, standby.control),
             paths: Paths::new(shared),
+            outputs: Outputs::new(shared),
             loading: Loading::new(shared),
             finished: false,
             planless: !has_plan,
@@ -109,6 +111,7 @@ impl Engine {
             return Ok(engine);
         }
         engine.begin_keeping();
+        engine.recall_outputs();
         if has_plan {
             engine.loading.recall();
             engine.feed(Event::Boot);

@@ -7,7 +7,6 @@ use super::holder::Held;
 use super::loading;
 use super::prepare;
 use super::spawners::Job;
-use super::streams::Pipes;
 use super::{BUSY_AT_MOST_NS, Engine, MANY, target};
 use crate::facts::{self, ERROR_STATE_FULL, Weight};
 use crate::say::say;
@@ -172,7 +171,7 @@ impl Engine {
         self.held.insert(slot.index, prepare::held(&spawn));
         self.making.insert(slot.index);
         self.made_many |= self.making.len() >= MANY;
-        self.spawners.submit(Job::Entity(spawn, Pipes::default()));
+        self.spawn_with_output(spawn);
     }
 
     /// After a takeover nobody has noted whose process a slot holds: asked at
@@ -236,6 +235,7 @@ impl Engine {
         self.remark(Weight::Event, "done");
         self.finish_turn();
         self.finished = true;
+        self.drain_output();
         // From here on nothing is made any more.
         self.spawners.close();
         self.end_followers();

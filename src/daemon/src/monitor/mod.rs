@@ -7,6 +7,7 @@
 //! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
 //! - `directories`: what they have of their own in the file system
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
+//! - `streams`, `outputs`: where they write to
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
@@ -27,6 +28,7 @@ mod loading;
 mod log;
 mod main_process;
 mod memory;
+mod outputs;
 mod paths;
 mod prepare;
 mod reasons;
@@ -42,7 +44,7 @@ use crate::exit;
 use crate::facts::{self, Weight};
 use crate::guardian::enter_role;
 use crate::say::say;
-use crate::shared::{LOADER_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
+use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
 use adoption::Adopting;
 use aliens::Aliens;
 use clearers::Clearers;
@@ -65,6 +67,7 @@ use loading::Loading;
 use log::Log;
 use memory::Store;
 pub(crate) use memory::reserve_first_records;
+use outputs::Outputs;
 use paths::Paths;
 use spawners::Spawners;
 pub(crate) use standby::Standby;
@@ -80,6 +83,7 @@ const LISTENER: u64 = 3;
 const PATHS: u64 = 4;
 const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
+const OUTPUTS: u64 = 7;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 /// Tokens of watched processes begin here, by the index of their slot.
@@ -209,6 +213,7 @@ struct Engine {
     control: Control,
     keeper: Keeper,
     paths: Paths,
+    outputs: Outputs,
     loading: Loading,
     finished: bool,
     /// Entities have no meaning yet, or any more, until a plan is loaded.
@@ -256,6 +261,7 @@ impl Engine {
             LISTENER => self.accept_clients(),
             REAPER => self.reaper_died(),
             KEEPER => self.kept(),
+            OUTPUTS => self.hear_output(),
             PATHS => {
                 for wait in self.paths.read() {
                     self.events.push_back(Event::PathSeen { wait, ok: true });
@@ -323,6 +329,7 @@ impl Engine {
                     match slot.index {
                         LOADER_SLOT => {}
                         WATCHER_SLOT => self.paths.started(),
+                        OUTPUT_SLOT => self.outputs.started(),
                         _ => self.feed(Event::Spawned { slot, pid }),
                     }
                 }
@@ -331,6 +338,7 @@ impl Engine {
                     match slot.index {
                         LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
                         WATCHER_SLOT => self.paths.ended(),
+                        OUTPUT_SLOT => self.outputs.ended(),
                         _ => self.feed(Event::SpawnFailed { slot, error }),
                     }
                 }
@@ -386,6 +394,9 @@ impl Engine {
         if self.paths.due().is_some_and(|due| due <= now) {
             self.start_watcher();
         }
+        if self.outputs.due().is_some_and(|due| due <= now) {
+            self.start_output();
+        }
         if self.control.due().is_some_and(|due| due <= now) {
             self.listen_again();
         }
@@ -416,6 +427,7 @@ impl Engine {
             self.loading.due(),
             self.adopting.due(),
             self.paths.due(),
+            self.outputs.due(),
             self.control.due(),
             unfreed,
         ];

@@ -2,10 +2,10 @@
 //! output, each line with its entity's name. It may wait for whoever reads
 //! that, for ever; entities then wait for it, and the monitor for nobody.
 //!
-//! It is asked by packets on descriptor 3, most with a descriptor: `+OWNER TAG
-//! NAME` is the pipe of a process, `=stage-in` and its like are the pipes that
-//! [`writer`] needs, and `.` says that all is down: to write what is left and
-//! to end. It answers `-OWNER TAG` when nobody writes to a pipe any more.
+//! It is asked by packets on descriptor 3, most with a descriptor: `+NUMBER
+//! STREAM NAME` is the pipe of a process, `=TAG` one of those that [`writer`]
+//! needs, and `.` says that all is down: to write what is left and to end. It
+//! answers `-NUMBER` when nobody writes to a pipe any more.
 //!
 //! What was not written yet lies in pipes that the reaper holds, too, and never
 //! only here: should this process be killed, the next one goes on where it was.
@@ -18,7 +18,6 @@ mod writer;
 use crate::lines::{Look, Origin};
 use crate::options::{LogFormat, Stamps};
 use crate::say::say;
-use ham_snapshot::kept::Kept;
 use ham_sys::poller::{Interest, Poller, Ready};
 use ham_sys::{process, rights, socket};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,7 +28,7 @@ use writer::{Served, Source, Writer};
 
 /// The descriptor that the helper is given.
 const CHANNEL_NUMBER: i32 = 3;
-/// The longest message: two numbers and the longest name.
+/// The longest message: a number, a word and the longest name.
 pub(crate) const MESSAGE_BYTES: usize = 512;
 /// "Write what is left, and end."
 pub(crate) const END: &[u8] = b".";
@@ -43,21 +42,20 @@ pub(crate) const TAKEN_OUT: u64 = u64::from_le_bytes(*b"takenout");
 /// All of them.
 pub(crate) const OWN_PIPES: [u64; 4] = [STAGE_IN, STAGE_OUT, TAKEN_IN, TAKEN_OUT];
 
-/// The lower half of a tag: which stream a pipe is; the upper is the entity.
-const STDOUT: u64 = u32::from_le_bytes(*b"out\0") as u64;
-const STDERR: u64 = u32::from_le_bytes(*b"err\0") as u64;
+/// The pipes of a process.
+const STDOUT: u64 = u64::from_le_bytes(*b"stdout\0\0");
+const STDERR: u64 = u64::from_le_bytes(*b"stderr\0\0");
 
-/// The tag of an entity's pipe in the reaper's table.
-pub(crate) fn tag(entity: u32, origin: Origin) -> u64 {
-    u64::from(entity) << 32 | if origin == Origin::Stderr { STDERR } else { STDOUT }
+/// The tag of a process's pipe in the reaper's table.
+pub(crate) fn tag(origin: Origin) -> u64 {
+    if origin == Origin::Stderr { STDERR } else { STDOUT }
 }
 
-/// Whose pipe a tag is; `None`: it is none.
-pub(crate) fn of_tag(tag: u64) -> Option<(u32, Origin)> {
-    let entity = u32::try_from(tag >> 32).ok()?;
-    match tag & u64::from(u32::MAX) {
-        STDOUT => Some((entity, Origin::Stdout)),
-        STDERR => Some((entity, Origin::Stderr)),
+/// Which stream a tag is; `None`: it is none.
+pub(crate) fn of_tag(tag: u64) -> Option<Origin> {
+    match tag {
+        STDOUT => Some(Origin::Stdout),
+        STDERR => Some(Origin::Stderr),
         _ => None,
     }
 }
@@ -68,15 +66,13 @@ pub(crate) fn own_pipe_message(tag: u64) -> Vec<u8> {
 }
 
 /// The pipe of a process, likewise.
-pub(crate) fn pipe_message(kept: Kept, name: &str) -> Vec<u8> {
-    format!("+{} {} {name}", kept.owner, kept.tag).into_bytes()
+pub(crate) fn pipe_message(number: u64, origin: Origin, name: &str) -> Vec<u8> {
+    format!("+{number} {} {name}", origin.word()).into_bytes()
 }
 
-/// The pipe that an answer says is at its end.
-pub(crate) fn ended_pipe(answer: &[u8]) -> Option<Kept> {
-    let text = std::str::from_utf8(answer).ok()?.strip_prefix('-')?;
-    let (owner, tag) = text.split_once(' ')?;
-    Some(Kept { owner: owner.parse().ok()?, tag: tag.parse().ok()? })
+/// The number of the pipe that an answer says is at its end.
+pub(crate) fn ended_pipe(answer: &[u8]) -> Option<u64> {
+    std::str::from_utf8(answer).ok()?.strip_prefix('-')?.parse().ok()
 }
 
 /// The command line that [`look_of`] reads.
@@ -120,7 +116,8 @@ pub(crate) fn main(look: Look) -> ExitCode {
     }
 }
 
-const CHANNEL: u64 = 0;
+/// No number of a pipe.
+const CHANNEL: u64 = u64::MAX;
 
 struct Helper {
     channel: OwnedFd,
@@ -129,8 +126,8 @@ struct Helper {
     /// Pipes of the writer's, until all are there.
     own: BTreeMap<u64, OwnedFd>,
     writer: Option<Writer>,
-    sources: BTreeMap<u64, (Kept, Source)>,
-    next: u64,
+    /// By number.
+    sources: BTreeMap<u64, Source>,
     /// Sources that may have something.
     ready: VecDeque<u64>,
     /// All is down.
@@ -154,7 +151,6 @@ impl Helper {
             own: BTreeMap::new(),
             writer: None,
             sources: BTreeMap::new(),
-            next: CHANNEL + 1,
             ready: VecDeque::new(),
             ending: false,
         })
@@ -176,7 +172,7 @@ impl Helper {
                     }
                     continue;
                 }
-                if let Some((_, source)) = self.sources.get_mut(&event.token) {
+                if let Some(source) = self.sources.get_mut(&event.token) {
                     source.ended |= event.hangup;
                     self.queue(event.token);
                 }
@@ -195,14 +191,14 @@ impl Helper {
     fn serve_next(&mut self) -> ham_sys::Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         let Some(number) = self.ready.pop_front() else { return Ok(()) };
-        let Some((kept, source)) = self.sources.get_mut(&number) else { return Ok(()) };
+        let Some(source) = self.sources.get_mut(&number) else { return Ok(()) };
         match writer.serve(source, self.ending)? {
             Served::Some => self.ready.push_back(number),
             // It tells when there is more.
             Served::Nothing => {}
             Served::End => {
-                let answer = format!("-{} {}", kept.owner, kept.tag);
                 self.sources.remove(&number);
+                let answer = format!("-{number}");
                 // The monitor reads, or is dead.
                 while !socket::send_packet(&self.channel, answer.as_bytes())? {
                     std::thread::yield_now();
@@ -234,21 +230,15 @@ impl Helper {
         if let Some(tag) = text.strip_prefix('=').and_then(|tag| tag.parse().ok()) {
             self.own.insert(tag, fd);
             self.begin_writing()?;
-        } else if let Some((owner, rest)) =
+        } else if let Some((number, rest)) =
             text.strip_prefix('+').and_then(|text| text.split_once(' '))
-            && let Some((tag, name)) = rest.split_once(' ')
-            && let (Ok(owner), Ok(tag)) = (owner.parse(), tag.parse())
-            && let Some((_, origin)) = of_tag(tag)
+            && let Some((origin, name)) = rest.split_once(' ')
+            && let (Ok(number), Some(origin)) = (number.parse(), Origin::from_word(origin))
         {
-            let kept = Kept { owner, tag };
-            // Told twice it is the same pipe, or one that has taken its place.
-            self.sources.retain(|_, (known, _)| *known != kept);
-            let number = self.next;
-            self.next += 1;
             // Once for everything that comes: a line without its end stays in
             // the pipe, and must not wake anybody again.
             self.poller.add(&fd, number, Interest::ARRIVALS)?;
-            self.sources.insert(number, (kept, Source::new(fd, name, origin)));
+            self.sources.insert(number, Source::new(fd, name, origin));
         }
         Ok(())
     }
