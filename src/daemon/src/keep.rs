@@ -2,8 +2,16 @@
 //! keeps, and about processes that take the place of others. One packet asks,
 //! one answers, a descriptor may come with it.
 
-use ham_snapshot::kept::Kept;
+use ham_snapshot::kept::{Kept, Name, Owner};
+use ham_snapshot::layout::NAME_WORDS;
 use ham_sys::Errno;
+
+/// The control listener.
+pub(crate) const CONTROL: Kept = of_manager(b"control\0");
+
+const fn of_manager(tag: &[u8; 8]) -> Kept {
+    Kept { owner: Owner::Manager, tag: u64::from_le_bytes(*tag) }
+}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,34 +58,49 @@ impl Verb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) verb: Verb,
+    /// Chosen by who asks, and repeated in the answer.
+    pub(crate) serial: u64,
     pub(crate) what: Kept,
     /// In an answer: 0, or why not.
     pub(crate) errno: Errno,
+    /// Of what is to be kept, or was.
+    pub(crate) name: Name,
 }
 
-const WORDS: usize = 4;
+const WORDS: usize = 5;
+const NAME_AT: usize = WORDS * 8;
 /// Bytes of every message.
-pub(crate) const MESSAGE_BYTES: usize = WORDS * 8;
+pub(crate) const MESSAGE_BYTES: usize = NAME_AT + NAME_WORDS * 8;
 
 impl Message {
     pub(crate) fn bytes(&self) -> [u8; MESSAGE_BYTES] {
         let errno = u64::from(self.errno.0.unsigned_abs());
-        let words = [self.verb.word(), self.what.owner, self.what.tag, errno];
+        let owner = self.what.owner.to_word();
+        let words = [self.verb.word(), self.serial, owner, self.what.tag, errno];
         let mut bytes = [0; MESSAGE_BYTES];
         for (to, from) in bytes.chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&from.to_le_bytes());
         }
+        bytes[NAME_AT..].copy_from_slice(self.name.bytes());
         bytes
     }
 
-    pub(crate) fn read(bytes: &[u8; MESSAGE_BYTES]) -> Message {
+    /// `None`: it is about nobody.
+    pub(crate) fn read(bytes: &[u8; MESSAGE_BYTES]) -> Option<Message> {
         let mut words = [0u64; WORDS];
         for (to, from) in words.iter_mut().zip(bytes.chunks_exact(8)) {
             *to = from.try_into().map_or(0, u64::from_le_bytes);
         }
-        let [verb, owner, tag, errno] = words;
-        let errno = Errno(i32::try_from(errno).unwrap_or(0));
-        Message { verb: Verb::from_word(verb), what: Kept { owner, tag }, errno }
+        let [verb, serial, owner, tag, errno] = words;
+        let mut name = [0; NAME_WORDS * 8];
+        name.copy_from_slice(&bytes[NAME_AT..]);
+        Some(Message {
+            verb: Verb::from_word(verb),
+            serial,
+            what: Kept { owner: Owner::from_word(owner)?, tag },
+            errno: Errno(i32::try_from(errno).unwrap_or(0)),
+            name: Name::from_bytes(name),
+        })
     }
 }
 
@@ -87,11 +110,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let what = Kept { owner: 7 << 32 | 9, tag: 0x1234 };
+        let name = Name::new("stored").unwrap();
+        let what = Kept { owner: Owner::Slot { index: 9, generation: 7 }, tag: 0x1234 };
         for verb in [Verb::Store, Verb::Drop, Verb::Send, Verb::Adopt, Verb::Gone] {
-            let message = Message { verb, what, errno: Errno::ENOENT };
-            assert_eq!(Message::read(&message.bytes()), message);
+            let message = Message { verb, serial: 1 << 40, what, errno: Errno::ENOENT, name };
+            assert_eq!(Message::read(&message.bytes()), Some(message));
         }
-        assert_eq!(Message::read(&[0xff; MESSAGE_BYTES]).verb, Verb::Unknown);
+        let mut other =
+            Message { verb: Verb::Send, serial: 0, what: CONTROL, errno: Errno(0), name };
+        assert_eq!(Message::read(&other.bytes()), Some(other));
+        other.verb = Verb::Unknown;
+        assert_eq!(Message::read(&other.bytes()), Some(other));
+        assert_eq!(Message::read(&[0xff; MESSAGE_BYTES]), None);
     }
 }

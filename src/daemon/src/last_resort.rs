@@ -48,7 +48,13 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
             process::kill_child(pid);
         }
     }
-    process::close_range(number::CHANNELS[0], kept_number(layout::KEPT - 1));
+    let [first, second] = number::CHANNELS;
+    process::close_range(first, second);
+    // One of those may be behind a file system that hangs: a child closes them.
+    let kept = (0..layout::KEPT).map(kept_number).filter(|number| process::is_open(*number));
+    for fd in kept.filter_map(|number| process::take(number).ok()) {
+        let _ = process::close_by_child(fd);
+    }
     match wait_for_end() {
         Ok(()) => end_all(),
         // Without these nothing can be waited for but the children themselves.

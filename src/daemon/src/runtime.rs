@@ -66,17 +66,20 @@ pub(crate) fn prepare(path: &Path) -> Result<fs::File, Trouble> {
     fs::File::open(path).map_err(|error| Trouble::file("open", path, &error))
 }
 
+/// The name of the control socket.
+pub(crate) const CONTROL: &str = "control";
+
 /// Listens on the control socket.
 pub(crate) fn bind_control(runtime: &Path) -> ham_sys::Result<Listener> {
     // As root, others may look; who may change things is decided by who asks.
     let mode = if ham_sys::process::effective_uid() == 0 { 0o666 } else { 0o600 };
-    Listener::bind(&runtime.join("control"), mode)
+    Listener::bind(&runtime.join(CONTROL), mode)
 }
 
-/// Whether there is a control socket.
-pub(crate) fn has_socket(runtime: &Path) -> bool {
+/// Whether there is a socket of this name.
+pub(crate) fn has_socket(runtime: &Path, name: &str) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    let found = fs::symlink_metadata(runtime.join("control"));
+    let found = fs::symlink_metadata(runtime.join(name));
     found.is_ok_and(|found| found.file_type().is_socket())
 }
 

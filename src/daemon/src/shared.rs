@@ -4,12 +4,11 @@
 
 use crate::options::Options;
 use ham_snapshot::State;
-use ham_snapshot::kept::Kept;
+use ham_snapshot::kept::{Kept, Name, Owner};
 use ham_snapshot::layout;
 use ham_sys::poller::{EventFd, Timer};
 use ham_sys::process;
 use ham_sys::shm::Map;
-use ham_sys::socket::Listener;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// Slot of the loader.
@@ -46,10 +45,6 @@ pub(crate) mod number {
     /// What the reaper keeps for others, by place in the table.
     pub(crate) const KEPT: i32 = OWN_DESCRIPTORS + 16;
 }
-
-/// The control listener in the table of what the reaper keeps, and its place.
-pub(crate) const CONTROL: Kept = Kept { owner: 0, tag: u64::from_le_bytes(*b"control\0") };
-const CONTROL_PLACE: usize = 0;
 
 /// What all processes of the manager have in common.
 #[derive(Debug)]
@@ -121,22 +116,45 @@ impl Common {
     }
 }
 
-/// At the start: the control listener is the first that the reaper keeps.
-pub(crate) fn keep_control(state: State, control: Listener) -> ham_sys::Result<()> {
-    // Its owner is who keeps the table: the reaper takes it from there.
-    let _ = process::place_at(control.into(), kept_number(CONTROL_PLACE))?.into_raw_fd();
-    state.keep(CONTROL_PLACE, Some(CONTROL));
+/// At the start, before there is anybody to ask: these are kept.
+pub(crate) fn keep_first<const N: usize>(
+    state: State,
+    first: [(Kept, OwnedFd); N],
+) -> ham_sys::Result<()> {
+    for (place, (what, fd)) in first.into_iter().enumerate() {
+        // Its owner is who keeps the table: the reaper takes it from there.
+        let _ = process::place_at(fd, kept_number(place))?.into_raw_fd();
+        state.keep(place, what, &Name::NONE);
+    }
     Ok(())
 }
 
-/// In a process that was forked from the reaper: the control listener, as it
-/// was then. Whatever else the reaper keeps is closed here. `None`: there is
-/// none any more.
-pub(crate) fn inherit_control(state: State) -> Option<Listener> {
-    let place = state.find_kept(CONTROL);
-    let control = place.and_then(|place| process::inherited(kept_number(place)).ok());
-    process::close_range(kept_number(0), kept_number(layout::KEPT - 1));
-    control.map(Listener::from_fd)
+/// In a process that was forked from the reaper: a copy of what the manager has
+/// of its own, as it was then. `None`: there is none any more.
+pub(crate) fn inherit_kept(state: State, what: Kept) -> Option<OwnedFd> {
+    let place = state.find_kept(what)?;
+    process::inherited(kept_number(place)).ok()
+}
+
+/// In a process that was forked from the reaper: what that keeps is not its
+/// own, and what is dropped there must not stay open here.
+pub(crate) fn close_kept(state: State) {
+    let mut foreign = Vec::new();
+    let mut next = kept_number(0);
+    for (place, kept) in state.all_kept() {
+        let number = kept_number(place);
+        if matches!(kept.owner, Owner::Entity(_)) && process::is_open(number) {
+            foreign.push(number);
+            process::close_range(next, number - 1);
+            next = number + 1;
+        }
+    }
+    process::close_range(next, kept_number(layout::KEPT - 1));
+    // Somebody else's may be behind a file system that hangs. Those that
+    // cannot be closed so stay open, which does less harm.
+    if !foreign.is_empty() {
+        let _ = process::close_by_sibling(&foreign);
+    }
 }
 
 /// The number of the descriptor that is kept at a place.

@@ -116,6 +116,12 @@ pub enum Field {
     CommandsUsed = 49,
     /// The next deadline of the monitor, CLOCK_MONOTONIC; 0: none.
     MonitorDue = 50,
+    /// One more than the highest place in the table of kept descriptors that is
+    /// in use. Written by the reaper.
+    KeptUsed = 51,
+    /// Datagrams that were dropped, since whoever has sent them has no right
+    /// to tell of any entity. Written by the monitor.
+    NotificationsDropped = 52,
     /// One more than the highest record used of what entities say of
     /// themselves.
     SaidUsed = 55,

@@ -5,7 +5,7 @@
 /// `ham-stat`, little endian: the first word.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ham-stat");
 /// Counted up at every change of the layout.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Bytes in a word.
 pub const WORD: usize = 8;
@@ -31,10 +31,15 @@ pub const ORPHANS: usize = 1_024;
 /// Words in one of them.
 pub const ORPHAN_WORDS: usize = 4;
 
-/// Descriptors that the reaper keeps for others.
-pub const KEPT: usize = 256;
+/// Descriptors that the reaper keeps for others: one for each of 10,000
+/// entities that tell when they are ready, and thousands that are handed over
+/// a restart. Searches go as far as places were used.
+pub const KEPT: usize = 16_384;
 /// Words in the entry of one.
 pub const KEPT_WORDS: usize = 4;
+/// Words in the name of one, up to 255 bytes as systemd has it. Names stand
+/// apart: searches do not touch them.
+pub const NAME_WORDS: usize = 32;
 
 /// Entries in the history; older ones are overwritten. 1 MiB in all: a restart
 /// is four of them, so that the last thousand can be told.
@@ -71,12 +76,14 @@ pub const HINTS_AT: usize = PIDS_AT + SLOTS;
 pub const EXIT_QUEUE_AT: usize = HINTS_AT + HINTS;
 /// The ring of orphans.
 pub const ORPHANS_AT: usize = EXIT_QUEUE_AT + EXIT_QUEUE;
-/// The table of kept descriptors.
-pub const KEPT_AT: usize = ORPHANS_AT + ORPHANS * ORPHAN_WORDS;
 /// The ring of the history.
-pub const HISTORY_AT: usize = KEPT_AT + KEPT * KEPT_WORDS;
+pub const HISTORY_AT: usize = ORPHANS_AT + ORPHANS * ORPHAN_WORDS;
+/// The table of kept descriptors.
+pub const KEPT_AT: usize = HISTORY_AT + HISTORY * HISTORY_WORDS;
+/// The names of kept descriptors.
+pub const KEPT_NAMES_AT: usize = KEPT_AT + KEPT * KEPT_WORDS;
 /// Heads of records.
-pub const HEADS_AT: usize = HISTORY_AT + HISTORY * HISTORY_WORDS;
+pub const HEADS_AT: usize = KEPT_NAMES_AT + KEPT * NAME_WORDS;
 /// Bodies of records.
 pub const BODIES_AT: usize = HEADS_AT + RECORDS.next_multiple_of(64) * VERSIONS * HEAD_WORDS;
 /// The two halves of the plan.
@@ -98,8 +105,9 @@ mod tests {
             (HINTS_AT, HINTS),
             (EXIT_QUEUE_AT, EXIT_QUEUE),
             (ORPHANS_AT, ORPHANS * ORPHAN_WORDS),
-            (KEPT_AT, KEPT * KEPT_WORDS),
             (HISTORY_AT, HISTORY * HISTORY_WORDS),
+            (KEPT_AT, KEPT * KEPT_WORDS),
+            (KEPT_NAMES_AT, KEPT * NAME_WORDS),
             (HEADS_AT, RECORDS * VERSIONS * HEAD_WORDS),
             (BODIES_AT, RECORDS * VERSIONS * BODY_WORDS),
             (PLANS_AT, 2 * PLAN_WORDS),
@@ -110,7 +118,7 @@ mod tests {
         for (at, _) in areas {
             assert_eq!(at * WORD % 4096, 0, "area at word {at}");
         }
-        let (at, length) = areas[11];
+        let (at, length) = areas[12];
         assert_eq!(at + length, TOTAL);
     }
 }

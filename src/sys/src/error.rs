@@ -42,6 +42,8 @@ impl Errno {
     pub const EINVAL: Errno = Errno(libc::EINVAL);
     /// Text file busy: the program is open for writing.
     pub const ETXTBSY: Errno = Errno(libc::ETXTBSY);
+    /// Too many open files in this process.
+    pub const EMFILE: Errno = Errno(libc::EMFILE);
     /// Too many open files in the system; here: a table of ours is full.
     pub const ENFILE: Errno = Errno(libc::ENFILE);
     /// No space left on device.

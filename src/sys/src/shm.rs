@@ -150,9 +150,10 @@ impl Map {
     /// cannot promise it (touching the pages would promise nothing either),
     /// EINVAL for a range outside of the map.
     pub fn reserve(&self, fd: BorrowedFd<'_>, from_byte: usize, bytes: usize) -> Result<()> {
-        let object = || format!("{bytes} bytes of shared memory");
+        // No number in it: the reaper comes here, which makes no text.
+        let object = "pages of shared memory";
         self.check_range(from_byte, bytes)
-            .map_err(|errno| SysError::new("reserve", object(), errno))?;
+            .map_err(|errno| SysError::new("reserve", object, errno))?;
         let (offset, length) = (from_byte as i64, bytes as i64);
         loop {
             // SAFETY: fallocate takes integers only.
@@ -164,7 +165,7 @@ impl Map {
             }
             match Errno::last() {
                 Errno::EINTR => (),
-                errno => return Err(SysError::new("reserve", object(), errno)),
+                errno => return Err(SysError::new("reserve", object, errno)),
             }
         }
     }

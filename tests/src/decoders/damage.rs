@@ -82,6 +82,7 @@ fn elsewhere(choices: &mut Choices<'_>) -> usize {
         (EXIT_QUEUE_AT, 64),
         (ORPHANS_AT, 8 * ORPHAN_WORDS),
         (KEPT_AT, KEPT * KEPT_WORDS),
+        (KEPT_NAMES_AT, KEPT * NAME_WORDS),
         (PLANS_AT, 512),
         (PLANS_AT, 8),
     ];

@@ -3,6 +3,7 @@
 
 use super::adoption::Adopting;
 use super::aliens::Aliens;
+use super::closer::Closer;
 use super::control::Control;
 use super::keeper::Keeper;
 use super::loading::Loading;
@@ -82,7 +83,9 @@ impl Engine {
             adopting: Adopting::default(),
             log: tools.log,
             control: Control::new(),
-            keeper: Keeper::new(standby.channel, standby.control),
+            keeper: Keeper::new(standby.channel, state.get(Field::ReaperFaults)),
+            listener: standby.control,
+            closer: Closer::default(),
             paths: Paths::new(shared),
             outputs: Outputs::new(shared),
             loading: Loading::new(shared),

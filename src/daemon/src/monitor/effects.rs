@@ -239,7 +239,7 @@ impl Engine {
         // From here on nothing is made any more.
         self.spawners.close();
         self.end_followers();
-        self.end_keeping();
+        self.end_listening();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
         let role = |field| i32::try_from(self.state.get(field)).unwrap_or(0);

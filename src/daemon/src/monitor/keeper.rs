@@ -1,125 +1,222 @@
-//! The control listener, which the reaper keeps (details 12): clients queue
-//! there while there is no monitor. A monitor that was forked before it was
-//! replaced asks for the present one; one that finds its socket gone from the
-//! runtime directory makes another, and hands that over.
+//! Asking the reaper: to keep a descriptor, to drop it or to send a copy of it
+//! (details 12), and about processes that take the place of others. Answers
+//! come as events and go to whom the descriptor belongs; a descriptor counts as
+//! kept when that is answered.
+//!
+//! The channel holds a bounded number of messages, so what does not fit waits
+//! here. A reaper that faults may have taken a request and not answered it: then
+//! all that are open are sent again, since each may be carried out twice.
 
-use super::{Engine, KEEPER, LISTENER};
-use crate::facts::Weight;
-use crate::keep::{MESSAGE_BYTES, Message, Verb};
-use crate::runtime;
-use crate::shared::CONTROL;
+use super::{Engine, KEEPER};
+use crate::keep::{CONTROL, MESSAGE_BYTES, Message, Verb};
+use crate::output;
 use ham_core::ids::SlotRef;
-use ham_snapshot::kept::Kept;
+use ham_snapshot::header::Field;
+use ham_snapshot::kept::{Kept, Name, Owner};
 use ham_sys::Errno;
 use ham_sys::poller::Interest;
 use ham_sys::rights::{receive_with, send_with};
-use ham_sys::socket::Listener;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+
+/// Requests that are open at the same time. Their answers must fit into the
+/// channel, whose buffer holds some two hundred; the reaper waits for nobody.
+const MOST_OPEN: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Keeper {
     channel: OwnedFd,
-    /// The inherited one, until the reaper has sent the present one or another
-    /// was made here.
-    listener: Option<Listener>,
+    /// Nobody answers any more.
+    lost: bool,
+    next: u64,
+    /// Faults of the reaper, when it was last looked.
+    faults: u64,
+    waiting: VecDeque<Request>,
+    /// Sent and not answered yet.
+    open: VecDeque<Request>,
+    /// Answered, by the reaper or because it cannot be asked.
+    answers: VecDeque<Answer>,
+}
+
+#[derive(Debug)]
+struct Request {
+    message: Message,
+    passed: Option<OwnedFd>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) verb: Verb,
+    pub(super) what: Kept,
+    /// 0: done.
+    pub(super) errno: Errno,
+    pub(super) name: Name,
+    /// The copy that was asked for; or that which was handed over to be kept.
+    pub(super) fd: Option<OwnedFd>,
+}
+
+impl Request {
+    fn answered(self, errno: Errno, name: Name, sent: Option<OwnedFd>) -> Answer {
+        let Message { verb, what, .. } = self.message;
+        Answer { verb, what, errno, name, fd: sent.or(self.passed) }
+    }
 }
 
 impl Keeper {
-    pub(super) fn new(channel: OwnedFd, listener: Option<Listener>) -> Keeper {
-        Keeper { channel, listener }
+    pub(super) fn new(channel: OwnedFd, faults: u64) -> Keeper {
+        Keeper {
+            channel,
+            lost: false,
+            next: 0,
+            faults,
+            waiting: VecDeque::new(),
+            open: VecDeque::new(),
+            answers: VecDeque::new(),
+        }
     }
 
-    pub(super) fn listener(&self) -> Option<&Listener> {
-        self.listener.as_ref()
+    /// Keep this; what was kept of the same owner and tag is replaced. The
+    /// descriptor comes back with the answer.
+    pub(super) fn store(&mut self, what: Kept, name: Name, fd: OwnedFd) {
+        self.ask(Verb::Store, what, name, Some(fd));
     }
 
-    /// Nobody needs an answer at once: it comes as an event. When it cannot even
-    /// be asked, the listener that is there does as well.
-    fn ask(&self, verb: Verb, listener: Option<&Listener>) {
-        let message = Message { verb, what: CONTROL, errno: Errno(0) };
-        let passed = listener.map(AsFd::as_fd);
-        let _ = send_with(&self.channel, &message.bytes(), passed);
+    /// It is not needed any more.
+    pub(super) fn drop(&mut self, what: Kept) {
+        self.ask(Verb::Drop, what, Name::NONE, None);
     }
 
-    /// About the process of a slot. False when it cannot be asked now.
-    pub(super) fn ask_about(&self, verb: Verb, slot: SlotRef, pid: i32) -> bool {
-        let what = Kept { owner: slot.to_word(), tag: u64::from(pid.unsigned_abs()) };
-        let message = Message { verb, what, errno: Errno(0) };
-        send_with(&self.channel, &message.bytes(), None).is_ok()
+    /// Send a copy of it.
+    pub(super) fn fetch(&mut self, what: Kept) {
+        self.ask(Verb::Send, what, Name::NONE, None);
+    }
+
+    /// About the process of a slot. False when it cannot be asked.
+    pub(super) fn ask_about(&mut self, verb: Verb, slot: SlotRef, pid: i32) -> bool {
+        let owner = Owner::Slot { index: slot.index, generation: slot.generation };
+        let what = Kept { owner, tag: u64::from(pid.unsigned_abs()) };
+        self.ask(verb, what, Name::NONE, None);
+        !self.lost
+    }
+
+    fn ask(&mut self, verb: Verb, what: Kept, name: Name, passed: Option<OwnedFd>) {
+        self.next = self.next.wrapping_add(1);
+        let message = Message { verb, serial: self.next, what, errno: Errno(0), name };
+        self.waiting.push_back(Request { message, passed });
+        self.send();
+    }
+
+    fn send(&mut self) {
+        while self.open.len() < MOST_OPEN
+            && let Some(request) = self.waiting.pop_front()
+        {
+            let passed = request.passed.as_ref().map(AsFd::as_fd);
+            let sent = match self.lost {
+                true => Err(Errno::EPIPE),
+                false => send_with(&self.channel, &request.message.bytes(), passed)
+                    .map_err(|error| error.errno),
+            };
+            match sent {
+                Ok(true) => self.open.push_back(request),
+                // The next answer makes room.
+                Ok(false) if !self.open.is_empty() => {
+                    self.waiting.push_front(request);
+                    return;
+                }
+                Ok(false) => {
+                    self.answers.push_back(request.answered(Errno::EAGAIN, Name::NONE, None))
+                }
+                Err(errno) => {
+                    self.answers.push_back(request.answered(errno, Name::NONE, None));
+                }
+            }
+        }
+    }
+
+    /// After a fault of the reaper: all that is open once more, in its order.
+    fn ask_again(&mut self, faults: u64) {
+        if self.faults != faults {
+            self.faults = faults;
+            while let Some(request) = self.open.pop_back() {
+                self.waiting.push_front(request);
+            }
+            self.send();
+        }
+    }
+
+    /// Takes what the reaper has sent. Gives what nobody has asked for.
+    fn receive(&mut self) -> Vec<OwnedFd> {
+        let mut unasked = Vec::new();
+        let mut bytes = [0u8; MESSAGE_BYTES];
+        loop {
+            match receive_with(&self.channel, &mut bytes) {
+                Ok(Some((MESSAGE_BYTES, sent))) => {
+                    let message = Message::read(&bytes);
+                    let place = message.and_then(|message| {
+                        self.open.iter().position(|one| one.message.serial == message.serial)
+                    });
+                    let request = place.and_then(|place| self.open.remove(place));
+                    match (request, message) {
+                        (Some(request), Some(Message { errno, name, .. })) => {
+                            self.answers.push_back(request.answered(errno, name, sent));
+                        }
+                        // Asked twice, answered twice.
+                        _ => unasked.extend(sent),
+                    }
+                }
+                Ok(None) => break,
+                // The reaper has gone, or what it says is not understood.
+                Ok(Some(_)) | Err(_) => {
+                    self.lost = true;
+                    let open = self.open.drain(..);
+                    let failed = open.map(|one| one.answered(Errno::EPIPE, Name::NONE, None));
+                    self.answers.extend(failed);
+                    break;
+                }
+            }
+        }
+        self.send();
+        unasked
     }
 }
 
 impl Engine {
-    /// Asks for the present listener, or makes another where nobody can come
-    /// to it any more.
+    /// From here on answers are seen.
     pub(super) fn begin_keeping(&mut self) {
         let _ = self.poller.add(&self.keeper.channel, KEEPER, Interest::READ);
-        if let Some(listener) = &self.keeper.listener {
-            let _ = self.poller.add(listener, LISTENER, Interest::READ);
-        }
-        if runtime::has_socket(&self.shared.options.runtime) {
-            self.keeper.ask(Verb::Send, None);
-            return;
-        }
-        match runtime::bind_control(&self.shared.options.runtime) {
-            Ok(listener) => {
-                self.remark(Weight::Always, "the control socket was gone: made anew");
-                self.keeper.ask(Verb::Store, Some(&listener));
-                self.use_listener(listener);
-            }
-            Err(error) => self.remark(Weight::Always, &error.to_string()),
-        }
-    }
-
-    fn use_listener(&mut self, listener: Listener) {
-        // Who waits at the one before would wait for ever.
-        self.accept_clients();
-        if let Some(before) = &self.keeper.listener {
-            let _ = self.poller.remove(before);
-        }
-        let _ = self.poller.add(&listener, LISTENER, Interest::READ);
-        self.keeper.listener = Some(listener);
-    }
-
-    /// At the very end: nobody is to wait there any more.
-    pub(super) fn end_keeping(&mut self) {
-        self.keeper.ask(Verb::Drop, None);
+        self.begin_listening();
     }
 
     /// The reaper has answered.
-    pub(super) fn kept(&mut self) {
-        let mut bytes = [0u8; MESSAGE_BYTES];
-        loop {
-            match receive_with(&self.keeper.channel, &mut bytes) {
-                Ok(Some((MESSAGE_BYTES, passed))) => {
-                    let answer = Message::read(&bytes);
-                    match (answer.verb, passed) {
-                        (Verb::Send, Some(fd)) if answer.errno.0 == 0 => {
-                            self.use_listener(Listener::from_fd(fd));
-                        }
-                        (Verb::Adopt, _) if answer.errno.0 == 0 => {
-                            if let Some(slot) = SlotRef::from_word(answer.what.owner) {
-                                let pid = i32::try_from(answer.what.tag).unwrap_or(0);
-                                self.watch_alien(slot, pid);
-                            }
-                        }
-                        (Verb::Store, _) if answer.errno.0 != 0 => {
-                            let text = format!(
-                                "the reaper could not keep the control socket: {}",
-                                answer.errno
-                            );
-                            self.remark(Weight::Always, &text);
-                        }
-                        _ => {}
+    pub(super) fn keeper_readable(&mut self) {
+        for fd in self.keeper.receive() {
+            self.closer.close(fd);
+        }
+        if self.keeper.lost {
+            let _ = self.poller.remove(&self.keeper.channel);
+        }
+        self.take_answers();
+    }
+
+    /// Somebody was woken, perhaps by a reaper after a fault.
+    pub(super) fn look_at_keeper(&mut self) {
+        self.keeper.ask_again(self.state.get(Field::ReaperFaults));
+    }
+
+    /// Each answer goes to whom the descriptor belongs.
+    pub(super) fn take_answers(&mut self) {
+        while let Some(answer) = self.keeper.answers.pop_front() {
+            match (answer.what.owner, answer.verb) {
+                (Owner::Slot { index, generation }, Verb::Adopt) => {
+                    if answer.errno.0 == 0 {
+                        let pid = i32::try_from(answer.what.tag).unwrap_or(0);
+                        self.watch_alien(SlotRef { index, generation }, pid);
                     }
                 }
-                Ok(None) => return,
-                // The reaper has gone, or what it says is not understood: the
-                // listener that was inherited does as well.
-                Ok(Some(_)) | Err(_) => {
-                    let _ = self.poller.remove(&self.keeper.channel);
-                    return;
-                }
+                (Owner::Manager, _) if answer.what == CONTROL => self.control_kept(answer),
+                _ if output::is_pipe(answer.what) => self.output_answered(answer),
+                _ => self.closer.close_all(answer.fd),
             }
         }
     }

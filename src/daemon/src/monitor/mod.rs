@@ -8,6 +8,7 @@
 //! - `directories`: what they have of their own in the file system
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
 //! - `streams`, `outputs`: where they write to
+//! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
@@ -15,6 +16,7 @@ mod adoption;
 mod aliens;
 mod begin;
 mod clearers;
+mod closer;
 mod completions;
 mod control;
 mod directories;
@@ -24,6 +26,7 @@ mod exits;
 mod expand;
 mod holder;
 mod keeper;
+mod listeners;
 mod loading;
 mod log;
 mod main_process;
@@ -48,6 +51,7 @@ use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT}
 use adoption::Adopting;
 use aliens::Aliens;
 use clearers::Clearers;
+use closer::Closer;
 use completions::{Completion, Completions};
 use control::Control;
 use ham_core::event::Event;
@@ -59,6 +63,7 @@ use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_sys::poller::{Poller, Ready, Timer};
 use ham_sys::process::PidFd;
+use ham_sys::socket::Listener;
 use ham_sys::spawn::Abilities;
 use ham_sys::{allocation, clock, process};
 use holder::{Held, Holder};
@@ -212,6 +217,10 @@ struct Engine {
     log: Log,
     control: Control,
     keeper: Keeper,
+    /// The inherited one, until the reaper has sent the present one or another
+    /// was made here.
+    listener: Option<Listener>,
+    closer: Closer,
     paths: Paths,
     outputs: Outputs,
     loading: Loading,
@@ -240,6 +249,7 @@ impl Engine {
             self.look_at_spawners();
             self.check_deadlines();
             self.run_events();
+            self.take_answers();
             self.serve_waiting_clients();
             self.free_slots();
             if !self.remarks.is_empty() {
@@ -260,7 +270,7 @@ impl Engine {
             }
             LISTENER => self.accept_clients(),
             REAPER => self.reaper_died(),
-            KEEPER => self.kept(),
+            KEEPER => self.keeper_readable(),
             OUTPUTS => self.hear_output(),
             PATHS => {
                 for wait in self.paths.read() {
@@ -279,6 +289,7 @@ impl Engine {
     /// The reaper has recorded something, or was told to shut down.
     fn woken(&mut self) {
         self.shared.common.wake_monitor.drain();
+        self.look_at_keeper();
         // Should the queue be damaged, the slots tell the same, if not in order.
         let mut damaged = self.state.exits_overrun(self.exits_seen);
         if damaged {

@@ -203,8 +203,7 @@ impl Engine {
     /// What a monitor before this one has led through ham goes on.
     pub(super) fn recall_outputs(&mut self) {
         for (place, kept) in self.state.all_kept() {
-            let of_process = matches!(kept.owner, Owner::Slot { .. });
-            if of_process && output::of_tag(kept.tag).is_some() {
+            if output::is_pipe(kept) && kept.owner != Owner::Manager {
                 self.outputs.know(kept, self.state.kept_name(place).text());
             }
         }

@@ -12,7 +12,8 @@ use super::prepare::Surroundings;
 use super::spawners::Spawners;
 use super::{DONE, Fatal, REAPER, TIMER, WAKE, abilities, environment};
 use crate::exit;
-use crate::shared::{Shared, inherit_control};
+use crate::keep::CONTROL;
+use crate::shared::{Shared, close_kept, inherit_kept};
 use ham_core::plan::{PlanIndex, PlanSource};
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
@@ -55,7 +56,8 @@ pub(super) struct Tools {
 
 impl Standby {
     pub(crate) fn new(shared: &'static Shared, channel: OwnedFd) -> Standby {
-        let control = inherit_control(shared.state);
+        let control = inherit_kept(shared.state, CONTROL).map(Listener::from_fd);
+        close_kept(shared.state);
         let mut standby = Standby { shared, channel, control, tools: None, plan: None };
         standby.look_again();
         standby

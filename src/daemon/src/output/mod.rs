@@ -18,6 +18,7 @@ mod writer;
 use crate::lines::{Look, Origin};
 use crate::options::{LogFormat, Stamps};
 use crate::say::say;
+use ham_snapshot::kept::{Kept, Owner};
 use ham_sys::poller::{Interest, Poller, Ready};
 use ham_sys::{process, rights, socket};
 use std::collections::{BTreeMap, VecDeque};
@@ -57,6 +58,15 @@ pub(crate) fn of_tag(tag: u64) -> Option<Origin> {
         STDOUT => Some(Origin::Stdout),
         STDERR => Some(Origin::Stderr),
         _ => None,
+    }
+}
+
+/// Whether it is a pipe of a process, or of the writer's.
+pub(crate) fn is_pipe(kept: Kept) -> bool {
+    match kept.owner {
+        Owner::Slot { .. } => of_tag(kept.tag).is_some(),
+        Owner::Manager => OWN_PIPES.contains(&kept.tag),
+        Owner::Entity(_) => false,
     }
 }
 

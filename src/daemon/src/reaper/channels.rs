@@ -6,46 +6,40 @@
 
 use super::adopt::{self, Adopted};
 use crate::keep::{MESSAGE_BYTES, Message, Verb};
+use crate::shared::Shared;
 use crate::shared::{kept_number, number};
 use ham_core::ids::SlotRef;
 use ham_snapshot::State;
-use ham_snapshot::kept::Kept;
-use ham_snapshot::layout::KEPT;
+use ham_snapshot::kept::{Kept, Name, Owner};
+use ham_snapshot::layout::{KEPT, KEPT_AT, KEPT_NAMES_AT, KEPT_WORDS, NAME_WORDS, WORD};
 use ham_sys::Errno;
 use ham_sys::poller::{Interest, Poller};
 use ham_sys::process;
 use ham_sys::rights::{receive_with, send_with};
 use ham_sys::socket::seqpacket_pair;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// Requests that are answered before others get their turn.
 const IN_TURN: usize = 16;
 
+/// What is kept has no list in this process: table and numbers tell all, and a
+/// list of the longest would be pages that every fork copies.
 pub(super) struct Channels {
+    shared: &'static Shared,
     state: State,
     ends: [Option<OwnedFd>; 2],
-    kept: [Option<OwnedFd>; KEPT],
     /// Channels that the poller does not know yet.
     new: [bool; 2],
 }
 
 impl Channels {
-    /// What the table says is kept is open already: at the start, and after
-    /// a fault.
-    pub(super) fn new(state: State) -> Channels {
-        let mut channels =
-            Channels { state, ends: [None, None], kept: [const { None }; KEPT], new: [false; 2] };
-        for (place, kept) in channels.kept.iter_mut().enumerate() {
-            if state.kept(place).is_some() {
-                *kept = process::take(kept_number(place)).ok();
-            }
-        }
-        channels
+    pub(super) fn new(shared: &'static Shared) -> Channels {
+        Channels { shared, state: shared.state, ends: [None, None], new: [false; 2] }
     }
 
     /// After a fault: the channels to who is still there.
-    pub(super) fn recall(state: State) -> Channels {
-        let mut channels = Channels::new(state);
+    pub(super) fn recall(shared: &'static Shared) -> Channels {
+        let mut channels = Channels::new(shared);
         for (place, end) in number::CHANNELS.into_iter().enumerate() {
             if let (Ok(open), Some(channel)) = (process::take(end), channels.ends.get_mut(place)) {
                 *channel = Some(open);
@@ -95,10 +89,10 @@ impl Channels {
             let mut bytes = [0u8; MESSAGE_BYTES];
             match receive_with(end, &mut bytes) {
                 Ok(None) => break,
-                Ok(Some((MESSAGE_BYTES, passed))) => {
-                    let message = Message::read(&bytes);
-                    recorded |= self.answer(place, message, passed);
-                }
+                Ok(Some((MESSAGE_BYTES, passed))) => match Message::read(&bytes) {
+                    Some(message) => recorded |= self.answer(place, message, passed),
+                    None => put_away(passed, true),
+                },
                 // Gone, or not one of ours.
                 Ok(Some(_)) | Err(_) => {
                     if let Some(end) = self.ends.get_mut(place) {
@@ -114,12 +108,10 @@ impl Channels {
     fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) -> bool {
         let mut recorded = false;
         let errno = match message.verb {
-            Verb::Store => self.store(message.what, passed),
+            Verb::Store => self.store(&message, passed),
             Verb::Drop => self.drop(message.what),
             Verb::Send => {
-                let fd = self.state.find_kept(message.what).and_then(|at| self.at(at));
-                let errno = if fd.is_some() { Errno(0) } else { Errno::ENOENT };
-                self.reply(place, Message { errno, ..message }, fd);
+                self.send(place, message);
                 return false;
             }
             Verb::Adopt | Verb::Gone => match self.another_process(message) {
@@ -137,9 +129,10 @@ impl Channels {
     }
 
     fn another_process(&self, message: Message) -> Adopted {
-        let Some(slot) = SlotRef::from_word(message.what.owner) else {
+        let Owner::Slot { index, generation } = message.what.owner else {
             return Adopted::Refused(Errno::EINVAL);
         };
+        let slot = SlotRef { index, generation };
         let pid = i32::try_from(message.what.tag).unwrap_or(0);
         if message.verb == Verb::Adopt {
             adopt::adopt(self.state, slot, pid)
@@ -155,38 +148,80 @@ impl Channels {
         }
     }
 
-    fn at(&self, place: usize) -> Option<BorrowedFd<'_>> {
-        self.kept.get(place)?.as_ref().map(AsFd::as_fd)
+    /// A copy of what is kept, with its name.
+    fn send(&self, place: usize, message: Message) {
+        let refuse = |errno| self.reply(place, Message { errno, ..message }, None);
+        let Some(at) = self.state.find_kept(message.what) else { return refuse(Errno::ENOENT) };
+        let Ok(fd) = process::take(kept_number(at)) else { return refuse(Errno::EBADF) };
+        let name = self.state.kept_name(at);
+        self.reply(place, Message { errno: Errno(0), name, ..message }, Some(fd.as_fd()));
+        // It was borrowed: it stays open.
+        let _ = fd.into_raw_fd();
     }
 
     /// A descriptor of the same owner and tag is replaced. Errno 0: stored.
-    fn store(&mut self, what: Kept, passed: Option<OwnedFd>) -> Errno {
+    fn store(&mut self, message: &Message, passed: Option<OwnedFd>) -> Errno {
         let Some(passed) = passed else { return Errno::EBADF };
-        // A number that is still being closed is not free yet.
-        let free = (0..KEPT).find(|place| {
-            self.state.kept(*place).is_none() && !process::is_open(kept_number(*place))
-        });
-        let Some(place) = free else { return Errno::ENFILE };
-        match process::place_at(passed, kept_number(place)) {
-            Ok(fd) => {
-                // Only now the one before: with no room it stays.
-                self.drop(what);
-                if let Some(kept) = self.kept.get_mut(place) {
-                    *kept = Some(fd);
+        let is_foreign = is_foreign(message.what);
+        let errno = match self.place_for(message) {
+            Err(errno) => errno,
+            Ok(place) => match process::copy_to(&passed, kept_number(place)) {
+                Err(error) => error.errno,
+                Ok(()) => {
+                    // Only now the one before: with no room it stays.
+                    self.drop(message.what);
+                    self.state.keep(place, message.what, &message.name);
+                    Errno(0)
                 }
-                self.state.keep(place, Some(what));
-                Errno(0)
-            }
-            Err(error) => error.errno,
+            },
+        };
+        put_away(Some(passed), is_foreign);
+        errno
+    }
+
+    /// A place that is free, with pages for what is written there.
+    fn place_for(&self, message: &Message) -> Result<usize, Errno> {
+        // A number that is still being closed is not free yet.
+        let is_free = |place: &usize| {
+            self.state.kept(*place).is_none() && !process::is_open(kept_number(*place))
+        };
+        let place = (0..KEPT).find(is_free).ok_or(Errno::ENFILE)?;
+        self.reserve(KEPT_AT + place * KEPT_WORDS, KEPT_WORDS)?;
+        if message.name != Name::NONE {
+            self.reserve(KEPT_NAMES_AT + place * NAME_WORDS, NAME_WORDS)?;
         }
+        Ok(place)
+    }
+
+    fn reserve(&self, at: usize, words: usize) -> Result<(), Errno> {
+        let state = self.shared.common.state();
+        let reserved = self.shared.map.reserve(state, at * WORD, words * WORD);
+        reserved.map_err(|error| error.errno)
     }
 
     fn drop(&mut self, what: Kept) -> Errno {
         let Some(place) = self.state.find_kept(what) else { return Errno::ENOENT };
-        self.state.keep(place, None);
-        match self.kept.get_mut(place).and_then(Option::take) {
-            Some(fd) => process::close_by_child(fd).map_or_else(|error| error.errno, |()| Errno(0)),
-            None => Errno(0),
+        self.state.keep_no_more(place);
+        put_away(process::take(kept_number(place)).ok(), true);
+        Errno(0)
+    }
+}
+
+/// Whether it came from somebody else, and what close(2) does with it is theirs.
+fn is_foreign(what: Kept) -> bool {
+    match what.owner {
+        Owner::Manager | Owner::Slot { .. } => false,
+        Owner::Entity(_) => true,
+    }
+}
+
+/// Closes a descriptor without waiting for whoever is behind it. Of one that
+/// cannot be closed so the number stays in use.
+fn put_away(fd: Option<OwnedFd>, by_child: bool) {
+    match fd {
+        Some(fd) if by_child => {
+            let _ = process::close_by_child(fd);
         }
+        Some(_) | None => {}
     }
 }

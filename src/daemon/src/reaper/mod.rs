@@ -51,7 +51,7 @@ pub(crate) const AGAIN: &str = "resume";
 
 /// Runs until the monitor says that it is done; gives the exit code.
 pub(crate) fn run(shared: &'static Shared) -> u8 {
-    let (roles, channels) = (Roles::new(shared), Channels::new(shared.state));
+    let (roles, channels) = (Roles::new(shared), Channels::new(shared));
     match Reaper::new(shared, roles, channels) {
         Ok(mut reaper) => reaper.run(),
         Err(error) => {
@@ -65,7 +65,7 @@ pub(crate) fn run(shared: &'static Shared) -> u8 {
 /// there.
 pub(crate) fn resume(shared: &'static Shared) -> ham_sys::Result<u8> {
     say("the reaper had a fault and was executed again; nothing was lost");
-    let (roles, channels) = (Roles::recall(shared), Channels::recall(shared.state));
+    let (roles, channels) = (Roles::recall(shared), Channels::recall(shared));
     let mut reaper = Reaper::new(shared, roles, channels)?;
     again::tidy(shared);
     reaper.sweep_at = Some(0);

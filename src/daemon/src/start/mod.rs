@@ -6,13 +6,14 @@ mod background;
 mod earlier;
 
 use crate::exit;
+use crate::keep::CONTROL;
 use crate::last_resort;
 use crate::monitor;
 use crate::options::{MOST_VERBOSITY, Options};
 use crate::reaper;
 use crate::runtime;
 use crate::say::say;
-use crate::shared::{Common, Shared, keep_control, number};
+use crate::shared::{Common, Shared, keep_first, number};
 use crate::trouble::Trouble;
 use ham_snapshot::header::Field;
 use ham_snapshot::{State, layout};
@@ -159,7 +160,7 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
 
     let control = runtime::bind_control(&options.runtime)?;
     let common = Common::new(state_fd, lock)?;
-    keep_control(state, control)?;
+    keep_first(state, [(CONTROL, control.into())])?;
     share(Shared { options, state, map, common, hang_check: hang_check(), remarks })
 }
 
@@ -236,7 +237,10 @@ fn fill_header(state: &State) {
 fn reserve(map: Map, fd: &OwnedFd) -> Result<(), Trouble> {
     let areas = [
         (layout::HEADER_AT, layout::HEADER_WORDS),
-        (layout::HINTS_AT, layout::HEADS_AT - layout::HINTS_AT),
+        (layout::HINTS_AT, layout::KEPT_AT - layout::HINTS_AT),
+        // What the manager itself has kept; the reaper reserves the rest as it
+        // is used.
+        (layout::KEPT_AT, 8 * layout::KEPT_WORDS),
     ];
     for (at, words) in areas {
         map.reserve(fd.as_fd(), at * layout::WORD, words * layout::WORD)?;

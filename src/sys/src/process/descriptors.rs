@@ -1,7 +1,7 @@
 //! The descriptor table of this process: which numbers ham uses, what closes
 //! at exec, and how many there may be.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -56,6 +56,25 @@ pub fn place_at(fd: OwnedFd, number: RawFd) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Puts a copy of a descriptor at exactly this number, open over exec; what
+/// was open there is closed. Allocates nothing.
+///
+/// # Errors
+/// EMFILE when RLIMIT_NOFILE is not above `number`.
+pub fn copy_to(fd: impl AsFd, number: RawFd) -> Result<()> {
+    // SAFETY: dup2 takes integers only. The caller means to replace what is
+    // there, which no other owner of this process's may hold.
+    if unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) } >= 0 {
+        return Ok(());
+    }
+    let errno = match Errno::last() {
+        // The original is open: it is the number that is beyond the limit.
+        Errno::EBADF => Errno::EMFILE,
+        other => other,
+    };
+    Err(SysError::new("copy", "a descriptor", errno))
+}
+
 /// The descriptor that whoever executed this program has left open under that
 /// number: it is owned from here on.
 ///
@@ -72,18 +91,34 @@ pub fn take(number: RawFd) -> Result<OwnedFd> {
 /// Closes a descriptor that came from somebody else by a child that shares
 /// the table: close(2) may wait for ever on a hung file system (FUSE, NFS).
 /// The child is reaped as any other. The caller must be single-threaded.
+/// Allocates nothing.
 ///
 /// # Errors
 /// EAGAIN, ENOMEM: it stays open.
 pub fn close_by_child(fd: OwnedFd) -> Result<()> {
-    let number = std::os::fd::IntoRawFd::into_raw_fd(fd);
-    let flags = (libc::CLONE_FILES | libc::SIGCHLD) as usize;
+    close_all_by_child(&[std::os::fd::IntoRawFd::into_raw_fd(fd)], libc::SIGCHLD)
+}
+
+/// The same for descriptors that this process got by fork and that nobody in it
+/// owns. The child is one of the parent's, who reaps it. All of them must be
+/// open: a number that is not may be somebody else's by the time it is closed.
+///
+/// # Errors
+/// EAGAIN, ENOMEM: they stay open.
+pub fn close_by_sibling(numbers: &[RawFd]) -> Result<()> {
+    close_all_by_child(numbers, libc::CLONE_PARENT)
+}
+
+fn close_all_by_child(numbers: &[RawFd], flags: i32) -> Result<()> {
+    let flags = (libc::CLONE_FILES | flags) as usize;
     // SAFETY: a fork, but for the shared table: the child has a copy of this
-    // memory, and runs nothing but the two system calls below.
+    // memory, and runs nothing but the system calls below.
     unsafe {
         match crate::raw::call(libc::SYS_clone, [flags, 0, 0, 0, 0]) {
             0 => {
-                crate::raw::call(libc::SYS_close, [number as usize, 0, 0, 0, 0]);
+                for number in numbers {
+                    crate::raw::call(libc::SYS_close, [*number as usize, 0, 0, 0, 0]);
+                }
                 crate::raw::call(libc::SYS_exit_group, [0; 5]);
                 Ok(())
             }

@@ -119,7 +119,7 @@ impl Control {
 impl Engine {
     pub(super) fn accept_clients(&mut self) {
         while self.control.clients.len() < MOST_CLIENTS {
-            match self.keeper.listener().map_or(Ok(None), Listener::accept) {
+            match self.listener.as_ref().map_or(Ok(None), Listener::accept) {
                 Ok(Some(stream)) => self.add_client(stream),
                 Ok(None) => return,
                 Err(_) => break,
@@ -129,7 +129,7 @@ impl Engine {
         // again when a client leaves.
         if !self.control.deaf {
             self.control.deaf = true;
-            if let Some(listener) = self.keeper.listener() {
+            if let Some(listener) = self.listener.as_ref() {
                 let _ = self.poller.remove(listener);
             }
         }
@@ -139,7 +139,7 @@ impl Engine {
     /// Looks at the listener again.
     pub(super) fn listen_again(&mut self) {
         self.control.again_at = None;
-        if let Some(listener) = self.keeper.listener().filter(|_| self.control.deaf) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.control.deaf) {
             let again = self.poller.add(listener, super::LISTENER, Interest::READ);
             self.control.deaf = again.is_err();
         }
