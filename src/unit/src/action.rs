@@ -1,22 +1,23 @@
 //! One action: its verb, and what happens when it fails.
 
 use crate::codes;
-use crate::command::Braces;
-use crate::condition::ConditionContext;
+use crate::command::Words;
+use crate::condition::{ActionContext, NoRestart};
 use crate::duration::Bounds;
 use crate::keys::{self, VERBS};
+use crate::lists::Place;
 use crate::names::Named;
 use crate::reader::{Field, Reader, Table, Value};
 use crate::references::Reference;
 use crate::suggest::{nearest, one_of, quoted};
-use ham_core::plan::{ActionPlan, Class, ExecutePlan, MAX_ON_FAIL, SignalPlan, Verb, WaitPlan};
+use ham_core::plan::{ActionPlan, Class, ExecutePlan, MAX_ON_FAIL, SignalPlan, Verb};
 use ham_core::signal::Signal;
 use ham_core::time::Span;
 use std::ops::Range;
 
 /// Long enough for a command that pages somebody, short enough that a list
 /// that hangs is noticed.
-const EXECUTE_TIMEOUT: Span = Span::seconds(60);
+pub(crate) const EXECUTE_TIMEOUT: Span = Span::seconds(60);
 
 /// An action whose default name is not yet known.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ impl Reader<'_> {
     pub(crate) fn action(
         &mut self,
         field: &Field<'_>,
-        condition: &mut ConditionContext,
+        condition: &mut ActionContext,
     ) -> Option<UnnamedAction> {
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
         let table = self.table("action", "in an action", entries, field.span());
@@ -39,7 +40,19 @@ impl Reader<'_> {
             let span = name.span();
             self.name(&name, Named::Action).map(|name| (name, span))
         });
-        let break_on_fail = self.boolean_or(&table, "break-on-fail", false);
+        // What fails in a list of the entity's own must stop what follows: a
+        // start without its directory, a reload of a broken configuration.
+        let own_list = condition.place != Place::Condition;
+        let break_on_fail = self.boolean_or(&table, "break-on-fail", own_list);
+        if own_list {
+            for name in ["keep-on-fail", "rearm"] {
+                if let Some(field) = self.find(&table, name) {
+                    let message = format!("`{name}` in `{}`", condition.place.word());
+                    self.error(codes::CONFLICT, field.key_span, message)
+                        .help("such a list is the same every time; leave it out");
+                }
+            }
+        }
         let keep_on_fail = self.boolean_or(&table, "keep-on-fail", true);
         let rearm = self.boolean_or(&table, "rearm", true);
         let on_fail = match self.find(&table, "on-fail") {
@@ -57,7 +70,7 @@ impl Reader<'_> {
         Some(UnnamedAction { name, plan })
     }
 
-    fn on_fail(&mut self, list: &Field<'_>, condition: &mut ConditionContext) -> Vec<Verb> {
+    fn on_fail(&mut self, list: &Field<'_>, condition: &mut ActionContext) -> Vec<Verb> {
         let Some(items) = list.as_array() else {
             return self.wrong_type(list).unwrap_or_default();
         };
@@ -73,7 +86,7 @@ impl Reader<'_> {
         &mut self,
         list: &Field<'_>,
         item: &Value<'_>,
-        condition: &mut ConditionContext,
+        condition: &mut ActionContext,
     ) -> Option<Verb> {
         let field = list.item(item);
         let Some(entries) = field.as_table() else { return self.wrong_type(&field) };
@@ -93,7 +106,7 @@ impl Reader<'_> {
     fn verb(
         &mut self,
         table: &Table<'_>,
-        condition: &mut ConditionContext,
+        condition: &mut ActionContext,
         in_on_fail: bool,
     ) -> Option<Verb> {
         let mut found: Vec<Field<'_>> =
@@ -120,18 +133,24 @@ impl Reader<'_> {
                         .help("a failed restart is tried again by itself");
                     return None;
                 }
+                if condition.place != Place::Condition {
+                    let message = format!("`restart` in `{}`", condition.place.word());
+                    self.error(codes::CONFLICT, first.key_span.clone(), message)
+                        .help("it answers a death; write it in a [[condition]]");
+                    return None;
+                }
                 self.may_restart(first, condition);
                 self.restart(first).map(Verb::Restart)
             }
             "execute" => self.execute(first, condition).map(Verb::Execute),
-            "notify-signal" => self.notify_signal(first).map(Verb::NotifySignal),
+            "notify-signal" => self.notify_signal(first, condition).map(Verb::NotifySignal),
             "waitfor" => {
                 if condition.class == Class::NoWait {
                     let message = "`waitfor` in a condition that does not wait";
                     self.error(codes::CONFLICT, first.key_span.clone(), message)
                         .help("use run = \"in-order\" or \"independent\"");
                 }
-                self.waitfor(first).map(Verb::WaitFor)
+                self.waitfor(first, condition).map(Verb::WaitFor)
             }
             "log" => {
                 let text = self.string(first)?;
@@ -143,41 +162,53 @@ impl Reader<'_> {
         }
     }
 
-    fn may_restart(&mut self, field: &Field<'_>, condition: &mut ConditionContext) {
+    fn may_restart(&mut self, field: &Field<'_>, condition: &mut ActionContext) {
         if let Some(on) = condition.on
             && !on.may_restart()
         {
             let message = format!("`restart` in a condition on `{}`", on.word());
             self.error(codes::CONFLICT, field.key_span.clone(), message)
                 .help("only `death`, `abnormal-death` and `failure` can be answered by a restart");
-        } else if let Some(earlier) = &condition.restart {
-            let message = format!("a second restart for this entity, beside {earlier}");
-            self.error(codes::CONFLICT, field.key_span.clone(), message)
-                .help("an entity has one; two would start it twice");
-        } else {
-            condition.restart = Some("an earlier `restart` action".to_owned());
+            return;
         }
+        let earlier = match condition.restart {
+            None => {
+                condition.restart = Some(NoRestart::Earlier);
+                return;
+            }
+            Some(NoRestart::Target) => {
+                self.error(codes::CONFLICT, field.key_span.clone(), "`restart` of a target")
+                    .help("a target has no process that could die");
+                return;
+            }
+            Some(NoRestart::Shorthand) => "the key `restart` of [entity]",
+            Some(NoRestart::Earlier) => "an earlier `restart` action",
+        };
+        let message = format!("a second restart for this entity, beside {earlier}");
+        self.error(codes::CONFLICT, field.key_span.clone(), message)
+            .help("an entity has one; two would start it twice");
     }
 
     fn entity_name(&mut self, field: &Field<'_>) -> Option<String> {
         let name = self.name(field, Named::Entity)?;
-        self.references.push(Reference { name: name.clone(), span: field.span() });
+        let span = field.span();
+        self.references.push(Reference { name: name.clone(), span, softer: None });
         Some(name)
     }
 
-    fn execute(&mut self, field: &Field<'_>, condition: &ConditionContext) -> Option<ExecutePlan> {
+    fn execute(&mut self, field: &Field<'_>, condition: &ActionContext) -> Option<ExecutePlan> {
         let waits = condition.class != Class::NoWait;
         let Some(entries) = field.as_table() else {
             if field.as_str().is_none() && field.as_array().is_none() {
                 return self.wrong_type(field);
             }
-            let command = self.command(field, Braces::Placeholders, None)?;
+            let command = self.command(field, Words::Placeholders, None)?;
             let timeout = EXECUTE_TIMEOUT;
             return Some(ExecutePlan { command, wait: waits, timeout, identity: None });
         };
         let table = self.table("action.execute", "in `execute`", entries, field.span());
         let command = self.require(&table, "command");
-        let command = command.and_then(|field| self.command(&field, Braces::Placeholders, None));
+        let command = command.and_then(|field| self.command(&field, Words::Placeholders, None));
         let wait = self.boolean_or(&table, "wait", waits);
         if wait && !waits {
             let span = self.find(&table, "wait").map_or(field.span(), |wait| wait.key_span);
@@ -193,10 +224,16 @@ impl Reader<'_> {
         Some(ExecutePlan { command: command?, wait, timeout, identity })
     }
 
-    fn notify_signal(&mut self, field: &Field<'_>) -> Option<SignalPlan> {
+    fn notify_signal(&mut self, field: &Field<'_>, context: &ActionContext) -> Option<SignalPlan> {
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
         let table = self.table("action.notify-signal", "in `notify-signal`", entries, field.span());
         let entity = self.find(&table, "entity").map(|entity| self.entity_name(&entity));
+        if entity.is_none() && matches!(context.place, Place::PreStart | Place::PostStop) {
+            let place = context.place.word();
+            let message = format!("`notify-signal` without `entity` in `{place}`");
+            self.error(codes::CONFLICT, field.key_span.clone(), message)
+                .help("there is no process then; name another entity");
+        }
         let signal = self.require(&table, "signal").and_then(|signal| self.signal(&signal));
         let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
         let value = match self.find(&table, "value") {
@@ -226,42 +263,5 @@ impl Reader<'_> {
             added.help("write a name of signal(7) without SIG, RTMIN+n, or RTMAX-n");
         }
         found
-    }
-
-    fn waitfor(&mut self, field: &Field<'_>) -> Option<WaitPlan> {
-        if field.as_str().is_some() {
-            let timeout = self.duration(field, Bounds::FiniteNotZero)?;
-            return Some(WaitPlan { path: None, ready: false, timeout });
-        }
-        let Some(entries) = field.as_table() else { return self.wrong_type(field) };
-        let table = self.table("action.waitfor", "in `waitfor`", entries, field.span());
-        let path = self.find(&table, "path");
-        let delay = self.find(&table, "delay");
-        match (path, delay) {
-            (Some(path), None) => {
-                let timeout = self.require(&table, "timeout");
-                let timeout = timeout.and_then(|field| self.duration(&field, Bounds::NotZero));
-                let text = self.path(&path)?;
-                self.placeholders(&path, &text);
-                Some(WaitPlan { path: Some(text), ready: false, timeout: timeout? })
-            }
-            (None, Some(delay)) => {
-                if let Some(timeout) = self.find(&table, "timeout") {
-                    self.error(codes::CONFLICT, timeout.key_span, "`timeout` beside `delay`")
-                        .help("a mere pause never fails; `timeout` goes with `path`");
-                }
-                let timeout = self.duration(&delay, Bounds::FiniteNotZero)?;
-                Some(WaitPlan { path: None, ready: false, timeout })
-            }
-            (Some(_), Some(delay)) => {
-                self.error(codes::CONFLICT, delay.key_span, "`delay` beside `path`")
-                    .help("make it two actions");
-                None
-            }
-            (None, None) => {
-                self.error(codes::MISSING_KEY, field.span(), "neither `path` nor `delay`");
-                None
-            }
-        }
     }
 }

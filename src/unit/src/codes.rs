@@ -41,8 +41,16 @@ codes! {
     UNKNOWN_USER = "ham::unit::unknown-user";
     /// The user database could not be asked.
     USER_LOOKUP = "ham::unit::user-lookup";
-    /// An action names an entity that does not exist.
+    /// An action, or an order, names an entity that does not exist.
     UNKNOWN_ENTITY = "ham::unit::unknown-entity";
+    /// A unit requires one that is refused.
+    REQUIRES_REFUSED = "ham::unit::requires-refused";
+    /// Units that each start after the next, in a circle.
+    CIRCLE = "ham::unit::circle";
+    /// A size that cannot be read.
+    BAD_SIZE = "ham::unit::bad-size";
+    /// No capability has this name.
+    BAD_CAPABILITY = "ham::unit::bad-capability";
     /// Two things that exclude each other.
     CONFLICT = "ham::unit::conflict";
     /// A name that is already in use.

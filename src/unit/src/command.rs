@@ -3,6 +3,7 @@
 //! machine that checks need not be that of the machine that runs it.
 
 use crate::codes;
+use crate::names;
 use crate::reader::{Field, Reader};
 use crate::suggest::quoted;
 use crate::words::{self, Unsplittable};
@@ -13,12 +14,14 @@ use std::path::Path;
 /// what execvp(3) of glibc falls back to, plus the administrator's folders.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Whether the words of a command may hold placeholders.
+/// What the words of a command may hold that is replaced later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Braces {
-    /// They are characters like any other.
+pub(crate) enum Words {
+    /// Nothing.
     Plain,
-    /// They are checked.
+    /// Variables: `${NAME}`.
+    Variables,
+    /// Placeholders: `{pid}`.
     Placeholders,
 }
 
@@ -27,7 +30,7 @@ impl Reader<'_> {
     pub(crate) fn command(
         &mut self,
         field: &Field<'_>,
-        braces: Braces,
+        kind: Words,
         search: Option<&str>,
     ) -> Option<Vec<String>> {
         let words = if let Some(items) = field.as_array() {
@@ -36,9 +39,7 @@ impl Reader<'_> {
                 let item = field.item(item);
                 // An error of an earlier word must not hide one of a later.
                 let Some(word) = self.string(&item) else { continue };
-                if braces == Braces::Placeholders {
-                    self.placeholders(&item, word);
-                }
+                self.replaced_later(&item, word, kind);
                 words.push(word.to_owned());
             }
             if words.len() < items.len() {
@@ -46,7 +47,7 @@ impl Reader<'_> {
             }
             words
         } else {
-            self.split(field, braces)?
+            self.split(field, kind)?
         };
         let program = match words.first() {
             Some(program) if !program.is_empty() => program,
@@ -57,24 +58,60 @@ impl Reader<'_> {
                 return None;
             }
         };
-        if program.contains('/') && !program.starts_with('/') && !program.starts_with('{') {
+        let filled_in_later = match kind {
+            Words::Plain => false,
+            Words::Variables => program.contains("${"),
+            Words::Placeholders => program.contains(['{', '}']),
+        };
+        let begins_later = filled_in_later && program.starts_with(['{', '$']);
+        if program.contains('/') && !program.starts_with('/') && !begins_later {
             let message = format!("the path {} must be absolute", quoted(program));
             let help = "write it from the root, or only the name of a program in PATH";
             self.error(codes::BAD_PATH, field.span(), message).help(help);
             return None;
         }
-        let filled_in_later = braces == Braces::Placeholders && program.contains(['{', '}']);
         if self.settings.look_at_commands && !filled_in_later {
             self.look_at(field, program, search);
         }
         Some(words)
     }
 
-    fn split(&mut self, field: &Field<'_>, braces: Braces) -> Option<Vec<String>> {
-        let text = self.string(field)?;
-        if braces == Braces::Placeholders {
-            self.placeholders(field, text);
+    fn replaced_later(&mut self, field: &Field<'_>, text: &str, kind: Words) {
+        match kind {
+            Words::Plain => {}
+            Words::Variables => self.variables(field, text),
+            Words::Placeholders => self.placeholders(field, text),
         }
+    }
+
+    /// Checks the variables of a text: `${NAME}`, and `$$` for a `$`. A `$`
+    /// before anything else is a character like any other.
+    fn variables(&mut self, field: &Field<'_>, text: &str) {
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            let from = rest.get(at..).unwrap_or_default();
+            if let Some(after) = from.strip_prefix("$$") {
+                rest = after;
+            } else if let Some(inside) = from.strip_prefix("${") {
+                let Some((name, after)) = inside.split_once('}') else {
+                    let message = "a `${` without its `}`";
+                    self.error(codes::BAD_VARIABLE, field.span(), message)
+                        .help("write $$ for a `$`");
+                    return;
+                };
+                if !names::is_variable(name) {
+                    self.no_variable(field.span(), name);
+                }
+                rest = after;
+            } else {
+                rest = from.strip_prefix('$').unwrap_or_default();
+            }
+        }
+    }
+
+    fn split(&mut self, field: &Field<'_>, kind: Words) -> Option<Vec<String>> {
+        let text = self.string(field)?;
+        self.replaced_later(field, text, kind);
         let words = match words::split(text) {
             Ok(words) => words,
             Err(why) => {
@@ -87,12 +124,18 @@ impl Reader<'_> {
                 return None;
             }
         };
-        if let Some(word) = words.iter().find(|word| words::is_shell_syntax(word)) {
+        let replaced = |word: &str| kind == Words::Variables && word.starts_with("${");
+        let for_a_shell = |word: &&String| words::is_shell_syntax(word) && !replaced(word);
+        if let Some(word) = words.iter().find(for_a_shell) {
             let message = format!("{} goes to the program as it is", quoted(word));
+            let mut help = "write [\"/bin/sh\", \"-c\", \"...\"] for one".to_owned();
+            if word.starts_with("${") && field.key.path == "entity.command" {
+                help.push_str("; for variables alone, expand = true");
+            }
             self.report
                 .warning(codes::SHELL_SYNTAX, field.span(), message)
                 .label("there is no shell here")
-                .help("write [\"/bin/sh\", \"-c\", \"...\"] for one");
+                .help(help);
         }
         Some(words)
     }

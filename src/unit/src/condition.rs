@@ -2,22 +2,37 @@
 
 use crate::action::UnnamedAction;
 use crate::codes;
+use crate::lists::Place;
 use crate::names::Named;
 use crate::reader::{Field, Reader};
 use crate::suggest::quoted;
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, MAX_ACTIONS, MAX_CONDITIONS, RestartPlan, Verb,
+    ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS,
+    RestartPlan, Verb,
 };
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// What an action has to know of the condition that it stands in.
+/// What an action has to know of the list that it stands in.
 #[derive(Clone, Debug)]
-pub(crate) struct ConditionContext {
+pub(crate) struct ActionContext {
+    pub(crate) place: Place,
     pub(crate) on: Option<ConditionKind>,
     pub(crate) class: Class,
-    /// What already restarts the entity, in words.
-    pub(crate) restart: Option<String>,
+    /// Why the entity cannot have a restart action more, in words and with
+    /// help: it has one, or has no process.
+    pub(crate) restart: Option<NoRestart>,
+}
+
+/// Why no restart action may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRestart {
+    /// The short form in [entity].
+    Shorthand,
+    /// One before it.
+    Earlier,
+    /// A target, without a process.
+    Target,
 }
 
 /// What `restart` of `[entity]` stands for.
@@ -51,12 +66,16 @@ impl Reader<'_> {
         &mut self,
         field: Option<&Field<'_>>,
         shorthand: Option<Shorthand>,
+        kind: &Kind,
     ) -> Vec<ConditionPlan> {
-        let mut context = ConditionContext {
-            on: None,
-            class: Class::InOrder,
-            restart: shorthand.map(|_| "the key `restart` of [entity]".to_owned()),
+        let restart = match kind {
+            Kind::Target => Some(NoRestart::Target),
+            Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } => {
+                shorthand.map(|_| NoRestart::Shorthand)
+            }
         };
+        let mut context =
+            ActionContext { place: Place::Condition, on: None, class: Class::InOrder, restart };
         let mut conditions = Vec::new();
         let mut names: HashSet<String> = HashSet::new();
         if let Some(field) = field {
@@ -96,7 +115,7 @@ impl Reader<'_> {
     fn condition(
         &mut self,
         field: &Field<'_>,
-        context: &mut ConditionContext,
+        context: &mut ActionContext,
     ) -> Option<(ConditionPlan, Range<usize>)> {
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
         let table = self.table("condition", "in [[condition]]", entries, field.span());
@@ -135,10 +154,10 @@ impl Reader<'_> {
     }
 
     /// The actions that could be read, and how many were given.
-    fn actions(
+    pub(crate) fn actions(
         &mut self,
         field: &Field<'_>,
-        context: &mut ConditionContext,
+        context: &mut ActionContext,
     ) -> (Vec<ActionPlan>, usize) {
         let Some(items) = field.as_array() else {
             self.wrong_type::<()>(field);
@@ -149,7 +168,7 @@ impl Reader<'_> {
         let mut names: HashSet<String> = HashSet::new();
         for (name, span) in read.iter().filter_map(|action| action.name.as_ref()) {
             if !names.insert(name.clone()) {
-                let message = format!("a second action {} in this condition", quoted(name));
+                let message = format!("a second action {} in this list", quoted(name));
                 self.error(codes::DUPLICATE_NAME, span.clone(), message);
             }
         }

@@ -5,7 +5,7 @@
 /// A key and what is known about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Tables and key, joined by dots. The first part is `entity`,
+    /// Tables and key, joined by dots. The first part is `entity`, `target`,
     /// `condition` or `action`, or the path is a key at the top of the file.
     pub path: &'static str,
     /// What it takes, in words that fit after "expected".
@@ -28,9 +28,19 @@ const fn key(
 /// All keys, in the order of the manual page.
 pub const KEYS: &[Key] = &[
     key("description", "string", "empty", "One line for people."),
-    key("entity", "table", "required", "The process to be supervised."),
+    key("entity", "table", "none", "The process to be supervised."),
+    key("target", "table", "none", "A name for a group of entities."),
     key("condition", "array of tables", "none", "What is done when something happens to it."),
     key("entity.command", COMMAND, "required", "Program and arguments."),
+    key(
+        "entity.type",
+        "\"service\", \"oneshot\" or \"forking\"",
+        "service",
+        "What its process does.",
+    ),
+    key("entity.remain", "boolean", "false", "Whether a oneshot counts as up when it has ended."),
+    key("entity.pid-file", PATH, "none", "Where a forking daemon says which process it is."),
+    key("entity.expand", "boolean", "false", "Whether ${NAME} in `command` is a variable."),
     key("entity.start", "\"auto\" or \"manual\"", "auto", "Whether it starts with the manager."),
     key(
         "entity.restart",
@@ -38,10 +48,44 @@ pub const KEYS: &[Key] = &[
         "none",
         "Short for one condition with a restart action.",
     ),
+    key("entity.requires", NAMES, "none", "What it cannot be up without."),
+    key("entity.wants", NAMES, "none", "What is started with it."),
+    key("entity.after", NAMES, "none", "What it starts after."),
+    key("entity.before", NAMES, "none", "What it starts before."),
+    key("entity.conflicts", NAMES, "none", "What is never up at the same time."),
+    key(
+        "entity.on-dependency-restart",
+        "\"keep\" or \"restart\"",
+        "keep",
+        "What it does when one that it requires was restarted.",
+    ),
+    key("entity.start-when", "table", "none", "What it waits for before it starts."),
+    key("entity.start-when.path", PATH, "required", "It does not start before this path exists."),
+    key("entity.ready", "\"exec\", \"notify\" or table", "exec", "When it counts as up."),
+    key("entity.ready.fd", "integer", "none", "When it has written a line to this descriptor."),
+    key("entity.ready.path", PATH, "none", "When this path exists."),
     key("entity.start-timeout", "duration", "90s", "How long a start may take."),
+    key("entity.pre-start", ACTIONS, "none", "Done before its process is made."),
+    key("entity.reload", ACTIONS, "none", "Done when it shall read its configuration again."),
+    key("entity.post-stop", ACTIONS, "none", "Done when its last process is gone."),
     key("entity.stop", "table", "{}", "How it is stopped."),
     key("entity.stop.signal", "signal", "TERM", "The signal that asks for the end."),
+    key("entity.stop.send-to", "\"main\" or \"all\"", "main", "Whom the signal is sent to."),
+    key("entity.stop.command", "list of strings, string or table", "none", "Run first."),
+    key("entity.stop.command.command", COMMAND, "required", "Program and arguments."),
+    key("entity.stop.command.user", "user", "that of the unit", "Whom it runs as."),
+    key("entity.stop.command.timeout", "duration", "1min", "Killed after this time."),
     key("entity.stop.timeout", "duration", "5s", "How long it has before it is killed."),
+    key("entity.stop.kill", "\"all\", \"main\" or \"none\"", "all", "What is killed then."),
+    key("entity.success-exit", ENDS, "none", "Ends that are no failure, beside exit code 0."),
+    key("entity.no-restart-exit", ENDS, "none", "Ends after which it is not restarted."),
+    key(
+        "entity.notify-access",
+        "\"none\", \"main\", \"exec\" or \"all\"",
+        "as ready says",
+        "Whose notifications count.",
+    ),
+    key("entity.fd-store", "integer", "0", "Descriptors that are kept for it."),
     key("entity.user", "user", "the manager's", "Whom it runs as."),
     key("entity.group", "group", "that of the user", "Its group."),
     key("entity.groups", "list of groups", "those of the user", "Its supplementary groups."),
@@ -54,17 +98,91 @@ pub const KEYS: &[Key] = &[
         "none",
         "Files of NAME=VALUE lines, read at every start.",
     ),
+    key(
+        "entity.inherit-environment",
+        "boolean or list of variables",
+        "the manager's choice",
+        "What of ham's own environment it gets.",
+    ),
     key("entity.stdin", "\"inherit\", \"null\" or table", "null", "Its standard input."),
     key("entity.stdin.file", PATH, "none", "A file to read from."),
-    key("entity.stdout", "\"inherit\", \"null\" or table", "inherit", "Its standard output."),
+    key(
+        "entity.stdout",
+        "\"inherit\", \"null\", \"journal\", \"ham\" or table",
+        "inherit",
+        "Its standard output.",
+    ),
     key("entity.stdout.file", PATH, "none", "A file to append to."),
     key(
         "entity.stderr",
-        "\"inherit\", \"null\", \"same\" or table",
+        "\"inherit\", \"null\", \"same\", \"journal\", \"ham\" or table",
         "inherit",
         "Its standard error.",
     ),
     key("entity.stderr.file", PATH, "none", "A file to append to."),
+    key("entity.runtime-directory", OWN_DIRECTORY, "none", "Its directories in /run."),
+    key("entity.runtime-directory.name", "relative path", "none", "One directory."),
+    key("entity.runtime-directory.names", "list of relative paths", "none", "Several."),
+    key("entity.runtime-directory.mode", "octal number", "0755", "Their file mode."),
+    key(
+        "entity.runtime-directory.keep",
+        "\"no\", \"restart\" or \"yes\"",
+        "no",
+        "When they are left.",
+    ),
+    key("entity.state-directory", OWN_DIRECTORY, "none", "Its directories in /var/lib."),
+    key("entity.cache-directory", OWN_DIRECTORY, "none", "Its directories in /var/cache."),
+    key("entity.logs-directory", OWN_DIRECTORY, "none", "Its directories in /var/log."),
+    key("entity.limits", "table", "none", "What it may use, by the names of setrlimit(2)."),
+    key("entity.limits.as", LIMIT_SIZE, "none", "Address space."),
+    key("entity.limits.core", LIMIT_SIZE, "none", "Core dump."),
+    key("entity.limits.cpu", LIMIT_TIME, "none", "Processor time, in whole seconds."),
+    key("entity.limits.data", LIMIT_SIZE, "none", "Data segment."),
+    key("entity.limits.fsize", LIMIT_SIZE, "none", "A file that it writes."),
+    key("entity.limits.locks", LIMIT_NUMBER, "none", "File locks."),
+    key("entity.limits.memlock", LIMIT_SIZE, "none", "Locked memory."),
+    key("entity.limits.msgqueue", LIMIT_SIZE, "none", "POSIX message queues."),
+    key("entity.limits.nice", LIMIT_NUMBER, "none", "20 less the lowest nice value."),
+    key("entity.limits.nofile", LIMIT_NUMBER, "none", "Open descriptors."),
+    key("entity.limits.nproc", LIMIT_NUMBER, "none", "Processes of its user."),
+    key("entity.limits.rss", LIMIT_SIZE, "none", "Resident memory; no effect on Linux."),
+    key("entity.limits.rtprio", LIMIT_NUMBER, "none", "Highest real-time priority."),
+    key("entity.limits.rttime", LIMIT_TIME, "none", "Real-time processor time without a wait."),
+    key("entity.limits.sigpending", LIMIT_NUMBER, "none", "Signals that wait."),
+    key("entity.limits.stack", LIMIT_SIZE, "none", "Stack."),
+    key("entity.nice", "integer", "none", "Its nice value."),
+    key(
+        "entity.scheduling",
+        "\"other\", \"batch\", \"idle\" or table",
+        "none",
+        "Its scheduling policy.",
+    ),
+    key(
+        "entity.scheduling.policy",
+        "\"other\", \"batch\", \"idle\", \"fifo\" or \"round-robin\"",
+        "required",
+        "Which.",
+    ),
+    key("entity.scheduling.priority", "integer", "none", "Priority of fifo and round-robin."),
+    key(
+        "entity.scheduling.reset-on-fork",
+        "boolean",
+        "false",
+        "Whether its children have the ordinary policy.",
+    ),
+    key("entity.affinity", "list of processors", "none", "Processors that it may run on."),
+    key("entity.oom-score-adjust", "integer", "none", "How likely it is chosen to free memory."),
+    key("entity.no-new-privileges", "boolean", "false", "Whether it can never gain privileges."),
+    key("entity.capabilities", "table", "none", "What of root's power it has."),
+    key("entity.capabilities.bounding", "list of capabilities", "none", "All it can ever have."),
+    key("entity.capabilities.ambient", "list of capabilities", "none", "What it has without root."),
+    key("entity.optional", "list of settings", "none", "Settings that may fail."),
+    key("target.start", "\"auto\" or \"manual\"", "auto", "Whether it starts with the manager."),
+    key("target.requires", NAMES, "none", "What it cannot be up without."),
+    key("target.wants", NAMES, "none", "What is started with it."),
+    key("target.after", NAMES, "none", "What it starts after."),
+    key("target.before", NAMES, "none", "What it starts before."),
+    key("target.conflicts", NAMES, "none", "What is never up at the same time."),
     key("condition.on", "condition", "required", "What fires it."),
     key("condition.name", "name", "as on", "Its name, unique in the unit."),
     key(
@@ -105,8 +223,9 @@ pub const KEYS: &[Key] = &[
     key("action.notify-signal.entity", "name", "itself", "Whom it goes to."),
     key("action.notify-signal.signal", "signal", "required", "Which one."),
     key("action.notify-signal.value", "integer", "0", "The value that goes with it."),
-    key("action.waitfor", "duration or table", "none", "Wait for a path, or just wait."),
+    key("action.waitfor", "duration or table", "none", "Wait for something, or just wait."),
     key("action.waitfor.path", PATH, "none", "Ends as soon as this path exists."),
+    key("action.waitfor.ready", "boolean", "false", "Ends as soon as the entity is up."),
     key("action.waitfor.timeout", "duration", "required", "Fails after this time."),
     key("action.waitfor.delay", "duration", "none", "Just wait this long."),
     key("action.log", "string", "none", "Write a line to ham's log."),
@@ -121,6 +240,13 @@ pub const KEYS: &[Key] = &[
 
 const COMMAND: &str = "list of strings or string";
 const PATH: &str = "absolute path";
+const NAMES: &str = "name or list of names";
+const ACTIONS: &str = "list of tables";
+const ENDS: &str = "list of exit codes and signals";
+const OWN_DIRECTORY: &str = "relative path, list of relative paths or table";
+const LIMIT_SIZE: &str = "size, or \"soft:hard\"";
+const LIMIT_TIME: &str = "duration, or \"soft:hard\"";
+const LIMIT_NUMBER: &str = "number, or \"soft:hard\"";
 
 /// The words of [`ham_core::plan::Verb`], in the order of the manual page.
 pub const VERBS: [&str; 7] =

@@ -1,20 +1,18 @@
-//! Directories, one file, or one text: in the end all come here, are read,
-//! checked, compared with each other, and numbered.
+//! Directories, one file, or one text: what is found is handed to `compare`.
 
 use crate::codes;
+use crate::compare::compare;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::directory::{self, Source, SourceState};
+use crate::enablement;
 use crate::names::{self, Named};
-use crate::reader::Reader;
-use crate::references::{self, KnownNames, Reference};
+use crate::references::KnownNames;
 use crate::source;
 use crate::suggest::quoted;
-use crate::syntax;
-use crate::text::{Report, Text};
+use crate::text::Text;
 use crate::users::Users;
-use ham_core::ids::{EntityId, MAX_ENTITIES};
+use ham_core::ids::EntityId;
 use ham_core::plan::EntityPlan;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +28,9 @@ pub struct Settings<'a> {
     pub strict_owner: bool,
     /// Whether programs of commands are looked for, for warnings.
     pub look_at_commands: bool,
+    /// Where packages bring their units: one that is found below this starts
+    /// by itself only when it is enabled.
+    pub packaged: &'a Path,
     /// The id that an entity of this name already has.
     pub known_ids: &'a dyn Fn(&str) -> Option<EntityId>,
     /// Whether an id belongs to an entity already, be it in these files or
@@ -47,6 +48,7 @@ impl Settings<'_> {
             euid,
             strict_owner: false,
             look_at_commands: true,
+            packaged: Path::new("/usr"),
             known_ids: &|_| None,
             id_in_use: &|_| false,
         }
@@ -60,6 +62,7 @@ impl fmt::Debug for Settings<'_> {
             .field("euid", &self.euid)
             .field("strict_owner", &self.strict_owner)
             .field("look_at_commands", &self.look_at_commands)
+            .field("packaged", &self.packaged)
             .finish_non_exhaustive()
     }
 }
@@ -90,35 +93,19 @@ impl Loaded {
     }
 }
 
-/// One unit between reading and comparing.
-struct Draft<'a> {
-    report: Report<'a>,
-    plan: Option<EntityPlan>,
-    references: Vec<Reference>,
+/// What the texts of one check are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    /// How grave it is when a name leads nowhere.
+    pub(crate) severity: Severity,
+    /// The links that say what starts, where the texts are those of the
+    /// search directories.
+    pub(crate) enabled: Option<&'a enablement::Links>,
 }
 
-fn draft<'a>(name: &str, text: &'a Text, settings: &'a Settings<'a>) -> Draft<'a> {
-    let mut report = Report::new(text);
-    let (table, damage) = syntax::parse(text, &mut report);
-    // Kept apart: what is said about damaged lines would be said about
-    // something that nobody wrote.
-    let mut reader = Reader { report: Report::new(text), settings, references: Vec::new() };
-    let plan = reader.unit(name, &table);
-    let Reader { report: mut found, references, .. } = reader;
-    if damage.any() {
-        let follows = |diagnostic: &Diagnostic| {
-            let absent = [codes::MISSING_KEY, codes::UNSUPERVISED, codes::NO_ACTIONS];
-            let at = diagnostic.span.map_or(0, |(start, _)| start);
-            absent.contains(&diagnostic.code) || damage.covers(text, at)
-        };
-        found.retain(|diagnostic| !follows(diagnostic));
-    }
-    report.append(found);
-    let references = references
-        .into_iter()
-        .filter(|reference| !damage.covers(text, reference.span.start))
-        .collect();
-    Draft { report, plan, references }
+impl Scope<'_> {
+    /// One text: others may exist that nobody has read.
+    const PART: Scope<'static> = Scope { severity: Severity::Warning, enabled: None };
 }
 
 /// Checks every unit of the search directories; the first directory that has
@@ -154,13 +141,17 @@ pub fn load_directories(directories: &[PathBuf], settings: &Settings<'_>) -> Loa
             SourceState::Template => {}
         }
     }
+    let enabled = directories.first().filter(|first| found.directories.contains(first));
+    let enabled =
+        enabled.map(|first| enablement::Links::read(first, settings, &mut found.diagnostics));
     let mut loaded = Loaded {
         diagnostics: found.diagnostics,
         directories: found.directories,
         sources: found.sources.into_values().collect(),
         ..Loaded::default()
     };
-    compare(&texts, &known, Severity::Error, settings, &mut loaded);
+    let whole = Scope { severity: Severity::Error, enabled: enabled.as_ref() };
+    compare(&texts, &known, &whole, settings, &mut loaded);
     loaded
 }
 
@@ -193,7 +184,7 @@ pub fn check_file(path: &Path, settings: &Settings<'_>) -> Loaded {
     }
     let texts: Vec<(String, Text)> =
         text.map(|text| (name, Text::new(&file, &text))).into_iter().collect();
-    compare(&texts, &known, Severity::Warning, settings, &mut loaded);
+    compare(&texts, &known, &Scope::PART, settings, &mut loaded);
     loaded
 }
 
@@ -222,72 +213,6 @@ pub fn check_text(name: &str, file: &str, text: &str, settings: &Settings<'_>) -
     let mut loaded = Loaded { sources: vec![source], ..Loaded::default() };
     loaded.diagnostics.extend(name_problem(name, file));
     let texts = [(name.to_owned(), Text::new(file, text))];
-    compare(&texts, &known, Severity::Warning, settings, &mut loaded);
+    compare(&texts, &known, &Scope::PART, settings, &mut loaded);
     loaded
-}
-
-/// Reads the texts, compares them with each other, and gives out numbers.
-fn compare(
-    texts: &[(String, Text)],
-    known: &KnownNames,
-    severity: Severity,
-    settings: &Settings<'_>,
-    loaded: &mut Loaded,
-) {
-    for (name, text) in texts {
-        let Draft { mut report, plan, references } = draft(name, text, settings);
-        references::check(&mut report, &references, known, severity);
-        let refused = report.has_errors() || name_problem(name, &text.file).is_some();
-        loaded.diagnostics.extend(report.finish());
-        match plan {
-            Some(plan) if !refused => loaded.entities.push(plan),
-            Some(_) | None => {
-                for source in loaded.sources.iter_mut().filter(|source| source.name == *name) {
-                    source.state = SourceState::Refused;
-                }
-            }
-        }
-    }
-    loaded.entities.sort_by(|a, b| a.name.cmp(&b.name));
-    number(loaded, settings);
-    let refused = loaded.sources.iter().filter(|source| source.state == SourceState::Refused);
-    loaded.refused = refused.map(|source| source.name.clone()).collect();
-}
-
-/// Gives every entity its id: the one it had, or the lowest that is free.
-fn number(loaded: &mut Loaded, settings: &Settings<'_>) {
-    let kept: Vec<Option<EntityId>> =
-        loaded.entities.iter().map(|entity| (settings.known_ids)(&entity.name)).collect();
-    let mut taken: BTreeSet<EntityId> = kept.iter().flatten().copied().collect();
-    let mut next = 0u32;
-    let mut homeless = Vec::new();
-    for (entity, kept) in loaded.entities.iter_mut().zip(kept) {
-        if let Some(id) = kept {
-            entity.id = id;
-            continue;
-        }
-        while taken.contains(&EntityId(next)) || (settings.id_in_use)(EntityId(next)) {
-            next = next.saturating_add(1);
-            if next >= MAX_ENTITIES {
-                break;
-            }
-        }
-        if next >= MAX_ENTITIES {
-            homeless.push(entity.name.clone());
-            continue;
-        }
-        entity.id = EntityId(next);
-        taken.insert(EntityId(next));
-        next = next.saturating_add(1);
-    }
-    for name in homeless {
-        loaded.entities.retain(|entity| entity.name != name);
-        for source in loaded.sources.iter_mut().filter(|source| source.name == name) {
-            source.state = SourceState::Refused;
-            let file = source.path.display().to_string();
-            let message = format!("more than {MAX_ENTITIES} entities");
-            let code = codes::TOO_MANY;
-            loaded.diagnostics.push(Diagnostic::of_file(Severity::Error, code, &file, message));
-        }
-    }
 }

@@ -53,6 +53,16 @@ impl Reader<'_> {
     /// The name that a field gives to something, or of something.
     pub(crate) fn name(&mut self, field: &Field<'_>, named: Named) -> Option<String> {
         let name = self.string(field)?;
+        self.name_in(field, name, named)
+    }
+
+    /// A name that is a part of what stands in a field.
+    pub(crate) fn name_in(
+        &mut self,
+        field: &Field<'_>,
+        name: &str,
+        named: Named,
+    ) -> Option<String> {
         let Some(why) = refuse(name, named) else { return Some(name.to_owned()) };
         let message = match name {
             "" => format!("`{}` is empty", field.name),

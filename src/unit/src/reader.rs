@@ -5,6 +5,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys::{self, Key};
 use crate::load::Settings;
+use crate::order::Neighbour;
 use crate::references::Reference;
 use crate::suggest::{nearest, one_of, quoted};
 use crate::text::Report;
@@ -15,6 +16,10 @@ use toml::de::{DeTable, DeValue};
 /// The prefix of keys that nobody checks, for other programs that read the
 /// file.
 const EXTENSION: &str = "x-";
+
+/// Keys that are listed when an unknown one resembles none of them: a few
+/// lines on a terminal.
+const MOST_LISTED: usize = 16;
 
 /// A value with its place.
 pub(crate) type Value<'v> = Spanned<DeValue<'v>>;
@@ -70,7 +75,18 @@ impl<'v> Field<'v> {
         let items = items.map_or(kind, |(_, items)| items);
         let items = items.split([',']).next().unwrap_or(items);
         let items = items.split_once(" or ").map_or(items, |(items, _)| items);
-        items.strip_suffix('s').unwrap_or(items)
+        match items {
+            "capabilities" => "capability",
+            _ => items.strip_suffix('s').unwrap_or(items),
+        }
+    }
+
+    /// The items of a list, or the value itself where one needs no list.
+    pub(crate) fn one_or_more(&self) -> Vec<Field<'v>> {
+        match self.as_array() {
+            Some(items) => items.iter().map(|item| self.item(item)).collect(),
+            None => vec![self.clone()],
+        }
     }
 
     pub(crate) fn as_str(&self) -> Option<&'v str> {
@@ -91,8 +107,10 @@ impl<'v> Field<'v> {
 pub(crate) struct Reader<'a> {
     pub(crate) report: Report<'a>,
     pub(crate) settings: &'a Settings<'a>,
-    /// Entities that actions name, checked when all files are known.
+    /// Entities that must exist, checked when all files are known.
     pub(crate) references: Vec<Reference>,
+    /// What the unit is to others.
+    pub(crate) neighbours: Vec<Neighbour>,
 }
 
 impl Reader<'_> {
@@ -134,8 +152,9 @@ impl Reader<'_> {
         let known = || keys::of_table(path).map(|(known, _)| known);
         let message = format!("unknown key {} {place}", quoted(name));
         let added = self.report.error(codes::UNKNOWN_KEY, span, message);
-        const TABLES: [(&str, &str); 4] = [
+        const TABLES: [(&str, &str); 5] = [
             ("entity", "in [entity]"),
+            ("target", "in [target]"),
             ("condition", "in [[condition]]"),
             ("action", "in an action of a condition"),
             ("", "at the top of the file"),
@@ -149,7 +168,11 @@ impl Reader<'_> {
         if let Some((_, place)) = elsewhere {
             added.label(format!("`{name}` stands {place}"));
         } else {
-            added.help(format!("known here: {}", one_of(known())));
+            added.help(if known().count() <= MOST_LISTED {
+                format!("known here: {}", one_of(known()))
+            } else {
+                "ham.unit(5) lists the keys that stand there".to_owned()
+            });
         }
         None
     }
@@ -194,6 +217,11 @@ impl Reader<'_> {
             help = Some("write the name of the signal, for example \"TERM\"".to_owned());
         } else if field.key.path == "action.restart" {
             help = Some("write restart = {} for the defaults".to_owned());
+        } else if field.key.path == "entity.start-when" {
+            help = Some("write start-when = { path = \"/run/prog.sock\" }".to_owned());
+        } else if field.key.kind == "list of tables" {
+            let example = "{ execute = [\"/usr/bin/prog\", \"--option\"] }";
+            help = Some(format!("write for example {} = [ {example} ]", field.name));
         } else if field.key.kind == "array of tables" && field.as_table().is_some() {
             help = Some(match field.name {
                 "condition" => "write [[condition]], with two brackets".to_owned(),

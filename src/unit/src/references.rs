@@ -1,4 +1,4 @@
-//! Entities that actions name: whether they exist can be said only when all
+//! Entities that units name: whether they exist can be said only when all
 //! files have been read.
 
 use crate::codes;
@@ -8,11 +8,13 @@ use crate::text::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// A name of an entity in some action.
+/// A name of an entity that must exist.
 #[derive(Clone, Debug)]
 pub(crate) struct Reference {
     pub(crate) name: String,
     pub(crate) span: Range<usize>,
+    /// How to write that it need not.
+    pub(crate) softer: Option<String>,
 }
 
 /// The names that units go by.
@@ -45,6 +47,8 @@ pub(crate) fn check(
         }
         if let Some(link) = known.masked.get(&reference.name) {
             added.help(format!("it is masked by {link}"));
+        } else if let Some(softer) = &reference.softer {
+            added.help(softer);
         }
     }
 }

@@ -4,17 +4,32 @@ use crate::codes;
 use crate::reader::{Reader, Table};
 use ham_core::plan::Stream;
 
+const INPUT: &[(Stream, &str)] = &[(Stream::Inherit, "inherit"), (Stream::Null, "null")];
+const OUTPUT: &[(Stream, &str)] = &[
+    (Stream::Inherit, "inherit"),
+    (Stream::Null, "null"),
+    (Stream::Journal, "journal"),
+    (Stream::Ham, "ham"),
+];
+const ERROR: &[(Stream, &str)] = &[
+    (Stream::Inherit, "inherit"),
+    (Stream::Null, "null"),
+    (Stream::Same, "same"),
+    (Stream::Journal, "journal"),
+    (Stream::Ham, "ham"),
+];
+
 impl Reader<'_> {
     /// One of the three streams, or its default. What the three may be
     /// differs: only standard error can be the `same` as another.
     pub(crate) fn stream(&mut self, table: &Table<'_>, name: &str, default: Stream) -> Stream {
         let Some(field) = self.find(table, name) else { return default };
+        let (path, place, known) = match field.name {
+            "stdin" => ("entity.stdin", "in `stdin`", INPUT),
+            "stdout" => ("entity.stdout", "in `stdout`", OUTPUT),
+            _ => ("entity.stderr", "in `stderr`", ERROR),
+        };
         if let Some(entries) = field.as_table() {
-            let (path, place) = match field.name {
-                "stdin" => ("entity.stdin", "in `stdin`"),
-                "stdout" => ("entity.stdout", "in `stdout`"),
-                _ => ("entity.stderr", "in `stderr`"),
-            };
             let inner = self.table(path, place, entries, field.span());
             let file = self.require(&inner, "file").and_then(|file| self.path(&file));
             return file.map_or(default, Stream::File);
@@ -34,8 +49,6 @@ impl Reader<'_> {
             self.error(codes::BAD_VALUE, field.span(), message).help(help);
             return default;
         }
-        let known = [(Stream::Inherit, "inherit"), (Stream::Null, "null"), (Stream::Same, "same")];
-        let known = if field.name == "stderr" { &known[..] } else { known.split_at(2).0 };
         self.word(&field, known).unwrap_or(default)
     }
 }

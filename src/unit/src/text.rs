@@ -32,7 +32,7 @@ impl Text {
     }
 
     /// Line and column of a byte, both counted from 1; columns in characters.
-    fn position(&self, at: usize) -> (u32, u32) {
+    pub(crate) fn position(&self, at: usize) -> (u32, u32) {
         let line = self.line_of(at);
         let start = self.line_starts.get(line).copied().unwrap_or(0);
         let column = self.text.get(start..at).map_or(0, |before| before.chars().count());

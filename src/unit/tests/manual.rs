@@ -36,6 +36,7 @@ fn every_key_stands_in_the_page_with_its_default_and_no_other_does() {
         let (table, name) = key.path.split_once('.').unwrap_or(("", key.path));
         let heading = match table {
             "entity" => ".SS [entity]",
+            "target" => ".SS [target]",
             "condition" => ".SS [[condition]]",
             "action" => ".SS Actions",
             _ => ".SS The top of the file",
@@ -98,6 +99,7 @@ fn defaults_of_the_table_are_those_of_the_plan() {
     let bare = "[entity]\ncommand = \"/bin/sh\"\n";
     let tail = "[[condition]]\non = \"death\"\nactions = [ { restart = { RESTART } }, \
                 { execute = { command = \"/bin/sh\", EXECUTE } }, \
+                { waitfor = { path = \"/x\", timeout = \"1s\", WAITFOR } }, \
                 { notify-signal = { signal = \"HUP\", SIGNAL } } ]\n";
     let settings = Settings::new(&FakeUsers, 0);
     let plan = |text: &str| {
@@ -107,14 +109,15 @@ fn defaults_of_the_table_are_those_of_the_plan() {
     };
     let fill = |text: &str| {
         let filled = text.replace("RESTART", "").replace(", EXECUTE", "");
-        filled.replace(", SIGNAL", "")
+        filled.replace(", SIGNAL", "").replace(", WAITFOR", "")
     };
     let default = plan(&fill(&format!("{bare}{tail}")));
     let mut written_out = 0;
     for key in KEYS {
         let value = match key.default {
             "required" | "none" | "itself" | "empty" | "as on" | "the verb" => continue,
-            other if other.contains("manager's") || other.contains("of the user") => continue,
+            other if other.contains("manager's") || other.contains("of the u") => continue,
+            "as ready says" => continue,
             word @ ("true" | "false" | "{}" | "[]" | "2" | "0") => word.to_owned(),
             other => format!("\"{other}\""),
         };
@@ -123,12 +126,36 @@ fn defaults_of_the_table_are_those_of_the_plan() {
         let text = match table {
             "entity" => format!("{bare}{setting}\n{tail}"),
             "entity.stop" => format!("{bare}stop.{setting}\n{tail}"),
+            // Keys of tables that are not there by default: what the tables
+            // become with and without them is compared.
+            "entity.stop.command" | "entity.runtime-directory" | "entity.scheduling" | "target" => {
+                let (before, after) = match table {
+                    "entity.stop.command" => {
+                        (format!("{bare}stop.command = {{ command = \"/bin/sh\""), " }\n")
+                    }
+                    "entity.runtime-directory" => {
+                        (format!("{bare}runtime-directory = {{ name = \"a\""), " }\n")
+                    }
+                    "entity.scheduling" => {
+                        (format!("{bare}scheduling = {{ policy = \"batch\""), " }\n")
+                    }
+                    _ => ("[target]\nx-a = 1".to_owned(), "\n"),
+                };
+                let between = if table == "target" { "\n" } else { ", " };
+                let end = fill(&tail.replace("{ restart = { RESTART } }, ", ""));
+                let without = plan(&format!("{before}{after}{end}"));
+                let with = plan(&format!("{before}{between}{setting}{after}{end}"));
+                assert_eq!(with, without, "{}", key.path);
+                written_out += 1;
+                continue;
+            }
             "condition" => format!("{bare}{}", tail.replace("on =", &format!("{setting}\non ="))),
             "action" => {
                 format!("{bare}{}", tail.replace("{ restart", &format!("{{ {setting}, restart")))
             }
             "action.restart" => format!("{bare}{}", tail.replace("RESTART", &setting)),
             "action.execute" => format!("{bare}{}", tail.replace("EXECUTE", &setting)),
+            "action.waitfor" => format!("{bare}{}", tail.replace("WAITFOR", &setting)),
             "action.notify-signal" => format!("{bare}{}", tail.replace("SIGNAL", &setting)),
             other => panic!("no such table: {other}"),
         };

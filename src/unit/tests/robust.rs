@@ -65,6 +65,26 @@ fn piece() -> impl Strategy<Value = String> {
         "\r\n",
         "stop.signal = \"HUP\"\n",
         "x-y = 1\n",
+        "[target]\n",
+        "type = \"oneshot\"\n",
+        "type = \"forking\"\n",
+        "pid-file = \"/run/x.pid\"\n",
+        "requires = [\"db\", \"unit\"]\n",
+        "wants = \"dbus?\"\n",
+        "conflicts = \"?\"\n",
+        "ready = \"notify\"\n",
+        "ready = { fd = 3 }\n",
+        "pre-start = [ { execute = \"/bin/true\" } ]\n",
+        "reload = [ { notify-signal = { signal = \"HUP\" } }, { waitfor = { ready = true, timeout = \"1s\" } } ]\n",
+        "expand = true\n",
+        "\"${A} $$ ${\"",
+        "success-exit = [ 1, \"TERM\" ]\n",
+        "limits = { nofile = \"1:2\", cpu = \"1s\", core = \"64MiB\" }\n",
+        "affinity = [ 0, \"2-3\" ]\n",
+        "scheduling = { policy = \"fifo\", priority = 1 }\n",
+        "capabilities = { bounding = [ \"KILL\" ], ambient = [ \"cap_kill\" ] }\n",
+        "runtime-directory = { names = [ \"a/b\" ], mode = \"0700\" }\n",
+        "stop = { command = \"/bin/true\", kill = \"none\" }\n",
         "\u{1f600}",
     ]);
     prop_oneof![
@@ -124,13 +144,19 @@ fn with_wrong_value(path: &str) -> String {
     let command = "command = \"/bin/sh\"\n";
     match table.split('.').collect::<Vec<_>>().as_slice() {
         [""] if name == "condition" => format!("condition = {WRONG}\n[entity]\n{command}"),
-        [""] if name == "entity" => format!("entity = {WRONG}\n"),
+        [""] if name == "entity" || name == "target" => format!("{name} = {WRONG}\n"),
         [""] => format!("{name} = {WRONG}\n[entity]\n{command}"),
         ["entity"] => {
             let command = if name == "command" { "" } else { command };
             format!("[entity]\n{command}{name} = {WRONG}\n")
         }
-        ["entity", inner] => format!("[entity]\n{command}{inner} = {{ {name} = {WRONG} }}\n"),
+        ["entity", inner @ ..] => {
+            let value = inner.iter().rev().fold(format!("{name} = {WRONG}"), |value, inner| {
+                format!("{inner} = {{ {value} }}")
+            });
+            format!("[entity]\n{command}{value}\n")
+        }
+        ["target"] => format!("[target]\n{name} = {WRONG}\n"),
         ["condition"] => {
             let on = if name == "on" { "" } else { "on = \"death\"\n" };
             format!("[entity]\n{command}[[condition]]\n{on}{name} = {WRONG}\n")

@@ -1,0 +1,77 @@
+//! Units that can only start after themselves. Every unit on a circle is
+//! refused; the message tells the way around, with the line of each step.
+
+use crate::codes;
+use crate::draft::Draft;
+use crate::graph::{Edge, Graph};
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+
+/// Steps of a circle that are told. Somebody who has made a longer one will
+/// see from these where it goes.
+const MOST_STEPS: usize = 20;
+
+/// Refuses the units on circles. `parts` are those of the graph.
+pub(crate) fn refuse(drafts: &mut [Draft<'_>], graph: &Graph, parts: &[Vec<usize>]) {
+    let mut circles: Vec<BTreeSet<usize>> = parts
+        .iter()
+        .filter(|part| part.len() > 1)
+        .map(|part| part.iter().copied().collect())
+        .collect();
+    circles.sort();
+    for circle in circles {
+        tell(drafts, graph, &circle);
+        for unit in circle {
+            if let Some(draft) = drafts.get_mut(unit) {
+                draft.refused = true;
+            }
+        }
+    }
+}
+
+fn tell(drafts: &mut [Draft<'_>], graph: &Graph, circle: &BTreeSet<usize>) {
+    let Some(first) = circle.first().copied() else { return };
+    let Some(way) = Graph::way(&graph.after, first, first, |unit| circle.contains(&unit)) else {
+        return;
+    };
+    let name = |unit: usize| drafts.get(unit).map_or("", |draft| draft.name);
+    let mut steps = String::new();
+    let mut from = first;
+    for edge in way.iter().take(MOST_STEPS) {
+        let (start, end) = (name(from), name(edge.to));
+        let _ = writeln!(steps, "`{start}` starts after `{end}`: {}", place(drafts, edge));
+        from = edge.to;
+    }
+    let left_out = way.len().saturating_sub(MOST_STEPS);
+    if left_out > 0 {
+        let _ = writeln!(steps, "and so on, {left_out} more");
+    }
+    steps.push_str("take one of these out");
+    let message = format!("`{}` can only start after itself", name(first));
+    if let Some(edge) = way.first()
+        && let Some(draft) = drafts.get_mut(edge.said_by)
+    {
+        draft.report.error(codes::CIRCLE, edge.span.clone(), message).help(steps);
+    }
+    // Those that this way does not pass stand on circles of their own, which
+    // are joined to it; one line each.
+    let told: HashSet<usize> = way.iter().map(|edge| edge.to).collect();
+    for unit in circle.iter().filter(|unit| !told.contains(unit)) {
+        let inside = |edge: &&Edge| circle.contains(&edge.to);
+        let Some(edge) = Graph::of(&graph.after, *unit).iter().find(inside) else { continue };
+        let name = |unit: usize| drafts.get(unit).map_or("", |draft| draft.name);
+        let message =
+            format!("`{}` can only start after itself, by way of `{}`", name(*unit), name(edge.to));
+        let help = format!("it stands in a circle with `{}`", name(first));
+        if let Some(draft) = drafts.get_mut(edge.said_by) {
+            draft.report.error(codes::CIRCLE, edge.span.clone(), message).help(help);
+        }
+    }
+}
+
+/// Where an edge is said: `requires`, FILE:LINE.
+fn place(drafts: &[Draft<'_>], edge: &Edge) -> String {
+    let Some(draft) = drafts.get(edge.said_by) else { return String::new() };
+    let (line, _) = draft.text.position(edge.span.start);
+    format!("`{}`, {}:{line}", edge.relation.word(), draft.text.file)
+}

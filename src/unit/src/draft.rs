@@ -1,0 +1,57 @@
+//! One unit between reading and comparing: what its text says, and what is
+//! wrong with it so far.
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::load::{Settings, name_problem};
+use crate::order::Neighbour;
+use crate::reader::Reader;
+use crate::references::Reference;
+use crate::syntax;
+use crate::text::{Report, Text};
+use ham_core::plan::EntityPlan;
+
+/// A unit that has been read.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a Text,
+    pub(crate) report: Report<'a>,
+    /// What it becomes; `None` when too much is wrong.
+    pub(crate) plan: Option<EntityPlan>,
+    pub(crate) references: Vec<Reference>,
+    pub(crate) neighbours: Vec<Neighbour>,
+    /// Whether it is not taken, for whatever reason.
+    pub(crate) refused: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// Reads a text.
+    pub(crate) fn new(name: &'a str, text: &'a Text, settings: &'a Settings<'a>) -> Draft<'a> {
+        let mut report = Report::new(text);
+        let (table, damage) = syntax::parse(text, &mut report);
+        // Kept apart: what is said about damaged lines would be said about
+        // something that nobody wrote.
+        let mut reader = Reader {
+            report: Report::new(text),
+            settings,
+            references: Vec::new(),
+            neighbours: Vec::new(),
+        };
+        let plan = reader.unit(name, &table);
+        let Reader { report: mut found, mut references, mut neighbours, .. } = reader;
+        if damage.any() {
+            let follows = |diagnostic: &Diagnostic| {
+                let absent = [codes::MISSING_KEY, codes::UNSUPERVISED, codes::NO_ACTIONS];
+                let at = diagnostic.span.map_or(0, |(start, _)| start);
+                absent.contains(&diagnostic.code) || damage.covers(text, at)
+            };
+            found.retain(|diagnostic| !follows(diagnostic));
+        }
+        report.append(found);
+        references.retain(|reference| !damage.covers(text, reference.span.start));
+        neighbours.retain(|neighbour| !damage.covers(text, neighbour.span.start));
+        let refused = name_problem(name, &text.file).is_some();
+        Draft { name, text, report, plan, references, neighbours, refused }
+    }
+}
