@@ -184,7 +184,8 @@ impl Inner {
                 match prepare::program(&spawn, &self.surroundings, &self.holder, pipes) {
                     Ok((program, streams)) => {
                         if let Some(text) = streams.trouble.clone() {
-                            self.completions.push(Completion::Remark(facts::of_trouble(name, &text)));
+                            self.completions
+                                .push(Completion::Remark(facts::of_trouble(name, &text)));
                         }
                         Some(self.make(slot, name, &program, stack))
                     }

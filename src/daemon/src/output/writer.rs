@@ -11,15 +11,16 @@
 //! Something taken means that 3 is to be finished. Something in the stage alone
 //! was not taken yet, and is thrown away: it is still where it came from.
 //!
-//! What cannot be moved to standard output (a file that is appended to) has to
-//! be copied, and a kill between the copy and its removal from the stage
-//! writes that part twice.
+//! To a file the stage is copied instead, and a kill between the copy and its
+//! removal from the stage writes that part twice: moving there takes no notice
+//! of others who write to the same file, ham's own log for one, nor can it
+//! append.
 
 use super::cut::{self, PAGE, Packets, Rest};
 use crate::lines::{Instant, Look, Origin};
 use crate::say::say;
 use ham_sys::{Result, pipe};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What a pipe can hold by default on all machines with pages of 4 KiB.
 const MOST: usize = 64 * 1024;
@@ -77,13 +78,15 @@ impl Writer {
     pub(super) fn new(stage: [OwnedFd; 2], taken: [OwnedFd; 2], look: Look) -> Result<Writer> {
         let pair = |[reader, writer]: [OwnedFd; 2]| Pipe { reader, writer };
         let (reader, writer) = pipe::new()?;
+        let out = std::io::stdout();
+        let copies = is_file(out.as_fd());
         Ok(Writer {
             look,
             stage: pair(stage),
             taken: pair(taken),
             shown: Pipe { reader, writer },
-            out: std::io::stdout(),
-            copies: false,
+            out,
+            copies,
             failing: false,
             buffer: vec![0; MOST],
         })
@@ -220,6 +223,11 @@ impl Writer {
     fn empty_stage(&mut self) -> Result<()> {
         empty(&self.stage, &mut self.buffer)
     }
+}
+
+fn is_file(fd: BorrowedFd<'_>) -> bool {
+    let copy = fd.try_clone_to_owned().map(std::fs::File::from);
+    copy.and_then(|file| file.metadata()).is_ok_and(|status| status.is_file())
 }
 
 fn empty(pipe: &Pipe, buffer: &mut [u8]) -> Result<()> {
