@@ -42,6 +42,9 @@ pub(super) struct Outputs {
     /// The pipes that the reaper keeps, with the number that the helper knows
     /// each by.
     kept: BTreeMap<Kept, (u64, String)>,
+    /// The same by that number. One that has taken the place of another has
+    /// its own.
+    numbers: BTreeMap<u64, Kept>,
     next: u64,
     /// Processes that wait until the reaper has their pipes.
     starting: BTreeMap<SlotRef, Starting>,
@@ -76,6 +79,7 @@ impl Outputs {
         Outputs {
             shared,
             kept: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             next: 0,
             starting: BTreeMap::new(),
             channel: None,
@@ -94,8 +98,16 @@ impl Outputs {
     }
 
     fn know(&mut self, kept: Kept, name: &str) {
+        self.forget(kept);
         self.kept.insert(kept, (self.next, name.to_owned()));
+        self.numbers.insert(self.next, kept);
         self.next = self.next.wrapping_add(1);
+    }
+
+    fn forget(&mut self, kept: Kept) {
+        if let Some((number, _)) = self.kept.remove(&kept) {
+            self.numbers.remove(&number);
+        }
     }
 
     /// To the helper, if there is one; else it gets all when it starts.
@@ -167,16 +179,14 @@ impl Outputs {
                 Ok(None) => break,
                 Ok(Some(count)) => {
                     let number = output::ended_pipe(buffer.get(..count).unwrap_or_default());
-                    let is = |(known, _): &(u64, String)| Some(*known) == number;
-                    // A pipe that has taken the place of another has its own.
-                    let found = self.kept.iter().find(|(_, known)| is(known));
-                    ended.extend(found.map(|(kept, _)| *kept));
+                    let kept = number.and_then(|number| self.numbers.get(&number).copied());
+                    if let Some(kept) = kept {
+                        self.forget(kept);
+                        ended.push(kept);
+                    }
                 }
             }
         }
-        ended.iter().for_each(|kept| {
-            self.kept.remove(kept);
-        });
         ended
     }
 
@@ -301,9 +311,7 @@ impl Engine {
             }
             Some(fd) => self.outputs.tell_pipe(kept, fd),
             // It has gone meanwhile.
-            None => {
-                self.outputs.kept.remove(&kept);
-            }
+            None => self.outputs.forget(kept),
         }
     }
 

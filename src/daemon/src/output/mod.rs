@@ -29,6 +29,8 @@ use writer::{Served, Source, Writer};
 
 /// The descriptor that the helper is given.
 const CHANNEL_NUMBER: i32 = 3;
+/// Standard output.
+const OUT_NUMBER: i32 = 1;
 /// The longest message: a number, a word and the longest name.
 pub(crate) const MESSAGE_BYTES: usize = 512;
 /// "Write what is left, and end."
@@ -261,7 +263,9 @@ impl Helper {
         if let (Some(stage_in), Some(stage_out), Some(taken_in), Some(taken_out)) =
             (take(STAGE_IN), take(STAGE_OUT), take(TAKEN_IN), take(TAKEN_OUT))
         {
-            let mut writer = Writer::new([stage_in, stage_out], [taken_in, taken_out], self.look)?;
+            let out = process::inherited(OUT_NUMBER)?;
+            let mut writer =
+                Writer::new([stage_in, stage_out], [taken_in, taken_out], out, self.look)?;
             writer.go_on()?;
             self.writer = Some(writer);
         }

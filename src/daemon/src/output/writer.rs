@@ -20,7 +20,7 @@ use super::cut::{self, PAGE, Packets, Rest};
 use crate::lines::{Instant, Look, Origin};
 use crate::say::say;
 use ham_sys::{Result, pipe};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// What a pipe can hold by default on all machines with pages of 4 KiB.
 const MOST: usize = 64 * 1024;
@@ -61,12 +61,13 @@ struct Pipe {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    look: Look,
+    pub(super) look: Look,
     stage: Pipe,
     taken: Pipe,
     /// Where bytes are looked at: of this process alone.
     shown: Pipe,
-    out: std::io::Stdout,
+    /// Where all goes.
+    out: OwnedFd,
     /// Nothing can be moved to standard output, only written.
     copies: bool,
     /// The last write has failed: that was said.
@@ -75,11 +76,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(stage: [OwnedFd; 2], taken: [OwnedFd; 2], look: Look) -> Result<Writer> {
+    /// The pipes each as reading and writing end; `out` is where all goes.
+    pub(super) fn new(
+        stage: [OwnedFd; 2],
+        taken: [OwnedFd; 2],
+        out: OwnedFd,
+        look: Look,
+    ) -> Result<Writer> {
         let pair = |[reader, writer]: [OwnedFd; 2]| Pipe { reader, writer };
         let (reader, writer) = pipe::new()?;
-        let out = std::io::stdout();
-        let copies = is_file(out.as_fd());
+        let copies = is_file(&out);
         Ok(Writer {
             look,
             stage: pair(stage),
@@ -200,11 +206,11 @@ impl Writer {
 
     fn write_some(&mut self, count: usize) -> Result<()> {
         if !self.copies {
-            match pipe::carry(&self.stage.reader, self.out.as_fd(), count) {
+            match pipe::carry(&self.stage.reader, &self.out, count) {
                 Ok(Some(_)) => return Ok(()),
                 // Somebody has made it non-blocking, for all who share it.
                 Ok(None) => {
-                    pipe::wait_for_room(self.out.as_fd());
+                    pipe::wait_for_room(&self.out);
                     return Ok(());
                 }
                 Err(error) if pipe::is_not_for_moving(&error) => self.copies = true,
@@ -215,7 +221,7 @@ impl Writer {
             return Ok(());
         };
         let bytes = read_whole(&self.shown, &mut self.buffer, shown)?;
-        let written = pipe::put(self.out.as_fd(), bytes)?;
+        let written = pipe::put(&self.out, bytes)?;
         let buffer = self.buffer.get_mut(..written).unwrap_or_default();
         pipe::take(&self.stage.reader, buffer).map(|_| ())
     }
@@ -225,8 +231,8 @@ impl Writer {
     }
 }
 
-fn is_file(fd: BorrowedFd<'_>) -> bool {
-    let copy = fd.try_clone_to_owned().map(std::fs::File::from);
+fn is_file(fd: &OwnedFd) -> bool {
+    let copy = fd.try_clone().map(std::fs::File::from);
     copy.and_then(|file| file.metadata()).is_ok_and(|status| status.is_file())
 }
 
