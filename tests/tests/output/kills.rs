@@ -21,6 +21,15 @@ fn count(units: &Units, lines: usize) -> String {
     done
 }
 
+/// What the descriptors of a process are.
+fn descriptors(pid: u32) -> Vec<String> {
+    let links = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    links
+        .filter_map(|link| std::fs::read_link(link.path()).ok())
+        .map(|target| target.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// Each number once and in order.
 fn assert_complete(lines: &[String], count: usize) {
     for (place, line) in lines.iter().enumerate() {
@@ -68,6 +77,33 @@ fn monitors_and_helpers_that_are_killed_lose_nothing() {
     assert_complete(&all, 60_000);
     assert!(Path::new(&done).exists());
     assert!(manager.log().matches("web: started").count() == 1, "{}", manager.log());
+}
+
+/// A pipe counts once the reaper has it; a start that is repeated has another.
+#[test]
+fn starts_under_dying_monitors_lose_nothing() {
+    const ENTITIES: usize = 120;
+    let units = Units::new("starts");
+    for number in 0..ENTITIES {
+        write(&units, &format!("e{number:03}"), "echo first; echo second >&2; printf third");
+    }
+    let (manager, reader) = start(&units, &[]);
+    let lines = Lines::read(reader);
+    for round in 1..=4 {
+        lines.wait_for("some more", |lines| lines.len() > round * 20);
+        manager.replace_monitor();
+    }
+    let mut all = lines.wait_for("the last", |lines| lines.len() >= 3 * ENTITIES);
+    all.sort();
+    let mut expected: Vec<String> = (0..ENTITIES)
+        .flat_map(|number| ["first", "second", "third"].map(|text| format!("e{number:03}: {text}")))
+        .collect();
+    expected.sort();
+    assert_eq!(all, expected);
+    // Nothing is kept of what has ended.
+    wait_until("ends of all pipes", || {
+        descriptors(manager.pid()).iter().filter(|kind| kind.starts_with("pipe:")).count() <= 5
+    });
 }
 
 #[test]
