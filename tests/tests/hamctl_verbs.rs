@@ -152,6 +152,30 @@ fn verbs_that_act_say_what_they_did() {
 }
 
 #[test]
+fn graphs_and_plans_are_told_and_nothing_is_done() {
+    let (_units, manager) = start("graph");
+    let graph = json(&manager, &["graph"], 0);
+    assert_eq!(graph["entities"][0]["name"], "audio");
+    assert_eq!(graph["entities"][0]["kind"], "service");
+    assert_eq!(graph["entities"][2]["start"], "manual");
+    assert!(graph["started_mono_ns"].as_u64().is_some_and(|at| at > 0), "{graph}");
+    let (out, _) = run(&manager, &["graph", "web-*"], 0);
+    assert!(out.contains("\"web-1\" [shape=\"box\"") && !out.contains("audio"), "{out}");
+    assert_eq!(run(&manager, &["list", "--tree", "a*"], 0).0, "audio running\n");
+    run(&manager, &["graph", "nobody"], 4);
+
+    let pid = manager.pid_of("audio");
+    let plan = json(&manager, &["stop", "--plan", "web-*"], 0);
+    assert_eq!(plan, json!({ "stops": ["web-1", "web-2"] }));
+    run(&manager, &["stop", "--plan", "nobody"], 4);
+    assert_eq!(manager.entity("web-1")["state"], "running");
+    assert_eq!(manager.pid_of("audio"), pid);
+    let boot = json(&manager, &["boot"], 0);
+    assert!(boot["entities"].is_array(), "{boot}");
+    run(&manager, &["reload", "nobody"], 5);
+}
+
+#[test]
 fn check_needs_no_manager_and_finds_every_mistake() {
     let units = Units::new("check");
     units.write("good", STEADY);
@@ -238,6 +262,8 @@ fn others_may_look_and_not_touch() {
     let (out, _) = as_nobody(&["status", "audio"], 0);
     assert!(out.contains("running"), "{out}");
     as_nobody(&["show", "audio"], 0);
+    as_nobody(&["graph"], 0);
+    assert_eq!(as_nobody(&["stop", "--plan", "audio"], 0).0, "audio\n");
     let (out, _) = as_nobody(&["why", "audio"], 0);
     assert!(out.starts_with("audio is running"), "{out}");
     assert_eq!(as_nobody(&["verbosity"], 0).0, "1\n");
@@ -245,6 +271,7 @@ fn others_may_look_and_not_touch() {
         (&["stop", "audio"][..], "Stop"),
         (&["start", "spare"], "Start"),
         (&["restart", "audio"], "Restart"),
+        (&["reload", "audio"], "Reload"),
         (&["kill", "audio"], "Kill"),
         (&["shutdown"], "Shutdown"),
         (&["verbosity", "2"], "Verbosity"),

@@ -9,6 +9,8 @@
 
 #[path = "simulation/clients.rs"]
 mod clients;
+#[path = "simulation/order.rs"]
+mod order;
 #[path = "simulation/rules.rs"]
 mod rules;
 #[path = "simulation/world.rs"]

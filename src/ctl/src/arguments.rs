@@ -2,10 +2,12 @@
 //! know (QNX's `-stop`, the second name `hamctrl`). Decides nothing about what
 //! a verb does.
 
+mod verb;
+
+pub(crate) use verb::{Level, Stop, Targets, Unit, UnitNames, Verb};
+
 use crate::exit;
-use crate::zone::{self, Zone};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use ham_core::signal::Signal;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -28,160 +30,6 @@ pub(crate) struct Arguments {
     /// What to do [default: status]
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
-}
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    /// Show the manager and its entities (the default)
-    Status {
-        /// Names or patterns (*, ?) [default: all]
-        names: Vec<String>,
-    },
-    /// Print names and states, one entity a line
-    List,
-    /// Show everything about one entity
-    Show {
-        /// Its name
-        name: String,
-    },
-    /// Start entities
-    Start(Targets),
-    /// Stop entities
-    Stop(Targets),
-    /// Restart entities; starts those that do not run
-    Restart(Targets),
-    /// Send a signal to the main processes of entities
-    Kill {
-        /// Name (TERM, SIGTERM, RTMIN+1) or number of the signal
-        #[arg(short, long, default_value = "TERM", value_parser = signal, allow_hyphen_values = false)]
-        signal: Signal,
-        /// Names or patterns (*, ?)
-        #[arg(required = true)]
-        names: Vec<String>,
-    },
-    /// Check unit files; needs no manager
-    Check {
-        /// Files, directories, or - for standard input [default: the unit directories]
-        paths: Vec<PathBuf>,
-    },
-    /// Stop all entities and end the manager (also: -stop)
-    Shutdown {
-        /// Exit code of the manager
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        code: u8,
-    },
-    /// Print the state of one entity; succeed when it runs
-    IsActive {
-        /// Its name
-        name: String,
-    },
-    /// Print the state of one entity; succeed when it has failed
-    IsFailed {
-        /// Its name
-        name: String,
-    },
-    /// Show what has happened, as far as it is kept
-    History {
-        /// Names or patterns (*, ?) [default: all, and the manager]
-        names: Vec<String>,
-        /// Not before: 10min, "1h 30s", HH:MM, HH:MM:SS, "YYYY-MM-DD HH:MM:SS"
-        #[arg(long, value_name = "TIME", value_parser = since)]
-        since: Option<f64>,
-        /// The last N only
-        #[arg(short = 'n', long, value_name = "N")]
-        lines: Option<u64>,
-    },
-    /// Show the last events and, with -f, what comes
-    Events {
-        /// Names or patterns (*, ?) [default: all, and the manager]
-        names: Vec<String>,
-        /// Go on until the manager ends
-        #[arg(short, long)]
-        follow: bool,
-        /// The last N
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-        lines: u64,
-    },
-    /// Say in one sentence why an entity is in its state
-    Why {
-        /// Its name
-        name: String,
-    },
-    /// Show how much the log tells, or set it
-    Verbosity {
-        /// 0 to 9, + for one more, - for one less
-        #[arg(value_name = "N|+|-", value_parser = level)]
-        level: Option<Level>,
-    },
-}
-
-/// The entities of a verb, and whether to wait for the outcome.
-#[derive(Debug, Args)]
-pub(crate) struct Targets {
-    /// Names or patterns (*, ?)
-    #[arg(required = true)]
-    pub(crate) names: Vec<String>,
-    /// Return when the manager has taken the request, not when it is done
-    #[arg(long)]
-    pub(crate) no_wait: bool,
-}
-
-/// What `verbosity` is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// This.
-    To(u64),
-    /// One more.
-    More,
-    /// One less.
-    Less,
-}
-
-impl Verb {
-    /// Whether it changes something, which decides the exit code for an
-    /// unknown entity.
-    pub(crate) fn acts(&self) -> bool {
-        match self {
-            Verb::Start(_)
-            | Verb::Stop(_)
-            | Verb::Restart(_)
-            | Verb::Kill { .. }
-            | Verb::Shutdown { .. } => true,
-            Verb::Status { .. }
-            | Verb::List
-            | Verb::Show { .. }
-            | Verb::Check { .. }
-            | Verb::IsActive { .. }
-            | Verb::IsFailed { .. }
-            | Verb::History { .. }
-            | Verb::Events { .. }
-            | Verb::Why { .. }
-            | Verb::Verbosity { .. } => false,
-        }
-    }
-}
-
-fn signal(text: &str) -> Result<Signal, String> {
-    Signal::parse(text).ok_or_else(|| {
-        "no such signal; write a name (TERM, USR1), RTMIN+n, RTMAX-n, or a number from 1 to 64"
-            .to_owned()
-    })
-}
-
-fn since(text: &str) -> Result<f64, String> {
-    zone::since(text, zone::now(), &Zone::local())
-}
-
-fn level(text: &str) -> Result<Level, String> {
-    match text {
-        "+" => Ok(Level::More),
-        "-" => Ok(Level::Less),
-        _ => match text.parse() {
-            Ok(level @ 0..=9) => Ok(Level::To(level)),
-            Ok(_) | Err(_) => Err("write a number from 0 to 9, + or -".to_owned()),
-        },
-    }
 }
 
 /// The name that this program was called by: `hamctrl` when it is a link or a

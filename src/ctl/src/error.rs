@@ -85,6 +85,40 @@ pub(crate) enum Error {
         /// What was asked for.
         names: String,
     },
+    /// There is no file of a unit.
+    UnknownUnit {
+        /// What was asked for.
+        name: String,
+        /// The nearest name there is.
+        nearest: Option<String>,
+        /// Where it was looked for.
+        directories: Vec<PathBuf>,
+    },
+    /// A unit cannot be enabled, masked and so on as it is.
+    Unit {
+        /// `enable`, `mask`, `unmask`.
+        verb: &'static str,
+        /// The unit.
+        name: String,
+        /// Why not, and what helps.
+        why: String,
+    },
+    /// A link of a unit directory.
+    Link {
+        /// `make`, `read`, `remove`.
+        verb: &'static str,
+        /// The link.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// A file could not be written.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
     /// A directory cannot be used or found.
     Directory {
         /// The directory, or what it was to be found by.
@@ -114,7 +148,12 @@ impl Error {
             Error::NoAccess { .. } | Error::Refused(Refusal::PermissionDenied { .. }) => {
                 Exit::NotPermitted
             }
-            Error::Missing { .. } | Error::Refused(Refusal::UnknownEntity { .. }) => {
+            Error::Link { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                Exit::NotPermitted
+            }
+            Error::Missing { .. }
+            | Error::UnknownUnit { .. }
+            | Error::Refused(Refusal::UnknownEntity { .. }) => {
                 if acts {
                     Exit::NoEntity
                 } else {
@@ -132,6 +171,9 @@ impl Error {
             | Error::UnknownMethod { .. }
             | Error::UnknownParameter { .. }
             | Error::RefusedOtherwise { .. }
+            | Error::Unit { .. }
+            | Error::Link { .. }
+            | Error::File { .. }
             | Error::Directory { .. }
             | Error::StillRuns { .. }
             | Error::Input(_)
@@ -175,6 +217,22 @@ impl fmt::Display for Error {
                 write!(f, "the manager refused {method}: {error} {parameters}")
             }
             Error::Missing { names } => write!(f, "no entity `{names}`"),
+            Error::UnknownUnit { name, nearest, directories } => {
+                let paths: Vec<String> =
+                    directories.iter().map(|path| path.display().to_string()).collect();
+                write!(f, "no unit `{name}` in {}", paths.join(", "))?;
+                match nearest {
+                    Some(near) => write!(f, "; did you mean `{near}`?"),
+                    None => Ok(()),
+                }
+            }
+            Error::Unit { verb, name, why } => write!(f, "could not {verb} `{name}`: {why}"),
+            Error::Link { verb, path, cause } => {
+                write!(f, "could not {verb} the link {}: {cause}", path.display())
+            }
+            Error::File { path, cause } => {
+                write!(f, "could not write {}: {cause}", path.display())
+            }
             Error::Directory { what, cause } => write!(f, "could not use {what}: {cause}"),
             Error::StillRuns { reaper, after } => write!(
                 f,
@@ -194,6 +252,8 @@ impl std::error::Error for Error {
             | Error::NoAccess { cause, .. }
             | Error::Lost { cause, .. }
             | Error::Connection { cause, .. }
+            | Error::Link { cause, .. }
+            | Error::File { cause, .. }
             | Error::Input(cause)
             | Error::Output(cause) => Some(cause),
             Error::Refused(_)
@@ -203,6 +263,8 @@ impl std::error::Error for Error {
             | Error::UnknownParameter { .. }
             | Error::RefusedOtherwise { .. }
             | Error::Missing { .. }
+            | Error::UnknownUnit { .. }
+            | Error::Unit { .. }
             | Error::Directory { .. }
             | Error::StillRuns { .. } => None,
         }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod connection;
+mod enablement;
 mod error;
 mod exit;
 mod output;

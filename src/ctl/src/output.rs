@@ -13,6 +13,8 @@ pub(crate) struct Output {
     /// One JSON document instead of text.
     pub(crate) json: bool,
     quiet: bool,
+    /// Whether a person looks at it.
+    pub(crate) terminal: bool,
     /// Whether frames may be drawn: a terminal that can more than print.
     pub(crate) frames: bool,
     /// How text may look.
@@ -41,6 +43,7 @@ impl Output {
         Output {
             json: arguments.json,
             quiet: arguments.quiet,
+            terminal,
             frames: terminal && able(term.as_deref()),
             look: Look {
                 colour: colourful(terminal, no_colour.as_deref(), term.as_deref()),

@@ -190,6 +190,7 @@ fn why_is_one_sentence() {
         user: None,
         conditions: vec![death],
         running: Vec::new(),
+        ..Shown::default()
     };
     let exit = ExitReport {
         code: None,

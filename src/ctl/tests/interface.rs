@@ -2,9 +2,10 @@
 //! and clients use say the same: every method, error, field and type.
 
 use ham_core::wire::{
-    EntityStatus, ExitReport, Failures, History, HistoryFact, HistoryParameters, KillParameters,
-    ManagerStatus, Names, OneName, Outcome, Outcomes, PlanStatus, Refusal, RequestTag, RoleStatus,
-    Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Verbosity, VerbosityParameters,
+    Chosen, EntityStatus, ExitReport, Failures, Graph, GraphEntity, History, HistoryFact,
+    HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
+    PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction, ShownCondition,
+    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -111,6 +112,8 @@ fn entity() -> EntityStatus {
         age_ns: Some(1),
         last_exit: Some(exit),
         next_attempt_ns: Some(1),
+        errno: Some(1),
+        waits_for: vec!["x".into()],
         ..EntityStatus::default()
     }
 }
@@ -147,7 +150,29 @@ fn shown() -> Shown {
         user: Some("1:1".into()),
         conditions: vec![condition],
         running: vec!["x".into()],
+        kind: "service".into(),
+        ready_when: "exec".into(),
+        requires: vec!["x".into()],
+        wants: vec!["x".into()],
+        after: vec!["x".into()],
+        conflicts: vec!["x".into()],
     }
+}
+
+fn graph() -> Graph {
+    let one = || vec![String::from("x")];
+    let entity = GraphEntity {
+        requires: one(),
+        wants: one(),
+        after: one(),
+        conflicts: one(),
+        waits_for: one(),
+        asked_mono_ns: Some(1),
+        begun_mono_ns: Some(2),
+        up_mono_ns: Some(3),
+        ..GraphEntity::default()
+    };
+    Graph { started_mono_ns: 1, entities: vec![entity] }
 }
 
 fn outcomes() -> Outcomes {
@@ -188,7 +213,12 @@ fn every_field_is_described_and_every_described_field_exists() {
     check("Status)", serde_json::to_value(status).unwrap());
     check("Show(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
     check("Show)", serde_json::to_value(shown()).unwrap());
-    for method in ["Start", "Stop", "Restart"] {
+    let chosen = || serde_json::to_value(Chosen { names: vec!["a".into()] }).unwrap();
+    check("Graph(", chosen());
+    check("Graph)", serde_json::to_value(graph()).unwrap());
+    check("StopPlan(", chosen());
+    check("StopPlan)", serde_json::to_value(Stops { stops: vec!["a".into()] }).unwrap());
+    for method in ["Start", "Stop", "Restart", "Reload"] {
         check(&format!("{method}("), names(tag()));
         check(&format!("{method})"), serde_json::to_value(outcomes()).unwrap());
     }
@@ -226,6 +256,10 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "PlanStatus", &manager().plan);
     compare_options(&all, "RoleStatus", &RoleStatus { pid: 1 });
     compare_options(&all, "Show)", &shown());
+    compare_options(&all, "Graph(", &Chosen { names: vec!["a".into()] });
+    compare_options(&all, "Graph)", &graph());
+    compare_options(&all, "GraphEntity", &graph().entities[0]);
+    compare_options(&all, "StopPlan)", &Stops { stops: vec!["a".into()] });
     compare_options(&all, "ShownCondition", &shown().conditions[0]);
     compare_options(&all, "ShownAction", &shown().conditions[0].actions[0]);
     compare_options(&all, "Outcome", &outcomes().outcomes[0]);

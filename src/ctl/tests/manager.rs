@@ -4,7 +4,7 @@
 mod fake;
 
 use fake::{Fake, Folder, Step, command, hamctl, outcomes, program, status};
-use ham_core::wire::{Refusal, Shown};
+use ham_core::wire::{Graph, Refusal, Shown};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
@@ -51,7 +51,11 @@ fn the_exit_code_tells_the_state_of_one_entity() {
         ("is-failed", "failed", 0),
         ("is-failed", "running", 1),
     ] {
-        let fake = Fake::new(vec![Step::result(&status(2, &[("audio", state)]))]);
+        let mut script = vec![Step::result(&status(2, &[("audio", state)]))];
+        if verb == "status" {
+            script.push(Step::result(&Graph::default()));
+        }
+        let fake = Fake::new(script);
         let run = fake.hamctl(&[verb, "audio"]);
         assert_eq!(run.code, code, "{verb} of one that is {state}: {run:?}");
         if verb != "status" {
@@ -65,7 +69,7 @@ fn the_exit_code_tells_the_state_of_one_entity() {
         assert_eq!(run.err, "hamctl: no entity `audoi`; did you mean `audio`?\n");
         assert_eq!(run.out, "");
     }
-    for verb in ["start", "stop", "restart", "kill"] {
+    for verb in ["start", "stop", "restart", "reload", "kill"] {
         let fake = Fake::new(vec![Step::refusal(&unknown)]);
         assert_eq!(fake.hamctl(&[verb, "audoi"]).code, 5, "{verb}");
     }
@@ -141,6 +145,7 @@ fn every_action_calls_its_method() {
         (vec!["start", "a"], "Start", r#"{"names":["a"],"wait":true}"#),
         (vec!["stop", "a", "--no-wait"], "Stop", r#"{"names":["a"],"wait":false}"#),
         (vec!["restart", "a"], "Restart", r#"{"names":["a"],"wait":true}"#),
+        (vec!["reload", "a"], "Reload", r#"{"names":["a"],"wait":true}"#),
         (vec!["kill", "a"], "Kill", r#"{"names":["a"],"signal":15}"#),
         (vec!["kill", "-s", "usr1", "a", "b"], "Kill", r#"{"names":["a","b"],"signal":10}"#),
     ] {
@@ -167,6 +172,7 @@ fn list_and_show_print_what_they_are_asked_for() {
         user: None,
         conditions: Vec::new(),
         running: Vec::new(),
+        ..Shown::default()
     };
     let fake = Fake::new(vec![Step::result(&shown), Step::result(&shown)]);
     let run = fake.hamctl(&["show", "audio"]);
@@ -233,12 +239,12 @@ fn a_reader_that_goes_away_is_no_failure_and_a_full_disk_is() {
     let fake = Fake::new(vec![Step::result(&status(2, &[("audio", "running")])); 2]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut run = command(program(), &["status", "audio"]);
+    let mut run = command(program(), &["status"]);
     run.env("HAM_RUNTIME_DIR", &fake.folder.0).stdout(writer).stderr(Stdio::piped());
     let output = run.output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 
-    let mut run = command(program(), &["status", "audio"]);
+    let mut run = command(program(), &["status"]);
     run.env("HAM_RUNTIME_DIR", &fake.folder.0).stdout(File::create("/dev/full").unwrap());
     let output = run.output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -9,6 +9,11 @@ use ham_sys::Errno;
 /// The control listener.
 pub(crate) const CONTROL: Kept = of_manager(b"control\0");
 
+/// The notify socket.
+pub(crate) const NOTIFY: Kept = of_manager(b"notify\0\0");
+/// Of a slot: where its process says that it is ready.
+pub(crate) const READY: u64 = u64::from_le_bytes(*b"ready\0\0\0");
+
 const fn of_manager(tag: &[u8; 8]) -> Kept {
     Kept { owner: Owner::Manager, tag: u64::from_le_bytes(*tag) }
 }

@@ -3,6 +3,7 @@
 
 use crate::exit;
 use crate::trouble::Trouble;
+use ham_sys::datagrams::Datagrams;
 use ham_sys::socket::Listener;
 use std::env;
 use std::fs;
@@ -74,6 +75,15 @@ pub(crate) fn bind_control(runtime: &Path) -> ham_sys::Result<Listener> {
     // As root, others may look; who may change things is decided by who asks.
     let mode = if ham_sys::process::effective_uid() == 0 { 0o666 } else { 0o600 };
     Listener::bind(&runtime.join(CONTROL), mode)
+}
+
+/// The name of the notify socket.
+pub(crate) const NOTIFY: &str = "notify";
+
+/// Makes the notify socket.
+pub(crate) fn bind_notify(runtime: &Path) -> ham_sys::Result<Datagrams> {
+    // Programs run as anybody; who may tell what is decided by who they are.
+    Datagrams::bind(&runtime.join(NOTIFY), 0o666)
 }
 
 /// Whether there is a socket of this name.

@@ -28,6 +28,7 @@ compile_error!("ham runs on 64-bit Linux, x86-64 or aarch64, little endian");
 pub mod allocation;
 pub mod clock;
 pub mod containment;
+pub mod datagrams;
 pub mod directory;
 mod error;
 pub mod fault;

@@ -106,7 +106,7 @@ impl AsFd for Listener {
 
 /// Gives a new socket its place in the file system, with the right mode from
 /// the first moment on.
-fn bind_path(fd: &OwnedFd, path: &Path, mode: u32) -> Result<()> {
+pub(crate) fn bind_path(fd: &OwnedFd, path: &Path, mode: u32) -> Result<()> {
     let address = UnixAddr::new(path).map_err(|errno| match errno {
         NixErrno::ENAMETOOLONG => {
             SysError::new("bind a socket to (at most 107 bytes are possible)", shown(path), errno)
@@ -176,6 +176,46 @@ pub fn seqpacket_pair() -> Result<(OwnedFd, OwnedFd)> {
         SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
     )
     .map_err(|errno| SysError::new("create", "a pair of sockets", errno))
+}
+
+/// Two connected stream sockets.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn stream_pair() -> Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    socketpair(AddressFamily::Unix, SockType::Stream, None, flags)
+        .map_err(|errno| SysError::new("create", "a pair of sockets", errno))
+}
+
+/// What a stream socket has received so far, which stays there: as much as fits
+/// into `buffer`. `None`: nothing yet. `Some(0)`: the other end was closed and
+/// all was taken.
+///
+/// # Errors
+/// ENOTSOCK and kin.
+pub fn peek_stream(fd: impl AsFd, buffer: &mut [u8]) -> Result<Option<usize>> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+    loop {
+        match recv(fd.as_fd().as_raw_fd(), buffer, flags) {
+            Ok(length) => return Ok(Some(length)),
+            Err(NixErrno::EINTR) => (),
+            Err(NixErrno::EAGAIN) => return Ok(None),
+            Err(NixErrno::ECONNRESET) => return Ok(Some(0)),
+            Err(errno) => return Err(SysError::new("look into", "a stream", errno)),
+        }
+    }
+}
+
+/// Takes so many bytes out of a stream socket, which are there.
+///
+/// # Errors
+/// ENOTSOCK and kin.
+pub fn take_stream(fd: impl AsFd, length: usize) -> Result<()> {
+    let mut buffer = vec![0; length];
+    recv(fd.as_fd().as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)
+        .map(|_| ())
+        .map_err(|errno| SysError::new("read", "a stream", errno))
 }
 
 /// Sends one packet, whole. False when there is no room now.

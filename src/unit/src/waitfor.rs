@@ -43,7 +43,7 @@ impl Reader<'_> {
         if let Some(ready) = ready {
             let timeout = self.wait_timeout(&table);
             if matches!(context.place, Place::PreStart | Place::PostStop) {
-                let message = format!("`ready` in a list of `{}`", context.place.word());
+                let message = format!("`waitfor` for `ready` in `{}`", context.place.word());
                 self.error(codes::CONFLICT, ready.key_span, message)
                     .help("the entity has no process then, and never gets ready");
             }

@@ -1,85 +1,18 @@
 //! Directories and files as they are found on real disks: several search
-//! directories, names, links, permissions, ids. What is said is compared with
-//! `cases/files/NAME.out`, where `DIR` stands for the temporary directory.
+//! directories, names, links, permissions, ids.
 
 mod fake_users;
+mod folder;
 
 use fake_users::FakeUsers;
+use folder::{Folder, mode, names, own_uid, settings};
 use ham_core::ids::EntityId;
-use ham_unit::{Loaded, Settings, SourceState, check_file, load_directories};
+use ham_unit::{Settings, SourceState, check_file, load_directories};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 const UNIT: &str = "[entity]\ncommand = \"/bin/sh\"\nrestart = \"always\"\n";
-
-/// A directory that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("ham-unit-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        mode(&path, 0o755);
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        mode(&path, 0o644);
-        path
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::create_dir(&path).unwrap();
-        mode(&path, 0o755);
-        path
-    }
-
-    fn load(&self, settings: &Settings<'_>) -> Loaded {
-        load_directories(std::slice::from_ref(&self.0), settings)
-    }
-
-    /// Compares what is said with the file of that name.
-    fn compare(&self, name: &str, loaded: &Loaded) {
-        let rendered: Vec<String> =
-            loaded.diagnostics.iter().map(ham_unit::Diagnostic::render_plain).collect();
-        let found = rendered.join("\n\n").replace(&self.0.display().to_string(), "DIR") + "\n";
-        let file =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/files/{name}.out"));
-        if std::env::var_os("HAM_UNIT_BLESS").is_some() {
-            std::fs::write(&file, &found).unwrap();
-        }
-        assert_eq!(found, std::fs::read_to_string(&file).unwrap_or_default(), "{name}");
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
-fn own_uid() -> u32 {
-    let output = Command::new("id").arg("-u").output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
-}
-
-fn settings(strict_owner: bool) -> Settings<'static> {
-    Settings { strict_owner, ..Settings::new(&FakeUsers, own_uid()) }
-}
-
-fn names(loaded: &Loaded) -> Vec<&str> {
-    loaded.entities.iter().map(|entity| entity.name.as_str()).collect()
-}
 
 #[test]
 fn the_first_directory_wins_and_left_overs_are_ignored() {

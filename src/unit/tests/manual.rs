@@ -4,7 +4,7 @@
 mod fake_users;
 
 use fake_users::FakeUsers;
-use ham_core::plan::ConditionKind;
+use ham_core::plan::{ConditionKind, Setting};
 use ham_unit::keys::KEYS;
 use ham_unit::{Settings, check_text, codes};
 
@@ -72,6 +72,11 @@ fn every_code_and_every_word_stands_in_the_page() {
     for (_, word) in ConditionKind::ALL {
         assert!(conditions.contains(&format!(".B {word}").as_str()), "{word}");
     }
+    let entity = section(&page, ".SS [entity]");
+    let at = entity.iter().position(|line| line.starts_with("optional = ")).unwrap();
+    for (_, word) in Setting::ALL {
+        assert!(entity[at + 1].contains(word), "{word}");
+    }
     let syntax = section(&page, ".SH SYNTAX");
     for name in ["entity", "condition", "pid", "instance", "code", "signal", "status"] {
         assert!(syntax.contains(&format!(".B {{{name}}}").as_str()), "{name}");
@@ -84,10 +89,12 @@ fn the_examples_load_without_a_word() {
     let lines = section(&page, ".SH EXAMPLES").join("\n");
     let examples: Vec<&str> =
         lines.split(".nf\n").skip(1).filter_map(|rest| rest.split("\n.fi").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 4);
     for example in examples {
         let loaded = check_text("audio", "example.toml", example, &Settings::new(&FakeUsers, 0));
-        assert!(loaded.diagnostics.is_empty(), "{example}\n{:#?}", loaded.diagnostics);
+        // Others that an example names are not there.
+        let said = loaded.diagnostics.iter().filter(|found| found.code != codes::UNKNOWN_ENTITY);
+        assert_eq!(said.count(), 0, "{example}\n{:#?}", loaded.diagnostics);
         assert_eq!(loaded.entities.len(), 1);
     }
 }

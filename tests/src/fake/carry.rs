@@ -11,6 +11,7 @@ use ham_core::memory::SlotState;
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
+use std::sync::Arc;
 
 impl Kernel {
     /// Carries out one effect. Notices and replies are the caller's.
@@ -31,9 +32,9 @@ impl Kernel {
             Effect::SignalAll { slot, signal, .. } => self.signal(*slot, *signal, None),
             Effect::FindMain { slot, .. } => {
                 let after = self.delay();
-                self.task(after, Task::Deliver(Event::MainMissing { slot: *slot }));
+                self.task(after, Task::FindMain { slot: *slot });
             }
-            Effect::Adopt { .. } => {}
+            Effect::Adopt { slot, entity, pid } => self.adopt(*slot, *entity, *pid),
             Effect::Tidy { entity, .. } => {
                 let after = self.delay();
                 self.task(after, Task::Deliver(Event::Tidied { entity: *entity }));
@@ -80,10 +81,9 @@ impl Kernel {
         };
         self.set_word(slot.index, word);
         let main = spawn.what == Process::Main;
-        // One that ignores TERM and may take for ever would, and should.
-        let may_ignore = !main || !spawn.plan.stop.timeout.is_infinite();
         let after = self.delay();
-        self.task(after, Task::Clone { slot, entity: spawn.entity, main, may_ignore });
+        let plan = Arc::clone(&spawn.plan);
+        self.task(after, Task::Clone { slot, entity: spawn.entity, main, plan });
     }
 
     fn signal(&mut self, slot: SlotRef, signal: Signal, run: Option<RunRef>) {
@@ -116,6 +116,13 @@ impl Kernel {
             self.post(Event::PathSeen { wait, ok: false });
             return;
         }
+        if let Wait::Ready(_) = wait {
+            if !self.random.chance(self.temper.never_ready) {
+                let after = self.random.micros(0, 100_000);
+                self.task(after, Task::Deliver(Event::PathSeen { wait, ok: true }));
+            }
+            return;
+        }
         let absent = self.random.chance(self.temper.path_absent);
         let when = self.now.after(self.random.micros(0, 800_000));
         let appears = *self.paths.entry(path.to_owned()).or_insert((!absent).then_some(when));
@@ -128,7 +135,7 @@ impl Kernel {
 
     /// SIGKILL to the process of a slot, if it was made.
     pub(super) fn kill_all_of(&mut self, slot: SlotRef) {
-        if let Some((pid, _)) = self.process_of(slot) {
+        for pid in self.living_of(slot) {
             self.end_soon(pid, Span::millis(1), Signal::KILL);
         }
     }
@@ -153,8 +160,9 @@ impl Kernel {
             self.post(Event::SlotFreed { slot });
             return;
         }
-        if let Some((pid, _)) = self.process_of(slot) {
-            self.fault(format!("{slot} is to be freed and process {pid} lives"));
+        let living = self.living_of(slot);
+        if !living.is_empty() {
+            self.fault(format!("{slot} is to be freed and {living:?} live"));
             return;
         }
         if word.pid != 0 {

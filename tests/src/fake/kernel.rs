@@ -3,14 +3,17 @@
 //! *task* is in the monitor's own hands (a spawner thread, a pass of clearing,
 //! an event on its way) and is gone when the monitor is.
 
+use super::talk::Word;
 use super::{Random, SharedMemory, SlotWord, Temper};
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::SlotState;
+use ham_core::plan::{EntityPlan, KillScope, Kind};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Stage 3 (exec) and ENOENT, as a slot holds the error of a failed exec.
 const EXEC_ERROR: u64 = (3 << 32) | 2;
@@ -32,6 +35,10 @@ pub struct Process {
     pub stubborn: bool,
     /// Whether it hangs in its exec so that only KILL reaches it.
     pub deaf_before_exec: bool,
+    /// What it runs, or what runs it.
+    pub plan: Arc<EntityPlan>,
+    /// How it ended.
+    pub status: Option<ExitStatus>,
 }
 
 /// What a process has left behind, or will.
@@ -44,7 +51,8 @@ pub struct Remains {
 }
 
 #[derive(Clone, Debug)]
-enum World {
+pub(super) enum World {
+    Says(i32, Word),
     Executes(i32),
     ExecFails(i32),
     Ends(i32, ExitStatus),
@@ -53,7 +61,8 @@ enum World {
 
 #[derive(Clone, Debug)]
 pub(super) enum Task {
-    Clone { slot: SlotRef, entity: EntityId, main: bool, may_ignore: bool },
+    Clone { slot: SlotRef, entity: EntityId, main: bool, plan: Arc<EntityPlan> },
+    FindMain { slot: SlotRef },
     Clear { slot: SlotRef },
     Cleared { slot: SlotRef },
     Free { slot: SlotRef },
@@ -84,12 +93,14 @@ pub struct Kernel {
     pub(super) made: BTreeSet<SlotRef>,
     pub(super) paths: BTreeMap<String, Option<Mono>>,
     pub(super) watches: BTreeMap<Wait, String>,
+    /// Daemons that were left behind, and when their files say so.
+    pub(super) pid_files: BTreeMap<SlotRef, (i32, Mono)>,
     /// Runs whose action was answered: it is, once.
     pub(super) asked: BTreeSet<Wait>,
     world: BTreeMap<(Mono, u64), World>,
     tasks: BTreeMap<(Mono, u64), Task>,
     sequence: u64,
-    next_pid: i32,
+    pub(super) next_pid: i32,
     last_post: BTreeMap<u32, Mono>,
 }
 
@@ -110,6 +121,7 @@ impl Kernel {
             made: BTreeSet::new(),
             paths: BTreeMap::new(),
             watches: BTreeMap::new(),
+            pid_files: BTreeMap::new(),
             asked: BTreeSet::new(),
             world: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -128,7 +140,7 @@ impl Kernel {
         }
     }
 
-    fn happen(&mut self, after: Span, what: World) {
+    pub(super) fn happen(&mut self, after: Span, what: World) {
         self.sequence += 1;
         self.world.insert((self.now.after(after), self.sequence), what);
     }
@@ -186,9 +198,8 @@ impl Kernel {
         let (_, task) = self.tasks.pop_first()?;
         match task {
             Task::Deliver(event) => return Some(event),
-            Task::Clone { slot, entity, main, may_ignore } => {
-                self.make(slot, entity, main, may_ignore);
-            }
+            Task::Clone { slot, entity, main, plan } => self.make(slot, entity, main, plan),
+            Task::FindMain { slot } => self.find_main(slot),
             Task::Clear { slot } => {
                 self.kill_all_of(slot);
                 // The reaper has seen the end before the pass finds nothing.
@@ -202,7 +213,10 @@ impl Kernel {
 
     /// The monitor is dead: all that was in its hands is gone.
     pub fn monitor_dies(&mut self) {
-        self.tasks.clear();
+        // What was said and not read is still in its socket.
+        self.tasks.retain(|_, task| {
+            matches!(task, Task::Deliver(Event::Told { .. } | Event::Ready { .. }))
+        });
         self.watches.clear();
         self.last_post.clear();
         self.asked.clear();
@@ -228,6 +242,13 @@ impl Kernel {
         all.map(|(pid, _)| *pid).collect()
     }
 
+    /// All that live of what was made in a slot's generation.
+    pub(super) fn living_of(&self, slot: SlotRef) -> Vec<i32> {
+        let mine = |process: &Process| process.alive && process.slot == slot;
+        let all = self.processes.iter().filter(|(_, process)| mine(process));
+        all.map(|(pid, _)| *pid).collect()
+    }
+
     /// The living process of a slot's generation.
     pub(super) fn process_of(&self, slot: SlotRef) -> Option<(i32, &Process)> {
         let word = self.word(slot.index);
@@ -235,7 +256,7 @@ impl Kernel {
         (process.slot == slot && process.alive).then_some((word.pid, process))
     }
 
-    fn make(&mut self, slot: SlotRef, entity: EntityId, main: bool, may_ignore: bool) {
+    fn make(&mut self, slot: SlotRef, entity: EntityId, main: bool, plan: Arc<EntityPlan>) {
         if self.random.chance(self.temper.clone_refused) {
             self.post(Event::SpawnFailed { slot, error: (1 << 32) | 11 });
             return;
@@ -255,6 +276,9 @@ impl Kernel {
         }
         let pid = self.next_pid;
         self.next_pid += 1;
+        // One that ignores TERM and may take for ever would, and should.
+        let patient = plan.stop.timeout.is_infinite() || plan.stop.kill == KillScope::None;
+        let may_ignore = !main || !patient;
         let stubborn = may_ignore && self.random.chance(self.temper.stubborn);
         let process = Process {
             slot,
@@ -264,6 +288,8 @@ impl Kernel {
             executed: false,
             stubborn,
             deaf_before_exec: may_ignore,
+            plan,
+            status: None,
         };
         self.processes.insert(pid, process);
         let mut word = self.word(slot.index);
@@ -280,6 +306,7 @@ impl Kernel {
 
     fn world_turn(&mut self, what: World) {
         match what {
+            World::Says(pid, word) => self.says(pid, word),
             World::Executes(pid) => self.executes(pid),
             World::ExecFails(pid) => {
                 let Some(slot) = self.living_slot(pid) else { return };
@@ -302,7 +329,7 @@ impl Kernel {
         }
     }
 
-    fn living_slot(&self, pid: i32) -> Option<SlotRef> {
+    pub(super) fn living_slot(&self, pid: i32) -> Option<SlotRef> {
         self.processes.get(&pid).filter(|process| process.alive).map(|process| process.slot)
     }
 
@@ -310,22 +337,31 @@ impl Kernel {
         let Some(slot) = self.living_slot(pid) else { return };
         let Some(process) = self.processes.get_mut(&pid) else { return };
         process.executed = true;
-        let (main, entity) = (process.main, process.entity);
+        let (main, entity, plan) = (process.main, process.entity, Arc::clone(&process.plan));
         let mut word = self.word(slot.index);
         word.state = SlotState::Running;
         self.set_word(slot.index, word);
         self.post(Event::Spawned { slot, pid });
-        if main && self.random.chance(self.temper.has_offspring) {
+        if main {
+            self.begins_to_talk(pid, &plan);
+        }
+        let cleared = plan.stop.kill == KillScope::All;
+        if main && cleared && self.random.chance(self.temper.has_offspring) {
             let count = 1 + u32::try_from(self.random.below(3)).unwrap_or(0);
             self.remains.insert(slot, Remains { entity, count });
         }
-        if let Some(life) = self.life(main) {
+        if main && matches!(plan.kind, Kind::Oneshot { .. } | Kind::Forking { .. }) {
+            let fails = self.random.chance(self.temper.command_fails);
+            let status = if fails { self.status(true) } else { ExitStatus::SUCCESS };
+            let life = self.random.micros(0, 400_000);
+            self.happen(life, World::Ends(pid, status));
+        } else if let Some(life) = self.life(main) {
             let status = self.status(main);
             self.happen(life, World::Ends(pid, status));
         }
     }
 
-    fn life(&mut self, main: bool) -> Option<Span> {
+    pub(super) fn life(&mut self, main: bool) -> Option<Span> {
         let ends = if main { self.temper.dies } else { 100 - self.temper.command_hangs.min(100) };
         if !self.random.chance(ends) {
             return None;
@@ -334,7 +370,7 @@ impl Kernel {
         Some(self.random.micros(0, if main { most } else { most / 4 }))
     }
 
-    fn status(&mut self, main: bool) -> ExitStatus {
+    pub(super) fn status(&mut self, main: bool) -> ExitStatus {
         if !main {
             let fails = self.random.chance(self.temper.command_fails);
             return ExitStatus::Code(u8::from(fails));
@@ -359,8 +395,17 @@ impl Kernel {
         let Some(slot) = self.living_slot(pid) else { return };
         let Some(process) = self.processes.get_mut(&pid) else { return };
         process.alive = false;
+        process.status = Some(status);
         let reached = process.executed;
+        let forks = process.main && reached && matches!(process.plan.kind, Kind::Forking { .. });
         let mut word = self.word(slot.index);
+        if word.pid != pid {
+            // The slot is another's: this one is nobody's child of note.
+            return;
+        }
+        if forks && status.is_success() && !self.pid_files.contains_key(&slot) {
+            self.leaves_daemon(slot, pid);
+        }
         word.state = SlotState::Exited;
         word.exit = Some((status, self.now));
         self.set_word(slot.index, word);

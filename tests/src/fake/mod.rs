@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod carry;
+mod graphs;
 mod kernel;
 mod links;
 mod memory;
 mod plans;
 mod random;
+mod talk;
 mod temper;
 
 pub use kernel::{Kernel, Process, Remains};

@@ -7,7 +7,7 @@
 use super::Random;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, LimitPlan,
+    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, Kind, LimitPlan,
     RestartPlan, SignalPlan, Spacing, StartMode, StopPlan, Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
@@ -17,25 +17,31 @@ use ham_core::time::Span;
 #[must_use]
 pub fn random_plan(random: &mut Random) -> Vec<EntityPlan> {
     let count = 1 + random.below(6);
-    (0..count).map(|place| entity(random, place, count)).collect()
+    let mut plans: Vec<EntityPlan> = (0..count).map(|place| entity(random, place, count)).collect();
+    super::graphs::dress(random, &mut plans);
+    plans
 }
 
 /// Whether an entity that should run is brought back from every death, however
-/// often and whatever else its lists do.
+/// often, whatever else its lists do and whatever becomes of others.
 #[must_use]
 pub fn brings_itself_back(plan: &EntityPlan) -> bool {
-    plan.conditions.iter().any(|condition| {
-        let restart = condition.actions.iter().position(|action| {
-            let endless = matches!(&action.verb, Verb::Restart(plan) if plan.limit.is_none());
-            endless && action.rearm && action.keep_on_fail
-        });
-        let Some(place) = restart else { return false };
-        let before = condition.actions.get(..place).unwrap_or_default();
-        condition.on == ConditionKind::Death
-            && condition.enabled
-            && condition.rearm
-            && before.iter().all(|action| !action.break_on_fail)
-    })
+    let alone = plan.links.after.is_empty() && plan.start_when.is_none();
+    let service = plan.kind == Kind::Service && plan.no_restart_exit.codes.is_empty();
+    alone
+        && service
+        && plan.conditions.iter().any(|condition| {
+            let restart = condition.actions.iter().position(|action| {
+                let endless = matches!(&action.verb, Verb::Restart(plan) if plan.limit.is_none());
+                endless && action.rearm && action.keep_on_fail
+            });
+            let Some(place) = restart else { return false };
+            let before = condition.actions.get(..place).unwrap_or_default();
+            condition.on == ConditionKind::Death
+                && condition.enabled
+                && condition.rearm
+                && before.iter().all(|action| !action.break_on_fail)
+        })
 }
 
 fn entity(random: &mut Random, place: u64, count: u64) -> EntityPlan {
@@ -132,7 +138,14 @@ fn restart(random: &mut Random) -> RestartPlan {
 }
 
 fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Verb {
-    let may_start = !matches!(on, ConditionKind::Stopped | ConditionKind::Any);
+    // Nor where a start may lead to the next: to be up, or to have finished.
+    let may_start = !matches!(
+        on,
+        ConditionKind::Stopped
+            | ConditionKind::Any
+            | ConditionKind::Ready
+            | ConditionKind::Finished
+    );
     // One more than there are: a name that leads nowhere.
     let other = name(random.below(count + 1));
     match random.below(10) {

@@ -27,6 +27,8 @@ pub struct Temper {
     pub path_absent: u64,
     /// A log line or a watch is refused.
     pub refused: u64,
+    /// A process never says that it is ready, or leaves no daemon behind.
+    pub never_ready: u64,
     /// What is usually quick takes long.
     pub slow: u64,
 }
@@ -48,6 +50,7 @@ impl Temper {
             signal_ends: 50,
             path_absent: 40,
             refused: 8,
+            never_ready: 15,
             slow: 15,
         }
     }
@@ -68,6 +71,7 @@ impl Temper {
             signal_ends: 0,
             path_absent: 40,
             refused: 0,
+            never_ready: 0,
             slow: 0,
         }
     }

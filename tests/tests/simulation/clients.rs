@@ -92,6 +92,16 @@ impl Clients {
         last.filter(|name| !self.asked[name].is_answered()).collect()
     }
 
+    /// Of whom nobody has heard what became of a last request.
+    pub(crate) fn unanswered(&self) -> Vec<((u64, u64), EntityId)> {
+        let open = |name: (u64, u64)| {
+            let asked = &self.asked[&name];
+            let unheard = asked.entities.iter().filter(|id| !asked.heard.contains(id));
+            unheard.map(move |id| (name, *id))
+        };
+        self.waiting().into_iter().flat_map(open).collect()
+    }
+
     fn name_of(event: &Event) -> Option<(u64, u64)> {
         match event {
             Event::Request { from: Some(from), .. } => Some((from.client, from.serial)),
@@ -176,6 +186,7 @@ impl Asked {
             0..=2 => Ask::Start,
             3 | 4 => Ask::Stop,
             5..=7 => Ask::Restart,
+            8 => Ask::Reload,
             _ => Ask::Kill(*random.pick(&SIGNALS)),
         };
         Asked {

@@ -1,10 +1,11 @@
 //! What must hold after every step, over all steps, and when all is quiet.
 
+use crate::order::rests;
 use ham_core::effect::{Effect, Fact};
 use ham_core::ids::{EntityId, MAX_ENTITIES};
 use ham_core::memory::RecordId;
 use ham_core::monitor::{Desired, Monitor, Turn};
-use ham_core::plan::EntityPlan;
+use ham_core::plan::{EntityPlan, Kind};
 use ham_core::time::Mono;
 use ham_tests::fake::{Kernel, brings_itself_back};
 use std::collections::BTreeMap;
@@ -25,6 +26,12 @@ pub(crate) struct Rules {
     places: BTreeMap<(EntityId, u32), (u32, Place)>,
     /// Turns in which the manager said that it is done.
     pub(crate) finishes: u32,
+    /// How often each of these has happened.
+    pub(crate) said: u32,
+    pub(crate) changed: u32,
+    pub(crate) taken_along: u32,
+    pub(crate) reloaded: u32,
+    pub(crate) conflicts: u32,
 }
 
 impl Rules {
@@ -84,13 +91,16 @@ impl Rules {
     /// Nothing moves any more and nobody has asked for the end.
     pub(crate) fn quiet(
         &self,
-        monitor: &Monitor,
+        monitor: &mut Monitor,
         kernel: &Kernel,
         plans: &[EntityPlan],
     ) -> Result<(), String> {
         for plan in plans {
             let view = monitor.view(plan.id);
             let living = kernel.living(plan.id);
+            if !rests(monitor, plan) {
+                return Err(format!("{} is in the middle of something: {view:?}", plan.name));
+            }
             match view.desired {
                 Desired::Stopped if !living.is_empty() => {
                     return Err(format!("{} should be stopped: {living:?}", plan.name));
@@ -100,11 +110,14 @@ impl Rules {
                 }
                 Desired::Stopped | Desired::Running => {}
             }
-            if (view.state == "running") != (living.len() == 1) {
+            let count = usize::from(plan.kind != Kind::Target);
+            if (view.state == "running" && living.len() != count)
+                || (view.state != "running" && !living.is_empty())
+            {
                 return Err(format!("{} is {view:?}, and there is {living:?}", plan.name));
             }
-            if monitor.lists(plan.id).next().is_some() {
-                return Err(format!("{} has a list in progress", plan.name));
+            if let Some(run) = monitor.lists(plan.id).next() {
+                return Err(format!("{} has a list in progress: {run:?}", plan.name));
             }
         }
         self.ends_were_told(kernel)?;
@@ -131,7 +144,10 @@ impl Rules {
         kernel: &Kernel,
         plans: &[EntityPlan],
     ) -> Result<(), String> {
-        let up = plans.iter().filter(|plan| monitor.view(plan.id).state == "running").count();
+        let runs = |plan: &&EntityPlan| {
+            plan.kind != Kind::Target && monitor.view(plan.id).state == "running"
+        };
+        let up = plans.iter().filter(runs).count();
         let store = kernel.memory.store();
         let first = RecordId::Run(0)..RecordId::Command(MAX_ENTITIES);
         if let Some((id, record)) = store.records.range(first).next() {

@@ -109,10 +109,13 @@ impl World {
         if !wild_end {
             self.kernel.temper = Temper::calm();
             self.rest()?;
-            self.rules.quiet(&self.monitor, &self.kernel, &self.plans)?;
-            let waiting = self.clients.waiting();
-            if !waiting.is_empty() {
-                return Err(format!("{waiting:?} are never answered"));
+            self.rules.quiet(&mut self.monitor, &self.kernel, &self.plans)?;
+            for (client, entity) in self.clients.unanswered() {
+                // One that waits for a path can do so for ever.
+                let view = self.monitor.view(entity);
+                if view.state != "waiting" {
+                    return Err(format!("{client:?} is never answered: {} is {view:?}", entity.0));
+                }
             }
         }
         let within = self.random.micros(0, 3_000_000);
@@ -160,6 +163,7 @@ impl World {
             0..=3 => Ask::Start,
             4 | 5 => Ask::Stop,
             6 | 7 => Ask::Restart,
+            8 if self.random.chance(50) => Ask::Reload,
             8 => Ask::Kill(Signal::KILL),
             _ => Ask::Kill(Signal::TERM),
         };
@@ -227,12 +231,17 @@ impl World {
             // outside it has again: a client repeats, the reaper's word stands.
             self.take_over()?;
             return match event {
-                Event::Boot | Event::Shutdown { .. } | Event::Request { .. } => self.step(event),
+                Event::Boot
+                | Event::Shutdown { .. }
+                | Event::Request { .. }
+                | Event::Told { .. }
+                | Event::Ready { .. } => self.step(event),
                 _ => Ok(()),
             };
         }
         self.commit(Some(&event), &turn)?;
         self.rules.stepped(&self.monitor, now)?;
+        self.rules.ordered(&mut self.monitor, &self.kernel, &self.plans, &turn)?;
         if self.dies() {
             let some = self.random.below(turn.effects.len() as u64 + 1);
             self.carry(&turn.effects[..usize::try_from(some).unwrap_or(0)])?;

@@ -180,17 +180,17 @@ impl Monitor {
 
     /// Its time to end is over.
     fn kill(&mut self, id: EntityId, slot: SlotRef, pid: i32, killed: bool, next: Next) {
-        self.cancel_own_list(id, STOP_COMMAND);
         let mut entity = self.entity(id);
         let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
         let last = self.global.shutdown.is_some_and(|shutdown| shutdown.killing);
         let due = match scope {
-            // It ends when it likes.
-            KillScope::None if !last => NEVER,
+            // It ends when it likes; not when it hangs before its program.
+            KillScope::None if !last && pid != 0 => NEVER,
             KillScope::All | KillScope::Main | KillScope::None => self.now.after(KILL_AGAIN),
         };
         entity.actual = Actual::Stopping { slot, pid, due, killed: due != NEVER, next };
         self.put(id, entity);
+        self.cancel_own_list(id, STOP_COMMAND);
         if due == NEVER {
             self.note(id, Fact::Leftovers { count: 1 });
             self.answer(id, Goal::Down, Reply::Left(1));

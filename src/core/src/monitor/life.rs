@@ -8,7 +8,7 @@ use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
-use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, Readiness};
+use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, Readiness, STOP_COMMAND};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
 
@@ -60,6 +60,8 @@ impl Monitor {
                 self.put(id, entity);
                 self.note(id, Fact::Stopped { pid, status });
                 self.clear(id, slot, next);
+                // What it was to stop is gone: it must not meet the next.
+                self.cancel_own_list(id, STOP_COMMAND);
                 self.fire(id, occurrence(&[ConditionKind::Stopped], Some(slot), pid, Some(status)));
             }
             Actual::Down

@@ -5,7 +5,7 @@
 //! and asks again for what may not have been carried out.
 //!
 //! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
-//! - `order`: who waits for whom; `start`, `life`, `down`: the way up, the ends
+//! - `order`, `neighbours`: who waits for whom; `start`, `life`, `down`: the way up, the ends
 //!   of processes, the way down; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
@@ -21,6 +21,7 @@ mod entity;
 mod life;
 mod lists;
 mod members;
+mod neighbours;
 mod order;
 mod own;
 mod pool;
@@ -360,6 +361,7 @@ impl Monitor {
     fn lose(&mut self, id: EntityId) -> Entity {
         let entity = self.lost(id);
         self.entities.insert(id, entity);
+        self.moved.insert(id);
         self.cancel_restarts(id);
         self.answer_lost(id, entity.actual);
         self.entities.get(&id).copied().unwrap_or(entity)

@@ -7,7 +7,7 @@ use super::ask::Goal;
 use super::entity::{Actual, Cause, Desired, Entity, Next, Why};
 use crate::effect::{Fact, Failure, Reply};
 use crate::ids::EntityId;
-use crate::plan::{EntityPlan, Links, OnDependencyRestart};
+use crate::plan::{EntityPlan, OnDependencyRestart};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -39,8 +39,12 @@ impl Monitor {
         if self.plan.is_linked(id) { self.plan_of(id) } else { None }
     }
 
-    pub(super) fn standing(&mut self, id: EntityId) -> Standing {
+    fn standing(&mut self, id: EntityId) -> Standing {
         let entity = self.entity(id);
+        self.standing_of(id, &entity)
+    }
+
+    pub(super) fn standing_of(&self, id: EntityId, entity: &Entity) -> Standing {
         if entity.is_up() {
             return Standing::Up;
         }
@@ -99,7 +103,11 @@ impl Monitor {
             if needed == id {
                 continue;
             }
-            if self.standing(needed) == Standing::Off {
+            let entity = self.entity(needed);
+            // A list in progress may bring it back; that is not waited for.
+            let rests = entity.is_down() || entity.next() == Some(Next::Rest);
+            let idle = rests && !entity.is_up() && !entity.finished;
+            if idle || self.standing(needed) == Standing::Off {
                 self.want_running(needed);
                 let why = Why::Wanted(id);
                 self.bring_down(needed, why, Next::Start(self.now, Cause::Dependency));
@@ -196,6 +204,10 @@ impl Monitor {
         }
     }
 
+    pub(super) fn is_kept_from_starting(&mut self, id: EntityId) -> bool {
+        self.obstacle(id) != Obstacle::None
+    }
+
     fn obstacle(&mut self, id: EntityId) -> Obstacle {
         let Some(plan) = self.links(id) else { return Obstacle::None };
         let links = &plan.links;
@@ -283,51 +295,5 @@ impl Monitor {
 
     fn is_leaving(&mut self, id: EntityId) -> bool {
         self.entity(id).next().is_some()
-    }
-
-    /// What it waits for: those that are not up yet, and those that are not
-    /// down yet.
-    #[must_use]
-    pub fn waits_for(&mut self, id: EntityId) -> Vec<EntityId> {
-        let Actual::Queued(_) = self.entity(id).actual else { return Vec::new() };
-        let Some(plan) = self.links(id) else { return Vec::new() };
-        let Links { after, conflicts, .. } = &plan.links;
-        let mut all: Vec<EntityId> = Vec::new();
-        for other in after {
-            if self.standing(*other) == Standing::Coming {
-                all.push(*other);
-            }
-        }
-        for other in conflicts {
-            if !self.entity(*other).is_down() {
-                all.push(*other);
-            }
-        }
-        all
-    }
-
-    /// What would stop if these were stopped, they included, in the order in
-    /// which it would: those that cannot do without another before it.
-    #[must_use]
-    pub fn would_stop(&mut self, ids: &[EntityId]) -> Vec<EntityId> {
-        let mut seen: BTreeSet<EntityId> = BTreeSet::new();
-        let mut all = Vec::new();
-        // Twice on the stack: when it is come upon, and behind its own.
-        let mut open: Vec<(EntityId, bool)> = ids.iter().rev().map(|id| (*id, false)).collect();
-        while let Some((id, done)) = open.pop() {
-            if done {
-                all.push(id);
-                continue;
-            }
-            let entity = self.entity(id);
-            if (entity.is_down() && !entity.finished) || !seen.insert(id) {
-                continue;
-            }
-            open.push((id, true));
-            if let Some(plan) = self.links(id) {
-                open.extend(plan.links.required_by.iter().rev().map(|other| (*other, false)));
-            }
-        }
-        all
     }
 }

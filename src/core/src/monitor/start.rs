@@ -138,7 +138,14 @@ impl Monitor {
 
     /// The path that its start waits for is there, or can never be seen.
     pub(super) fn gate_opens(&mut self, id: EntityId, ok: bool) {
-        let Actual::Gated(cause) = self.entity(id).actual else { return };
+        let mut entity = self.entity(id);
+        let Actual::Gated(cause) = entity.actual else { return };
+        if ok && self.is_kept_from_starting(id) {
+            // Others have changed while it waited for its path.
+            entity.actual = Actual::Queued(cause);
+            self.put(id, entity);
+            return;
+        }
         match self.plan_of(id) {
             Some(plan) if ok => self.prepare(id, &plan, cause),
             Some(_) => self.start_failed(id, Why::PreStartFailed, cause, None),
@@ -192,7 +199,9 @@ impl Monitor {
         let mut entity = self.entity(id);
         if plan.kind == Kind::Target {
             entity.actual = Actual::Reached;
+            let again = count_restart(&mut entity, cause);
             self.came_up(id, entity, 0);
+            self.has_started(id, again, None, 0);
             return;
         }
         let Some(slot) = self.pool.take(Owner::Main(id), self.memory.as_ref()) else {
@@ -259,7 +268,6 @@ impl Monitor {
     /// Its process has executed its program.
     fn runs(&mut self, id: EntityId, slot: SlotRef, pid: i32, due: Option<Mono>, cause: Cause) {
         let mut entity = self.entity(id);
-        let again = cause == Cause::Restart;
         let since = self.now;
         let plan = self.plan_of(id);
         let path = plan.as_ref().and_then(|plan| match &plan.ready {
@@ -275,10 +283,7 @@ impl Monitor {
             Actual::Readying { slot, pid, since, due, cause }
         };
         entity.since = Some(self.now);
-        if again {
-            entity.restarts = entity.restarts.saturating_add(1);
-            entity.why = Why::Restarted(entity.last_exit);
-        }
+        let again = count_restart(&mut entity, cause);
         self.put(id, entity);
         self.note(id, Fact::Started { pid, again });
         if let Some(path) = path {
@@ -288,15 +293,21 @@ impl Monitor {
         if is_up {
             self.came_up(id, entity, pid);
         }
+        self.has_started(id, again, Some(slot), pid);
+        if entity.early {
+            self.process_ready(id, slot);
+        }
+    }
+
+    /// What waits for its next process goes on; a target has none, and counts
+    /// as started when it is reached.
+    fn has_started(&mut self, id: EntityId, again: bool, slot: Option<SlotRef>, pid: i32) {
         let brought_back = self.restart_done(id, Ok(()));
         if again {
             if !brought_back {
                 self.prune(id);
             }
-            self.fire(id, occurrence(&[ConditionKind::Restart], Some(slot), pid, None));
-        }
-        if entity.early {
-            self.process_ready(id, slot);
+            self.fire(id, occurrence(&[ConditionKind::Restart], slot, pid, None));
         }
     }
 
@@ -392,7 +403,7 @@ impl Monitor {
     }
 
     pub(super) fn spawn_failed(&mut self, id: EntityId, slot: SlotRef, error: u64) {
-        let mut entity = self.entity(id);
+        let entity = self.entity(id);
         match entity.actual {
             Actual::Starting { slot: mine, cause, .. }
             | Actual::Readying { slot: mine, cause, .. }
@@ -403,15 +414,11 @@ impl Monitor {
             Actual::Aborting { slot: mine, cause, .. } if mine == slot => {
                 self.start_failed(id, Why::StartTimeout, cause, Some(slot));
             }
-            Actual::Stopping { slot: mine, next, .. } if mine == slot => {
-                entity.actual = Actual::Clearing { slot, next };
-                self.put(id, entity);
-                self.emit(Effect::Clear { slot, entity: id, command: false });
-            }
-            Actual::Retiring { slot: Some(mine), next, .. } if mine == slot => {
-                entity.actual = Actual::Clearing { slot, next };
-                self.put(id, entity);
-                self.emit(Effect::Clear { slot, entity: id, command: false });
+            Actual::Stopping { slot: mine, next, .. }
+            | Actual::Retiring { slot: Some(mine), next, .. }
+                if mine == slot =>
+            {
+                self.clear(id, slot, next);
             }
             // It was taken for up after a takeover, and had not executed yet.
             Actual::Up { slot: mine, .. } if mine == slot => {
@@ -536,4 +543,14 @@ impl Monitor {
         self.restart_done(id, Err(Failure::Limit));
         self.fire(id, occurrence(&[ConditionKind::RestartLimit], None, 0, entity.last_exit));
     }
+}
+
+/// Whether this start is one by the restart action, which is counted.
+fn count_restart(entity: &mut Entity, cause: Cause) -> bool {
+    let again = cause == Cause::Restart;
+    if again {
+        entity.restarts = entity.restarts.saturating_add(1);
+        entity.why = Why::Restarted(entity.last_exit);
+    }
+    again
 }

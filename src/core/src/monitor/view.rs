@@ -1,7 +1,7 @@
 //! What can be seen from outside, without changing anything.
 
 use super::Monitor;
-use super::entity::{Actual, Desired, Entity, StartTimes, Why};
+use super::entity::{Actual, Desired, Entity, Next, StartTimes, Why};
 use super::pool::Owner;
 use super::run::Run;
 use crate::ids::{EntityId, SlotRef};
@@ -10,6 +10,9 @@ use crate::plan::EntityPlan;
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use std::sync::Arc;
+
+/// No chain of entities that need each other is longer in practice.
+const LONG_CHAIN: usize = 100;
 
 /// One entity as `status` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +91,7 @@ impl Monitor {
         cached.or_else(|| self.plan.entity(id).ok().map(Arc::new))
     }
 
-    fn peek(&self, id: EntityId) -> Entity {
+    pub(super) fn peek(&self, id: EntityId) -> Entity {
         if let Some(entity) = self.entities.get(&id) {
             return *entity;
         }
@@ -111,7 +114,11 @@ impl Monitor {
             Actual::Waiting(..) => "backoff",
             Actual::Queued(_) | Actual::Gated(_) => "waiting",
             Actual::Clearing { .. } | Actual::Tidying { .. } if entity.finished => "finished",
-            Actual::Clearing { .. } | Actual::Tidying { .. } if !wanted => "stopping",
+            Actual::Clearing { next: Next::Rest, .. } | Actual::Tidying { next: Next::Rest }
+                if !wanted || matches!(entity.why, Why::Dependency(_)) =>
+            {
+                "stopping"
+            }
             Actual::Clearing { .. } | Actual::Tidying { .. } => "waiting",
             Actual::Down if entity.finished => "finished",
             // An action list is not through yet, and may bring it back.
@@ -120,7 +127,7 @@ impl Monitor {
                 Why::NeverStarted | Why::AskedStop | Why::Shutdown | Why::Conflict(_) => "stopped",
                 Why::Died(_) if entity.good => "finished",
                 // As the one that it cannot be without.
-                Why::Dependency(on) if self.peek(on).desired == Desired::Stopped => "stopped",
+                Why::Dependency(on) if self.is_stopped_for(on) => "stopped",
                 Why::Died(_)
                 | Why::StartFailed(_)
                 | Why::PreStartFailed
@@ -138,6 +145,21 @@ impl Monitor {
         }
     }
 
+    /// Whether somebody has stopped it, or another that it is down for want of.
+    fn is_stopped_for(&self, id: EntityId) -> bool {
+        let mut at = id;
+        // A damaged state could lead in a circle.
+        for _ in 0..LONG_CHAIN {
+            let entity = self.peek(at);
+            if entity.desired == Desired::Stopped {
+                return true;
+            }
+            let Why::Dependency(on) = entity.why else { return false };
+            at = on;
+        }
+        false
+    }
+
     pub(super) fn has_lists(&self, id: EntityId) -> bool {
         self.runs_of.contains_key(&id)
     }
@@ -151,6 +173,12 @@ impl Monitor {
             Owner::Command => self.commands.get(&slot.index).map(|command| (command.entity, true)),
             Owner::None => None,
         }
+    }
+
+    /// The slot of an entity's main process; `None`: it has none.
+    #[must_use]
+    pub fn slot_of(&self, id: EntityId) -> Option<SlotRef> {
+        self.peek(id).slot()
     }
 
     /// The action lists of an entity that are in progress.

@@ -7,7 +7,7 @@ use super::INTERFACE;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Parameters of the methods that take entities: `Status`, `Start`, `Stop`,
-/// `Restart`. Names may be globs (`*`, `?`); none at all means every entity,
+/// `Restart`, `Reload`. Names may be globs (`*`, `?`); none at all means every entity,
 /// which only `Status` accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
@@ -197,9 +197,15 @@ pub struct EntityStatus {
     pub since: Option<f64>,
     /// Nanoseconds since the last change of state.
     pub age_ns: Option<u64>,
-    /// Whether its process runs and has said, as far as it says so, that it
-    /// is ready.
+    /// Whether it is up: its process runs and has said, as far as it is to
+    /// say so, that it is ready; or it stands for its group without a process.
     pub ready: bool,
+    /// What it says of itself (`STATUS=` of sd_notify(3)); may be empty.
+    pub status_text: String,
+    /// The error that it says it has (`ERRNO=`); `null`: none.
+    pub errno: Option<u32>,
+    /// The entities that its start waits for.
+    pub waits_for: Vec<String>,
     /// How its last process ended.
     pub last_exit: Option<ExitReport>,
     /// Why it is in its state, one phrase.
@@ -224,10 +230,14 @@ pub struct ExitReport {
 }
 
 /// Result of `Show`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shown {
     /// Its state.
     pub status: EntityStatus,
+    /// `service`, `oneshot`, `forking` or `target`.
+    pub kind: String,
+    /// When it counts as up: `exec`, `notify`, `fd N` or `path PATH`.
+    pub ready_when: String,
     /// The file that it came from.
     pub source: String,
     /// Program and arguments.
@@ -238,6 +248,14 @@ pub struct Shown {
     pub conditions: Vec<ShownCondition>,
     /// Action lists of it that are in progress, in words.
     pub running: Vec<String>,
+    /// It cannot be up without these.
+    pub requires: Vec<String>,
+    /// These are started with it.
+    pub wants: Vec<String>,
+    /// It starts after these, which it neither requires nor wants.
+    pub after: Vec<String>,
+    /// It is never up at the same time as these.
+    pub conflicts: Vec<String>,
 }
 
 /// One condition in `Show`.
@@ -264,7 +282,7 @@ pub struct ShownAction {
     pub armed: bool,
 }
 
-/// Result of `Start`, `Stop`, `Restart`, `Kill`: one per entity.
+/// Result of `Start`, `Stop`, `Restart`, `Reload`, `Kill`: one per entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcomes {
     /// In order of name.

@@ -3,10 +3,12 @@
 //! Server and clients use the same types, so the two cannot drift apart.
 
 mod frames;
+mod graph;
 mod history;
 mod manager;
 
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
+pub use graph::*;
 pub use history::*;
 pub use manager::*;
 

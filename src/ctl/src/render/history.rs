@@ -20,9 +20,11 @@ fn line(fact: &HistoryFact, zone: &Zone, look: Look) -> String {
 fn style(kind: &str) -> Style {
     match kind {
         "died" | "start-failed" | "start-timeout" | "restart-limit" | "killing" | "leftovers"
-        | "action-failed" | "list-refused" | "record-lost" => Style::Bad,
+        | "action-failed" | "list-refused" | "record-lost" | "dependency" | "pre-start-failed" => {
+            Style::Bad
+        }
         "backoff" => Style::Passing,
-        "fired" | "action-done" => Style::Faint,
+        "fired" | "action-done" | "ready" | "reloading" | "main-process" => Style::Faint,
         _ => Style::Plain,
     }
 }

@@ -2,11 +2,15 @@
 //! function of a result and a [`Look`](crate::output::Look); nothing is
 //! printed.
 
+pub(crate) mod about;
+pub(crate) mod boot;
 pub(crate) mod diagnostics;
+pub(crate) mod dot;
 pub(crate) mod history;
 pub(crate) mod outcomes;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod tree;
 pub(crate) mod why;
 
 use crate::table::Style;
@@ -17,7 +21,7 @@ use ham_core::time::Span;
 pub(crate) fn state_style(state: &str) -> Style {
     match state {
         "running" => Style::Good,
-        "starting" | "waiting" | "backoff" => Style::Passing,
+        "starting" | "waiting" | "backoff" | "stopping" => Style::Passing,
         "failed" | "held" => Style::Bad,
         "stopped" | "finished" | "placeholder" => Style::Faint,
         _ => Style::Plain,

@@ -29,6 +29,12 @@ pub(crate) fn text(shown: &Shown, look: Look) -> String {
         let abnormal = if exit.abnormal { ", abnormal" } else { "" };
         lines.add_plain("last exit", &format!("{}{abnormal}", exit.text));
     }
+    lines.add_plain("says", &entity.status_text);
+    lines.add_plain("kind", &kind(shown));
+    lines.add_plain("requires", &shown.requires.join(", "));
+    lines.add_plain("wants", &shown.wants.join(", "));
+    lines.add_plain("after", &shown.after.join(", "));
+    lines.add_plain("conflicts", &shown.conflicts.join(", "));
     lines.add_plain("command", &command(&shown.command));
     lines.add_plain("user", shown.user.as_deref().unwrap_or("the manager's"));
     lines.add_plain("source", &shown.source);
@@ -94,6 +100,19 @@ fn state(entity: &EntityStatus, look: Look) -> String {
         let _ = write!(text, ", should be {}", harmless(&entity.desired));
     }
     text
+}
+
+/// What stands behind it, and when it counts as up.
+fn kind(shown: &Shown) -> String {
+    let ready = match shown.ready_when.split_once(' ').unwrap_or((&shown.ready_when, "")) {
+        ("", _) => return shown.kind.clone(),
+        ("exec", _) => "when its program runs".to_owned(),
+        ("notify", _) => "when it says so".to_owned(),
+        ("fd", number) => format!("when it writes a line to descriptor {number}"),
+        ("path", path) => format!("when {path} exists"),
+        _ => shown.ready_when.clone(),
+    };
+    format!("{}, up {ready}", shown.kind)
 }
 
 /// Program and arguments as they could be typed into a shell.
@@ -162,6 +181,7 @@ mod tests {
                 },
             ],
             running: vec!["death: waiting for /run/audio.sock".into()],
+            ..Shown::default()
         }
     }
 

@@ -115,13 +115,15 @@ fn row(entity: &EntityStatus) -> Vec<Cell> {
     ]
 }
 
-/// Why it is in its state, and when that will change by itself.
+/// Why it is in its state, what it waits for, and when that will change by
+/// itself.
 pub(crate) fn why(entity: &EntityStatus) -> String {
-    match entity.next_attempt_ns {
-        Some(ns) if entity.why.is_empty() => format!("next attempt in {}", lasting(ns)),
-        Some(ns) => format!("{}; next attempt in {}", entity.why, lasting(ns)),
-        None => entity.why.clone(),
-    }
+    let waits = (!entity.waits_for.is_empty())
+        .then(|| format!("waits for {}", entity.waits_for.join(", ")));
+    let attempt = entity.next_attempt_ns.map(|ns| format!("next attempt in {}", lasting(ns)));
+    let reason = Some(entity.why.clone()).filter(|why| !why.is_empty());
+    let parts: Vec<String> = [waits, reason, attempt].into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `hamctl start|stop|restart NAMES…`: asks, waits for the outcome unless
+//! `hamctl start|stop|restart|reload NAMES…`: asks, waits for the outcome unless
 //! told not to, and reports it by entity.
 
 use crate::arguments::Targets;
@@ -9,7 +9,7 @@ use crate::output::{Output, complain};
 use crate::render;
 use ham_core::wire::{Names, Outcomes};
 
-/// See the file. `method` is `Start`, `Stop` or `Restart`.
+/// See the file. `method` is `Start`, `Stop`, `Restart` or `Reload`.
 pub(super) fn run(
     program: &str,
     manager: &Manager,

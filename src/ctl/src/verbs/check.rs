@@ -55,13 +55,7 @@ pub(super) fn run(
     let settings = Settings { strict_owner: system, ..Settings::new(&users, euid) };
     let mut found = Found::default();
     if paths.is_empty() {
-        let directories = if user { user_directories() } else { system_directories() };
-        if directories.is_empty() {
-            let what = "one's own unit directories".to_owned();
-            let cause = "neither HOME nor XDG_CONFIG_HOME is set".to_owned();
-            return Err(Error::Directory { what, cause });
-        }
-        found.add(load_directories(&directories, &settings));
+        found.add(load_directories(&search_directories(user)?, &settings));
     }
     for path in paths {
         found.add(if path.as_os_str() == "-" {
@@ -73,6 +67,17 @@ pub(super) fn run(
         });
     }
     report(&found, output)
+}
+
+/// The directories that the manager reads.
+pub(super) fn search_directories(user: bool) -> Result<Vec<PathBuf>, Error> {
+    let directories = if user { user_directories() } else { system_directories() };
+    if directories.is_empty() {
+        let what = "one's own unit directories".to_owned();
+        let cause = "neither HOME nor XDG_CONFIG_HOME is set".to_owned();
+        return Err(Error::Directory { what, cause });
+    }
+    Ok(directories)
 }
 
 fn report(found: &Found, output: Output) -> Result<Exit, Error> {

@@ -1,4 +1,4 @@
-//! `hamctl list`: names and states, for eyes and for `while read`.
+//! `hamctl list [NAMES…]`: names and states, for eyes and for `while read`.
 
 use super::status::request;
 use crate::connection::{Manager, Manner};
@@ -22,8 +22,8 @@ struct Line<'a> {
 }
 
 /// See the file.
-pub(super) fn run(manager: &Manager, output: Output) -> Result<Exit, Error> {
-    let reply = manager.call("Status", &request(Vec::new()), Manner::AT_ONCE)?;
+pub(super) fn run(manager: &Manager, names: Vec<String>, output: Output) -> Result<Exit, Error> {
+    let reply = manager.call("Status", &request(names), Manner::AT_ONCE)?;
     let status: Status = reply.read()?;
     let lines = status.entities.iter();
     let entities: Vec<Line<'_>> =

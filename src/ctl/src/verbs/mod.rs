@@ -2,8 +2,11 @@
 //! files), prints the result and says how the run ends.
 
 mod act;
+mod boot;
 mod check;
+mod enable;
 mod events;
+mod graph;
 mod history;
 mod is;
 mod kill;
@@ -11,15 +14,17 @@ mod list;
 mod show;
 mod shutdown;
 mod status;
+mod stop;
 mod verbosity;
 mod why;
 
-use crate::arguments::{Arguments, Verb};
+use crate::arguments::{Arguments, Stop, Unit, Verb};
 use crate::connection::Manager;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::runtime;
+use enable::Wish;
 
 /// Does what the command line says. `program` is the name to complain under.
 ///
@@ -32,11 +37,37 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
     let manager = || runtime::place(&arguments).map(|place| Manager::at(&place));
     match verb {
         Verb::Status { names } => status::run(&manager()?, names, output),
-        Verb::List => list::run(&manager()?, output),
+        Verb::List { names, tree: false, .. } => list::run(&manager()?, names, output),
+        Verb::List { names, tree: true, reverse } => {
+            graph::tree(&manager()?, names, reverse, output)
+        }
         Verb::Show { name } => show::run(&manager()?, name, output),
         Verb::Start(targets) => act::run(program, &manager()?, "Start", targets, output),
-        Verb::Stop(targets) => act::run(program, &manager()?, "Stop", targets, output),
+        Verb::Stop(Stop { targets, plan: false }) => {
+            act::run(program, &manager()?, "Stop", targets, output)
+        }
+        Verb::Stop(Stop { targets, plan: true }) => stop::plan(&manager()?, targets.names, output),
         Verb::Restart(targets) => act::run(program, &manager()?, "Restart", targets, output),
+        Verb::Reload(targets) => act::run(program, &manager()?, "Reload", targets, output),
+        Verb::Graph { names } => graph::run(&manager()?, names, output),
+        Verb::Boot { svg } => boot::run(&manager()?, svg, output),
+        Verb::Enable(Unit { units, now }) => {
+            let manager = now.then(&manager).transpose()?;
+            enable::run(program, Wish::Enable, &units, arguments.user, manager.as_ref(), output)
+        }
+        Verb::Disable(Unit { units, now }) => {
+            let manager = now.then(&manager).transpose()?;
+            enable::run(program, Wish::Disable, &units, arguments.user, manager.as_ref(), output)
+        }
+        Verb::Mask { units } => {
+            enable::run(program, Wish::Mask, &units, arguments.user, None, output)
+        }
+        Verb::Unmask { units } => {
+            enable::run(program, Wish::Unmask, &units, arguments.user, None, output)
+        }
+        Verb::IsEnabled { name, directories } => {
+            enable::is(&name, &directories, arguments.user, output)
+        }
         Verb::Kill { signal, names } => kill::run(program, &manager()?, signal, names, output),
         Verb::Check { paths } => {
             check::run(&paths, arguments.user, runtime::effective_uid(), output)

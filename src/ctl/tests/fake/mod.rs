@@ -118,7 +118,8 @@ impl Fake {
             let mut parameters = call.parameters.clone();
             let tag = parameters.as_object_mut().unwrap().remove("request");
             let tag: Option<RequestTag> = tag.map(|tag| serde_json::from_value(tag).unwrap());
-            let changes = !["Status", "Show", "History", "Verbosity"].contains(&method.as_str());
+            let changes = !["Status", "Show", "Graph", "StopPlan", "History", "Verbosity"]
+                .contains(&method.as_str());
             assert_eq!(tag.is_some(), changes, "{method} has the name {tag:?}");
             if let Some(tag) = &tag {
                 assert!(tag.numbers().is_ok(), "{tag:?}");
@@ -191,6 +192,7 @@ pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
     for name in ["HAM_RUNTIME_DIR", "XDG_RUNTIME_DIR", "NO_COLOR", "TERM"] {
         command.env_remove(name);
     }
+    command.env("LC_ALL", "C");
     command
 }
 

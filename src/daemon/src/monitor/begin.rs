@@ -3,11 +3,14 @@
 
 use super::adoption::Adopting;
 use super::aliens::Aliens;
-use super::closer::Closer;
 use super::control::Control;
+use super::descriptors_passed::Starts;
+use super::descriptors_ready::ReadyEnds;
+use super::descriptors_stored::Stored;
 use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
+use super::notify::Notify;
 use super::outputs::Outputs;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
@@ -85,7 +88,11 @@ impl Engine {
             control: Control::new(),
             keeper: Keeper::new(standby.channel, state.get(Field::ReaperFaults)),
             listener: standby.control,
-            closer: Closer::default(),
+            notify: Notify::new(standby.notify),
+            stored: Stored::default(),
+            ready_ends: ReadyEnds::default(),
+            starts: Starts::default(),
+            closer: tools.closer,
             paths: Paths::new(shared),
             outputs: Outputs::new(shared),
             loading: Loading::new(shared),
@@ -128,6 +135,7 @@ impl Engine {
     pub(super) fn resume(&mut self, resume: Resume) {
         self.turn = resume.turn;
         self.finish_turn();
+        self.recall_kept();
         for slot in resume.adopt {
             self.adopt(slot);
         }

@@ -13,7 +13,7 @@ const THREADS: usize = 4;
 /// hands over what cannot be closed fills no table of ours.
 const ENOUGH: usize = 256;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Closer {
     inner: Arc<Inner>,
 }

@@ -13,6 +13,7 @@ use crate::say::say;
 use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
+use ham_core::memory::RecordId;
 use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
@@ -37,6 +38,10 @@ impl Engine {
         }
         let changed: Vec<_> =
             self.turn.dirty.iter().map(|id| (*id, self.core.record(*id))).collect();
+        let ids: Vec<RecordId> = match self.stored.is_empty() {
+            true => Vec::new(),
+            false => changed.iter().map(|(id, _)| *id).collect(),
+        };
         self.turn.clear();
         let has_history = !history.is_empty();
         if (has_history || !changed.is_empty())
@@ -54,6 +59,7 @@ impl Engine {
         for effect in now.into_iter().chain(later) {
             self.carry_out(effect);
         }
+        self.stored_after(&ids);
         // Whoever writes the log takes a processor that effects may need.
         if has_history {
             self.log.wake();
@@ -196,6 +202,7 @@ impl Engine {
 
     /// `until`: how long a busy cgroup is waited for.
     pub(super) fn free(&mut self, reference: SlotRef, until: u64) {
+        self.forget_ready(reference);
         let Some(slot) = self.state.slot(reference.index) else { return };
         // First the containment: as long as the slot is not free, a successor
         // comes here again.
@@ -266,7 +273,8 @@ impl Engine {
         }
         self.holder.remove_tree();
         self.log.flush(LAST_PATIENCE);
-        for name in ["control", "state", loading::ANSWER_FILE, loading::SHORT_ANSWER_FILE] {
+        for name in ["control", "notify", "state", loading::ANSWER_FILE, loading::SHORT_ANSWER_FILE]
+        {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
         self.state.set(Field::Done, 256 + u64::from(code));

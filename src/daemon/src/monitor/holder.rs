@@ -174,6 +174,13 @@ impl Holder {
         }
     }
 
+    /// Whose cgroup a process is in; `None`: in none, or there are none.
+    pub(super) fn slot_of(&self, pid: i32) -> Option<SlotRef> {
+        let (_, id) = self.tree.as_ref()?.place_of(pid)?;
+        let (index, generation) = id.split_once('-')?;
+        Some(SlotRef { index: index.parse().ok()?, generation: generation.parse().ok()? })
+    }
+
     /// Sends a signal to each of its processes.
     pub(super) fn signal(&self, held: &Held, signal: Signal) {
         let number = i32::from(signal.0);

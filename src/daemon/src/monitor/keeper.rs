@@ -8,9 +8,9 @@
 //! all that are open are sent again, since each may be carried out twice.
 
 use super::{Engine, KEEPER};
-use crate::keep::{CONTROL, MESSAGE_BYTES, Message, Verb};
+use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb};
 use crate::output;
-use ham_core::ids::SlotRef;
+use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::header::Field;
 use ham_snapshot::kept::{Kept, Name, Owner};
 use ham_sys::Errno;
@@ -207,15 +207,25 @@ impl Engine {
     /// Each answer goes to whom the descriptor belongs.
     pub(super) fn take_answers(&mut self) {
         while let Some(answer) = self.keeper.answers.pop_front() {
+            let tag = answer.what.tag;
             match (answer.what.owner, answer.verb) {
                 (Owner::Slot { index, generation }, Verb::Adopt) => {
                     if answer.errno.0 == 0 {
-                        let pid = i32::try_from(answer.what.tag).unwrap_or(0);
+                        let pid = i32::try_from(tag).unwrap_or(0);
                         self.watch_alien(SlotRef { index, generation }, pid);
                     }
                 }
                 (Owner::Manager, _) if answer.what == CONTROL => self.control_kept(answer),
                 _ if output::is_pipe(answer.what) => self.output_answered(answer),
+                (Owner::Manager, _) if answer.what == NOTIFY => self.notify_kept(answer),
+                (Owner::Entity(id), _) => self.stored_answered(EntityId(id), answer),
+                (Owner::Slot { index, generation }, Verb::Store) if tag == READY => {
+                    self.closer.close_all(answer.fd);
+                    self.ready_kept(SlotRef { index, generation }, answer.errno);
+                }
+                (Owner::Slot { index, generation }, Verb::Send) if tag == READY => {
+                    self.ready_sent(SlotRef { index, generation }, answer.fd);
+                }
                 _ => self.closer.close_all(answer.fd),
             }
         }

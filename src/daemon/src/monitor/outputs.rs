@@ -225,7 +225,7 @@ impl Engine {
     /// Makes a process, once its output has somewhere to go.
     pub(super) fn spawn_with_output(&mut self, spawn: Box<Spawn>) {
         if streams(&spawn).next().is_none() {
-            self.spawners.submit(Job::Entity(spawn, Pipes::default()));
+            self.make(spawn, Pipes::default());
             return;
         }
         let slot = spawn.slot;
@@ -299,7 +299,7 @@ impl Engine {
             self.outputs.know(kept, &starting.spawn.plan.name);
             self.outputs.tell_pipe(kept, reader);
         }
-        self.spawners.submit(Job::Entity(starting.spawn, starting.pipes));
+        self.make(starting.spawn, starting.pipes);
     }
 
     /// The reaper has sent a copy of a pipe, for the helper.

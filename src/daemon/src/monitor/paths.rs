@@ -288,5 +288,6 @@ pub(super) fn helper_program(
         settings: Settings::default(),
         cgroup: None,
         passed: vec![(descriptor, FIRST_DESCRIPTOR)],
+        listen_pid: false,
     }
 }

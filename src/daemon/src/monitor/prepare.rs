@@ -8,9 +8,9 @@ use super::settings;
 use super::streams::{JOURNAL, Pipes, Streams};
 use crate::facts::{ERROR_ENVIRONMENT_FILE, ERROR_NUL};
 use ham_core::effect::{Process, Spawn};
-use ham_core::plan::{Identity, Stream};
+use ham_core::plan::{Identity, NotifyAccess, Stream};
 use ham_sys::spawn::{Exec, Ids, Program, Settings, SpawnError, Stage, Stdio};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -25,6 +25,8 @@ pub(super) fn held(spawn: &Spawn) -> Held {
 pub(super) struct Surroundings {
     pub(super) inherited: Inherited,
     pub(super) bases: Bases,
+    /// Path of the notify socket.
+    pub(super) notify: OsString,
 }
 
 /// Reads environment files, makes directories and the cgroup, connects to the
@@ -86,6 +88,9 @@ fn described(
     } else {
         environment.set("HAM_ENTITY", &plan.name);
     }
+    if own && tells(plan.notify_access, is_main) {
+        environment.set("NOTIFY_SOCKET", &surroundings.notify);
+    }
     if let Some((name, value)) = token.split_once('=') {
         environment.set(name, value);
     }
@@ -125,7 +130,17 @@ fn described(
         settings: if own { settings::for_process(&plan.settings) } else { Settings::default() },
         cgroup: None,
         passed: Vec::new(),
+        listen_pid: false,
     })
+}
+
+/// Whether a process of the entity may tell of it.
+fn tells(access: NotifyAccess, is_main: bool) -> bool {
+    match access {
+        NotifyAccess::None => false,
+        NotifyAccess::Main => is_main,
+        NotifyAccess::Exec | NotifyAccess::All => true,
+    }
 }
 
 fn ids(identity: &Identity) -> Ids {
@@ -179,7 +194,8 @@ mod tests {
         let mut all = Environment::default();
         all.set("PATH", "/usr/bin");
         all.set("FROM_HAM", "yes");
-        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder) }
+        let notify = folder.join("notify").into_os_string();
+        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder), notify }
     }
 
     fn identity(uid: u32) -> Identity {

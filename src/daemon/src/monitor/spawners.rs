@@ -2,7 +2,9 @@
 //! the event loop (details 6): it hands over a description and goes on; if a
 //! spawner does not come back, another takes its place.
 
+use super::closer::Closer;
 use super::completions::{Completion, Completions};
+use super::descriptors_passed::Passed;
 use super::holder::{Held, Holder};
 use super::main_process;
 use super::prepare::{self, Surroundings};
@@ -29,9 +31,9 @@ const HUNG_AFTER_NS: u64 = 1_000_000_000;
 /// A process to be made.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// An entity's or a command's, with the pipes for its output, if it has
-    /// some.
-    Entity(Box<Spawn>, Pipes),
+    /// An entity's or a command's, with the descriptors that it gets and the
+    /// pipes for its output, if there are some.
+    Entity(Box<Spawn>, Passed, Pipes),
     /// One of ham's own helpers.
     /// With the descriptor that it is given.
     Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
@@ -44,7 +46,7 @@ pub(super) enum Job {
 impl Job {
     pub(super) fn slot(&self) -> SlotRef {
         match self {
-            Job::Entity(spawn, _) => spawn.slot,
+            Job::Entity(spawn, ..) => spawn.slot,
             Job::Helper { slot, .. } => *slot,
             Job::FindMain { held, .. } | Job::SignalAll { held, .. } => held.slot,
         }
@@ -65,6 +67,7 @@ struct Inner {
     surroundings: Arc<Surroundings>,
     holder: Arc<Holder>,
     completions: Arc<Completions>,
+    closer: Closer,
 }
 
 #[derive(Debug, Default)]
@@ -82,10 +85,19 @@ impl Spawners {
         surroundings: Arc<Surroundings>,
         holder: Arc<Holder>,
         completions: Arc<Completions>,
+        closer: Closer,
     ) -> std::io::Result<Spawners> {
         let (work, ready) = (Mutex::new(Work::default()), Condvar::new());
-        let inner =
-            Arc::new(Inner { work, ready, state, abilities, surroundings, holder, completions });
+        let inner = Arc::new(Inner {
+            work,
+            ready,
+            state,
+            abilities,
+            surroundings,
+            holder,
+            completions,
+            closer,
+        });
         for _ in 0..SPAWNERS {
             inner.add_spawner(&mut inner.lock())?;
         }
@@ -179,18 +191,10 @@ impl Inner {
     fn perform(&self, job: Job, stack: &mut Stack) -> Option<Completion> {
         let slot = job.slot();
         match job {
-            Job::Entity(spawn, pipes) => {
-                let name = &spawn.plan.name;
-                match prepare::program(&spawn, &self.surroundings, &self.holder, pipes) {
-                    Ok((program, streams)) => {
-                        if let Some(text) = streams.trouble.clone() {
-                            self.completions
-                                .push(Completion::Remark(facts::of_trouble(name, &text)));
-                        }
-                        Some(self.make(slot, name, &program, stack))
-                    }
-                    Err(error) => Some(Completion::SpawnFailed { slot, error }),
-                }
+            Job::Entity(spawn, mut passed, pipes) => {
+                let completion = self.make_entity(&spawn, &mut passed, pipes, stack);
+                self.closer.close_all(passed.into_descriptors());
+                Some(completion)
             }
             // Its descriptor lives until it has been made.
             Job::Helper { name, program, _keep, .. } => {
@@ -204,6 +208,29 @@ impl Inner {
                 self.holder.signal(&held, signal);
                 None
             }
+        }
+    }
+
+    fn make_entity(
+        &self,
+        spawn: &Spawn,
+        passed: &mut Passed,
+        pipes: Pipes,
+        stack: &mut Stack,
+    ) -> Completion {
+        let name = &spawn.plan.name;
+        let made = prepare::program(spawn, &self.surroundings, &self.holder, pipes);
+        match made.and_then(|(mut program, streams)| {
+            passed.give(&mut program)?;
+            Ok((program, streams))
+        }) {
+            Ok((program, streams)) => {
+                if let Some(text) = &streams.trouble {
+                    self.completions.push(Completion::Remark(facts::of_trouble(name, text)));
+                }
+                self.make(spawn.slot, name, &program, stack)
+            }
+            Err(error) => Completion::SpawnFailed { slot: spawn.slot, error },
         }
     }
 

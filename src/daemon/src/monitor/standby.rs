@@ -3,6 +3,7 @@
 //! a takeover need not.
 
 use super::clearers::Clearers;
+use super::closer::Closer;
 use super::completions::Completions;
 use super::directories::Bases;
 use super::holder::Holder;
@@ -12,11 +13,13 @@ use super::prepare::Surroundings;
 use super::spawners::Spawners;
 use super::{DONE, Fatal, REAPER, TIMER, WAKE, abilities, environment};
 use crate::exit;
-use crate::keep::CONTROL;
+use crate::keep::{CONTROL, NOTIFY};
+use crate::runtime::NOTIFY as NOTIFY_NAME;
 use crate::shared::{Shared, close_kept, inherit_kept};
 use ham_core::plan::{PlanIndex, PlanSource};
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
+use ham_sys::datagrams::Datagrams;
 use ham_sys::poller::{Interest, Poller, Timer};
 use ham_sys::process::{self, PidFd};
 use ham_sys::socket::Listener;
@@ -33,6 +36,8 @@ pub(crate) struct Standby {
     pub(super) channel: OwnedFd,
     /// As it was when this process was forked.
     pub(super) control: Option<Listener>,
+    /// Likewise.
+    pub(super) notify: Option<Datagrams>,
     /// `None`: it could not be made, and is tried again when it is needed.
     tools: Option<Tools>,
     /// With the word of the header that it belongs to.
@@ -50,6 +55,7 @@ pub(super) struct Tools {
     pub(super) no_cgroup: Option<String>,
     pub(super) abilities: Abilities,
     pub(super) spawners: Spawners,
+    pub(super) closer: Closer,
     pub(super) clearers: Clearers,
     pub(super) log: Log,
 }
@@ -57,8 +63,9 @@ pub(super) struct Tools {
 impl Standby {
     pub(crate) fn new(shared: &'static Shared, channel: OwnedFd) -> Standby {
         let control = inherit_kept(shared.state, CONTROL).map(Listener::from_fd);
+        let notify = inherit_kept(shared.state, NOTIFY).map(Datagrams::from_fd);
         close_kept(shared.state);
-        let mut standby = Standby { shared, channel, control, tools: None, plan: None };
+        let mut standby = Standby { shared, channel, control, notify, tools: None, plan: None };
         standby.look_again();
         standby
     }
@@ -113,13 +120,16 @@ impl Tools {
         let surroundings = Arc::new(Surroundings {
             inherited: environment::inherited(state),
             bases: Bases::of_manager(&shared.options.runtime),
+            notify: shared.options.runtime.join(NOTIFY_NAME).into_os_string(),
         });
+        let closer = Closer::default();
         let spawners = Spawners::new(
             state,
             abilities,
             Arc::clone(&surroundings),
             Arc::clone(&holder),
             Arc::clone(&completions),
+            closer.clone(),
         )
         .map_err(|error| {
             holder.remove_tree();
@@ -144,6 +154,7 @@ impl Tools {
             no_cgroup,
             abilities,
             spawners,
+            closer,
             clearers,
             log,
         })

@@ -6,7 +6,7 @@ mod background;
 mod earlier;
 
 use crate::exit;
-use crate::keep::CONTROL;
+use crate::keep::{CONTROL, NOTIFY};
 use crate::last_resort;
 use crate::monitor;
 use crate::options::{MOST_VERBOSITY, Options};
@@ -159,8 +159,9 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     }
 
     let control = runtime::bind_control(&options.runtime)?;
+    let notify = runtime::bind_notify(&options.runtime)?;
     let common = Common::new(state_fd, lock)?;
-    keep_first(state, [(CONTROL, control.into())])?;
+    keep_first(state, [(CONTROL, control.into()), (NOTIFY, notify.into())])?;
     share(Shared { options, state, map, common, hang_check: hang_check(), remarks })
 }
 

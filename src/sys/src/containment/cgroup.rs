@@ -42,6 +42,8 @@ impl Kind {
 #[derive(Debug)]
 pub struct CgroupTree {
     root: PathBuf,
+    /// The same as /proc tells it.
+    told: PathBuf,
     /// Use cgroup.kill (Linux 5.14) where it exists.
     kill_file: bool,
 }
@@ -74,14 +76,16 @@ pub fn find_tree(label: &str) -> std::result::Result<CgroupTree, String> {
         .map_err(|errno| {
             format!("{} is not delegated to ham: {}", own.display(), Errno::from(errno))
         })?;
-    let root = own.join(format!("ham-{}", escape(label)));
+    let name = format!("ham-{}", escape(label));
+    let told = mounts::cgroup_of("self").unwrap_or_default().join(&name);
+    let root = own.join(name);
     for kind in [Kind::Unit, Kind::Action] {
         let dir = root.join(kind.directory());
         fs::create_dir_all(&dir).map_err(|error| {
             format!("could not create {}: {}", dir.display(), Errno::from(error))
         })?;
     }
-    Ok(CgroupTree { root, kill_file: !switched_off("HAM_NO_CGROUP_KILL") })
+    Ok(CgroupTree { root, told, kill_file: !switched_off("HAM_NO_CGROUP_KILL") })
 }
 
 fn switched_off(variable: &str) -> bool {
@@ -115,6 +119,17 @@ impl CgroupTree {
 
     fn name_path(&self, kind: Kind, name: &str) -> PathBuf {
         self.root.join(kind.directory()).join(escape(name))
+    }
+
+    /// In which generation a process is, or was it when it ended a moment ago:
+    /// its kind and id. `None`: in none of this manager's.
+    pub fn place_of(&self, pid: i32) -> Option<(Kind, String)> {
+        let cgroup = mounts::cgroup_of(&pid.to_string())?;
+        let mut parts = cgroup.strip_prefix(&self.told).ok()?.iter().map(|part| part.to_str());
+        let kind = parts.next()??;
+        let kind = [Kind::Unit, Kind::Action].into_iter().find(|one| one.directory() == kind)?;
+        // After it comes the name, and then the id; below is the entity's own.
+        Some((kind, parts.nth(1)??.to_owned()))
     }
 
     /// Makes a fresh directory for a generation and opens it (close-on-exec),

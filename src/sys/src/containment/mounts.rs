@@ -22,6 +22,12 @@ pub(super) fn own_cgroup() -> Result<PathBuf, String> {
         .ok_or_else(|| format!("the own cgroup {} is not visible here", path.display()))
 }
 
+/// The cgroup of a process as /proc tells it, which is how this process sees it.
+/// `None`: there is no such process, or it is in no unified cgroup.
+pub(super) fn cgroup_of(pid: &str) -> Option<PathBuf> {
+    own_path(&std::fs::read(format!("/proc/{pid}/cgroup")).ok()?)
+}
+
 /// A cgroup2 mount: which part of the hierarchy is seen at which place.
 #[derive(Debug, PartialEq, Eq)]
 struct Mount {

@@ -21,6 +21,41 @@ pub fn move_above(fd: OwnedFd, lowest: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// A copy, close-on-exec, at the lowest free number from `lowest` up.
+///
+/// # Errors
+/// EMFILE, or EINVAL when RLIMIT_NOFILE is not above `lowest`.
+pub fn copy_above(fd: impl AsFd, lowest: i32) -> Result<OwnedFd> {
+    let number = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(lowest))
+        .map_err(|errno| SysError::new("copy", "a descriptor", errno))?;
+    // SAFETY: the kernel just made this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What tells an open file from others, as far as fstat(2) does: the same for
+/// two descriptors of one file with the same flags. `None`: nothing does, since
+/// all of its kind look alike (eventfd and kin), or what looks alike need not
+/// be the same (devices).
+pub fn fingerprint(fd: impl AsFd) -> Option<u64> {
+    let status = nix::sys::stat::fstat(&fd).ok()?;
+    let kind = status.st_mode & libc::S_IFMT;
+    let flags = fcntl(fd.as_fd(), FcntlArg::F_GETFL).ok()?;
+    if matches!(kind, 0 | libc::S_IFCHR | libc::S_IFBLK) {
+        return None;
+    }
+    // FNV-1a, 64 bits, over the words: it stands in shared memory, so it must be
+    // the same in every version.
+    let words = [status.st_dev, status.st_ino, u64::from(kind), flags as u64];
+    Some(
+        words
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            }),
+    )
+}
+
 /// A copy, close-on-exec, of a descriptor that whoever executed this program
 /// has left open under that number.
 ///
@@ -261,6 +296,20 @@ pub fn is_open(fd: RawFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_file_has_one_fingerprint() {
+        let open = || std::fs::File::open("/proc/self/exe").unwrap();
+        let first = fingerprint(open());
+        assert!(first.is_some());
+        assert_eq!(first, fingerprint(open()));
+        let (reading, writing) = std::io::pipe().unwrap();
+        assert_eq!(fingerprint(&reading), fingerprint(copy_above(&reading, 64).unwrap()));
+        assert_ne!(fingerprint(&reading), fingerprint(&writing));
+        assert_ne!(fingerprint(&reading), fingerprint(std::io::pipe().unwrap().0));
+        assert_eq!(fingerprint(std::fs::File::open("/dev/null").unwrap()), None);
+        assert_eq!(fingerprint(crate::poller::EventFd::new().unwrap()), None);
+    }
 
     #[test]
     fn a_descriptor_moves_up_and_closes_on_exec() {

@@ -10,13 +10,13 @@ use std::ffi::{CStr, CString};
 
 pub(crate) use descriptors::original_nofile;
 pub use descriptors::{
-    close_by_child, close_by_sibling, close_from, close_on_exec_from, close_range, copy_to,
-    first_nofile, inherited, is_open, move_above, open_own_program, place_at, raise_nofile,
-    remember_nofile, take,
+    close_by_child, close_by_sibling, close_from, close_on_exec_from, close_range, copy_above,
+    copy_to, fingerprint, first_nofile, inherited, is_open, move_above, open_own_program, place_at,
+    raise_nofile, remember_nofile, take,
 };
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
-pub use stat::{forked_not_execed, lives, name_of, parent_of, start_time};
+pub use stat::{forked_not_execed, lives, name_of, parent_of, relatives_of, start_time, uid_of};
 
 use crate::{Errno, Result, SysError};
 

@@ -64,6 +64,18 @@ pub fn parent_of(pid: i32) -> Option<i32> {
     Some(Stat::of(pid)?.parent)
 }
 
+/// The parent of a process and the leader of its session; `None`: there is no
+/// such process.
+pub fn relatives_of(pid: i32) -> Option<(i32, i32)> {
+    Stat::of(pid).map(|stat| (stat.parent, stat.session))
+}
+
+/// The effective user of a process; `None`: there is no such process.
+pub fn uid_of(pid: i32) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(format!("/proc/{pid}")).ok().map(|status| status.uid())
+}
+
 /// Whether the process that started at that time lives: a zombie does not.
 /// `start_time` 0: whenever it started.
 pub fn lives(pid: i32, start_time: u64) -> bool {

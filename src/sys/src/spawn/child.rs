@@ -15,6 +15,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Stage;
+use super::own_pid::OwnPid;
 use super::report::Report;
 use super::settings::Treatment;
 use crate::raw::call;
@@ -51,6 +52,8 @@ pub(super) struct Block {
     pub(super) program: RawFd,
     pub(super) argv: *const *const libc::c_char,
     pub(super) envp: *const *const libc::c_char,
+    /// To be filled in, or null.
+    pub(super) own_pid: *const OwnPid,
 }
 
 /// How a standard stream is filled.
@@ -121,6 +124,7 @@ impl Block {
         }
         self.pass_descriptors()?;
         self.treatment.after_identity(report)?;
+        self.tell_own_pid();
         crate::raw::set_signal_mask(0);
         Err((Stage::Exec, self.execute()))
     }
@@ -238,6 +242,14 @@ impl Block {
             index = index.wrapping_add(1);
         }
         Ok(())
+    }
+
+    fn tell_own_pid(&self) {
+        // SAFETY: null, or a text of atomics of the block.
+        if let Some(text) = unsafe { self.own_pid.as_ref() } {
+            // SAFETY: no pointers; it cannot fail.
+            text.fill(unsafe { call(libc::SYS_getpid, [0; 5]) } as u32);
+        }
     }
 
     /// Returns only on failure, with the negated error number.

@@ -11,6 +11,7 @@
 
 mod child;
 mod error;
+mod own_pid;
 mod probe;
 mod program;
 mod report;

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::child::{Block, Identity, Opening};
 use super::error::{SpawnError, Stage};
+use super::own_pid::OwnPid;
 use super::report::Report;
 use super::settings::{self, Settings};
 use crate::{Errno, process, signals};
@@ -40,9 +41,11 @@ pub struct Program {
     pub settings: Settings,
     /// The directory of the cgroup to start in.
     pub cgroup: Option<OwnedFd>,
-    /// Descriptors to hand over: from which number (64 or more) to which (3
-    /// to 63).
+    /// Descriptors to hand over: from which number (64 or more) to which (3 or
+    /// more, and below every number that one is taken from).
     pub passed: Vec<(RawFd, RawFd)>,
+    /// Whether `LISTEN_PID`, its own process id, is added to its environment.
+    pub listen_pid: bool,
 }
 
 /// The file to execute.
@@ -88,6 +91,8 @@ pub(super) struct Prepared<'a> {
     program: &'a Program,
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
+    /// Pointed to by `envp`.
+    own_pid: Option<Box<OwnPid>>,
     paths: Vec<*const libc::c_char>,
     stdio: [Opening; 3],
     settings: settings::Prepared,
@@ -98,8 +103,9 @@ impl Program {
     /// Does all that allocates, and refuses what cannot work.
     pub(super) fn prepare(&self) -> Result<Prepared<'_>, SpawnError> {
         let refused = |stage| SpawnError { stage, errno: Errno::EINVAL };
-        // A source below 64 could be a target of an earlier pair.
-        let sound = |pair: &(RawFd, RawFd)| pair.0 >= 64 && (3..64).contains(&pair.1);
+        // None may be overwritten before it is handed over.
+        let lowest = self.passed.iter().map(|(from, _)| *from).min().unwrap_or(64);
+        let sound = |pair: &(RawFd, RawFd)| lowest >= 64 && (3..lowest).contains(&pair.1);
         if !self.passed.iter().all(sound) {
             return Err(refused(Stage::Descriptors));
         }
@@ -112,10 +118,17 @@ impl Program {
             opening(&self.stdout, false).ok_or(refused(Stage::Stdout))?,
             opening(&self.stderr, true).ok_or(refused(Stage::Stderr))?,
         ];
+        let own_pid = self.listen_pid.then(|| Box::new(OwnPid::new()));
+        let mut envp = process::pointers(&self.envp);
+        if let Some(text) = &own_pid {
+            // The order of variables means nothing; the null stays the last.
+            envp.insert(0, text.text());
+        }
         Ok(Prepared {
             program: self,
             argv: process::pointers(&self.argv),
-            envp: process::pointers(&self.envp),
+            envp,
+            own_pid,
             paths,
             stdio,
             settings: self.settings.prepare()?,
@@ -165,6 +178,7 @@ impl Prepared<'_> {
             },
             argv: self.argv.as_ptr(),
             envp: self.envp.as_ptr(),
+            own_pid: self.own_pid.as_deref().map_or(std::ptr::null(), std::ptr::from_ref),
         }
     }
 }

@@ -252,6 +252,7 @@ pub(crate) fn program(argv: &[&str]) -> Program {
         settings: Settings::default(),
         cgroup: None,
         passed: Vec::new(),
+        listen_pid: false,
     }
 }
 

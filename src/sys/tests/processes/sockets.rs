@@ -1,10 +1,14 @@
-//! The control listener and the packet pair, between real processes.
+//! The control listener, the datagram socket and the packet pair, between real
+//! processes.
 
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 
+use ham_sys::datagrams::Datagrams;
 use ham_sys::process;
+use ham_sys::rights::send_with;
 use ham_sys::socket::{Listener, peer, receive_packet, send_packet, seqpacket_pair};
 use ham_sys::{Errno, clock};
 
@@ -13,6 +17,7 @@ use crate::harness::*;
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "listener_knows_its_peer", run: listener, inner: false },
     Scenario { name: "listener_replaces_only_sockets", run: replaces, inner: false },
+    Scenario { name: "datagrams_are_looked_at_first", run: datagrams, inner: false },
     Scenario { name: "packets_keep_their_boundaries", run: packets, inner: false },
 ];
 
@@ -56,6 +61,48 @@ fn replaces() {
     let error = Listener::bind(&long, 0o600).unwrap_err();
     assert_eq!(error.errno, Errno::ENAMETOOLONG);
     assert!(error.to_string().contains("107 bytes"));
+}
+
+fn datagrams() {
+    let temp = TempDir::new();
+    let path = temp.file("notify");
+    let socket = Datagrams::bind(&path, 0o666).unwrap();
+    let mut buffer = [0; 8];
+    assert_eq!(socket.peek(&mut buffer).unwrap(), None);
+    let (mut reading, writing) = std::io::pipe().unwrap();
+    let client = start_monitor(|| {
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.connect(&path).unwrap();
+        assert!(send_with(&sender, b"with one", Some(writing.as_fd())).unwrap());
+        assert!(send_with(&sender, b"longer than that", None).unwrap());
+        assert!(send_with(&sender, b"", None).unwrap());
+    });
+    assert_eq!(wait_exit(client).status, 0);
+    drop(writing);
+
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open();
+    for _ in 0..2 {
+        let waiting = socket.peek(&mut buffer).unwrap().unwrap();
+        assert_eq!((waiting.length, &buffer, waiting.passes), (8, b"with one", true));
+        let sender = waiting.sender.unwrap();
+        assert_eq!((sender.pid, sender.uid), (client, process::effective_uid()));
+    }
+    assert_eq!(open(), before, "to look leaves nothing open");
+    let copies = socket.peek_descriptors().unwrap();
+    assert_eq!((copies.len(), open()), (1, before + 1));
+    drop(copies);
+    assert_eq!(socket.take().unwrap().len(), 1);
+    // Nobody has the other end any more.
+    assert_eq!(reading.read(&mut [0]).unwrap(), 0);
+
+    let waiting = socket.peek(&mut buffer).unwrap().unwrap();
+    assert_eq!((waiting.length, waiting.passes), (16, false));
+    socket.discard().unwrap();
+    assert_eq!(socket.peek(&mut buffer).unwrap().unwrap().length, 0);
+    assert!(socket.take().unwrap().is_empty());
+    assert_eq!(socket.peek(&mut buffer).unwrap(), None);
+    socket.discard().unwrap();
 }
 
 fn packets() {

@@ -28,6 +28,7 @@ fn shown(state: &str, cause: &str) -> Shown {
         user: None,
         conditions: vec![death],
         running: Vec::new(),
+        ..Shown::default()
     }
 }
 

@@ -40,13 +40,15 @@ impl Engine {
         let result = match method {
             "Status" => parameters(call).and_then(|names| self.status(&names)),
             "Show" => parameters(call).and_then(|name| self.show(&name)),
+            "Graph" => parameters(call).and_then(|chosen| self.graph(&chosen)),
+            "StopPlan" => parameters(call).and_then(|chosen| self.stop_plan(&chosen)),
             "History" => match self.history(client, call) {
                 Ok(Some(history)) => Ok(history),
                 Ok(None) => return None,
                 Err(answer) => Err(answer),
             },
             "Verbosity" => self.verbosity(peer, call),
-            "Start" | "Stop" | "Restart" | "Kill" | "Shutdown" => {
+            "Start" | "Stop" | "Restart" | "Reload" | "Kill" | "Shutdown" => {
                 let own = peer.uid == 0 || peer.uid == process::effective_uid();
                 if own {
                     return match self.change(client, method, call) {
@@ -67,6 +69,7 @@ impl Engine {
             "Start" => ("started", Ask::Start, parameters::<Names>(call)?),
             "Stop" => ("stopped", Ask::Stop, parameters::<Names>(call)?),
             "Restart" => ("restarted", Ask::Restart, parameters::<Names>(call)?),
+            "Reload" => ("reloaded", Ask::Reload, parameters::<Names>(call)?),
             "Kill" => {
                 let KillParameters { names, signal, request } = parameters(call)?;
                 if !(1..=64).contains(&signal) {
@@ -134,9 +137,16 @@ impl Engine {
         let Some(token) = self.control.requests.get(&id).copied() else { return };
         let name = self.name(entity);
         let state = self.core.view(entity).state.to_owned();
+        let blamed = match answer {
+            Reply::Dependency(on) => Some(self.blame(on)),
+            _ => None,
+        };
         let Some(client) = self.control.clients.get_mut(&token) else { return };
         let Some(waiting) = &mut client.waiting else { return };
-        let (ok, text) = outcome(waiting.verb, answer);
+        let (ok, text) = match blamed {
+            Some(blamed) => (false, format!("not started: {blamed}")),
+            None => outcome(waiting.verb, answer),
+        };
         waiting.outcomes.push(Outcome { name, ok, text, state });
         waiting.open = waiting.open.saturating_sub(1);
         if waiting.open > 0 {
@@ -158,6 +168,7 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
     match reply {
         Reply::Done => (true, verb.to_owned()),
         Reply::Already if verb == "started" => (true, "already running".to_owned()),
+        Reply::Already if verb == "reloaded" => (true, "already being reloaded".to_owned()),
         Reply::Already => (true, "already stopped".to_owned()),
         Reply::Dependency(_) => (false, "one that it requires is not up".to_owned()),
         Reply::PreStartFailed => (false, "its pre-start list failed".to_owned()),

@@ -5,7 +5,7 @@ use crate::monitor::Engine;
 use crate::told::{self, exit_report, seconds};
 use ham_core::ids::EntityId;
 use ham_core::monitor::{Desired, Phase};
-use ham_core::plan::ConditionKind;
+use ham_core::plan::{ConditionKind, EntityPlan, Kind, Readiness};
 use ham_core::wire::{
     Answer, EntityStatus, Failures, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
     ShownAction, ShownCondition, Status,
@@ -66,6 +66,7 @@ impl Engine {
 
     fn entity_status(&self, id: EntityId) -> EntityStatus {
         let view = self.core.view(id);
+        let said = self.core.said(id);
         let plan = self.core.plan().entity(id).ok();
         let now = clock::monotonic();
         let age = view.since.map(|since| now.saturating_sub(since.0));
@@ -84,7 +85,10 @@ impl Engine {
             attempts: u64::from(view.attempts),
             since: age.map(|age| seconds(real.saturating_sub(age))),
             age_ns: age,
-            ready: view.state == "running",
+            ready: view.ready,
+            status_text: said.status,
+            errno: Some(said.errno).filter(|errno| *errno != 0),
+            waits_for: self.waits_for(id),
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
             why: self.why(&view),
             cause: told::cause(view.why).to_owned(),
@@ -97,14 +101,7 @@ impl Engine {
         let Some(id) = ids.first().copied() else { return self.status(&Names::default()) };
         let status = self.entity_status(id);
         let Ok(plan) = self.core.plan().entity(id) else {
-            return Ok(result(&Shown {
-                status,
-                source: String::new(),
-                command: Vec::new(),
-                user: None,
-                conditions: Vec::new(),
-                running: Vec::new(),
-            }));
+            return Ok(result(&Shown { status, ..Shown::default() }));
         };
         let mut conditions = Vec::new();
         for (place, condition) in plan.conditions.iter().enumerate() {
@@ -136,13 +133,41 @@ impl Engine {
             format!("{name}/{action}: {what}")
         });
         let user = plan.identity.as_ref().map(|who| format!("{}:{}", who.uid, who.gid));
+        let neighbours = self.neighbours(&plan);
         Ok(result(&Shown {
             status,
+            kind: kind_word(&plan.kind).to_owned(),
+            ready_when: ready_words(&plan),
+            requires: neighbours.requires,
+            wants: neighbours.wants,
+            after: neighbours.after,
+            conflicts: neighbours.conflicts,
             running: running.collect(),
             source: plan.source,
             command: plan.command,
             user,
             conditions,
         }))
+    }
+}
+
+/// The word of the unit file for what stands behind an entity.
+pub(super) fn kind_word(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Service => "service",
+        Kind::Oneshot { .. } => "oneshot",
+        Kind::Forking { .. } => "forking",
+        Kind::Target => "target",
+    }
+}
+
+/// When a process of it counts as up; empty where there is none to wait for.
+fn ready_words(plan: &EntityPlan) -> String {
+    match (&plan.kind, &plan.ready) {
+        (Kind::Target | Kind::Oneshot { .. }, _) => String::new(),
+        (_, Readiness::Exec) => "exec".to_owned(),
+        (_, Readiness::Notify) => "notify".to_owned(),
+        (_, Readiness::Descriptor(descriptor)) => format!("fd {descriptor}"),
+        (_, Readiness::Path(path)) => format!("path {path}"),
     }
 }
