@@ -76,7 +76,7 @@ fn read_all(state: State, good: &Good) {
     let exits = (0..4).map(|back| state.exit_at(taken.wrapping_sub(back)));
     assert!(exits.count() == 4 && state.exit_at(taken).is_none());
     let _ = (state.find_orphan(3), state.orphans_overwritten(), state.free_plan_half());
-    let _ = state.all_kept().map(|(place, _)| state.kept_name(place)).count();
+    let _ = state.all_kept().map(|(place, _)| state.kept_name(place).text().len()).max();
     let _ = (state.kept(KEPT), state.kept_name(KEPT));
     // As the log does, and whoever asks for the history.
     let mut number = state.history_oldest();

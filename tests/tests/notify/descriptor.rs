@@ -98,3 +98,27 @@ fn nothing_is_kept_of_those_that_are_up_or_gone() {
     assert!(manager.hamctl(&["stop", "web"]).status.success());
     wait_until("it is dropped as well", || state.get(Field::KeptUsed) == 2);
 }
+
+#[test]
+fn more_at_once_than_the_reaper_answers_in_one_turn() {
+    use ham_snapshot::header::Field;
+    const COUNT: usize = 80;
+    let units = Units::new("ready-fd-many");
+    for number in 0..COUNT {
+        let text = "[entity]\ncommand = [\"sh\", \"-c\", \"echo >&3; exec sleep 1000\"]\n\
+                    ready = { fd = 3 }\n";
+        units.write(&format!("web{number}"), text);
+    }
+    let Some(scratch) = ham_tests::programs::Scratch::in_memory("ready-fd-many") else { return };
+    let command = std::process::Command::new(ham_tests::programs::ham());
+    let manager = Manager::start_by(command, scratch, &units.path(), &[]);
+    let _ = manager.wait_for_plan();
+    wait_until("all are up", || {
+        let status = manager.status();
+        let entities = status["entities"].as_array().cloned().unwrap_or_default();
+        entities.iter().filter(|entity| entity["state"] == "running").count() == COUNT
+    });
+    let state = ham_tests::state_file::StateFile::open(&manager.runtime());
+    wait_until("all are dropped", || state.get(Field::KeptUsed) == 2);
+    assert_eq!(manager.status()["ham"]["reaper_allocations"], 0);
+}

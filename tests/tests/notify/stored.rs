@@ -141,3 +141,25 @@ fn what_nobody_keeps_is_closed() {
     });
     assert!(manager.log().contains("its unit has no fd-store"), "{}", manager.log());
 }
+
+#[test]
+fn nobody_else_holds_what_is_kept() {
+    let units = Units::new("store-held");
+    let fifo = units.file("fifo");
+    nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let send = format!("[ -n \"$LISTEN_FDS\" ] || {PROBE} notify FDSTORE=1 {fifo}");
+    unit(&units, &send, "fd-store = 1");
+    let manager = Manager::start(&units.path(), &[]);
+    let mut end = fs::File::options().write(true).open(&fifo).expect("its end");
+    given(&units, 1);
+    // Everybody is forked anew from a reaper that has it.
+    manager.replace_settled_monitor();
+    manager.replace_settled_monitor();
+    wait_until("two have taken over", || manager.status()["ham"]["takeovers"] == 2);
+    std::io::Write::write_all(&mut end, b"x").expect("a reader: the reaper");
+    let orphans = manager.status()["ham"]["orphans"].as_u64();
+    assert!(manager.hamctl(&["stop", "web"]).status.success());
+    wait_until("it is closed", || std::io::Write::write(&mut end, b"x").is_err());
+    // The process that has closed it is none of anybody's.
+    assert_eq!(manager.status()["ham"]["orphans"].as_u64(), orphans);
+}

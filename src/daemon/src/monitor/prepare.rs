@@ -190,7 +190,11 @@ mod tests {
         let mut all = Environment::default();
         all.set("PATH", "/usr/bin");
         all.set("FROM_HAM", "yes");
-        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder) }
+        Surroundings {
+            inherited: Inherited::of(all),
+            bases: Bases::below(folder),
+            notify: "/run/n".into(),
+        }
     }
 
     fn identity(uid: u32) -> Identity {
