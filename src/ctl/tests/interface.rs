@@ -136,6 +136,7 @@ fn manager() -> ManagerStatus {
         plan: PlanStatus { generation: 1, directories: one(), errors: one(), refused: one() },
         reaper_allocations: 0,
         orphans: 0,
+        notifications_dropped: 0,
     }
 }
 

@@ -6,9 +6,12 @@
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use signal_hook::consts::signal::SIGTERM;
-use std::io::{Error, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Error, IoSlice, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +21,10 @@ const USAGE: &str = "\
 usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
        ham-probe outlive             print TERM when it comes, and go on
        ham-probe take MEBIBYTES      use so much memory
-       ham-probe connect COUNT PATH  hold so many connections to a socket";
+       ham-probe connect COUNT PATH  hold so many connections to a socket
+       ham-probe notify TEXT FILE... send that, and these files opened, to
+                                     NOTIFY_SOCKET, and wait until it was taken
+       ham-probe tell FIFO           send each line of the FIFO to NOTIFY_SOCKET";
 
 /// Longer than any test lasts.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -31,6 +37,8 @@ fn main() -> ExitCode {
         ["outlive"] => outlive(),
         ["take", size] => take(size),
         ["connect", count, path] => connect(count, path),
+        ["notify", text, files @ ..] => notify(text, files),
+        ["tell", fifo] => tell(fifo),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -109,5 +117,49 @@ fn connect(count: &str, path: &str) -> Result<(), Error> {
     say("ready")?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
     drop(streams);
+    Ok(())
+}
+
+/// A socket that is connected to whoever is to be told.
+fn notify_socket() -> Result<UnixDatagram, Error> {
+    let path = std::env::var_os("NOTIFY_SOCKET").ok_or_else(|| Error::other("no NOTIFY_SOCKET"))?;
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(path)?;
+    Ok(socket)
+}
+
+fn send(socket: &UnixDatagram, text: &str, files: &[RawFd]) -> Result<(), Error> {
+    let rights = [ControlMessage::ScmRights(files)];
+    let control = if files.is_empty() { &[] } else { &rights[..] };
+    let parts = [IoSlice::new(text.as_bytes())];
+    sendmsg::<()>(socket.as_raw_fd(), &parts, control, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
+}
+
+/// As systemd-notify does: who has ended before it was heard is a stranger.
+fn notify(text: &str, files: &[&str]) -> Result<(), Error> {
+    let socket = notify_socket()?;
+    let files: Vec<File> = files.iter().map(File::open).collect::<Result<_, Error>>()?;
+    let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
+    send(&socket, text, &numbers)?;
+    let (mut reading, writing) = std::io::pipe()?;
+    send(&socket, "BARRIER=1", &[writing.as_raw_fd()])?;
+    drop(writing);
+    // Ends when the last one who has the other end has closed it.
+    reading.read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// By this very process, which goes on.
+fn tell(fifo: &str) -> Result<(), Error> {
+    let socket = notify_socket()?;
+    let end = Instant::now() + LIFETIME;
+    while Instant::now() < end {
+        // Ends when its writer closes it; then another may come.
+        for line in BufReader::new(File::open(fifo)?).lines() {
+            send(&socket, &line?, &[])?;
+            say("told")?;
+        }
+    }
     Ok(())
 }

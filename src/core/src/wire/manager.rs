@@ -139,6 +139,10 @@ pub struct ManagerStatus {
     pub reaper_allocations: u64,
     /// Exits of processes that belong to no entity.
     pub orphans: u64,
+    /// Notifications (sd_notify(3)) that were dropped: of processes that are no
+    /// entity's, or that may not tell.
+    #[serde(default)]
+    pub notifications_dropped: u64,
 }
 
 /// What has gone wrong with the manager's own processes since it was started.

@@ -152,6 +152,7 @@ mod tests {
             },
             reaper_allocations: 0,
             orphans: 3,
+            notifications_dropped: 0,
         }
     }
 

@@ -231,6 +231,7 @@ pub(crate) fn status(reaper: i32, entities: &[(&str, &str)]) -> Status {
             plan: PlanStatus::default(),
             reaper_allocations: 0,
             orphans: 0,
+            notifications_dropped: 0,
         },
         entities: entities.iter().map(entity).collect(),
     }

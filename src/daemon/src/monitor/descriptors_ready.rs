@@ -36,7 +36,7 @@ impl Engine {
         number: i32,
     ) -> Option<(OwnedFd, i32)> {
         let pair = stream_pair().and_then(|(ours, theirs)| {
-            let copy = ham_sys::process::copy_above(&ours, 0)?;
+            let copy = ham_sys::process::copy_above(&ours, 3)?;
             Ok((ours, theirs, copy))
         });
         match pair {

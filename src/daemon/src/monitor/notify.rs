@@ -195,11 +195,11 @@ impl Engine {
     /// It is done: also a `BARRIER=1`, whose descriptor closes by that.
     fn take_first(&mut self, passes: bool) {
         let Some(socket) = &self.notify.socket else { return };
-        if passes && !self.closer.has_enough() {
-            match socket.take() {
-                Ok(fds) => return self.closer.close_all(fds),
-                Err(_) => {}
-            }
+        if passes
+            && !self.closer.has_enough()
+            && let Ok(fds) = socket.take()
+        {
+            return self.closer.close_all(fds);
         }
         let _ = socket.discard();
     }

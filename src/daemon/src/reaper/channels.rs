@@ -22,6 +22,9 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 /// Requests that are answered before others get their turn.
 const IN_TURN: usize = 16;
 
+/// They end within microseconds; one that does not is an orphan like others.
+const CLOSERS: usize = 64;
+
 /// What is kept has no list in this process: table and numbers tell all, and a
 /// list of the longest would be pages that every fork copies.
 pub(super) struct Channels {
@@ -30,11 +33,21 @@ pub(super) struct Channels {
     ends: [Option<OwnedFd>; 2],
     /// Channels that the poller does not know yet.
     new: [bool; 2],
+    /// Processes that close what was kept, the last ones.
+    closers: [i32; CLOSERS],
+    next_closer: usize,
 }
 
 impl Channels {
     pub(super) fn new(shared: &'static Shared) -> Channels {
-        Channels { shared, state: shared.state, ends: [None, None], new: [false; 2] }
+        Channels {
+            shared,
+            state: shared.state,
+            ends: [None, None],
+            new: [false; 2],
+            closers: [0; CLOSERS],
+            next_closer: 0,
+        }
     }
 
     /// After a fault: the channels to who is still there.
@@ -91,7 +104,7 @@ impl Channels {
                 Ok(None) => break,
                 Ok(Some((MESSAGE_BYTES, passed))) => match Message::read(&bytes) {
                     Some(message) => recorded |= self.answer(place, message, passed),
-                    None => put_away(passed, true),
+                    None => self.put_away(passed, true),
                 },
                 // Gone, or not one of ours.
                 Ok(Some(_)) | Err(_) => {
@@ -143,8 +156,13 @@ impl Channels {
 
     /// A reply that finds no room is lost: who asks has asked for too much.
     fn reply(&self, place: usize, message: Message, fd: Option<BorrowedFd<'_>>) {
-        if let Some(Some(end)) = self.ends.get(place) {
-            let _ = send_with(end, &message.bytes(), fd);
+        if let Some(Some(end)) = self.ends.get(place)
+            && let Err(error) = send_with(end, &message.bytes(), fd)
+            && fd.is_some()
+        {
+            // Too many descriptors are on their way: at least an answer.
+            let refused = Message { errno: error.errno, ..message };
+            let _ = send_with(end, &refused.bytes(), None);
         }
     }
 
@@ -175,7 +193,7 @@ impl Channels {
                 }
             },
         };
-        put_away(Some(passed), is_foreign);
+        self.put_away(Some(passed), is_foreign);
         errno
     }
 
@@ -202,8 +220,27 @@ impl Channels {
     fn drop(&mut self, what: Kept) -> Errno {
         let Some(place) = self.state.find_kept(what) else { return Errno::ENOENT };
         self.state.keep_no_more(place);
-        put_away(process::take(kept_number(place)).ok(), true);
+        self.put_away(process::take(kept_number(place)).ok(), true);
         Errno(0)
+    }
+
+    /// Closes a descriptor without waiting for whoever is behind it. Of one that
+    /// cannot be closed so the number stays in use.
+    fn put_away(&mut self, fd: Option<OwnedFd>, by_child: bool) {
+        if let Some(fd) = fd
+            && by_child
+            && let Ok(pid) = process::close_by_child(fd)
+            && let Some(place) = self.closers.get_mut(self.next_closer)
+        {
+            *place = pid;
+            self.next_closer = (self.next_closer + 1) % CLOSERS;
+        }
+    }
+
+    /// Whether this process, which has ended, was one that closes what was kept.
+    pub(super) fn was_closer(&mut self, pid: i32) -> bool {
+        let place = self.closers.iter_mut().find(|closer| **closer == pid);
+        place.map(|closer| *closer = 0).is_some()
     }
 }
 
@@ -212,16 +249,5 @@ fn is_foreign(what: Kept) -> bool {
     match what.owner {
         Owner::Manager | Owner::Slot { .. } => false,
         Owner::Entity(_) => true,
-    }
-}
-
-/// Closes a descriptor without waiting for whoever is behind it. Of one that
-/// cannot be closed so the number stays in use.
-fn put_away(fd: Option<OwnedFd>, by_child: bool) {
-    match fd {
-        Some(fd) if by_child => {
-            let _ = process::close_by_child(fd);
-        }
-        Some(_) | None => {}
     }
 }

@@ -229,6 +229,10 @@ impl Reaper {
             self.hang.begin_anew(clock::monotonic());
             return;
         }
+        if self.channels.was_closer(exit.pid) {
+            reap::collect(exit.pid);
+            return;
+        }
         let now = clock::monotonic();
         let slot = self.state.slot_of_pid(exit.pid);
         if let Some(slot) = slot {

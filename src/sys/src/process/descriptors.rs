@@ -125,12 +125,12 @@ pub fn take(number: RawFd) -> Result<OwnedFd> {
 
 /// Closes a descriptor that came from somebody else by a child that shares
 /// the table: close(2) may wait for ever on a hung file system (FUSE, NFS).
-/// The child is reaped as any other. The caller must be single-threaded.
-/// Allocates nothing.
+/// Gives the child, which is reaped as any other. The caller must be
+/// single-threaded. Allocates nothing.
 ///
 /// # Errors
 /// EAGAIN, ENOMEM: it stays open.
-pub fn close_by_child(fd: OwnedFd) -> Result<()> {
+pub fn close_by_child(fd: OwnedFd) -> Result<i32> {
     close_all_by_child(&[std::os::fd::IntoRawFd::into_raw_fd(fd)], libc::SIGCHLD)
 }
 
@@ -141,10 +141,10 @@ pub fn close_by_child(fd: OwnedFd) -> Result<()> {
 /// # Errors
 /// EAGAIN, ENOMEM: they stay open.
 pub fn close_by_sibling(numbers: &[RawFd]) -> Result<()> {
-    close_all_by_child(numbers, libc::CLONE_PARENT)
+    close_all_by_child(numbers, libc::CLONE_PARENT).map(|_| ())
 }
 
-fn close_all_by_child(numbers: &[RawFd], flags: i32) -> Result<()> {
+fn close_all_by_child(numbers: &[RawFd], flags: i32) -> Result<i32> {
     let flags = (libc::CLONE_FILES | flags) as usize;
     // SAFETY: a fork, but for the shared table: the child has a copy of this
     // memory, and runs nothing but the system calls below.
@@ -155,9 +155,9 @@ fn close_all_by_child(numbers: &[RawFd], flags: i32) -> Result<()> {
                     crate::raw::call(libc::SYS_close, [*number as usize, 0, 0, 0, 0]);
                 }
                 crate::raw::call(libc::SYS_exit_group, [0; 5]);
-                Ok(())
+                Ok(0)
             }
-            pid if pid > 0 => Ok(()),
+            pid if pid > 0 => Ok(pid as i32),
             errno => Err(SysError::new("fork", "this process", Errno(-errno as i32))),
         }
     }

@@ -1,0 +1,12 @@
+//! What programs say by sd_notify(3) and on a descriptor of their own, what they
+//! hand over, and who is heard: real senders, real managers.
+
+#![forbid(unsafe_code)]
+
+mod notify {
+    mod common;
+    mod descriptor;
+    mod senders;
+    mod stored;
+    mod words;
+}

@@ -1,0 +1,165 @@
+//! Descriptors that an entity hands over are given back to it at its next start,
+//! whatever died in between, until it is stopped.
+
+use super::common::PROBE;
+use ham_tests::chaos::strike;
+use ham_tests::own_units::{Units, wait_until};
+use ham_tests::programs::Manager;
+use nix::sys::signal::Signal;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// Notes what it was given: count and names, whether `LISTEN_PID` is its own, and
+/// the inode of each file; then it hands over `what`, notes that, and waits.
+fn unit(units: &Units, what: &str, more: &str) {
+    let script = format!(
+        "for fd in 3 4 5 6; do inode=$(stat -Lc %i /proc/self/fd/$fd 2>/dev/null) \
+           && inodes=\"$inodes $inode\"; done; \
+         [ -z \"$LISTEN_PID\" ] && whose=none || {{ [ $LISTEN_PID = $$ ] && whose=mine || whose=other; }}; \
+         echo \"${{LISTEN_FDS-0}} ${{LISTEN_FDNAMES-none}} $whose$inodes\" >> {given}; \
+         {what}; echo >> {done}; exec sleep 1000",
+        given = units.file("given"),
+        done = units.file("done"),
+    );
+    let text = format!(
+        "[entity]\ncommand = ['sh', '-c', '''{script}''']\nrestart = \"always\"\n\
+         notify-access = \"all\"\n{more}\n"
+    );
+    units.write("web", &text);
+}
+
+/// Waits for the n-th start, and gives what it was given.
+fn given(units: &Units, start: usize) -> String {
+    units.wait_for_text("done", |text| text.lines().count() >= start);
+    let text = units.text("given");
+    text.lines().nth(start - 1).expect("noted before it was done").to_owned()
+}
+
+/// A file that is open in whoever has it, and nowhere else to be found.
+fn file(units: &Units, name: &str) -> (String, u64) {
+    let path = units.file(name);
+    fs::write(&path, name).expect("a file");
+    let inode = fs::metadata(&path).expect("it is there").ino();
+    (path, inode)
+}
+
+fn kill(manager: &Manager) {
+    assert!(strike(manager.pid_of("web"), Signal::SIGKILL));
+}
+
+#[test]
+fn what_was_handed_over_comes_back_whatever_dies() {
+    let units = Units::new("store");
+    let (one, one_inode) = file(&units, "one");
+    let (two, two_inode) = file(&units, "two");
+    let send = format!(
+        "[ -n \"$LISTEN_FDS\" ] || {{ {PROBE} notify \"$(printf \"FDSTORE=1\\nFDNAME=first\")\" {one}; \
+         {PROBE} notify FDSTORE=1 {two}; }}"
+    );
+    unit(&units, &send, "fd-store = 4");
+    let manager = Manager::start(&units.path(), &[]);
+    assert_eq!(given(&units, 1), "0 none none");
+    for path in [&one, &two] {
+        fs::remove_file(path).expect("it is there");
+    }
+    let all = format!("2 first:stored mine {one_inode} {two_inode}");
+    manager.wait_for_state("web", "running");
+    kill(&manager);
+    assert_eq!(given(&units, 2), all);
+    manager.replace_settled_monitor();
+    manager.wait_for_state("web", "running");
+    kill(&manager);
+    assert_eq!(given(&units, 3), all);
+    assert!(strike(manager.pid(), Signal::SIGSEGV));
+    wait_until("the fault", || manager.status()["ham"]["failures"]["reaper"] == 1);
+    manager.wait_for_state("web", "running");
+    kill(&manager);
+    assert_eq!(given(&units, 4), all);
+    assert!(manager.hamctl(&["restart", "web"]).status.success());
+    assert_eq!(given(&units, 5), all);
+    // Both at once: the entity and who would bring it back.
+    let monitor = manager.monitor().expect("a monitor");
+    kill(&manager);
+    assert!(strike(monitor, Signal::SIGKILL));
+    assert_eq!(given(&units, 6), all);
+    assert_eq!(manager.status()["ham"]["reaper_allocations"], 0);
+
+    // Down for good, it gets nothing back.
+    assert!(manager.hamctl(&["stop", "web"]).status.success());
+    assert!(manager.hamctl(&["start", "web"]).status.success());
+    assert_eq!(given(&units, 7), "0 none none");
+}
+
+#[test]
+fn the_same_file_twice_is_one_and_a_name_can_be_removed() {
+    let units = Units::new("store-names");
+    let (one, _) = file(&units, "one");
+    let (two, two_inode) = file(&units, "two");
+    let send = format!(
+        "[ -n \"$LISTEN_FDS\" ] || {{ {PROBE} notify \"$(printf \"FDSTORE=1\\nFDNAME=a\")\" {one} {one}; \
+         {PROBE} notify \"$(printf \"FDSTORE=1\\nFDNAME=a\")\" {one}; \
+         {PROBE} notify \"$(printf \"FDSTORE=1\\nFDNAME=b\")\" {two}; \
+         {PROBE} notify \"$(printf \"FDSTOREREMOVE=1\\nFDNAME=a\")\"; }}"
+    );
+    unit(&units, &send, "fd-store = 4");
+    let manager = Manager::start(&units.path(), &[]);
+    given(&units, 1);
+    manager.wait_for_state("web", "running");
+    kill(&manager);
+    assert_eq!(given(&units, 2), format!("1 b mine {two_inode}"));
+}
+
+#[test]
+fn more_than_the_unit_allows_is_closed_and_said() {
+    let units = Units::new("store-limit");
+    let files: Vec<String> = (0..4).map(|number| file(&units, &format!("f{number}")).0).collect();
+    let send = format!("[ -n \"$LISTEN_FDS\" ] || {PROBE} notify FDSTORE=1 {}", files.join(" "));
+    unit(&units, &send, "fd-store = 2");
+    let manager = Manager::start(&units.path(), &[]);
+    given(&units, 1);
+    assert!(manager.log().contains("2 descriptors are not kept: its fd-store is 2"));
+    manager.wait_for_state("web", "running");
+    kill(&manager);
+    assert!(given(&units, 2).starts_with("2 stored:stored mine "), "{}", units.text("given"));
+}
+
+#[test]
+fn what_nobody_keeps_is_closed() {
+    let units = Units::new("store-none");
+    let (reading, writing) = (units.file("fifo"), units.file("fifo"));
+    nix::unistd::mkfifo(reading.as_str(), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    // Opened for reading without a writer: waits until there is one.
+    unit(&units, &format!("{PROBE} notify FDSTORE=1 {reading}"), "");
+    let manager = Manager::start(&units.path(), &[]);
+    let mut end = fs::File::options().write(true).open(&writing).expect("its end");
+    given(&units, 1);
+    // Nobody has the other end any more.
+    let mut written = Ok(0);
+    wait_until("it is closed", || {
+        written = std::io::Write::write(&mut end, b"x");
+        written.is_err()
+    });
+    assert!(manager.log().contains("its unit has no fd-store"), "{}", manager.log());
+}
+
+#[test]
+fn nobody_else_holds_what_is_kept() {
+    let units = Units::new("store-held");
+    let fifo = units.file("fifo");
+    nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let send = format!("[ -n \"$LISTEN_FDS\" ] || {PROBE} notify FDSTORE=1 {fifo}");
+    unit(&units, &send, "fd-store = 1");
+    let manager = Manager::start(&units.path(), &[]);
+    let mut end = fs::File::options().write(true).open(&fifo).expect("its end");
+    given(&units, 1);
+    // Everybody is forked anew from a reaper that has it.
+    manager.replace_settled_monitor();
+    manager.replace_settled_monitor();
+    wait_until("two have taken over", || manager.status()["ham"]["takeovers"] == 2);
+    std::io::Write::write_all(&mut end, b"x").expect("a reader: the reaper");
+    let orphans = manager.status()["ham"]["orphans"].as_u64();
+    assert!(manager.hamctl(&["stop", "web"]).status.success());
+    wait_until("it is closed", || std::io::Write::write(&mut end, b"x").is_err());
+    // The process that has closed it is none of anybody's.
+    assert_eq!(manager.status()["ham"]["orphans"].as_u64(), orphans);
+}
