@@ -58,7 +58,10 @@ fn haproxy() {
     assert_eq!(get(port, "/").as_deref(), Some("three"));
     done(&manager, &["stop", "haproxy"]);
     let end = manager.entity("haproxy")["last_exit"]["text"].clone();
-    assert!(end == "exit 0" || end == "exit 143", "{end}");
+    // The last when it comes soon after the start: HAProxy says that it is ready
+    // before it takes TERM in its own way.
+    let ends = ["exit 0", "exit 143", "signal TERM"];
+    assert!(ends.iter().any(|good| end == *good), "{end}");
     assert_eq!(manager.entity("haproxy")["state"], "stopped");
     nothing_is_left(&manager);
     assert!(connect(port).is_none());
