@@ -143,14 +143,36 @@ impl Manager {
     /// # Panics
     /// When the command cannot be started.
     #[must_use]
-    pub fn start_by(
+    pub fn start_by(command: Command, scratch: Scratch, units: &Path, options: &[&str]) -> Manager {
+        let log = File::create(scratch.path().join("log")).expect("a log file");
+        let out = log.try_clone().expect("a second descriptor of it");
+        Manager::start_writing_to(command, scratch, units, options, (out.into(), log.into()))
+    }
+
+    /// As [`Manager::start_by`], with a standard output of the test's own: the
+    /// log is standard error alone.
+    ///
+    /// # Panics
+    /// When the command cannot be started.
+    #[must_use]
+    pub fn start_with_output(
+        command: Command,
+        units: &Path,
+        options: &[&str],
+        out: impl Into<Stdio>,
+    ) -> Manager {
+        let scratch = Scratch::new("manager");
+        let log = File::create(scratch.path().join("log")).expect("a log file");
+        Manager::start_writing_to(command, scratch, units, options, (out.into(), log.into()))
+    }
+
+    fn start_writing_to(
         mut command: Command,
         scratch: Scratch,
         units: &Path,
         options: &[&str],
+        (out, log): (Stdio, Stdio),
     ) -> Manager {
-        let log = File::create(scratch.path().join("log")).expect("a log file");
-        let errors = log.try_clone().expect("a second descriptor of it");
         let child = command
             .arg("run")
             .arg("--units")
@@ -160,8 +182,8 @@ impl Manager {
             .args(options)
             .env_remove("HAM_RUNTIME_DIR")
             .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors)
+            .stdout(out)
+            .stderr(log)
             .spawn()
             .expect("ham can be executed");
         Manager { child, scratch }

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// for the whole to take seconds.
 const SNAPSHOTS: u64 = 2_500;
 const TEXTS: u64 = 3_000;
+/// Each is a whole life, if a short one.
+const LIVES: u64 = 600;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number in the environment"))
@@ -79,6 +81,11 @@ fn an_entity_whose_record_is_lost_is_known_by_its_slot() {
 #[test]
 fn a_damaged_plan_gives_whole_definitions_or_none() {
     each(TEXTS, choices, decoders::plan);
+}
+
+#[test]
+fn links_that_make_no_sense_are_worked_with() {
+    each(LIVES, choices, decoders::links);
 }
 
 /// Pieces that a text is made of, so that it gets beyond its first line.

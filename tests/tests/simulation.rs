@@ -31,6 +31,7 @@ fn number(name: &str) -> Option<u64> {
 /// Runs lives and fails with the story of the first that breaks a rule.
 fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
     let mut repeated = 0;
+    let mut met = [0; 5];
     let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
     let seeds = match number("HAM_SIM_SEED") {
         Some(seed) => seed..seed + 1,
@@ -45,7 +46,15 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         turns += world.turns;
         takeovers += u64::from(world.takeovers);
         repeated += world.clients.repeated;
+        let rules = &world.rules;
+        let counts =
+            [rules.said, rules.changed, rules.taken_along, rules.reloaded, rules.conflicts];
+        for (sum, count) in met.iter_mut().zip(counts) {
+            *sum += count;
+        }
     }
+    // One life alone need not meet everything.
+    assert!(turns < 5_000 || !met.contains(&0), "what never happened: {met:?}");
     assert!(repeated > 0, "nobody has repeated a request");
     (turns, takeovers)
 }

@@ -1,7 +1,8 @@
 //! The command line of `ham`. As PID 1 nothing on it may keep the system from
 //! starting: what is not understood is a warning then.
 
-use crate::options::{Options, Stamps};
+use crate::lines::Look;
+use crate::options::{LogFormat, Options, Stamps};
 use crate::runtime;
 use crate::say::say;
 use ham_core::time::Span;
@@ -29,6 +30,8 @@ Options:
       --stop-deadline TIME how long a shutdown may take (default: 8s)
   -f FILE                  append the log to FILE instead of standard error
   -t KIND                  time stamps: none, relative, absolute, shortabs
+      --log-format FORMAT  text or json: the log, and the output of entities
+                           that goes through ham
   -v                       say more (repeatable)
   -V LEVEL                 set the verbosity: 0 errors, 1 events, 2 details
   -d                       verbosity 0
@@ -53,11 +56,14 @@ pub(crate) enum Command {
     Load(load::Request),
     /// Be its path watcher: internal.
     Watch,
+    /// Be its helper for output: internal.
+    Output(Look),
     Help,
     Version,
 }
 
 use crate::load;
+use crate::output;
 use crate::reaper::AGAIN;
 
 pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
@@ -73,6 +79,9 @@ pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
             }));
         }
         Some("watch") if words.len() == 1 => return Ok(Command::Watch),
+        Some("output") => {
+            return output::look_of(words.get(1..).unwrap_or_default()).map(Command::Output);
+        }
         Some("run") => {
             words.remove(0);
         }
@@ -107,6 +116,7 @@ struct Run {
     background: bool,
     log_file: Option<PathBuf>,
     stamps: Stamps,
+    format: LogFormat,
     verbosity: Option<u32>,
     stop_deadline: Option<Span>,
 }
@@ -142,18 +152,16 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
         "-f" => run.log_file = Some(PathBuf::from(value(parser)?)),
         "-t" => {
             let kind = value(parser)?;
-            run.stamps = match kind.to_str() {
-                Some("none") => Stamps::None,
-                Some("relative") => Stamps::Relative,
-                Some("absolute") => Stamps::Absolute,
-                Some("shortabs") => Stamps::ShortAbsolute,
-                _ => {
-                    let kind = kind.to_string_lossy();
-                    return Err(format!(
-                        "-t {kind}: expected none, relative, absolute or shortabs"
-                    ));
-                }
-            };
+            let kind = kind.to_string_lossy();
+            run.stamps = Stamps::from_word(&kind).ok_or_else(|| {
+                format!("-t {kind}: expected none, relative, absolute or shortabs")
+            })?;
+        }
+        "--log-format" => {
+            let word = value(parser)?;
+            let word = word.to_string_lossy();
+            run.format = LogFormat::from_word(&word)
+                .ok_or_else(|| format!("--log-format {word}: expected text or json"))?;
         }
         "-d" => run.verbosity = Some(0),
         "-v" => run.verbosity = Some(run.verbosity.unwrap_or(1).saturating_add(1)),
@@ -202,6 +210,7 @@ impl Run {
             words.extend(["-f".into(), path.clone().into_os_string()]);
         }
         words.extend(["-t".into(), self.stamps.word().into()]);
+        words.extend(["--log-format".into(), self.format.word().into()]);
         words.push(format!("-V{verbosity}").into());
         let deadline = if stop_deadline == Span::INFINITE {
             "infinity".to_owned()
@@ -218,6 +227,7 @@ impl Run {
             background: self.background,
             log_file,
             stamps: self.stamps,
+            format: self.format,
             verbosity,
             stop_deadline,
         })
@@ -263,6 +273,7 @@ mod tests {
             &["--runtime-dir", "/r", "--units", "/u", "--units", "rel", "-t", "none", "--strict"][..],
             &["--runtime-dir", "/r", "-vvv", "-f", "log", "--stop-deadline", "1min 2s 30ms"][..],
             &["--runtime-dir", "/r", "--user", "-d", "--stop-deadline", "infinity"][..],
+            &["--runtime-dir", "/r", "--log-format", "json"][..],
         ] {
             let Ok(Command::Run(first)) = parsed(words) else { panic!("not a run") };
             let again = std::iter::once(AGAIN.into()).chain(first.words.iter().cloned());
@@ -280,6 +291,7 @@ mod tests {
             (&["--untis", "/u"][..], "--untis"),
             (&["-t", "often"][..], "often"),
             (&["-V", "loud"][..], "loud"),
+            (&["--log-format", "xml"][..], "expected text or json"),
             (&["serve"][..], "serve"),
         ] {
             let why = parsed(words).map(|_| ()).unwrap_err();

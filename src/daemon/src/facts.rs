@@ -19,6 +19,10 @@ pub(crate) const ERROR_ENVIRONMENT_FILE: u64 = 200 << 32;
 pub(crate) const ERROR_NUL: u64 = 201 << 32;
 /// The state could not grow.
 pub(crate) const ERROR_STATE_FULL: u64 = 202 << 32;
+/// The journal does not take its output.
+pub(crate) const ERROR_JOURNAL: u64 = 203 << 32;
+/// Its output could not be led through ham.
+pub(crate) const ERROR_OUTPUT: u64 = 204 << 32;
 /// A directory of the entity's own could not be made: one word for each of
 /// runtime, state, cache, logs, so far apart.
 pub(crate) const ERROR_DIRECTORY: u64 = 210 << 32;
@@ -48,6 +52,8 @@ pub(crate) fn spawn_error(word: u64) -> String {
         ERROR_ENVIRONMENT_FILE => format!("could not read its environment file: {}", errno()),
         ERROR_NUL => "a text of the unit holds a NUL byte".to_owned(),
         ERROR_STATE_FULL => format!("the state could not grow: {}", errno()),
+        ERROR_JOURNAL => format!("could not reach the journal: {}", errno()),
+        ERROR_OUTPUT => format!("could not lead its output through ham: {}", errno()),
         _ => match SpawnError::from_word(word) {
             Some(error) => error.to_string(),
             None => "the start was cut short".to_owned(),

@@ -1,6 +1,6 @@
 //! `ham`, the manager. One program, several roles: it starts as the reaper,
-//! which forks the monitor; loader and path watcher are the same file executed
-//! again by the monitor.
+//! which forks the monitor; loader, path watcher and the helper for output are
+//! the same file executed again by the monitor.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -9,9 +9,11 @@ mod facts;
 mod guardian;
 mod keep;
 mod last_resort;
+mod lines;
 mod load;
 mod monitor;
 mod options;
+mod output;
 mod reaper;
 mod runtime;
 mod say;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
+        Ok(arguments::Command::Output(look)) => output::main(look),
         Ok(arguments::Command::Help) => print(arguments::HELP),
         Ok(arguments::Command::Version) => print(concat!("ham ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(why) => {

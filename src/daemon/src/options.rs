@@ -18,6 +18,32 @@ pub(crate) enum Stamps {
     ShortAbsolute,
 }
 
+/// How lines of the log look, and those of entities whose output goes through
+/// ham.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// `NAME: TEXT`, after a stamp.
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+impl LogFormat {
+    /// As it is written on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        }
+    }
+
+    /// The inverse of [`LogFormat::word`].
+    pub(crate) fn from_word(word: &str) -> Option<LogFormat> {
+        [LogFormat::Text, LogFormat::Json].into_iter().find(|format| format.word() == word)
+    }
+}
+
 /// The highest verbosity: there is one digit for it.
 pub(crate) const MOST_VERBOSITY: u32 = 9;
 
@@ -30,6 +56,13 @@ impl Stamps {
             Stamps::Absolute => "absolute",
             Stamps::ShortAbsolute => "shortabs",
         }
+    }
+
+    /// The inverse of [`Stamps::word`].
+    pub(crate) fn from_word(word: &str) -> Option<Stamps> {
+        [Stamps::None, Stamps::Relative, Stamps::Absolute, Stamps::ShortAbsolute]
+            .into_iter()
+            .find(|stamps| stamps.word() == word)
     }
 }
 
@@ -53,6 +86,8 @@ pub(crate) struct Options {
     pub(crate) log_file: Option<PathBuf>,
     /// How its lines are stamped.
     pub(crate) stamps: Stamps,
+    /// How they look beside that.
+    pub(crate) format: LogFormat,
     /// 0: errors and `log` actions; 1: what happens; 2 and more: details.
     pub(crate) verbosity: u32,
     /// How long a shutdown may take.

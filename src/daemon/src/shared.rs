@@ -15,6 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 pub(crate) const LOADER_SLOT: u32 = 0;
 /// Slot of the path watcher.
 pub(crate) const WATCHER_SLOT: u32 = 1;
+/// Slot of the helper for output.
+pub(crate) const OUTPUT_SLOT: u32 = 2;
 
 /// How long work may wait for a monitor that does nothing: an exit, a deadline,
 /// a client (details 15).

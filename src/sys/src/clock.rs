@@ -27,6 +27,17 @@ pub fn realtime() -> u64 {
     read(ClockId::CLOCK_REALTIME)
 }
 
+/// When something that began so many clock ticks after boot (a process, as
+/// proc_pid_stat(5) has it) began on the real clock as that is set at present,
+/// in nanoseconds since 1970. Rounded down, by one tick at most.
+pub fn realtime_of_ticks(ticks: u64) -> u64 {
+    // SAFETY: no pointers. 100 on every kernel of the supported machines.
+    let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100);
+    let since_boot = ticks.saturating_mul(NANOSECONDS / per_second.max(1));
+    let age = read(ClockId::CLOCK_BOOTTIME).saturating_sub(since_boot);
+    realtime().saturating_sub(age)
+}
+
 /// A time of day where this machine says it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LocalTime {
@@ -52,13 +63,29 @@ pub fn local_time(seconds: u64) -> LocalTime {
     let mut parts: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both point to valid objects of this frame.
     unsafe { libc::localtime_r(&raw const time, &raw mut parts) };
-    LocalTime {
-        year: parts.tm_year.saturating_add(1900),
-        month: parts.tm_mon.saturating_add(1),
-        day: parts.tm_mday,
-        hour: parts.tm_hour,
-        minute: parts.tm_min,
-        second: parts.tm_sec,
+    LocalTime::of(&parts)
+}
+
+/// Seconds since 1970 as the time of day in UTC (gmtime_r(3)).
+pub fn universal_time(seconds: u64) -> LocalTime {
+    let time = libc::time_t::try_from(seconds).unwrap_or(0);
+    // SAFETY: as in `local_time`.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both point to valid objects of this frame.
+    unsafe { libc::gmtime_r(&raw const time, &raw mut parts) };
+    LocalTime::of(&parts)
+}
+
+impl LocalTime {
+    fn of(parts: &libc::tm) -> LocalTime {
+        LocalTime {
+            year: parts.tm_year.saturating_add(1900),
+            month: parts.tm_mon.saturating_add(1),
+            day: parts.tm_mday,
+            hour: parts.tm_hour,
+            minute: parts.tm_min,
+            second: parts.tm_sec,
+        }
     }
 }
 
@@ -90,6 +117,19 @@ mod tests {
         assert!(first > 0);
         assert!(monotonic() >= first);
         assert!(realtime() > 1_500_000_000 * NANOSECONDS);
+    }
+
+    #[test]
+    fn a_process_began_when_it_did() {
+        let before = realtime();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let began = realtime_of_ticks(crate::process::start_time(pid).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // A tick of 10 ms, and as much for two clocks that are read in turn.
+        assert!(began + 20_000_000 >= before, "{began} {before}");
+        assert!(began <= realtime(), "{began}");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod error;
 pub mod fault;
 pub mod files;
 pub mod lock;
+pub mod pipe;
 pub mod poller;
 pub mod process;
 pub(crate) mod raw;

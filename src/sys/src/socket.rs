@@ -2,15 +2,17 @@
 //! packet pairs between ham's own processes. Everything is non-blocking and
 //! close-on-exec, and no write raises SIGPIPE. Knows nothing of what is said.
 
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno as NixErrno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, recv,
-    send, socket, socketpair, sockopt,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, getsockopt,
+    listen, recv, send, socket, socketpair, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 
@@ -135,6 +137,30 @@ pub fn peer(stream: impl AsFd) -> Result<Peer> {
     getsockopt(&stream, sockopt::PeerCredentials)
         .map(|found| Peer { pid: found.pid(), uid: found.uid(), gid: found.gid() })
         .map_err(|errno| SysError::new("ask for", "the credentials of a peer", errno))
+}
+
+/// Connects to a stream socket and says something on it; it is blocking then,
+/// for a program that knows nothing of it, and close-on-exec. Nothing is read
+/// from it. Waits for at most `patience`, for each of the two.
+///
+/// # Errors
+/// ENOENT, ECONNREFUSED: nobody listens there; EAGAIN: whoever does takes no
+/// connection in time.
+pub fn connect_and_say(path: &Path, first: &[u8], patience: Duration) -> Result<OwnedFd> {
+    let failed = |error: std::io::Error| SysError::new("connect to", shown(path), error);
+    let address =
+        UnixAddr::new(path).map_err(|errno| SysError::new("connect to", shown(path), errno))?;
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+        .map_err(|errno| SysError::new("create", "a socket", errno))?;
+    let mut stream = UnixStream::from(fd);
+    // unix(7): a full queue of the listener is waited for as a full buffer is.
+    stream.set_write_timeout(Some(patience)).map_err(failed)?;
+    connect(stream.as_raw_fd(), &address)
+        .map_err(|errno| SysError::new("connect to", shown(path), errno))?;
+    stream.write_all(first).map_err(failed)?;
+    stream.set_write_timeout(None).map_err(failed)?;
+    stream.shutdown(std::net::Shutdown::Read).map_err(failed)?;
+    Ok(stream.into())
 }
 
 /// Two connected sockets that keep the boundaries of packets and their order,

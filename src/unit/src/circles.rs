@@ -1,5 +1,5 @@
 //! Units that can only start after themselves. Every unit on a circle is
-//! refused; the message tells the way around, with the line of each step.
+//! refused; the message tells one way around, with the line of each step.
 
 use crate::codes;
 use crate::draft::Draft;
@@ -10,6 +10,10 @@ use std::fmt::Write as _;
 /// Steps of a circle that are told. Somebody who has made a longer one will
 /// see from these where it goes.
 const MOST_STEPS: usize = 20;
+
+/// Units beside that way which are told one by one. With one step too many in
+/// a large graph, nearly all of it can stand on circles.
+const MOST_JOINED: usize = 10;
 
 /// Refuses the units on circles. `parts` are those of the graph.
 pub(crate) fn refuse(drafts: &mut [Draft<'_>], graph: &Graph, parts: &[Vec<usize>]) {
@@ -47,21 +51,26 @@ fn tell(drafts: &mut [Draft<'_>], graph: &Graph, circle: &BTreeSet<usize>) {
         let _ = writeln!(steps, "and so on, {left_out} more");
     }
     steps.push_str("take one of these out");
+    // Those that this way does not pass stand on circles of their own, which
+    // are joined to it.
+    let told: HashSet<usize> = way.iter().map(|edge| edge.to).collect();
+    let joined: Vec<usize> = circle.iter().copied().filter(|unit| !told.contains(unit)).collect();
+    let untold = joined.len().saturating_sub(MOST_JOINED);
+    if untold > 0 {
+        let _ = write!(steps, "\nand look again: {untold} more units stand in circles with these");
+    }
     let message = format!("`{}` can only start after itself", name(first));
     if let Some(edge) = way.first()
         && let Some(draft) = drafts.get_mut(edge.said_by)
     {
         draft.report.error(codes::CIRCLE, edge.span.clone(), message).help(steps);
     }
-    // Those that this way does not pass stand on circles of their own, which
-    // are joined to it; one line each.
-    let told: HashSet<usize> = way.iter().map(|edge| edge.to).collect();
-    for unit in circle.iter().filter(|unit| !told.contains(unit)) {
+    for unit in joined.into_iter().take(MOST_JOINED) {
         let inside = |edge: &&Edge| circle.contains(&edge.to);
-        let Some(edge) = Graph::of(&graph.after, *unit).iter().find(inside) else { continue };
+        let Some(edge) = Graph::of(&graph.after, unit).iter().find(inside) else { continue };
         let name = |unit: usize| drafts.get(unit).map_or("", |draft| draft.name);
         let message =
-            format!("`{}` can only start after itself, by way of `{}`", name(*unit), name(edge.to));
+            format!("`{}` can only start after itself, by way of `{}`", name(unit), name(edge.to));
         let help = format!("it stands in a circle with `{}`", name(first));
         if let Some(draft) = drafts.get_mut(edge.said_by) {
             draft.report.error(codes::CIRCLE, edge.span.clone(), message).help(help);

@@ -130,6 +130,27 @@ fn a_long_circle_is_told_in_part() {
 }
 
 #[test]
+fn one_step_too_many_in_a_large_graph_is_no_flood() {
+    let folder = Folder::new("joined-circles");
+    // Of a chain with short cuts, the last comes before the first.
+    for place in 0..40 {
+        let mut lines = String::new();
+        if place > 0 {
+            lines = format!("after = [\"u{:02}\", \"u{:02}\"]", place - 1, place / 2);
+        }
+        let lines = lines.replace(&format!(", \"u{place:02}\""), "");
+        folder.write(&format!("u{place:02}.toml"), unit(&lines));
+    }
+    folder.write("u00.toml", unit("after = \"u39\""));
+    let loaded = folder.load(&settings(false));
+    assert_eq!(loaded.refused.len(), 40);
+    assert_eq!(loaded.diagnostics.len(), 11);
+    let help = loaded.diagnostics[0].help.as_deref().unwrap();
+    // u00, u39, u19, u09, u04, u02, u01 are told with the way.
+    assert!(help.ends_with("and look again: 23 more units stand in circles with these"), "{help}");
+}
+
+#[test]
 fn units_that_conflict_and_cannot_be_apart_are_refused() {
     let folder = Folder::new("opposites");
     let manual = |lines: &str| unit(&format!("start = \"manual\"\n{lines}"));

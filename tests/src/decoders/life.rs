@@ -134,7 +134,8 @@ impl Life {
 
     fn request(&mut self, plans: &[EntityPlan], number: u64) -> Option<Event> {
         let entities: Vec<EntityId> = plans.iter().map(|plan| plan.id).collect();
-        let asks = [Ask::Start, Ask::Start, Ask::Stop, Ask::Restart, Ask::Kill(Signal::TERM)];
+        let asks =
+            [Ask::Start, Ask::Reload, Ask::Stop, Ask::Restart, Ask::Kill(Signal::TERM), Ask::Start];
         let ask = *self.random.pick(&asks);
         let from = Some(Caller { client: self.random.below(3), serial: number + 1 });
         let wait = self.random.chance(50);

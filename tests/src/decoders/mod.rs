@@ -6,6 +6,8 @@
 //!   nothing panics or goes on for ever, a record is read whole or not at all,
 //!   and no process is made in a slot that says it holds one
 //! - [`plan`]: a damaged plan gives the definitions that it held, or errors
+//! - [`links()`]: a plan whose links make no sense is worked with: every turn
+//!   ends
 //! - [`unit()`]: any text gets an answer
 //! - [`wire`]: any stream of bytes gives messages or is refused
 
@@ -13,10 +15,12 @@ mod bed;
 mod choices;
 mod damage;
 mod life;
+mod links;
 mod plan;
 mod successor;
 mod texts;
 
+pub use links::links;
 pub use plan::plan;
 pub use texts::{unit, wire};
 

@@ -8,10 +8,11 @@ use super::life::{self, Good};
 use crate::memory::{PlanMemory, SharedMemory, Store};
 use crate::salvage::{Salvage, Salvaged};
 use ham_core::effect::{Effect, Fact, Notice, Process, Spawn};
-use ham_core::event::{Ask, Caller, Event};
+use ham_core::event::{Ask, Caller, Event, Wait};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
 use ham_core::memory::{Memory, SlotState};
 use ham_core::monitor::{Monitor, Resume, Turn};
+use ham_core::notify::Told;
 use ham_core::plan::{PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
@@ -76,7 +77,9 @@ fn read_all(state: State, good: &Good) {
     let exits = (0..4).map(|back| state.exit_at(taken.wrapping_sub(back)));
     assert!(exits.count() == 4 && state.exit_at(taken).is_none());
     let _ = (state.find_orphan(3), state.orphans_overwritten(), state.free_plan_half());
-    let _ = state.all_kept().map(|(place, _)| state.kept_name(place).text().len()).max();
+    for (place, _) in state.all_kept() {
+        let _ = state.kept_name(place);
+    }
     let _ = (state.kept(KEPT), state.kept_name(KEPT));
     // As the log does, and whoever asks for the history.
     let mut number = state.history_oldest();
@@ -227,7 +230,27 @@ impl<'a> Successor<'a> {
 
     /// One thing that somebody chooses.
     fn round(&mut self, good: &Good, choices: &mut Choices<'_>) {
-        match choices.below(8) {
+        match choices.below(10) {
+            8 => {
+                let slot = SlotRef { index: 8 + choices.byte() as u32 % 32, generation: 1 };
+                let told = Told {
+                    ready: choices.byte().is_multiple_of(2),
+                    reloading: choices.byte().is_multiple_of(2),
+                    at: choices.byte().is_multiple_of(2).then_some(Mono(choices.bits())),
+                    main: choices.byte().is_multiple_of(4).then_some(7),
+                    extend: choices.byte().is_multiple_of(4).then_some(Span(choices.bits())),
+                    status: choices.byte().is_multiple_of(2).then(|| "ü".repeat(300)),
+                    ..Told::default()
+                };
+                self.events.push_back(Event::Told { slot, told: Box::new(told) });
+                self.events.push_back(Event::Ready { slot });
+            }
+            9 => {
+                let entity = good.plans[choices.below(good.plans.len())].id;
+                self.events.push_back(Event::Tidied { entity });
+                let wait = Wait::Start(entity);
+                self.events.push_back(Event::PathSeen { wait, ok: choices.byte() < 200 });
+            }
             0 | 1 => {
                 // The clock is sound: it does not come to what a damaged head
                 // says is due at the end of time.
@@ -240,7 +263,7 @@ impl<'a> Successor<'a> {
             4 | 5 => {
                 let entities = good.plans.iter().map(|plan| plan.id).collect();
                 let asks =
-                    [Ask::Start, Ask::Stop, Ask::Restart, Ask::Kill(Signal::TERM), Ask::Start];
+                    [Ask::Start, Ask::Stop, Ask::Restart, Ask::Kill(Signal::TERM), Ask::Reload];
                 let ask = *choices.pick(&asks);
                 self.ask(entities, ask);
             }
@@ -344,6 +367,9 @@ impl<'a> Successor<'a> {
                 Event::ActionDone { run: *run, ok: true }
             }
             Effect::Watch { wait, .. } => Event::PathSeen { wait: *wait, ok: true },
+            Effect::FindMain { slot, .. } if slot.generation.is_multiple_of(2) => {
+                Event::MainFound { slot: *slot, pid: 3 }
+            }
             Effect::FindMain { slot, .. } => Event::MainMissing { slot: *slot },
             Effect::Tidy { entity, .. } => Event::Tidied { entity: *entity },
             Effect::Notice(notice) => {

@@ -72,7 +72,12 @@ impl Kernel {
             Word::LineEnd => self.post(Event::Ready { slot }),
             Word::Datagram(told) => self.post(Event::Told { slot, told: Box::new(told) }),
             Word::NewMain => {
+                // Once: datagrams about two would come in any order.
+                if self.pid_files.contains_key(&slot) {
+                    return;
+                }
                 let main = self.fork(pid);
+                self.pid_files.insert(slot, (main, self.now));
                 let told = Box::new(Told { main: Some(main), ..Told::default() });
                 self.post(Event::Told { slot, told });
                 // Before that is known, or after.

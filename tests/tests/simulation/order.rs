@@ -17,6 +17,20 @@ fn is_given_up(view: &View) -> bool {
     !view.ready && (view.desired == Desired::Stopped || down)
 }
 
+/// What all of them are, for the story of a failure.
+pub(crate) fn all(monitor: &mut Monitor, plans: &[EntityPlan]) -> String {
+    let mut told = String::new();
+    for plan in plans {
+        let view = monitor.view(plan.id);
+        let waits_for = monitor.waits_for(plan.id);
+        told.push_str(&format!(
+            "\n{} is {} ({:?}, {:?}), waits for {waits_for:?}",
+            plan.name, view.state, view.desired, view.why
+        ));
+    }
+    told
+}
+
 /// Whether an entity may stay as it is for ever: up, down, or waiting for a
 /// path, or for another that does.
 pub(crate) fn rests(monitor: &mut Monitor, plan: &EntityPlan) -> bool {

@@ -1,10 +1,10 @@
 //! What must hold after every step, over all steps, and when all is quiet.
 
-use crate::order::rests;
+use crate::order::{all, rests};
 use ham_core::effect::{Effect, Fact};
 use ham_core::ids::{EntityId, MAX_ENTITIES};
 use ham_core::memory::RecordId;
-use ham_core::monitor::{Desired, Monitor, Turn};
+use ham_core::monitor::{Desired, Monitor, Phase, Run, Turn};
 use ham_core::plan::{EntityPlan, Kind};
 use ham_core::time::Mono;
 use ham_tests::fake::{Kernel, brings_itself_back};
@@ -99,7 +99,8 @@ impl Rules {
             let view = monitor.view(plan.id);
             let living = kernel.living(plan.id);
             if !rests(monitor, plan) {
-                return Err(format!("{} is in the middle of something: {view:?}", plan.name));
+                let all = all(monitor, plans);
+                return Err(format!("{} is in the middle of something:{all}", plan.name));
             }
             match view.desired {
                 Desired::Stopped if !living.is_empty() => {
@@ -116,7 +117,9 @@ impl Rules {
             {
                 return Err(format!("{} is {view:?}, and there is {living:?}", plan.name));
             }
-            if let Some(run) = monitor.lists(plan.id).next() {
+            // A list may wait for a start that waits for a path.
+            let waits = |run: &&Run| view.state == "waiting" && run.phase == Phase::Restart;
+            if let Some(run) = monitor.lists(plan.id).find(|run| !waits(run)) {
                 return Err(format!("{} has a list in progress: {run:?}", plan.name));
             }
         }
@@ -149,8 +152,9 @@ impl Rules {
         };
         let up = plans.iter().filter(runs).count();
         let store = kernel.memory.store();
+        let waits = plans.iter().any(|plan| monitor.lists(plan.id).next().is_some());
         let first = RecordId::Run(0)..RecordId::Command(MAX_ENTITIES);
-        if let Some((id, record)) = store.records.range(first).next() {
+        if let Some((id, record)) = store.records.range(first).find(|_| !waits) {
             return Err(format!("{id:?} is kept: {record:?}"));
         }
         let kept = store

@@ -2,10 +2,10 @@
 //! a death; a process is never started while anything is left of the one
 //! before, unless the unit says that it may be.
 
-use super::entity::{Actual, Entity, Next, Why};
+use super::entity::{Actual, Cause, Entity, Next, Why};
 use super::run::{Kinds, Occurrence};
 use super::{Goal, Monitor};
-use crate::effect::{Effect, Fact, Reply};
+use crate::effect::{Effect, Fact, Failure, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
 use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, Readiness, STOP_COMMAND};
@@ -164,6 +164,33 @@ impl Monitor {
         }
     }
 
+    /// What waits for its next process goes on; a target has none, and counts
+    /// as started when it is reached.
+    pub(super) fn has_started(
+        &mut self,
+        id: EntityId,
+        again: bool,
+        slot: Option<SlotRef>,
+        pid: i32,
+    ) {
+        let brought_back = self.restart_done(id, Ok(()));
+        if again {
+            if !brought_back {
+                self.prune(id);
+            }
+            self.fire(id, occurrence(&[ConditionKind::Restart], slot, pid, None));
+        }
+    }
+
+    pub(super) fn limit_reached(&mut self, id: EntityId) {
+        let mut entity = self.entity(id);
+        entity.why = Why::Limit;
+        self.put(id, entity);
+        self.note(id, Fact::LimitReached);
+        self.restart_done(id, Err(Failure::Limit));
+        self.fire(id, occurrence(&[ConditionKind::RestartLimit], None, 0, entity.last_exit));
+    }
+
     /// What is not re-armed goes after a restart (`HREARMAFTERRESTART`).
     pub(super) fn prune(&mut self, id: EntityId) {
         let Some(plan) = self.plan_of(id) else { return };
@@ -205,4 +232,14 @@ pub(super) fn occurrence(
     status: Option<ExitStatus>,
 ) -> Occurrence {
     Occurrence { kinds: Kinds::of(kinds), slot, pid, status }
+}
+
+/// Whether this start is one by the restart action, which is counted.
+pub(super) fn count_restart(entity: &mut Entity, cause: Cause) -> bool {
+    let again = cause == Cause::Restart;
+    if again {
+        entity.restarts = entity.restarts.saturating_add(1);
+        entity.why = Why::Restarted(entity.last_exit);
+    }
+    again
 }

@@ -99,6 +99,11 @@ impl Monitor {
             return;
         }
         for needed in self.needed_by(&[id]) {
+            let plan = self.links(needed);
+            // What cannot be beside the one that was asked for would stop it.
+            if needed != id && plan.is_some_and(|plan| plan.links.conflicts.contains(&id)) {
+                continue;
+            }
             self.end_conflicting(needed);
             if needed == id {
                 continue;
@@ -113,6 +118,23 @@ impl Monitor {
                 self.bring_down(needed, why, Next::Start(self.now, Cause::Dependency));
             }
         }
+    }
+
+    /// Of those that conflict the first starts with the manager: if all did,
+    /// each would wait for the end of the other.
+    pub(super) fn yields_at_boot(&mut self, id: EntityId) -> bool {
+        let conflicts = self.links(id).map_or_else(Vec::new, |plan| plan.links.conflicts.clone());
+        let first = conflicts.into_iter().find(|other| {
+            let entity = self.entity(*other);
+            *other != id && (entity.desired == Desired::Running || !entity.is_down())
+        });
+        let Some(with) = first else { return false };
+        let mut entity = self.entity(id);
+        entity.why = Why::Conflict(with);
+        entity.since = Some(self.now);
+        self.put(id, entity);
+        self.note(id, Fact::Conflict { with });
+        true
     }
 
     fn end_conflicting(&mut self, id: EntityId) {

@@ -6,6 +6,7 @@ use super::budget::Budget;
 use super::clients::Client;
 use super::entity::Entity;
 use super::run::{Command, Kinds, Occurrence, Run};
+use super::said::Said;
 use super::text::Context;
 use super::{Global, Monitor};
 use crate::ids::{RESERVED_SLOTS, SlotRef};
@@ -54,6 +55,10 @@ fn client_words(words: &Words) -> Option<Words> {
     Client::decode(words).ok().map(|client| client.record().words)
 }
 
+fn said_words(words: &Words) -> Option<Words> {
+    Said::decode(words).ok().map(|said| said.record().words)
+}
+
 fn global_words(words: &Words) -> Option<Words> {
     Global::decode(words).ok().map(|global| global.record().words)
 }
@@ -78,6 +83,7 @@ impl Memory for OddMemory {
         {
             visit(id, head);
         }
+        visit(RecordId::Said(crate::ids::EntityId(0)), Head::default());
         visit(RecordId::Client(8), Head { open: false, ..head });
     }
 
@@ -112,7 +118,7 @@ proptest! {
 
     #[test]
     fn a_record_that_is_accepted_is_that_of_what_was_decoded(words in words()) {
-        for read in [entity_words, run_words, command_words, client_words, global_words] {
+        for read in [entity_words, run_words, command_words, client_words, global_words, said_words] {
             if let Some(again) = read(&words) {
                 prop_assert_eq!(again, words);
             }

@@ -3,7 +3,7 @@
 //! ready. A failed start is no death.
 
 use super::entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
-use super::life::occurrence;
+use super::life::{count_restart, occurrence};
 use super::pool::Owner;
 use super::{ERROR_NO_PLAN, ERROR_NO_SLOT, Goal, Monitor};
 use crate::effect::{Effect, Fact, Failure, Process, Reply, Spawn};
@@ -59,23 +59,6 @@ impl Monitor {
                 self.begin_at_boot(id);
             }
         }
-    }
-
-    /// Of those that conflict the first starts with the manager: if all did,
-    /// each would wait for the end of the other.
-    fn yields_at_boot(&mut self, id: EntityId) -> bool {
-        let conflicts = self.links(id).map_or_else(Vec::new, |plan| plan.links.conflicts.clone());
-        let first = conflicts.into_iter().find(|other| {
-            let entity = self.entity(*other);
-            *other != id && (entity.desired == Desired::Running || !entity.is_down())
-        });
-        let Some(with) = first else { return false };
-        let mut entity = self.entity(id);
-        entity.why = Why::Conflict(with);
-        entity.since = Some(self.now);
-        self.put(id, entity);
-        self.note(id, Fact::Conflict { with });
-        true
     }
 
     fn begin_at_boot(&mut self, id: EntityId) {
@@ -296,18 +279,6 @@ impl Monitor {
         self.has_started(id, again, Some(slot), pid);
         if entity.early {
             self.process_ready(id, slot);
-        }
-    }
-
-    /// What waits for its next process goes on; a target has none, and counts
-    /// as started when it is reached.
-    fn has_started(&mut self, id: EntityId, again: bool, slot: Option<SlotRef>, pid: i32) {
-        let brought_back = self.restart_done(id, Ok(()));
-        if again {
-            if !brought_back {
-                self.prune(id);
-            }
-            self.fire(id, occurrence(&[ConditionKind::Restart], slot, pid, None));
         }
     }
 
@@ -534,23 +505,4 @@ impl Monitor {
         }
         true
     }
-
-    fn limit_reached(&mut self, id: EntityId) {
-        let mut entity = self.entity(id);
-        entity.why = Why::Limit;
-        self.put(id, entity);
-        self.note(id, Fact::LimitReached);
-        self.restart_done(id, Err(Failure::Limit));
-        self.fire(id, occurrence(&[ConditionKind::RestartLimit], None, 0, entity.last_exit));
-    }
-}
-
-/// Whether this start is one by the restart action, which is counted.
-fn count_restart(entity: &mut Entity, cause: Cause) -> bool {
-    let again = cause == Cause::Restart;
-    if again {
-        entity.restarts = entity.restarts.saturating_add(1);
-        entity.why = Why::Restarted(entity.last_exit);
-    }
-    again
 }

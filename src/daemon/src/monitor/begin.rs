@@ -11,6 +11,7 @@ use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
 use super::notify::Notify;
+use super::outputs::Outputs;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
 use super::standby::Standby;
@@ -93,6 +94,7 @@ impl Engine {
             starts: Starts::default(),
             closer: tools.closer,
             paths: Paths::new(shared),
+            outputs: Outputs::new(shared),
             loading: Loading::new(shared),
             finished: false,
             planless: !has_plan,
@@ -119,6 +121,7 @@ impl Engine {
             return Ok(engine);
         }
         engine.begin_keeping();
+        engine.recall_outputs();
         if has_plan {
             engine.loading.recall();
             engine.feed(Event::Boot);

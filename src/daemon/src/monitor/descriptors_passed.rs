@@ -5,6 +5,7 @@
 
 use super::Engine;
 use super::spawners::Job;
+use super::streams::Pipes;
 use crate::facts;
 use ham_core::effect::{Process, Spawn};
 use ham_core::ids::{EntityId, SlotRef};
@@ -85,15 +86,17 @@ pub(super) struct Starts(BTreeMap<SlotRef, Start>);
 struct Start {
     spawn: Box<Spawn>,
     passed: Passed,
+    /// For its output.
+    pipes: Pipes,
     /// Answers that are still to come.
     awaited: usize,
 }
 
 impl Engine {
     /// Hands a process over to be made, when all is there that it is given.
-    pub(super) fn make(&mut self, spawn: Box<Spawn>) {
+    pub(super) fn make(&mut self, spawn: Box<Spawn>, pipes: Pipes) {
         let (slot, entity) = (spawn.slot, spawn.entity);
-        let mut start = Start { spawn, passed: Passed::default(), awaited: 0 };
+        let mut start = Start { spawn, passed: Passed::default(), pipes, awaited: 0 };
         if start.spawn.what == Process::Main {
             let plan = &start.spawn.plan;
             let mut most = usize::try_from(plan.fd_store).unwrap_or(usize::MAX).min(MOST);
@@ -105,7 +108,7 @@ impl Engine {
             start.awaited += self.fetch_stored(entity, most);
         }
         if start.awaited == 0 {
-            self.spawners.submit(Job::Entity(start.spawn, start.passed));
+            self.spawners.submit(Job::Entity(start.spawn, start.passed, start.pipes));
         } else {
             self.starts.0.insert(slot, start);
         }
@@ -153,7 +156,7 @@ impl Engine {
         if start.awaited == 0
             && let Some(start) = self.starts.0.remove(&slot)
         {
-            self.spawners.submit(Job::Entity(start.spawn, start.passed));
+            self.spawners.submit(Job::Entity(start.spawn, start.passed, start.pipes));
         }
     }
 

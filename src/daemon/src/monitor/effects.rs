@@ -135,8 +135,8 @@ impl Engine {
             Effect::Free { slot } => {
                 self.free(slot, clock::monotonic().saturating_add(BUSY_AT_MOST_NS));
             }
-            Effect::Watch { wait, path, .. } => {
-                if !self.paths.watch(wait, path, &self.poller) {
+            Effect::Watch { wait, path, not_before } => {
+                if !self.paths.watch(wait, path, not_before, &self.poller) {
                     self.feed(Event::PathSeen { wait, ok: false });
                 }
             }
@@ -177,7 +177,7 @@ impl Engine {
         self.held.insert(slot.index, prepare::held(&spawn));
         self.making.insert(slot.index);
         self.made_many |= self.making.len() >= MANY;
-        self.make(spawn);
+        self.spawn_with_output(spawn);
     }
 
     /// After a takeover nobody has noted whose process a slot holds: asked at
@@ -242,6 +242,7 @@ impl Engine {
         self.remark(Weight::Event, "done");
         self.finish_turn();
         self.finished = true;
+        self.drain_output();
         // From here on nothing is made any more.
         self.spawners.close();
         self.end_followers();

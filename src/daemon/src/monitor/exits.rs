@@ -1,7 +1,7 @@
 //! Ends of processes, as the reaper has recorded them in their slots.
 
 use super::{Engine, PATHS};
-use crate::shared::{LOADER_SLOT, WATCHER_SLOT};
+use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOT};
 use ham_core::event::Event;
 use ham_core::ids::{RESERVED_SLOTS, SlotRef};
 use ham_core::status::ExitStatus;
@@ -51,6 +51,10 @@ impl Engine {
             WATCHER_SLOT => {
                 slot.free(generation);
                 self.paths.ended();
+            }
+            OUTPUT_SLOT => {
+                slot.free(generation);
+                self.outputs.ended();
             }
             _ => {}
         }

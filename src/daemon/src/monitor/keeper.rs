@@ -9,6 +9,7 @@
 
 use super::{Engine, KEEPER};
 use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb};
+use crate::output;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::header::Field;
 use ham_snapshot::kept::{Kept, Name, Owner};
@@ -215,6 +216,7 @@ impl Engine {
                     }
                 }
                 (Owner::Manager, _) if answer.what == CONTROL => self.control_kept(answer),
+                _ if output::is_pipe(answer.what) => self.output_answered(answer),
                 (Owner::Manager, _) if answer.what == NOTIFY => self.notify_kept(answer),
                 (Owner::Entity(id), _) => self.stored_answered(EntityId(id), answer),
                 (Owner::Slot { index, generation }, Verb::Store) if tag == READY => {

@@ -3,14 +3,14 @@
 //! come is in shared memory: a successor's log goes on where this one's ended.
 
 use crate::facts::{self, Weight};
-use crate::options::{Options, Stamps};
+use crate::lines::{Instant, Look, Origin};
+use crate::options::{LogFormat, Options, Stamps};
 use crate::say::say;
 use crate::shared::Shared;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_snapshot::layout::HISTORY;
-use ham_sys::clock;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -107,6 +107,7 @@ impl Inner {
                 }
             },
         };
+        let look = look(self.shared);
         loop {
             let (blocks, dropped) = {
                 let mut wanted = self.lock();
@@ -120,22 +121,27 @@ impl Inner {
                 (std::mem::take(&mut wanted.blocks), std::mem::take(&mut wanted.dropped))
             };
             for block in blocks {
-                let _ = out.write_all(block.as_bytes());
+                match look.format {
+                    LogFormat::Text => {
+                        let _ = out.write_all(block.as_bytes());
+                    }
+                    LogFormat::Json => remark(&mut out, &look, block.trim_end()),
+                }
             }
             if dropped > 0 {
-                let _ = writeln!(out, "ham: {dropped} reports were dropped");
+                remark(&mut out, &look, &format!("{dropped} reports were dropped"));
             }
-            self.write_history(&mut out);
+            self.write_history(&mut out, &look);
             let _ = out.flush();
         }
     }
 
-    fn write_history(&self, out: &mut dyn Write) {
+    fn write_history(&self, out: &mut dyn Write, look: &Look) {
         let state: State = self.shared.state;
         let mut next = state.get(Field::HistoryLogged);
         let oldest = state.history_oldest();
         if next < oldest {
-            let _ = writeln!(out, "ham: {} lines of the log were lost", oldest - next);
+            remark(out, look, &format!("{} lines of the log were lost", oldest - next));
             next = oldest;
         }
         while next < state.get(Field::HistoryNext) {
@@ -145,12 +151,12 @@ impl Inner {
                 let Some(after) = rest.find(|number| state.history(*number).is_some()) else {
                     break;
                 };
-                let _ = writeln!(out, "ham: {} lines of the log were lost", after - next);
+                remark(out, look, &format!("{} lines of the log were lost", after - next));
                 next = after;
                 continue;
             };
-            if let Some(line) = render(&entry, &self.shared.options, state) {
-                let _ = out.write_all(line.as_bytes());
+            if let Some(line) = render(&entry, look, state) {
+                let _ = out.write_all(&line);
             }
             next += 1;
             state.set(Field::HistoryLogged, next);
@@ -158,38 +164,29 @@ impl Inner {
     }
 }
 
+/// How lines of this manager look.
+pub(super) fn look(shared: &Shared) -> Look {
+    let Options { format, stamps, .. } = shared.options;
+    Look { format, stamps, started: shared.state.get(Field::StartedMono) }
+}
+
+/// About the log itself: it has no stamp as text, since nobody knows when it
+/// was.
+fn remark(out: &mut dyn Write, look: &Look, text: &str) {
+    let look = Look { stamps: Stamps::None, ..*look };
+    let line = look.line(Instant::now(), "ham", Origin::Log, text.as_bytes(), false);
+    let _ = out.write_all(&line);
+}
+
 /// One line, or nothing when the verbosity is too low for it.
-fn render(entry: &Entry, options: &Options, state: State) -> Option<String> {
+fn render(entry: &Entry, look: &Look, state: State) -> Option<Vec<u8>> {
     let (name, text, weight) = facts::line(entry);
     let needed = match weight {
         Weight::Always => 0,
         Weight::Event => 1,
         Weight::Detail => 2,
     };
-    if state.get(Field::Verbosity) < needed {
-        return None;
-    }
-    let stamp = stamp(entry, options.stamps, state.get(Field::StartedMono));
-    Some(format!("{stamp}{name}: {text}\n"))
-}
-
-fn stamp(entry: &Entry, stamps: Stamps, started: u64) -> String {
-    let millis = entry.real / 1_000_000 % 1_000;
-    match stamps {
-        Stamps::None => String::new(),
-        Stamps::Relative => {
-            let since = entry.mono.saturating_sub(started);
-            format!("{}.{:06} ", since / 1_000_000_000, since / 1_000 % 1_000_000)
-        }
-        Stamps::Absolute => {
-            let local = clock::local_time(entry.real / 1_000_000_000);
-            let clock::LocalTime { year, month, day, hour, minute, second } = local;
-            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{millis:03} ")
-        }
-        Stamps::ShortAbsolute => {
-            let clock::LocalTime { hour, minute, second, .. } =
-                clock::local_time(entry.real / 1_000_000_000);
-            format!("{hour:02}:{minute:02}:{second:02}.{millis:03} ")
-        }
-    }
+    let at = Instant { mono: entry.mono, real: entry.real };
+    let is_wanted = state.get(Field::Verbosity) >= needed;
+    is_wanted.then(|| look.line(at, &name, Origin::Log, text.as_bytes(), false))
 }

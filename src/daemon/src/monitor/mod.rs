@@ -7,6 +7,7 @@
 //! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
 //! - `directories`: what they have of their own in the file system
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
+//! - `streams`, `outputs`: where they write to
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
@@ -36,6 +37,7 @@ mod main_process;
 mod memory;
 mod notify;
 mod notify_sender;
+mod outputs;
 mod paths;
 mod prepare;
 mod reasons;
@@ -44,13 +46,14 @@ mod salvage;
 mod settings;
 mod spawners;
 mod standby;
+mod streams;
 mod target;
 
 use crate::exit;
 use crate::facts::{self, Weight};
 use crate::guardian::enter_role;
 use crate::say::say;
-use crate::shared::{LOADER_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
+use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
 use adoption::Adopting;
 use aliens::Aliens;
 use clearers::Clearers;
@@ -79,6 +82,7 @@ use log::Log;
 use memory::Store;
 pub(crate) use memory::reserve_first_records;
 use notify::Notify;
+use outputs::Outputs;
 use paths::Paths;
 use spawners::Spawners;
 pub(crate) use standby::Standby;
@@ -95,6 +99,7 @@ const PATHS: u64 = 4;
 const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
+const OUTPUTS: u64 = 8;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 /// Tokens of watched processes begin here, by the index of their slot.
@@ -234,6 +239,7 @@ struct Engine {
     starts: Starts,
     closer: Closer,
     paths: Paths,
+    outputs: Outputs,
     loading: Loading,
     finished: bool,
     /// Entities have no meaning yet, or any more, until a plan is loaded.
@@ -282,6 +288,7 @@ impl Engine {
             LISTENER => self.accept_clients(),
             REAPER => self.reaper_died(),
             KEEPER => self.keeper_readable(),
+            OUTPUTS => self.hear_output(),
             PATHS => {
                 for wait in self.paths.read() {
                     self.events.push_back(Event::PathSeen { wait, ok: true });
@@ -354,6 +361,7 @@ impl Engine {
                     match slot.index {
                         LOADER_SLOT => {}
                         WATCHER_SLOT => self.paths.started(),
+                        OUTPUT_SLOT => self.outputs.started(),
                         _ => self.feed(Event::Spawned { slot, pid }),
                     }
                 }
@@ -362,6 +370,7 @@ impl Engine {
                     match slot.index {
                         LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
                         WATCHER_SLOT => self.paths.ended(),
+                        OUTPUT_SLOT => self.outputs.ended(),
                         _ => self.feed(Event::SpawnFailed { slot, error }),
                     }
                 }
@@ -417,6 +426,9 @@ impl Engine {
         if self.paths.due().is_some_and(|due| due <= now) {
             self.start_watcher();
         }
+        if self.outputs.due().is_some_and(|due| due <= now) {
+            self.start_output();
+        }
         if self.control.due().is_some_and(|due| due <= now) {
             self.listen_again();
         }
@@ -447,6 +459,7 @@ impl Engine {
             self.loading.due(),
             self.adopting.due(),
             self.paths.due(),
+            self.outputs.due(),
             self.control.due(),
             unfreed,
         ];

@@ -13,6 +13,10 @@ use ham_sys::{clock, process, socket};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+/// By how much the time stamp of a file can be behind, with 100 ticks a second
+/// of the kernel.
+const COARSE_NS: u64 = 10_000_000;
+
 /// A helper that ended sooner did not come to its work: another would fare no
 /// better at once.
 const PAUSE_NS: u64 = 1_000_000_000;
@@ -21,7 +25,7 @@ const PAUSE_NS: u64 = 1_000_000_000;
 pub(super) struct Paths {
     shared: &'static Shared,
     /// Who waits for what, by the number that goes to the helper.
-    waiting: BTreeMap<u64, (Wait, String)>,
+    waiting: BTreeMap<u64, Waiting>,
     next: u64,
     channel: Option<OwnedFd>,
     /// What the helper has not been told yet: the kernel holds only so much.
@@ -33,6 +37,16 @@ pub(super) struct Paths {
     started_at: u64,
     /// When a helper is to be started again.
     again_at: Option<u64>,
+}
+
+/// A path that somebody waits for.
+#[derive(Debug)]
+struct Waiting {
+    wait: Wait,
+    path: String,
+    /// What has not changed since then does not count: nanoseconds since 1970;
+    /// 0: anything counts.
+    since: u64,
 }
 
 impl Paths {
@@ -55,14 +69,22 @@ impl Paths {
         self.again_at.filter(|_| !self.waiting.is_empty())
     }
 
-    /// Somebody waits for a path. False when there can be no such path.
-    pub(super) fn watch(&mut self, wait: Wait, path: String, poller: &Poller) -> bool {
+    /// Somebody waits for a path; what is older than the process of `not_before`
+    /// does not count. False when there can be no such path.
+    pub(super) fn watch(
+        &mut self,
+        wait: Wait,
+        path: String,
+        not_before: Option<SlotRef>,
+        poller: &Poller,
+    ) -> bool {
         if path.len() > PATH_BYTES || path.contains('\0') {
             return false;
         }
         let number = self.next;
         self.next += 1;
-        self.waiting.insert(number, (wait, path));
+        let since = not_before.map_or(0, |slot| self.began(slot));
+        self.waiting.insert(number, Waiting { wait, path, since });
         if self.channel.is_some() {
             self.ask(number);
             self.flush(poller);
@@ -70,6 +92,20 @@ impl Paths {
             self.again_at = Some(clock::monotonic());
         }
         true
+    }
+
+    /// From when on files can be of the process of a slot. Files are stamped
+    /// with the time of the last tick of the kernel.
+    fn began(&self, reference: SlotRef) -> u64 {
+        let slot = self.shared.state.slot(reference.index);
+        let slot = slot.filter(|slot| slot.word().0 == reference.generation);
+        match slot.map(|slot| slot.start_time()) {
+            // It has ended at once, or cannot be looked at: then what counts is
+            // what happens from here on.
+            None | Some(0) => clock::realtime(),
+            Some(ticks) => clock::realtime_of_ticks(ticks),
+        }
+        .saturating_sub(COARSE_NS)
     }
 
     /// Nobody waits for it any more.
@@ -89,7 +125,7 @@ impl Paths {
             }
             (one, other) => one == other,
         };
-        self.waiting.iter().find(|(_, (waiting, _))| is(waiting)).map(|(number, _)| *number)
+        self.waiting.iter().find(|(_, waiting)| is(&waiting.wait)).map(|(number, _)| *number)
     }
 
     /// The helper to be made now, if one is wanted and none is there; it gets
@@ -169,10 +205,10 @@ impl Paths {
                     let text =
                         buffer.get(..count).and_then(|bytes| std::str::from_utf8(bytes).ok());
                     let number = text.and_then(|text| text.parse().ok());
-                    if let Some((wait, _)) =
+                    if let Some(waiting) =
                         number.and_then(|number: u64| self.waiting.remove(&number))
                     {
-                        seen.push(wait);
+                        seen.push(waiting.wait);
                     }
                 }
                 Ok(None) => {
@@ -191,8 +227,8 @@ impl Paths {
     }
 
     fn ask(&mut self, number: u64) {
-        if let Some((_, path)) = self.waiting.get(&number) {
-            self.unsent.push_back(format!("+{number} {path}").into_bytes());
+        if let Some(Waiting { path, since, .. }) = self.waiting.get(&number) {
+            self.unsent.push_back(format!("+{number} {since} {path}").into_bytes());
         }
     }
 

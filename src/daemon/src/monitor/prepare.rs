@@ -5,12 +5,14 @@ use super::environment::{Environment, Inherited};
 use super::expand::expanded;
 use super::holder::{Held, Holder};
 use super::settings;
+use super::streams::{JOURNAL, Pipes, Streams};
 use crate::facts::{ERROR_ENVIRONMENT_FILE, ERROR_NUL};
 use ham_core::effect::{Process, Spawn};
 use ham_core::plan::{Identity, NotifyAccess, Stream};
 use ham_sys::spawn::{Exec, Ids, Program, Settings, SpawnError, Stage, Stdio};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Which process of which entity this is, for its containment.
 pub(super) fn held(spawn: &Spawn) -> Held {
@@ -27,8 +29,9 @@ pub(super) struct Surroundings {
     pub(super) notify: OsString,
 }
 
-/// Reads environment files, makes directories and the cgroup: blocks, for a
-/// spawner thread.
+/// Reads environment files, makes directories and the cgroup, connects to the
+/// journal: blocks, for a spawner thread. The streams are to stay until the
+/// process has been made.
 ///
 /// # Errors
 /// The error word for the slot.
@@ -36,16 +39,23 @@ pub(super) fn program(
     spawn: &Spawn,
     surroundings: &Surroundings,
     holder: &Holder,
-) -> Result<Program, u64> {
-    let described = described(spawn, surroundings, &holder.token(spawn.slot))?;
+    pipes: Pipes,
+) -> Result<(Program, Streams), u64> {
+    let streams = Streams::new(&spawn.plan, pipes, Path::new(JOURNAL))?;
+    let described = described(spawn, surroundings, &holder.token(spawn.slot), &streams)?;
     let cgroup = holder
         .cgroup(&held(spawn))
         .map_err(|error| SpawnError { stage: Stage::Cgroup, errno: error.errno }.to_word())?;
-    Ok(Program { cgroup, ..described })
+    Ok((Program { cgroup, ..described }, streams))
 }
 
 /// All but the cgroup. `token`: the variable by which the process is found.
-fn described(spawn: &Spawn, surroundings: &Surroundings, token: &str) -> Result<Program, u64> {
+fn described(
+    spawn: &Spawn,
+    surroundings: &Surroundings,
+    token: &str,
+    streams: &Streams,
+) -> Result<Program, u64> {
     let plan = &spawn.plan;
     let mut environment = surroundings.inherited.chosen(&plan.inherit_environment);
     // `own`: it has all that surrounds the entity, but for its input.
@@ -64,6 +74,9 @@ fn described(spawn: &Spawn, surroundings: &Surroundings, token: &str) -> Result<
         // The unit's own variables and files may say otherwise, as systemd has
         // it.
         surroundings.bases.tell(plan, &mut environment);
+    }
+    if let Some(connection) = &streams.journal {
+        environment.set("JOURNAL_STREAM", connection);
     }
     environment
         .set_unit(plan)
@@ -91,14 +104,6 @@ fn described(spawn: &Spawn, surroundings: &Surroundings, token: &str) -> Result<
     };
     let argv: Vec<CString> = argv.iter().map(word).collect::<Result<_, _>>()?;
     let paths = argv.first().map(|name| candidates(name, &environment)).unwrap_or_default();
-    let output = |stream: &Stream| -> Result<Stdio, u64> {
-        Ok(match stream {
-            Stream::Inherit | Stream::Journal | Stream::Ham => Stdio::Inherit,
-            Stream::Null => Stdio::Null,
-            Stream::File(path) => Stdio::Append(text(path)?),
-            Stream::Same => Stdio::Same,
-        })
-    };
     let directory = plan.directory.as_deref().filter(|_| own).map(text).transpose()?;
     let is_root = ham_sys::process::effective_uid() == 0;
     Ok(Program {
@@ -119,8 +124,8 @@ fn described(spawn: &Spawn, surroundings: &Surroundings, token: &str) -> Result<
             | Stream::Journal
             | Stream::Ham => Stdio::Null,
         },
-        stdout: output(&plan.stdout)?,
-        stderr: output(&plan.stderr)?,
+        stdout: streams.stdout.clone(),
+        stderr: streams.stderr.clone(),
         ids: identity.as_ref().map(ids),
         settings: if own { settings::for_process(&plan.settings) } else { Settings::default() },
         cgroup: None,
@@ -153,8 +158,7 @@ fn candidates(name: &CString, environment: &Environment) -> Vec<CString> {
         .split(|byte| *byte == b':')
         .filter_map(|directory| {
             let directory = if directory.is_empty() { &b"."[..] } else { directory };
-            let file =
-                std::path::Path::new(OsStr::from_bytes(directory)).join(OsStr::from_bytes(bytes));
+            let file = Path::new(OsStr::from_bytes(directory)).join(OsStr::from_bytes(bytes));
             CString::new(file.as_os_str().as_bytes()).ok()
         })
         .collect()
@@ -167,7 +171,7 @@ mod tests {
     use ham_core::plan::{
         DirectoryPlace, DirectoryPlan, EntityPlan, InheritEnvironment, KeepDirectory,
     };
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     struct Folder(PathBuf);
@@ -190,11 +194,8 @@ mod tests {
         let mut all = Environment::default();
         all.set("PATH", "/usr/bin");
         all.set("FROM_HAM", "yes");
-        Surroundings {
-            inherited: Inherited::of(all),
-            bases: Bases::below(folder),
-            notify: "/run/n".into(),
-        }
+        let notify = folder.join("notify").into_os_string();
+        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder), notify }
     }
 
     fn identity(uid: u32) -> Identity {
@@ -242,6 +243,11 @@ mod tests {
         Process::Command { argv, identity, own, variables }
     }
 
+    fn described_by(spawn: &Spawn, around: &Surroundings) -> Result<Program, u64> {
+        let streams = Streams::new(&spawn.plan, Pipes::default(), Path::new("/none"))?;
+        described(spawn, around, "T=1", &streams)
+    }
+
     fn words(texts: &[CString]) -> Vec<&str> {
         texts.iter().map(|text| text.to_str().unwrap()).collect()
     }
@@ -250,7 +256,7 @@ mod tests {
     fn an_entity_is_as_its_plan_says() {
         let folder = Folder::new("prepare-main");
         let around = surroundings(&folder.0);
-        let program = described(&spawn(plan(), Process::Main), &around, "T=1").unwrap();
+        let program = described_by(&spawn(plan(), Process::Main), &around).unwrap();
         let run = folder.0.join("run/web");
         assert!(run.is_dir());
         let option = format!("--run={}", run.display());
@@ -267,7 +273,7 @@ mod tests {
         other.environment.push(("RUNTIME_DIRECTORY".to_owned(), "/mine".to_owned()));
         other.inherit_environment = InheritEnvironment::Nothing;
         other.expand = false;
-        let program = described(&spawn(other, Process::Main), &around, "T=1").unwrap();
+        let program = described_by(&spawn(other, Process::Main), &around).unwrap();
         assert!(words(&program.envp).contains(&"RUNTIME_DIRECTORY=/mine"));
         assert!(!words(&program.envp).contains(&"FROM_HAM=yes"));
         assert_eq!(words(&program.argv)[0], "/bin/${WHAT}");
@@ -277,7 +283,7 @@ mod tests {
     fn a_command_of_its_own_has_its_surroundings() {
         let folder = Folder::new("prepare-own");
         let around = surroundings(&folder.0);
-        let program = described(&spawn(plan(), command(true, None)), &around, "T=1").unwrap();
+        let program = described_by(&spawn(plan(), command(true, None)), &around).unwrap();
         assert!(folder.0.join("run/web").is_dir(), "made for the first that needs it");
         assert_eq!(words(&program.argv), ["/bin/echo", "true"]);
         assert!(words(&program.envp).contains(&"HAM_CONDITION=death"));
@@ -286,7 +292,7 @@ mod tests {
         assert_eq!(program.directory.as_deref(), Some(c"/usr"));
         assert_eq!((program.settings.nice, program.umask), (Some(3), 0o027));
         let another = command(true, Some(identity(4321)));
-        let program = described(&spawn(plan(), another), &around, "T=1").unwrap();
+        let program = described_by(&spawn(plan(), another), &around).unwrap();
         assert!(words(&program.envp).contains(&"USER=u4321"));
         assert_eq!(program.ids.unwrap().uid, 4321);
     }
@@ -295,7 +301,7 @@ mod tests {
     fn a_command_of_the_managers_has_not() {
         let folder = Folder::new("prepare-command");
         let around = surroundings(&folder.0);
-        let program = described(&spawn(plan(), command(false, None)), &around, "T=1").unwrap();
+        let program = described_by(&spawn(plan(), command(false, None)), &around).unwrap();
         assert!(!folder.0.join("run").exists());
         assert_eq!(words(&program.argv), ["/bin/echo", "${WHAT}"]);
         assert!(words(&program.envp).contains(&"WHAT=true"));
@@ -308,7 +314,7 @@ mod tests {
         let folder = Folder::new("prepare-error");
         std::fs::write(folder.0.join("run"), "").unwrap();
         let around = surroundings(&folder.0);
-        let error = described(&spawn(plan(), Process::Main), &around, "T=1").unwrap_err();
+        let error = described_by(&spawn(plan(), Process::Main), &around).unwrap_err();
         let text = crate::facts::spawn_error(error);
         assert!(text.starts_with("could not make its runtime directory: "), "{text}");
     }

@@ -9,6 +9,7 @@ use super::holder::{Held, Holder};
 use super::main_process;
 use super::prepare::{self, Surroundings};
 use super::settings;
+use super::streams::Pipes;
 use crate::facts;
 use ham_core::effect::Spawn;
 use ham_core::ids::SlotRef;
@@ -30,8 +31,9 @@ const HUNG_AFTER_NS: u64 = 1_000_000_000;
 /// A process to be made.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// An entity's or a command's.
-    Entity(Box<Spawn>, Passed),
+    /// An entity's or a command's, with the descriptors that it gets and the
+    /// pipes for its output, if there are some.
+    Entity(Box<Spawn>, Passed, Pipes),
     /// One of ham's own helpers.
     /// With the descriptor that it is given.
     Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
@@ -44,7 +46,7 @@ pub(super) enum Job {
 impl Job {
     pub(super) fn slot(&self) -> SlotRef {
         match self {
-            Job::Entity(spawn, _) => spawn.slot,
+            Job::Entity(spawn, ..) => spawn.slot,
             Job::Helper { slot, .. } => *slot,
             Job::FindMain { held, .. } | Job::SignalAll { held, .. } => held.slot,
         }
@@ -188,34 +190,48 @@ impl Inner {
 
     fn perform(&self, job: Job, stack: &mut Stack) -> Option<Completion> {
         let slot = job.slot();
-        // The descriptors that are handed over live until it has been made.
-        let (name, program, _keep, passed) = match job {
-            Job::Entity(spawn, mut passed) => {
-                let program = prepare::program(&spawn, &self.surroundings, &self.holder)
-                    .and_then(|mut program| passed.give(&mut program).map(|()| program));
-                match program {
-                    Ok(program) => (spawn.plan.name.clone(), program, None, passed),
-                    Err(error) => {
-                        self.closer.close_all(passed.into_descriptors());
-                        return Some(Completion::SpawnFailed { slot, error });
-                    }
-                }
+        match job {
+            Job::Entity(spawn, mut passed, pipes) => {
+                let completion = self.make_entity(&spawn, &mut passed, pipes, stack);
+                self.closer.close_all(passed.into_descriptors());
+                Some(completion)
             }
+            // Its descriptor lives until it has been made.
             Job::Helper { name, program, _keep, .. } => {
-                (name.to_owned(), *program, Some(_keep), Passed::default())
+                Some(self.make(slot, name, &program, stack))
             }
             Job::FindMain { held, path } => {
                 let found = main_process::find(&path, &held, &self.holder);
-                return Some(Completion::MainLooked { slot, found });
+                Some(Completion::MainLooked { slot, found })
             }
             Job::SignalAll { held, signal } => {
                 self.holder.signal(&held, signal);
-                return None;
+                None
             }
-        };
-        let completion = self.make(slot, &name, &program, stack);
-        self.closer.close_all(passed.into_descriptors());
-        Some(completion)
+        }
+    }
+
+    fn make_entity(
+        &self,
+        spawn: &Spawn,
+        passed: &mut Passed,
+        pipes: Pipes,
+        stack: &mut Stack,
+    ) -> Completion {
+        let name = &spawn.plan.name;
+        let made = prepare::program(spawn, &self.surroundings, &self.holder, pipes);
+        match made.and_then(|(mut program, streams)| {
+            passed.give(&mut program)?;
+            Ok((program, streams))
+        }) {
+            Ok((program, streams)) => {
+                if let Some(text) = &streams.trouble {
+                    self.completions.push(Completion::Remark(facts::of_trouble(name, text)));
+                }
+                self.make(spawn.slot, name, &program, stack)
+            }
+            Err(error) => Completion::SpawnFailed { slot: spawn.slot, error },
+        }
     }
 
     fn make(&self, slot: SlotRef, name: &str, program: &Program, stack: &mut Stack) -> Completion {

@@ -1,18 +1,23 @@
 //! The path watcher: a helper process that tells when paths come into being.
 //! It touches paths that users named, which may hang, so the monitor does not.
 //!
-//! It is asked `+NUMBER PATH` and `-NUMBER` and answers `NUMBER`, one packet
-//! each on descriptor 3. It ends when the monitor closes the channel.
+//! It is asked `+NUMBER SINCE PATH` and `-NUMBER` and answers `NUMBER`, one
+//! packet each on descriptor 3. It ends when the monitor closes the channel.
+//!
+//! With a SINCE other than 0 (nanoseconds since 1970) a path counts only if it
+//! is not older: changed since then, or seen to be made, changed or moved there.
+//! So the socket that a killed daemon has left says nothing about the next one.
 
 use crate::say::say;
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ham_sys::Errno;
 use ham_sys::poller::{EventFd, Interest, Poller, Ready};
@@ -22,8 +27,11 @@ use ham_sys::{process, socket};
 pub(crate) const FIRST_DESCRIPTOR: i32 = 3;
 /// The longest path (`PATH_MAX` less its NUL).
 pub(crate) const PATH_BYTES: usize = 4_095;
-/// A path and what stands before it.
+/// A path and what stands before it: two numbers of up to 20 digits.
 pub(crate) const MESSAGE_BYTES: usize = 4_200;
+/// Paths that have changed and were not looked at yet; more are forgotten, and
+/// their time of change has to do.
+const MOST_CHANGES: usize = 4_096;
 
 const CHANNEL: u64 = 0;
 const CHANGED: u64 = 1;
@@ -47,12 +55,41 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// What the thread of the watcher tells.
+struct Changes {
+    wake: EventFd,
+    /// What was made or moved there (true), or changed (false).
+    paths: Mutex<BTreeSet<(PathBuf, bool)>>,
+}
+
+/// A path that is waited for.
+struct Waiting {
+    path: PathBuf,
+    /// What has not changed since then does not count, nanoseconds since 1970.
+    since: i128,
+    /// It, or a directory that leads to it, was seen to come or change.
+    came: bool,
+}
+
+impl Waiting {
+    /// A path that cannot be looked at is not there.
+    fn is_there(&self) -> bool {
+        let Ok(status) = self.path.metadata() else { return false };
+        let changed = |status: &std::fs::Metadata| {
+            i128::from(status.ctime()) * 1_000_000_000 + i128::from(status.ctime_nsec())
+        };
+        // A new link to an old file is new.
+        let link = || self.path.symlink_metadata().is_ok_and(|link| changed(&link) >= self.since);
+        self.came || changed(&status) >= self.since || link()
+    }
+}
+
 struct Helper {
     channel: OwnedFd,
     poller: Poller,
-    changed: Arc<EventFd>,
+    changes: Arc<Changes>,
     watcher: RecommendedWatcher,
-    waiting: BTreeMap<u64, PathBuf>,
+    waiting: BTreeMap<u64, Waiting>,
     /// Directories that are watched at the moment.
     watched: BTreeSet<PathBuf>,
     _mounts: Option<File>,
@@ -60,23 +97,13 @@ struct Helper {
 
 impl Helper {
     fn new(channel: OwnedFd) -> Result<Helper, Box<dyn std::error::Error>> {
-        let changed = Arc::new(EventFd::new()?);
-        let wake = Arc::clone(&changed);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // Opening and reading are no changes; to look again for them
-            // would lead to looking again for ever.
-            let matters = match event.map(|event| event.kind) {
-                Ok(EventKind::Access(AccessKind::Close(AccessMode::Write))) | Err(_) => true,
-                Ok(EventKind::Access(_)) => false,
-                Ok(_) => true,
-            };
-            if matters {
-                wake.post();
-            }
-        })?;
+        let changes =
+            Arc::new(Changes { wake: EventFd::new()?, paths: Mutex::new(BTreeSet::new()) });
+        let told = Arc::clone(&changes);
+        let watcher = notify::recommended_watcher(move |event| told.note(event))?;
         let poller = Poller::new()?;
         poller.add(&channel, CHANNEL, Interest::READ)?;
-        poller.add(changed.as_fd(), CHANGED, Interest::READ)?;
+        poller.add(changes.wake.as_fd(), CHANGED, Interest::READ)?;
         // A mount brings paths without any event in the directory.
         let mounts = File::open("/proc/self/mountinfo").ok();
         if let Some(mounts) = &mounts {
@@ -86,7 +113,7 @@ impl Helper {
         Ok(Helper {
             channel,
             poller,
-            changed,
+            changes,
             watcher,
             waiting: BTreeMap::new(),
             watched: BTreeSet::new(),
@@ -98,12 +125,13 @@ impl Helper {
         let mut ready = [Ready::default(); 4];
         loop {
             let count = self.poller.wait(&mut ready, None)?;
+            // What has changed before somebody waited for it says nothing.
+            self.take_changes();
             for event in ready.iter().take(count) {
                 if event.token == CHANNEL && !self.read()? {
                     return Ok(());
                 }
             }
-            self.changed.drain();
             self.look()?;
         }
     }
@@ -118,14 +146,31 @@ impl Helper {
             let text = String::from_utf8_lossy(buffer.get(..count).unwrap_or_default());
             if let Some(number) = text.strip_prefix('-').and_then(|text| text.parse().ok()) {
                 self.waiting.remove(&number);
-            } else if let Some((number, path)) =
+            } else if let Some((number, rest)) =
                 text.strip_prefix('+').and_then(|text| text.split_once(' '))
-                && let Ok(number) = number.parse()
+                && let Some((since, path)) = rest.split_once(' ')
+                && let (Ok(number), Ok(since)) = (number.parse(), since.parse::<u64>())
             {
-                self.waiting.insert(number, PathBuf::from(path));
+                // Even a file of 1969 is there.
+                let since = if since == 0 { i128::MIN } else { i128::from(since) };
+                let path = PathBuf::from(path);
+                self.waiting.insert(number, Waiting { path, since, came: false });
             }
         }
         Ok(true)
+    }
+
+    fn take_changes(&mut self) {
+        self.changes.wake.drain();
+        let changed =
+            std::mem::take(&mut *self.changes.paths.lock().unwrap_or_else(PoisonError::into_inner));
+        for waiting in self.waiting.values_mut() {
+            // A directory that came brings what is in it; one that changed
+            // says nothing about that.
+            waiting.came |= changed.iter().any(|(path, came)| {
+                waiting.path == *path || (*came && waiting.path.starts_with(path))
+            });
+        }
     }
 
     /// Watches first, then looks: what comes into being in between is seen by
@@ -133,7 +178,7 @@ impl Helper {
     fn look(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         loop {
             let wanted: BTreeSet<PathBuf> =
-                self.waiting.values().filter_map(|path| nearest_parent(path)).collect();
+                self.waiting.values().filter_map(|at| nearest_parent(&at.path)).collect();
             for gone in self.watched.difference(&wanted) {
                 let _ = self.watcher.unwatch(gone);
             }
@@ -148,7 +193,7 @@ impl Helper {
             let found: Vec<u64> = self
                 .waiting
                 .iter()
-                .filter(|(_, path)| path.exists())
+                .filter(|(_, waiting)| waiting.is_there())
                 .map(|(number, _)| *number)
                 .collect();
             for number in found {
@@ -165,6 +210,35 @@ impl Helper {
     }
 }
 
+impl Changes {
+    fn note(&self, event: notify::Result<Event>) {
+        let (kind, paths) = match event {
+            Ok(event) => (event.kind, event.paths),
+            // Something was missed: look at everything.
+            Err(_) => return self.wake.post(),
+        };
+        let came = match kind {
+            EventKind::Create(_) => Some(true),
+            EventKind::Modify(ModifyKind::Name(mode)) => (mode != RenameMode::From).then_some(true),
+            EventKind::Modify(_) | EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
+                Some(false)
+            }
+            // Opening and reading are no changes; to look again for them
+            // would lead to looking again for ever.
+            EventKind::Access(_) => return,
+            EventKind::Remove(_) | EventKind::Any | EventKind::Other => None,
+        };
+        // Of two names of a file that was moved the last is where it is.
+        if let (Some(path), Some(came)) = (paths.into_iter().last(), came) {
+            let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+            if paths.len() < MOST_CHANGES {
+                paths.insert((path, came));
+            }
+        }
+        self.wake.post();
+    }
+}
+
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<ham_sys::SysError>().is_some_and(|error| error.errno == Errno::EPIPE)
 }
@@ -175,12 +249,4 @@ fn nearest_parent(path: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_parent_is_what_is_there() {
-        let missing = Path::new("/proc/self/task/none/at/all");
-        assert_eq!(nearest_parent(missing), Some(PathBuf::from("/proc/self/task")));
-    }
-}
+mod tests;

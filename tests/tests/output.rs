@@ -1,0 +1,10 @@
+//! Output of entities that goes through ham (`stdout = "ham"`) or to the
+//! journal, over kills of whoever is on the way.
+#![forbid(unsafe_code)]
+
+mod output {
+    mod journal;
+    mod kills;
+    mod lines;
+    mod reader;
+}
