@@ -96,7 +96,8 @@ fn a_database_that_cannot_start_is_named() {
     assert!(text.contains(named), "{text}\n{entity}");
     // Asked for now, it is not even tried: the reason is the answer.
     let text = refused(&manager, &["start", "web"]);
-    assert!(text.contains("not started: ") && text.contains("postgresql failed: "), "{text}");
+    let named = "not started: postgresql failed: restart limit reached, last: exit 1";
+    assert!(text.contains(named), "{text}");
 
     // Mended, one word brings all of it back.
     site.database.configure("");
