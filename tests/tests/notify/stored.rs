@@ -1,7 +1,7 @@
 //! Descriptors that an entity hands over are given back to it at its next start,
 //! whatever died in between, until it is stopped.
 
-use super::common::PROBE;
+use super::bed::PROBE;
 use ham_tests::chaos::strike;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::Manager;
