@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod notify {
-    mod common;
+    mod bed;
     mod descriptor;
     mod senders;
     mod stored;

@@ -1,6 +1,6 @@
 //! Whose notifications count.
 
-use super::common::{PROBE, Teller, dropped};
+use super::bed::{PROBE, Teller, dropped};
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use std::os::unix::net::UnixDatagram;

@@ -1,6 +1,6 @@
 //! What the words of a datagram lead to, and that none is lost.
 
-use super::common::{PROBE, Teller, dropped};
+use super::bed::{PROBE, Teller, dropped};
 use ham_tests::chaos::strike;
 use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::Manager;

@@ -5,8 +5,9 @@
 //! and asks again for what may not have been carried out.
 //!
 //! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
-//! - `order`, `neighbours`: who waits for whom; `start`, `life`, `down`: the way up, the ends
-//!   of processes, the way down; `said`: what it says of itself
+//! - `order`, `neighbours`: who waits for whom; `start`, `up`, `attempts`: the
+//!   way up; `life`: the ends of processes; `down`: the way down; `said`: what
+//!   it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
 //! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
@@ -14,6 +15,7 @@
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
+mod attempts;
 mod budget;
 mod clients;
 mod down;
@@ -35,6 +37,7 @@ mod said;
 mod start;
 mod text;
 mod timers;
+mod up;
 mod verbs;
 mod view;
 

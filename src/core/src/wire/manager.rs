@@ -141,7 +141,6 @@ pub struct ManagerStatus {
     pub orphans: u64,
     /// Notifications (sd_notify(3)) that were dropped: of processes that are no
     /// entity's, or that may not tell.
-    #[serde(default)]
     pub notifications_dropped: u64,
 }
 

@@ -74,13 +74,20 @@ impl<'a> Story<'a, '_> {
             "start-failed" | "start-timeout" => self.not_started(),
             "restart-limit" => self.limit(),
             "asked-stop" => self.stopped(),
-            "record-lost" => {
-                let lost = self.last(self.facts.len(), &["record-lost"])?;
-                let fact = self.tell(lost)?;
-                Some(format!("at {} {}", self.when(fact), fact.text))
-            }
+            "record-lost" => self.said_by("record-lost"),
+            "dependency" => self.said_by("dependency"),
+            "conflict" => self.said_by("conflict"),
+            "finished" => self.said_by("finished"),
+            "pre-start-failed" => self.said_by("pre-start-failed"),
             _ => None,
         }
+    }
+
+    /// The last fact of that kind says it all.
+    fn said_by(&mut self, kind: &str) -> Option<String> {
+        let last = self.last(self.facts.len(), &[kind])?;
+        let fact = self.tell(last)?;
+        Some(format!("at {} {}", self.when(fact), fact.text))
     }
 
     fn restarted(&mut self) -> Option<String> {

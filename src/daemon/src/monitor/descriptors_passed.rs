@@ -23,6 +23,10 @@ const FIRST: i32 = 3;
 /// Numbers below belong to entities.
 const OWN_DESCRIPTORS: i32 = crate::shared::OWN_DESCRIPTORS;
 
+/// What fits below the limit of open files that a process usually has (1,024):
+/// with more than that it could not start any more.
+const MOST: usize = 1_024 - 3;
+
 /// Variables that are ham's to set here.
 const VARIABLES: [&[u8]; 3] = [b"LISTEN_FDS=", b"LISTEN_FDNAMES=", b"LISTEN_PID="];
 
@@ -95,7 +99,7 @@ impl Engine {
         let mut start = Start { spawn, passed: Passed::default(), pipes, awaited: 0 };
         if start.spawn.what == Process::Main {
             let plan = &start.spawn.plan;
-            let mut most = usize::try_from(plan.fd_store).unwrap_or(usize::MAX);
+            let mut most = usize::try_from(plan.fd_store).unwrap_or(usize::MAX).min(MOST);
             if let Readiness::Descriptor(number) = plan.ready {
                 start.passed.ready = self.begin_ready(slot, entity, number);
                 start.awaited += usize::from(start.passed.ready.is_some());

@@ -1,0 +1,185 @@
+//! The rest of the way up: its process runs, says that it is ready, or leaves
+//! another one behind that is.
+
+use super::entity::{Actual, Cause, Entity, NEVER};
+use super::life::{count_restart, occurrence};
+use super::pool::Owner;
+use super::{Goal, Monitor};
+use crate::effect::{Effect, Fact, Reply};
+use crate::event::Wait;
+use crate::ids::{EntityId, SlotRef};
+use crate::plan::{ConditionKind, Kind, Readiness};
+use crate::time::{Mono, Span};
+
+/// A daemon that leaves another process behind has as a rule written its id
+/// before it ends; else it does so within moments.
+const LOOK_AGAIN: Span = Span::millis(50);
+
+impl Monitor {
+    pub(super) fn spawned(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
+        let mut entity = self.entity(id);
+        match entity.actual {
+            Actual::Starting { slot: mine, due, cause } if mine == slot => {
+                self.runs(id, slot, pid, due, cause);
+            }
+            Actual::Stopping { slot: mine, pid: 0, due, killed, next } if mine == slot => {
+                // Asked to end before it was up: told so now, with all the time
+                // that it has for that. Killed before that: perhaps before
+                // there was anything to kill.
+                let timeout = self.plan_of(id).map_or(Span::ZERO, |plan| plan.stop.timeout);
+                let due = if killed { due } else { self.now.after(timeout) };
+                entity.actual = Actual::Stopping { slot, pid, due, killed, next };
+                self.put(id, entity);
+                if killed {
+                    self.emit(Effect::Clear { slot, entity: id, command: false });
+                } else {
+                    self.ask_to_end(id, slot);
+                }
+            }
+            Actual::Aborting { slot: mine, .. } if mine == slot => {
+                self.emit(Effect::Clear { slot, entity: id, command: false });
+            }
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Readying { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. }
+            | Actual::Up { .. }
+            | Actual::Reached
+            | Actual::Retiring { .. }
+            | Actual::Stopping { .. }
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. } => {}
+        }
+    }
+
+    /// Its process has executed its program.
+    fn runs(&mut self, id: EntityId, slot: SlotRef, pid: i32, due: Option<Mono>, cause: Cause) {
+        let mut entity = self.entity(id);
+        let since = self.now;
+        let plan = self.plan_of(id);
+        let path = plan.as_ref().and_then(|plan| match &plan.ready {
+            Readiness::Path(path) => Some(path.clone()),
+            Readiness::Exec | Readiness::Notify | Readiness::Descriptor(_) => None,
+        });
+        let is_up = plan
+            .as_ref()
+            .is_none_or(|plan| plan.kind == Kind::Service && plan.ready == Readiness::Exec);
+        entity.actual = if is_up {
+            Actual::Up { slot, pid, since }
+        } else {
+            Actual::Readying { slot, pid, since, due, cause }
+        };
+        entity.since = Some(self.now);
+        let again = count_restart(&mut entity, cause);
+        self.put(id, entity);
+        self.note(id, Fact::Started { pid, again });
+        if let Some(path) = path {
+            let wait = Wait::Ready(slot);
+            self.emit(Effect::Watch { wait, path, not_before: Some(slot) });
+        }
+        if is_up {
+            self.came_up(id, entity, pid);
+        }
+        self.has_started(id, again, Some(slot), pid);
+        if entity.early {
+            self.process_ready(id, slot);
+        }
+    }
+
+    /// Its process, of this slot, says that it is ready.
+    pub(super) fn process_ready(&mut self, id: EntityId, slot: SlotRef) {
+        let mut entity = self.entity(id);
+        if let Actual::Starting { slot: mine, .. } = entity.actual
+            && mine == slot
+        {
+            // A quick one can say so sooner than the thread that has made it.
+            entity.early = true;
+            self.put(id, entity);
+            return;
+        }
+        if let Actual::Readying { slot: mine, pid, since, .. } = entity.actual
+            && mine == slot
+        {
+            entity.actual = Actual::Up { slot, pid, since };
+            entity.since = Some(self.now);
+            self.note(id, Fact::Ready);
+            self.came_up(id, entity, pid);
+        }
+    }
+
+    /// The path that says that it is ready is there, or can never be seen.
+    pub(super) fn ready_path_seen(&mut self, slot: SlotRef, ok: bool) {
+        let Owner::Main(id) = self.pool.owner(slot) else { return };
+        if ok {
+            self.process_ready(id, slot);
+        } else if let Actual::Readying { slot: mine, .. } = self.entity(id).actual
+            && mine == slot
+        {
+            self.entity_due(id);
+        }
+    }
+
+    /// It counts as up: in the state that `entity` has.
+    pub(super) fn came_up(&mut self, id: EntityId, mut entity: Entity, pid: i32) {
+        entity.times.up = Some(self.now);
+        if entity.actual == Actual::Reached {
+            entity.since = Some(self.now);
+        }
+        self.put(id, entity);
+        self.answer(id, Goal::Up, Reply::Done);
+        self.up_seen(id, None);
+        let slot = entity.slot();
+        self.fire(id, occurrence(&[ConditionKind::Ready], slot, pid, None));
+    }
+
+    /// The process that was made has ended well and should have left another
+    /// behind.
+    pub(super) fn hand_over(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
+        let mut entity = self.entity(id);
+        let Actual::Readying { due: until, cause, .. } = entity.actual else { return };
+        entity.actual = Actual::Handover { slot, pid, due: NEVER, until, cause };
+        self.put(id, entity);
+        self.find_main(id, slot);
+    }
+
+    pub(super) fn find_main(&mut self, id: EntityId, slot: SlotRef) {
+        if let Some(Kind::Forking { pid_file }) = self.plan_of(id).map(|plan| plan.kind.clone()) {
+            self.emit(Effect::FindMain { slot, entity: id, path: pid_file });
+        }
+    }
+
+    pub(super) fn main_found(&mut self, slot: SlotRef, pid: i32) {
+        let Owner::Main(id) = self.pool.owner(slot) else { return };
+        let mut entity = self.entity(id);
+        if let Actual::Handover { slot: mine, .. } = entity.actual
+            && mine == slot
+        {
+            entity.actual = Actual::Up { slot, pid, since: self.now };
+            entity.since = Some(self.now);
+            entity.adopted = true;
+            self.note(id, Fact::MainProcess { pid });
+            self.emit(Effect::Adopt { slot, entity: id, pid });
+            self.came_up(id, entity, pid);
+        }
+    }
+
+    /// The file does not name it yet: it is read again, for as long as a start
+    /// may take.
+    pub(super) fn main_missing(&mut self, slot: SlotRef) {
+        let Owner::Main(id) = self.pool.owner(slot) else { return };
+        let mut entity = self.entity(id);
+        if let Actual::Handover { slot: mine, pid, until, cause, .. } = entity.actual
+            && mine == slot
+        {
+            let due = self.now.after(LOOK_AGAIN);
+            entity.actual = Actual::Handover { slot, pid, due, until, cause };
+            self.put(id, entity);
+        }
+    }
+}
