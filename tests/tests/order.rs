@@ -95,12 +95,12 @@ fn what_needs_another_stops_with_it_and_comes_back_with_it() {
 #[test]
 fn a_restart_that_is_pending_is_waited_for() {
     let units = Units::new("pending");
-    let flag = units.file("works");
+    let (flag, up) = (units.file("works"), units.file("up"));
     units.write(
         "db",
         &format!(
-            "[entity]\ncommand = [\"/bin/sh\", \"-c\", \"test -e {flag} && exec sleep 600; exit 1\"]\n\
-             ready = {{ path = {flag:?} }}\n\
+            "[entity]\ncommand = [\"/bin/sh\", \"-c\", \"test -e {flag} && touch {up} && exec sleep 600; exit 1\"]\n\
+             ready = {{ path = {up:?} }}\n\
              [[condition]]\non = \"failure\"\n\
              actions = [ {{ restart = {{ delays = [\"100ms\"] }} }} ]\n"
         ),
@@ -117,12 +117,12 @@ fn a_restart_that_is_pending_is_waited_for() {
 #[test]
 fn a_failure_is_named_down_the_chain() {
     let units = Units::new("chain");
-    let flag = units.file("works");
+    let (flag, up) = (units.file("works"), units.file("up"));
     units.write(
         "db",
         &format!(
-            "[entity]\ncommand = [\"/bin/sh\", \"-c\", \"test -e {flag} && exec sleep 600; exit 1\"]\n\
-             restart = \"no\"\nready = {{ path = {flag:?} }}\n"
+            "[entity]\ncommand = [\"/bin/sh\", \"-c\", \"test -e {flag} && touch {up} && exec sleep 600; exit 1\"]\n\
+             restart = \"no\"\nready = {{ path = {up:?} }}\n"
         ),
     );
     noting(&units, "app", "requires = [\"db\"]");

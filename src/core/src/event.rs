@@ -91,6 +91,8 @@ pub enum Event {
     MainMissing {
         /// The process that should have left one behind.
         slot: SlotRef,
+        /// Whether any process of the entity is left at all.
+        left: bool,
     },
     /// Nothing is left in the file system that had to go with its processes.
     Tidied {

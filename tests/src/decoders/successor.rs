@@ -370,7 +370,7 @@ impl<'a> Successor<'a> {
             Effect::FindMain { slot, .. } if slot.generation.is_multiple_of(2) => {
                 Event::MainFound { slot: *slot, pid: 3 }
             }
-            Effect::FindMain { slot, .. } => Event::MainMissing { slot: *slot },
+            Effect::FindMain { slot, .. } => Event::MainMissing { slot: *slot, left: false },
             Effect::Tidy { entity, .. } => Event::Tidied { entity: *entity },
             Effect::Notice(notice) => {
                 self.noted.push(notice.clone());

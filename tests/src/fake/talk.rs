@@ -119,7 +119,10 @@ impl Kernel {
             .filter(|(pid, written)| *written <= self.now && self.living_slot(*pid) == Some(slot));
         match found {
             Some((pid, _)) => self.post(Event::MainFound { slot, pid: *pid }),
-            None => self.post(Event::MainMissing { slot }),
+            None => {
+                let left = self.random.chance(40);
+                self.post(Event::MainMissing { slot, left });
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use super::clients::{comes_back, connect, done, kill_main, lose_monitor, refused};
 use super::host::{Host, free_port, nothing_is_left};
 use ham_tests::own_units::wait_until;
+use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -180,6 +181,14 @@ fn sessions_survive_in_the_background() {
     done(&manager, &["restart", "ssh"]);
     comes_back(&manager, "ssh", main);
     session.answers("after a restart");
+    // It goes on as another process, and ends well itself: no death.
+    let main = manager.pid_of("ssh");
+    done(&manager, &["reload", "ssh"]);
+    let moved = |ssh: &Value| ssh["pid"].as_u64().is_some_and(|pid| pid != u64::from(main));
+    let ssh = manager.wait_for("ssh", moved);
+    assert_eq!(ssh["restarts"], 0);
+    assert!(listens(port));
+    session.answers("after a reload");
     lose_monitor(&manager, "ssh");
     kill_main(&manager, "ssh");
     session.answers("after a kill");

@@ -201,7 +201,10 @@ impl Machine {
                 let pid = line.pair("pid").expect("pid=").parse().expect("a process id");
                 Event::MainFound { slot, pid }
             }
-            "main-missing" => Event::MainMissing { slot: self.slot(&line.word()) },
+            "main-missing" => {
+                let slot = self.slot(&line.word());
+                Event::MainMissing { slot, left: line.flag("left") }
+            }
             "seen" => Event::PathSeen { wait: self.wait(line), ok: true },
             "not-seen" => Event::PathSeen { wait: self.wait(line), ok: false },
             "tidied" => Event::Tidied { entity: self.id(&line.word()) },

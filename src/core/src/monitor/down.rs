@@ -139,8 +139,11 @@ impl Monitor {
             }
             Actual::Waiting(_, cause) => self.begin_start(id, cause),
             Actual::Preparing { cause, .. } => self.not_prepared(id, Why::StartTimeout, cause),
-            Actual::Handover { slot, until, cause, .. } => {
-                if until.is_some_and(|until| until <= self.now) {
+            Actual::Handover { slot, pid, until, cause, .. } => {
+                let late = until.is_some_and(|until| until <= self.now);
+                if late && entity.moving {
+                    self.has_no_heir(id, slot, pid);
+                } else if late {
                     self.clear(id, slot, Next::Rest);
                     self.start_failed(id, Why::StartTimeout, cause, Some(slot));
                 } else {

@@ -277,6 +277,9 @@ pub struct Entity {
     pub adopted: bool,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
+    /// Whether it was up, its process has ended, and another that it may have
+    /// left in its place is looked for: in `Handover`.
+    pub moving: bool,
     /// Whether it has said that it is about to end.
     pub ends: bool,
     /// The last signal that an action of ham has sent to its process: a death
@@ -409,13 +412,13 @@ impl Entity {
         match self.actual {
             Actual::Up { .. } | Actual::Reached => true,
             Actual::Down => self.finished,
+            Actual::Handover { .. } => self.moving,
             Actual::Waiting(..)
             | Actual::Queued(_)
             | Actual::Gated(_)
             | Actual::Preparing { .. }
             | Actual::Starting { .. }
             | Actual::Readying { .. }
-            | Actual::Handover { .. }
             | Actual::Aborting { .. }
             | Actual::Retiring { .. }
             | Actual::Stopping { .. }

@@ -2,7 +2,7 @@
 //! a death; a process is never started while anything is left of the one
 //! before, unless the unit says that it may be.
 
-use super::entity::{Actual, Cause, Entity, Next, Why};
+use super::entity::{Actual, Cause, Entity, NEVER, Next, Why};
 use super::run::{Kinds, Occurrence};
 use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Failure, Reply};
@@ -11,6 +11,10 @@ use crate::ids::{EntityId, SlotRef};
 use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, Readiness, STOP_COMMAND};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
+
+/// One that ends well and leaves processes behind may be about to name one of
+/// them.
+const HEIR_APPEARS: Span = Span::seconds(2);
 
 impl Monitor {
     pub(super) fn exited(
@@ -40,6 +44,7 @@ impl Monitor {
             return;
         }
         match entity.actual {
+            Actual::Up { .. } if self.may_have_moved(id) => self.look_for_heir(id, slot, pid, status),
             Actual::Up { since, .. } => {
                 let length = at.max(since).since(since);
                 self.died(id, slot, pid, status, length);
@@ -77,6 +82,33 @@ impl Monitor {
             | Actual::Tidying { .. }
             | Actual::Left { .. } => {}
         }
+    }
+
+    fn may_have_moved(&mut self, id: EntityId) -> bool {
+        self.plan_of(id).is_some_and(|plan| matches!(plan.kind, Kind::Forking { .. }))
+    }
+
+    /// A daemon with a pid file may go on as another process, which it has left
+    /// behind and named there (sshd reads its configuration so): as long as
+    /// nobody knows better it is up.
+    fn look_for_heir(&mut self, id: EntityId, slot: SlotRef, pid: i32, status: ExitStatus) {
+        let mut entity = self.entity(id);
+        entity.last_exit = Some(status);
+        entity.moving = true;
+        let (until, cause) = (Some(self.now.after(HEIR_APPEARS)), Cause::Asked);
+        entity.actual = Actual::Handover { slot, pid, due: NEVER, until, cause };
+        self.put(id, entity);
+        self.find_main(id, slot);
+    }
+
+    /// It has named nobody: it has died.
+    pub(super) fn has_no_heir(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
+        let mut entity = self.entity(id);
+        entity.moving = false;
+        self.put(id, entity);
+        let status = entity.last_exit.unwrap_or(ExitStatus::Unknown);
+        let length = entity.times.up.map_or(Span::ZERO, |up| self.now.since(up));
+        self.died(id, slot, pid, status, length);
     }
 
     /// Before it was up: a one-shot is, in a way, and a forking daemon's first

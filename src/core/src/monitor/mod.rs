@@ -295,7 +295,7 @@ impl Monitor {
             }
             Event::Told { slot, told } => self.told(slot, &told),
             Event::MainFound { slot, pid } => self.main_found(slot, pid),
-            Event::MainMissing { slot } => self.main_missing(slot),
+            Event::MainMissing { slot, left } => self.main_missing(slot, left),
             Event::Tidied { entity } => self.tidied(entity),
             Event::Request { id, entities, ask, wait, from } => {
                 self.request(id, &entities, ask, wait, from);

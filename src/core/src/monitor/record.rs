@@ -16,6 +16,7 @@ const ADOPTED: u64 = 4;
 const ENDS: u64 = 8;
 const ABNORMAL: u64 = 16;
 const EARLY: u64 = 32;
+const MOVING: u64 = 64;
 
 impl Entity {
     pub(super) fn record(&self) -> Record {
@@ -68,7 +69,8 @@ impl Entity {
                 | flag(self.adopted, ADOPTED)
                 | flag(self.ends, ENDS)
                 | flag(self.abnormal, ABNORMAL)
-                | flag(self.early, EARLY),
+                | flag(self.early, EARLY)
+                | flag(self.moving, MOVING),
         );
         for time in [self.times.asked, self.times.begun, self.times.up] {
             words.put_due(time);
@@ -112,6 +114,7 @@ impl Entity {
             finished: has(FINISHED),
             adopted: has(ADOPTED),
             early: has(EARLY),
+            moving: has(MOVING),
             ends: has(ENDS),
             told,
             removed,

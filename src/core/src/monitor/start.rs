@@ -183,6 +183,7 @@ impl Monitor {
         entity.told = None;
         entity.adopted = false;
         entity.early = false;
+        entity.moving = false;
         entity.ends = false;
         entity.reloading = None;
         entity.reloaded = None;

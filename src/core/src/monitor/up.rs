@@ -9,6 +9,7 @@ use crate::effect::{Effect, Fact, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
 use crate::plan::{ConditionKind, Kind, Readiness};
+use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
 
 /// A daemon that leaves another process behind has as a rule written its id
@@ -165,18 +166,29 @@ impl Monitor {
             entity.adopted = true;
             self.note(id, Fact::MainProcess { pid });
             self.emit(Effect::Adopt { slot, entity: id, pid });
-            self.came_up(id, entity, pid);
+            if std::mem::take(&mut entity.moving) {
+                // It was up all the time.
+                self.put(id, entity);
+            } else {
+                self.came_up(id, entity, pid);
+            }
         }
     }
 
     /// The file does not name it yet: it is read again, for as long as a start
     /// may take.
-    pub(super) fn main_missing(&mut self, slot: SlotRef) {
+    pub(super) fn main_missing(&mut self, slot: SlotRef, left: bool) {
         let Owner::Main(id) = self.pool.owner(slot) else { return };
         let mut entity = self.entity(id);
         if let Actual::Handover { slot: mine, pid, until, cause, .. } = entity.actual
             && mine == slot
         {
+            let late = until.is_some_and(|until| until <= self.now);
+            let well = entity.last_exit.is_some_and(ExitStatus::is_success);
+            if entity.moving && (late || !left || !well) {
+                self.has_no_heir(id, slot, pid);
+                return;
+            }
             let due = self.now.after(LOOK_AGAIN);
             entity.actual = Actual::Handover { slot, pid, due, until, cause };
             self.put(id, entity);

@@ -103,6 +103,7 @@ impl Monitor {
         let wanted = entity.desired == Desired::Running;
         match entity.actual {
             Actual::Up { .. } => "running",
+            Actual::Handover { .. } if entity.moving => "running",
             Actual::Reached if entity.finished => "finished",
             Actual::Reached => "running",
             Actual::Preparing { .. }

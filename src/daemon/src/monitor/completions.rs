@@ -23,6 +23,8 @@ pub(super) enum Completion {
     MainLooked {
         slot: SlotRef,
         found: Option<i32>,
+        /// Whether the entity has any process left.
+        left: bool,
     },
     Tidied {
         entity: EntityId,

@@ -377,11 +377,11 @@ impl Engine {
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
                 Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
                 Completion::Remark(entry) => self.remarks.push(entry),
-                Completion::MainLooked { slot, found: Some(pid) } => {
+                Completion::MainLooked { slot, found: Some(pid), .. } => {
                     self.feed(Event::MainFound { slot, pid });
                 }
-                Completion::MainLooked { slot, found: None } => {
-                    self.feed(Event::MainMissing { slot });
+                Completion::MainLooked { slot, found: None, left } => {
+                    self.feed(Event::MainMissing { slot, left });
                 }
             }
             if let Some(slot) = made

@@ -202,7 +202,8 @@ impl Inner {
             }
             Job::FindMain { held, path } => {
                 let found = main_process::find(&path, &held, &self.holder);
-                Some(Completion::MainLooked { slot, found })
+                let left = found.is_some() || !self.holder.is_empty(&held);
+                Some(Completion::MainLooked { slot, found, left })
             }
             Job::SignalAll { held, signal } => {
                 self.holder.signal(&held, signal);
