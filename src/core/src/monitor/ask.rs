@@ -192,8 +192,7 @@ impl Monitor {
     fn apply_start(&mut self, id: EntityId) -> bool {
         self.bring_along(id);
         self.want_running(id);
-        let mut entity = self.entity(id);
-        match entity.actual {
+        match self.entity(id).actual {
             Actual::Up { .. }
             | Actual::Reached
             | Actual::Queued(_)
@@ -209,15 +208,7 @@ impl Monitor {
                 self.begin_start(id, Cause::Asked);
                 true
             }
-            // Nobody has asked it to end yet, and it was up.
-            Actual::Retiring { slot: Some(slot), pid, since, .. } if entity.times.up.is_some() => {
-                entity.actual = Actual::Up { slot, pid, since };
-                entity.why = Why::AskedStart;
-                entity.since = Some(self.now);
-                self.put(id, entity);
-                self.answer(id, Goal::Up, Reply::Done);
-                true
-            }
+            Actual::Retiring { .. } if self.stays_up(id, Why::AskedStart) => true,
             Actual::Retiring { .. }
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }

@@ -25,10 +25,10 @@ impl Monitor {
             | Actual::Readying { slot: mine, cause, .. }
                 if mine == slot =>
             {
-                self.start_failed(id, Why::StartFailed(error), cause, Some(slot));
+                self.not_made(id, slot, Why::StartFailed(error), cause);
             }
             Actual::Aborting { slot: mine, cause, .. } if mine == slot => {
-                self.start_failed(id, Why::StartTimeout, cause, Some(slot));
+                self.not_made(id, slot, Why::StartTimeout, cause);
             }
             Actual::Stopping { slot: mine, next, .. }
             | Actual::Retiring { slot: Some(mine), next, .. }
@@ -38,7 +38,7 @@ impl Monitor {
             }
             // It was taken for up after a takeover, and had not executed yet.
             Actual::Up { slot: mine, .. } if mine == slot => {
-                self.start_failed(id, Why::StartFailed(error), Cause::Asked, Some(slot));
+                self.not_made(id, slot, Why::StartFailed(error), Cause::Asked);
             }
             Actual::Down
             | Actual::Waiting(..)
@@ -57,6 +57,17 @@ impl Monitor {
             | Actual::Tidying { .. }
             | Actual::Left { .. } => {}
         }
+    }
+
+    /// There is no process; what was done for it before is put away as after
+    /// one.
+    fn not_made(&mut self, id: EntityId, slot: SlotRef, why: Why, cause: Cause) {
+        self.release(slot);
+        let mut entity = self.entity(id);
+        entity.actual = Actual::Down;
+        self.put(id, entity);
+        self.tidy(id, Next::Rest);
+        self.start_failed(id, why, cause, None);
     }
 
     /// A start did not lead to a process. It is tried again by the back-off of

@@ -144,7 +144,7 @@ impl Monitor {
                 if late && entity.moving {
                     self.has_no_heir(id, slot, pid);
                 } else if late {
-                    self.clear(id, slot, Next::Rest);
+                    self.clear_all(id, slot, Next::Rest);
                     self.start_failed(id, Why::StartTimeout, cause, Some(slot));
                 } else {
                     // Not before it was answered: a reading that hangs is not
@@ -270,7 +270,7 @@ impl Monitor {
             Actual::Handover { slot, .. } => {
                 entity.why = why;
                 self.put(id, entity);
-                self.clear(id, slot, next);
+                self.clear_all(id, slot, next);
                 return;
             }
             Actual::Retiring { slot, pid, since, .. } => {

@@ -55,7 +55,7 @@ impl Monitor {
             }
             Actual::Aborting { cause, .. } => {
                 // It may have come as far as to start others.
-                self.clear(id, slot, Next::Rest);
+                self.clear_all(id, slot, Next::Rest);
                 self.start_failed(id, Why::StartTimeout, cause, Some(slot));
             }
             Actual::Retiring { next, .. } | Actual::Stopping { next, .. } => {
@@ -182,18 +182,29 @@ impl Monitor {
         self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
     }
 
-    /// Its process is gone: so must be, as a rule, what that has started.
-    pub(super) fn clear(&mut self, id: EntityId, slot: SlotRef, next: Next) {
+    /// Its process is gone, and so must be all that it has started: while nobody
+    /// knows which of them is the entity, the unit cannot spare any.
+    pub(super) fn clear_all(&mut self, id: EntityId, slot: SlotRef, next: Next) {
         let mut entity = self.entity(id);
         entity.actual = Actual::Clearing { slot, next };
         self.put(id, entity);
+        self.emit(Effect::Clear { slot, entity: id, command: false });
+    }
+
+    /// Its process is gone: so must be, as a rule, what that has started.
+    pub(super) fn clear(&mut self, id: EntityId, slot: SlotRef, next: Next) {
         let kill = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
-        match kill {
-            KillScope::All => self.emit(Effect::Clear { slot, entity: id, command: false }),
-            // The rest may outlive it. Told as if it had been looked for, when
-            // whatever this end leads to has begun.
-            KillScope::Main | KillScope::None => self.unclear.push(slot),
+        if kill == KillScope::All {
+            self.clear_all(id, slot, next);
+            return;
         }
+        // The rest may outlive it. Told as if it had been looked for, when
+        // whatever this end leads to has begun: in this turn, so that no
+        // successor finds it so.
+        let mut entity = self.entity(id);
+        entity.actual = Actual::Clearing { slot, next };
+        self.put(id, entity);
+        self.unclear.push(slot);
     }
 
     /// What waits for its next process goes on; a target has none, and counts

@@ -98,7 +98,7 @@ impl Monitor {
         if !self.plan.is_linked(id) {
             return;
         }
-        for needed in self.needed_by(&[id]) {
+        for needed in self.needed_by(&[id]).into_iter().rev() {
             let plan = self.links(needed);
             // What cannot be beside the one that was asked for would stop it.
             if needed != id && plan.is_some_and(|plan| plan.links.conflicts.contains(&id)) {
@@ -115,7 +115,9 @@ impl Monitor {
             if idle || self.standing(needed) == Standing::Off {
                 self.want_running(needed);
                 let why = Why::Wanted(id);
-                self.bring_down(needed, why, Next::Start(self.now, Cause::Dependency));
+                if !self.stays_up(needed, why) {
+                    self.bring_down(needed, why, Next::Start(self.now, Cause::Dependency));
+                }
             }
         }
     }
@@ -134,6 +136,26 @@ impl Monitor {
         entity.since = Some(self.now);
         self.put(id, entity);
         self.note(id, Fact::Conflict { with });
+        true
+    }
+
+    /// It was to end, and nobody has asked it to yet: if it was up, and all that
+    /// it requires still is, it stays so.
+    pub(super) fn stays_up(&mut self, id: EntityId, why: Why) -> bool {
+        let mut entity = self.entity(id);
+        let Actual::Retiring { slot: Some(slot), pid, since, .. } = entity.actual else {
+            return false;
+        };
+        let requires = self.links(id).map_or_else(Vec::new, |plan| plan.links.requires.clone());
+        let lacks = requires.iter().any(|other| self.standing(*other) != Standing::Up);
+        if entity.times.up.is_none() || lacks {
+            return false;
+        }
+        entity.actual = Actual::Up { slot, pid, since };
+        entity.why = why;
+        entity.since = Some(self.now);
+        self.put(id, entity);
+        self.answer(id, Goal::Up, Reply::Done);
         true
     }
 

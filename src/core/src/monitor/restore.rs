@@ -276,7 +276,7 @@ impl Monitor {
                     self.spawn_failed(id, slot, 0);
                 }
             }
-            Actual::Clearing { slot, next } => self.clear(id, slot, next),
+            Actual::Clearing { slot, next } => self.clear_all(id, slot, next),
             Actual::Gated(cause) => self.go(id, cause),
             Actual::Readying { slot, .. } => {
                 let path = self.plan_of(id).and_then(|plan| match &plan.ready {
