@@ -105,7 +105,8 @@ impl Monitor {
         let least = if impossible { NO_SLOT_PAUSE } else { FAILED_START_PAUSE };
         let retried = entity.desired == Desired::Running && self.try_again(id, cause, least);
         let kinds = [ConditionKind::StartFailed, ConditionKind::Failure];
-        self.fire(id, occurrence(&kinds, slot, 0, None));
+        let status = entity.last_exit.filter(|_| why == Why::StartTimeout);
+        self.fire(id, occurrence(&kinds, slot, 0, status));
         if !retried {
             self.restart_done(id, Err(Failure::Spawn(error)));
         }

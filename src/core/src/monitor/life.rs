@@ -54,6 +54,10 @@ impl Monitor {
                 self.ended_while_readying(id, slot, pid, status, length);
             }
             Actual::Aborting { cause, .. } => {
+                entity.last_exit = Some(status);
+                (entity.abnormal, entity.good) = (false, false);
+                self.put(id, entity);
+                self.note(id, Fact::Stopped { pid, status });
                 // It may have come as far as to start others.
                 self.clear_all(id, slot, Next::Rest);
                 self.start_failed(id, Why::StartTimeout, cause, Some(slot));
@@ -163,7 +167,10 @@ impl Monitor {
             entity.budget.ran(restart, length);
         }
         let listed = plan.as_ref().is_some_and(|plan| plan.success_exit.hold(status));
-        let failure = is_failure(status, abnormal) && !listed;
+        // One that was to say that it is ready, and ends before, has failed
+        // however well it ends.
+        let early = matches!(entity.actual, Actual::Readying { .. });
+        let failure = early || (is_failure(status, abnormal) && !listed);
         entity.since = Some(self.now);
         entity.last_exit = Some(status);
         (entity.abnormal, entity.good) = (abnormal, !failure);

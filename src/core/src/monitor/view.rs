@@ -39,6 +39,8 @@ pub struct View {
     pub times: StartTimes,
     /// When the next attempt is due.
     pub next_attempt: Option<Mono>,
+    /// Whether it waits for the path of `start-when`.
+    pub gated: bool,
     /// Whether it is up: its process runs and is ready, or it is a one-shot or
     /// a target that stands for its group.
     pub ready: bool,
@@ -79,6 +81,7 @@ impl Monitor {
             why: entity.why,
             next_attempt,
             times: entity.times,
+            gated: matches!(entity.actual, Actual::Gated(_)),
             ready: entity.is_up(),
         }
     }

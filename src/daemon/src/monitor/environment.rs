@@ -132,6 +132,11 @@ impl Environment {
         Ok(())
     }
 
+    /// Hardly a program does without.
+    pub(super) fn set_path(&mut self) {
+        self.0.entry(OsString::from("PATH")).or_insert_with(|| DEFAULT_PATH.into());
+    }
+
     /// Where programs without a slash are looked for.
     pub(super) fn path(&self) -> OsString {
         self.0.get(&OsString::from("PATH")).cloned().unwrap_or_else(|| DEFAULT_PATH.into())

@@ -283,7 +283,9 @@ impl Engine {
             DONE => self.take_completions(),
             TIMER => {
                 self.timer.drain();
-                self.timer_set = None;
+                // Whatever comes next is told, also that nothing does: who
+                // guards this monitor would else wait for what is over.
+                self.timer_set = Some(0);
             }
             LISTENER => self.accept_clients(),
             REAPER => self.reaper_died(),

@@ -94,6 +94,7 @@ fn described(
     if let Some((name, value)) = token.split_once('=') {
         environment.set(name, value);
     }
+    environment.set_path();
     let text = |text: &str| CString::new(text).map_err(|_| ERROR_NUL);
     let word = |word: &String| {
         if own && plan.expand {

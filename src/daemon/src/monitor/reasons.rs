@@ -12,7 +12,15 @@ const DEEPEST: usize = 16;
 
 impl Engine {
     /// One phrase for `status`.
-    pub(super) fn why(&self, view: &View) -> String {
+    pub(super) fn why(&self, id: EntityId, view: &View) -> String {
+        let path = || self.core.definition(id)?.start_when.clone();
+        if let Some(path) = Some(view).filter(|view| view.gated).and_then(|_| path()) {
+            return format!("waits for the path {path}");
+        }
+        let others: Vec<String> = self.core.waits_for(id).iter().map(|id| self.name(*id)).collect();
+        if !others.is_empty() {
+            return format!("waits for {}", others.join(", "));
+        }
         let last_exit = view.last_exit;
         match view.why {
             Why::NeverStarted => "not started yet".to_owned(),
@@ -54,7 +62,8 @@ impl Engine {
             let name = self.name(at);
             let what = match view.why {
                 Why::Dependency(on) => {
-                    chain.push(format!("{name} not started"));
+                    let what = if view.times.up.is_some() { "stopped" } else { "not started" };
+                    chain.push(format!("{name} {what}"));
                     at = on;
                     continue;
                 }

@@ -91,7 +91,7 @@ impl Engine {
             errno: Some(said.errno).filter(|errno| *errno != 0),
             waits_for: self.waits_for(id),
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
-            why: self.why(&view),
+            why: self.why(id, &view),
             cause: told::cause(view.why).to_owned(),
             next_attempt_ns: view.next_attempt.map(|due| due.0.saturating_sub(now)),
         }
