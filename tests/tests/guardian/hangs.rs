@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Each waits for seconds and does nothing meanwhile, so they share that time.
 #[test]
 fn what_hangs_is_replaced_and_nothing_else() {
-    let cases: [fn(); 8] = [
+    let cases: [fn(); 9] = [
         both_stopped_do_not_sleep_over_a_deadline,
         a_guardian_that_dies_over_its_suspicion_takes_nothing_with_it,
         a_stopped_monitor_does_not_keep_an_exit_to_itself,
@@ -20,6 +20,7 @@ fn what_hangs_is_replaced_and_nothing_else() {
         a_stopped_guardian_is_replaced_when_it_is_needed,
         who_goes_on_in_time_is_left_alone,
         a_debugger_may_take_its_time,
+        a_monitor_whose_last_deadline_is_over_is_left_alone,
     ];
     std::thread::scope(|scope| {
         for case in cases {
@@ -149,4 +150,17 @@ fn a_guardian_that_dies_over_its_suspicion_takes_nothing_with_it() {
     strike(guardian, Signal::SIGKILL);
     assert_ne!(manager.next_monitor(stopped), stopped);
     manager.wait_for("later", |entity| entity["restarts"].as_u64() > Some(0));
+}
+
+fn a_monitor_whose_last_deadline_is_over_is_left_alone() {
+    let units = Units::new("hang-over");
+    let late = "[entity]\ncommand = \"true\"\nrestart = \"no\"\ntype = \"forking\"\n\
+                pid-file = \"/nowhere/pid\"\nstart-timeout = \"300ms\"\n";
+    units.write("late", late);
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("late", "failed");
+    // Nothing happens any more, so nothing must.
+    std::thread::sleep(Duration::from_secs(9));
+    assert_eq!(hung(&manager), 0, "{}", manager.log());
+    assert_eq!(manager.status()["ham"]["takeovers"], 0);
 }
