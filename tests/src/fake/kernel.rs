@@ -205,6 +205,11 @@ impl Kernel {
                 // The reaper has seen the end before the pass finds nothing.
                 self.task(Span::millis(2), Task::Cleared { slot });
             }
+            Task::Cleared { slot } if !self.living_of(slot).is_empty() => {
+                // One was born behind the pass.
+                self.kill_all_of(slot);
+                self.task(Span::millis(2), Task::Cleared { slot });
+            }
             Task::Cleared { slot } => self.cleared(slot),
             Task::Free { slot } => self.free(slot),
         }

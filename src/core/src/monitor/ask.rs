@@ -19,6 +19,10 @@ use std::collections::BTreeSet;
 /// hangs in the kernel, and then no waiting helps.
 const LAST_GRACE: Span = Span::seconds(3);
 
+/// Of the time of a shutdown a quarter, but no more than this, is kept for those
+/// that end after others.
+const MOST_KEPT: Span = Span::seconds(2);
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Goal {
@@ -289,11 +293,19 @@ impl Monitor {
         self.turn.dirty.insert(RecordId::Global);
         if let Some(shutdown) = &mut self.global.shutdown {
             if !shutdown.killing {
-                shutdown.due = shutdown.due.min(due);
+                // In a hurry nothing is kept for anybody.
+                let all = shutdown.due.after(shutdown.share);
+                if due < all {
+                    (shutdown.due, shutdown.share) = (due, Span::ZERO);
+                }
             }
             return;
         }
-        self.global.shutdown = Some(Shutdown { code, due, killing: false, finished: false });
+        let in_order = self.active.all().iter().any(|id| self.plan.is_linked(*id));
+        let share = if in_order { Span(within.0 / 4).min(MOST_KEPT) } else { Span::ZERO };
+        let due = self.now.after(Span(within.0.saturating_sub(share.0)));
+        let (killing, finished) = (false, false);
+        self.global.shutdown = Some(Shutdown { code, due, share, killing, finished });
         let others = self.waiters.iter().filter(|waiter| waiter.goal != Goal::Down);
         let waited_for: BTreeSet<EntityId> = others.map(|waiter| waiter.entity).collect();
         for id in waited_for {
@@ -318,6 +330,11 @@ impl Monitor {
             self.finish();
             return;
         }
+        if shutdown.share > Span::ZERO {
+            shutdown.due = self.now.after(std::mem::take(&mut shutdown.share));
+            self.kill_who_holds_up_others();
+            return;
+        }
         shutdown.killing = true;
         shutdown.due = self.now.after(LAST_GRACE);
         for id in self.active.all() {
@@ -332,6 +349,23 @@ impl Monitor {
         let commands: Vec<u32> = self.commands.keys().copied().collect();
         for slot in commands {
             self.command_due(slot);
+        }
+    }
+
+    /// Those whose turn to end has not come have a right to be asked, too.
+    fn kill_who_holds_up_others(&mut self) {
+        let mut blockers: BTreeSet<EntityId> = BTreeSet::new();
+        for id in self.active.all() {
+            if let Actual::Retiring { .. } = self.entity(id).actual
+                && let Some(plan) = self.links(id)
+            {
+                blockers.extend(&plan.links.before);
+            }
+        }
+        for id in blockers {
+            if let Actual::Stopping { killed: false, .. } = self.entity(id).actual {
+                self.entity_due(id);
+            }
         }
     }
 

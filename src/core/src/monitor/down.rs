@@ -157,12 +157,21 @@ impl Monitor {
                     self.find_main(id, slot);
                 }
             }
-            Actual::Starting { slot, cause, .. }
-            | Actual::Readying { slot, cause, .. }
-            | Actual::Aborting { slot, cause, .. } => {
+            Actual::Readying { slot, cause, .. } => {
+                // Whatever it is in the middle of, it may end in good order.
                 self.unwatch_readiness(id, slot);
+                let timeout = self.plan_of(id).map_or(Span::ZERO, |plan| plan.stop.timeout);
+                let due = self.now.after(timeout);
+                entity.actual = Actual::Aborting { slot, due, killed: false, cause };
+                self.put(id, entity);
+                self.ask_to_end(id, slot);
+            }
+            Actual::Starting { slot, cause, .. } | Actual::Aborting { slot, cause, .. } => {
+                if let Actual::Aborting { killed: false, .. } = entity.actual {
+                    self.note(id, Fact::Killing);
+                }
                 let due = self.now.after(KILL_AGAIN);
-                entity.actual = Actual::Aborting { slot, due, cause };
+                entity.actual = Actual::Aborting { slot, due, killed: true, cause };
                 self.put(id, entity);
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
@@ -250,8 +259,8 @@ impl Monitor {
                 let due = due.map_or(stop, |start| start.min(stop));
                 entity.actual = Actual::Stopping { slot, pid: 0, due, killed: false, next };
             }
-            Actual::Aborting { slot, due, .. } => {
-                entity.actual = Actual::Stopping { slot, pid: 0, due, killed: true, next };
+            Actual::Aborting { slot, due, killed, .. } => {
+                entity.actual = Actual::Stopping { slot, pid: 0, due, killed, next };
             }
             Actual::Readying { slot, pid, since, .. } => {
                 self.unwatch_readiness(id, slot);

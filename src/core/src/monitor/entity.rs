@@ -99,12 +99,15 @@ pub enum Actual {
         /// Why.
         cause: Cause,
     },
-    /// The start took too long and is being killed.
+    /// The start took too long; it was asked to end, or is being killed.
     Aborting {
         /// The process.
         slot: SlotRef,
-        /// When it is killed again.
+        /// When it is killed, for the first time or again; [`NEVER`] as for
+        /// `Stopping`.
         due: Mono,
+        /// Whether it has been killed already.
+        killed: bool,
         /// Why it was started.
         cause: Cause,
     },

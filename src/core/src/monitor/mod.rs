@@ -53,7 +53,7 @@ use crate::event::{Event, Wait};
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, Record, RecordId};
 use crate::plan::{EntityPlan, PlanIndex, PlanSource};
-use crate::time::Mono;
+use crate::time::{Mono, Span};
 use crate::words::{Odd, Reader, Words, Writer};
 use ask::{Goal, Waiter};
 use clients::Client;
@@ -115,6 +115,10 @@ struct Shutdown {
     code: u8,
     /// When what is left is killed, and then when it is given up.
     due: Mono,
+    /// So much of the time is kept for those that wait for others to end: at
+    /// `due` whoever holds them up is killed, and then this is left. Zero: that
+    /// has been done.
+    share: Span,
     killing: bool,
     finished: bool,
 }
@@ -131,7 +135,8 @@ impl Global {
             .put(shutdown.map_or(0, |s| u64::from(s.killing)))
             .put(shutdown.map_or(0, |s| u64::from(s.finished)))
             .put(u64::from(self.next_serial))
-            .put(self.signals);
+            .put(self.signals)
+            .put(shutdown.map_or(0, |s| s.share.0));
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -141,14 +146,16 @@ impl Global {
         let mut from = Reader::new(words);
         let booted = from.get_bool()?;
         let down = from.get_bool()?;
-        let shutdown = Shutdown {
+        let mut shutdown = Shutdown {
             code: from.get_u8()?,
             due: Mono(from.get()?),
+            share: Span::ZERO,
             killing: from.get_bool()?,
             finished: from.get_bool()?,
         };
         let next_serial = from.get_u32()?;
         let signals = from.get()?;
+        shutdown.share = Span(from.get()?);
         from.finish()?;
         let shutdown = down.then_some(shutdown);
         let global = Global { booted, shutdown, signals, next_serial };

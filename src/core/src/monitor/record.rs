@@ -137,7 +137,9 @@ fn encode_actual(actual: &Actual, words: &mut Writer) {
         Actual::Down => (0, None, 0, None, 0, none),
         Actual::Waiting(due, cause) => (1, None, 0, Some(due), 0, why(cause)),
         Actual::Starting { slot, due, cause } => (2, Some(slot), 0, due, 0, why(cause)),
-        Actual::Aborting { slot, due, cause } => (3, Some(slot), 0, Some(due), 0, why(cause)),
+        Actual::Aborting { slot, due, killed, cause } => {
+            (3, Some(slot), 0, Some(due), u64::from(killed), why(cause))
+        }
         Actual::Up { slot, pid, since } => (4, Some(slot), pid, None, since.0, none),
         Actual::Stopping { slot, pid, due, killed, next } => {
             (5, Some(slot), pid, Some(due), u64::from(killed), next_words(next))
@@ -175,7 +177,12 @@ fn decode_actual(from: &mut Reader<'_>) -> Result<Actual, Odd> {
         0 => Actual::Down,
         1 => Actual::Waiting(due.ok_or(Odd)?, cause(next.2)?),
         2 => Actual::Starting { slot: own()?, due, cause: cause(next.2)? },
-        3 => Actual::Aborting { slot: own()?, due: due.ok_or(Odd)?, cause: cause(next.2)? },
+        3 => Actual::Aborting {
+            slot: own()?,
+            due: due.ok_or(Odd)?,
+            killed: since.0 == 1,
+            cause: cause(next.2)?,
+        },
         4 => Actual::Up { slot: own()?, pid, since },
         5 => Actual::Stopping {
             slot: own()?,
@@ -310,7 +317,7 @@ mod tests {
             Actual::Starting { slot, due: Some(Mono(8)), cause },
             Actual::Readying { slot, pid, since, due: Some(Mono(8)), cause },
             Actual::Handover { slot, pid, due: Mono(8), until: Some(Mono(9)), cause },
-            Actual::Aborting { slot, due: Mono(5), cause },
+            Actual::Aborting { slot, due: Mono(5), killed: true, cause },
             Actual::Up { slot, pid, since },
             Actual::Reached,
             Actual::Retiring { slot: None, pid: 0, since, next },

@@ -268,8 +268,10 @@ impl Monitor {
                 }
                 self.resume_adopted(id, &entity);
             }
-            Actual::Aborting { slot, .. } => {
-                if self.was_made(slot) {
+            Actual::Aborting { slot, killed, .. } => {
+                if self.was_made(slot) && !killed {
+                    self.ask_to_end(id, slot);
+                } else if self.was_made(slot) {
                     resume.adopt.push(slot);
                     self.emit(Effect::Clear { slot, entity: id, command: false });
                 } else {

@@ -37,7 +37,7 @@ impl Monitor {
                     self.ask_to_end(id, slot);
                 }
             }
-            Actual::Aborting { slot: mine, .. } if mine == slot => {
+            Actual::Aborting { slot: mine, killed: true, .. } if mine == slot => {
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
             Actual::Down
