@@ -37,6 +37,7 @@ mod main_process;
 mod memory;
 mod notify;
 mod notify_sender;
+mod output_pipes;
 mod outputs;
 mod paths;
 mod prepare;
