@@ -424,6 +424,7 @@ impl Engine {
         }
         self.loading_due(now);
         self.look_at_adopted(now);
+        self.look_at_unwatched(now);
         if self.paths.due().is_some_and(|due| due <= now) {
             self.start_watcher();
         }
@@ -459,6 +460,7 @@ impl Engine {
             self.spawners.due(),
             self.loading.due(),
             self.adopting.due(),
+            self.aliens.due(),
             self.paths.due(),
             self.outputs.due(),
             self.control.due(),
