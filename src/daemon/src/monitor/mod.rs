@@ -425,6 +425,7 @@ impl Engine {
         self.loading_due(now);
         self.look_at_adopted(now);
         self.look_at_unwatched(now);
+        self.look_at_lost_answers(now);
         if self.paths.due().is_some_and(|due| due <= now) {
             self.start_watcher();
         }
@@ -461,6 +462,7 @@ impl Engine {
             self.loading.due(),
             self.adopting.due(),
             self.aliens.due(),
+            self.keeper_due(),
             self.paths.due(),
             self.outputs.due(),
             self.control.due(),
