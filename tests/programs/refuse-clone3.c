@@ -2,6 +2,9 @@
  * Executes a program for which clone3(2) ends in an error, as the seccomp
  * filters of container engines have it (ENOSYS or EPERM). Everything else is
  * allowed. Of its own it does nothing.
+ *
+ * Compiled with -DREFUSED=434 it is pidfd_open(2) instead, as with too many
+ * open files; only of the program itself a descriptor can be had.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -13,8 +16,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* The same number on every architecture (Linux 5.3). */
+/* These have the same numbers on every architecture (Linux 5.3). */
 #define CLONE3 435
+#define PIDFD_OPEN 434
+#ifndef REFUSED
+#define REFUSED CLONE3
+#endif
 
 int main(int argc, char **argv)
 {
@@ -23,9 +30,14 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	unsigned int error = (unsigned int)atoi(argv[1]);
+	/* The program keeps the process id. No argument of clone3 is at 0. */
+	unsigned int spared = REFUSED == PIDFD_OPEN ? (unsigned int)getpid() : 0;
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLONE3, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, REFUSED, 0, 3),
+		/* The low half, on a little endian machine. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, spared, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA)),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};

@@ -3,9 +3,11 @@
 //! says how it gets by, and supervises all the same.
 #![forbid(unsafe_code)]
 
+use ham_tests::chaos::strike;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham, repository};
 use ham_tests::skip;
+use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -118,12 +120,13 @@ fn each_fallback_can_be_switched_on() {
     }
 }
 
-/// The program that refuses clone3; says what was skipped without a compiler.
-fn refuse_clone3(units: &Units, what: &str) -> Option<PathBuf> {
+/// The program that refuses clone3, or the system call that the flag names;
+/// says what was skipped without a compiler.
+fn refuse_clone3(units: &Units, flag: &str, what: &str) -> Option<PathBuf> {
     let compiler = skip::program("cc", what)?;
     let program = units.folder().join("refuse-clone3");
     let source = repository().join("tests/programs/refuse-clone3.c");
-    let output = Command::new(compiler).arg("-o").arg(&program).arg(source).output();
+    let output = Command::new(compiler).args([flag, "-o"]).arg(&program).arg(source).output();
     let output = output.expect("the compiler can be executed");
     if !output.status.success() {
         // No headers of the C library or of the kernel.
@@ -136,7 +139,12 @@ fn refuse_clone3(units: &Units, what: &str) -> Option<PathBuf> {
 
 /// A manager whose clone3 ends in that error.
 fn without_clone3(units: &Units, error: i32, what: &str) -> Option<Manager> {
-    let wrapper = refuse_clone3(units, what)?;
+    Some(start_by(refusing(units, "-DREFUSED=435", error, what)?, units))
+}
+
+/// The command of a ham for which a system call ends in that error.
+fn refusing(units: &Units, flag: &str, error: i32, what: &str) -> Option<Command> {
+    let wrapper = refuse_clone3(units, flag, what)?;
     let error = error.to_string();
     let trial = Command::new(&wrapper).args([&error, "/bin/true"]).status();
     if trial.expect("it was just compiled").code() == Some(77) {
@@ -145,7 +153,36 @@ fn without_clone3(units: &Units, error: i32, what: &str) -> Option<Manager> {
     }
     let mut command = Command::new(wrapper);
     command.arg(error).arg(ham());
-    Some(start_by(command, units))
+    Some(command)
+}
+
+/// That there is no room for another descriptor says nothing about a process.
+#[test]
+fn a_main_process_that_cannot_be_watched_is_not_taken_for_ended() {
+    let what = "a main process that ham has not made, without pidfd_open";
+    let units = Units::new("unwatched");
+    let child = units.file("child");
+    // Its parent, which ham has made, lives on and takes note of its end.
+    let script = format!(
+        "sleep 1000 & echo $! > {child}; \
+         {} notify \"$(printf \"MAINPID=%s\\nREADY=1\" $!)\"; wait; exec sleep 1000",
+        env!("CARGO_BIN_EXE_ham-probe")
+    );
+    units.write(
+        "web",
+        &format!(
+            "[entity]\ncommand = [\"sh\", \"-c\", '''{script}''']\nready = \"notify\"\n\
+             notify-access = \"all\"\nrestart = \"no\"\n"
+        ),
+    );
+    let Some(command) = refusing(&units, "-DREFUSED=434", nix::libc::EMFILE, what) else { return };
+    let mut manager = start_by(command, &units);
+    manager.wait_for_log("what it cannot do", |log| log.contains("cannot be watched"));
+    manager.wait_for_state("web", "running");
+    let child: u32 = units.text("child").trim().parse().expect("a process id");
+    assert_eq!(manager.pid_of("web"), child);
+    assert!(strike(child, Signal::SIGKILL));
+    manager.wait_for("web", |web| web["pid"] != child);
 }
 
 #[test]

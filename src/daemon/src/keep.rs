@@ -29,7 +29,9 @@ pub(crate) enum Verb {
     Send,
     /// The process of the slot `owner` is from now on the one that `tag` names.
     Adopt,
-    /// That one, which is no child of the reaper, has ended.
+    /// That one, which is no child of the reaper, has been seen to end. Whether
+    /// there is a process of that number says nothing: it may be a zombie of
+    /// its parent's, or another process.
     Gone,
     /// Not a word of this version.
     Unknown,

@@ -6,8 +6,9 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno as Code;
-use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice, tee};
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, open, splice, tee};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
 
 use crate::{Errno, Result, SysError};
 
@@ -22,6 +23,21 @@ pub fn new() -> Result<(OwnedFd, OwnedFd)> {
     // The ends are two open files: the writer, whoever gets it, blocks.
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(failed)?;
     Ok((reader, writer))
+}
+
+/// Another end to write to, which blocks, of the pipe that this reads from
+/// (proc(5), /proc/PID/fd: a pipe can be opened there). Close-on-exec.
+///
+/// # Errors
+/// EMFILE, ENFILE; ENOENT without /proc; EACCES when another user has made it.
+pub fn writer_of(reader: impl AsFd) -> Result<OwnedFd> {
+    let failed = |errno| SysError::new("open", "a pipe to write to it", errno);
+    let path = format!("/proc/self/fd/{}", reader.as_fd().as_raw_fd());
+    // There is a reader, so this would not wait in any case.
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let writer = open(path.as_str(), flags, Mode::empty()).map_err(failed)?;
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).map_err(failed)?;
+    Ok(writer)
 }
 
 /// How many bytes a pipe can hold (F_GETPIPE_SZ).
@@ -184,6 +200,22 @@ mod tests {
         assert!(!has_room(&writer));
         drop(reader);
         assert_eq!(put(&writer, b"x").unwrap_err().errno, Errno::EPIPE);
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_gets_another_writer() {
+        let (reader, writer) = new().unwrap();
+        put(&writer, b"one ").unwrap();
+        drop(writer);
+        let another = writer_of(&reader).unwrap();
+        let flags = fcntl(&another, FcntlArg::F_GETFL).unwrap();
+        assert_eq!(flags & OFlag::O_NONBLOCK.bits(), 0);
+        put(&another, b"two").unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(take(&reader, &mut buffer).unwrap(), Some(7));
+        assert_eq!(take(&reader, &mut buffer).unwrap(), None);
+        drop(another);
+        assert_eq!(take(&reader, &mut buffer).unwrap(), Some(0));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::reader::{Lines, start, write};
 use ham_tests::chaos::strike;
 use ham_tests::own_units::{Units, wait_until};
+use ham_tests::programs::Manager;
 use nix::sys::signal::Signal;
 use std::path::Path;
 
@@ -131,6 +132,52 @@ fn who_does_not_read_stops_entities_and_nobody_else() {
     let all = lines.wait_for("the last", |lines| lines.len() >= 40_000);
     assert_complete(&all, 40_000);
     wait_until("its end", || Path::new(&done).exists());
+}
+
+fn pipes(manager: &Manager) -> usize {
+    let all = descriptors(manager.pid());
+    all.iter().filter(|kind| kind.starts_with("pipe:")).count()
+}
+
+/// Each of its processes had pipes of its own, until there was no room for any.
+#[test]
+fn restarts_that_nobody_reads_of_do_not_fill_the_table() {
+    const STARTS: usize = 40;
+    let units = Units::new("unread");
+    write(&units, "loud", "while :; do echo loud; done");
+    let started = units.file("started");
+    units.write(
+        "brief",
+        &format!(
+            "[entity]\ncommand = [\"sh\", \"-c\", '''echo >> {started}; echo out; echo err >&2''']\n\
+             stdout = \"ham\"\nstderr = \"ham\"\n\n\
+             [[condition]]\nname = \"again\"\non = \"death\"\n\
+             actions = [ {{ restart = {{ delays = [\"0s\"] }} }} ]\n"
+        ),
+    );
+    let (manager, reader) = start(&units, &[]);
+    let starts = || units.text("started").lines().count();
+    wait_until("many starts", || starts() >= STARTS);
+    // One of the loud one for each stream, four of each stream of the brief
+    // one, the helper's own four, and standard output.
+    let most = 2 + 2 * 4 + 4 + 1;
+    assert!(pipes(&manager) <= most, "{} pipes", pipes(&manager));
+    // A successor, and a helper of its own, know of them too.
+    manager.replace_settled_monitor();
+    strike(manager.catch_child("ham-output"), Signal::SIGKILL);
+    let so_far = starts();
+    wait_until("many more starts", || starts() >= so_far + STARTS);
+    assert!(pipes(&manager) <= most, "{} pipes", pipes(&manager));
+    // Nothing of what was said is lost, nor stays in pipes.
+    for name in ["brief", "loud"] {
+        assert!(manager.hamctl(&["stop", name]).status.success());
+    }
+    let lines = Lines::read(reader);
+    wait_until("ends of all pipes", || pipes(&manager) <= 5);
+    // The last may have been stopped before it said anything.
+    let count = |lines: &[String], line| lines.iter().filter(|one| *one == line).count();
+    let all = lines.wait_for("the last", |lines| count(lines, "brief: err") + 1 >= starts());
+    assert!(count(&all, "brief: out") + 1 >= starts(), "{} starts", starts());
 }
 
 #[test]

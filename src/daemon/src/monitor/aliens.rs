@@ -12,14 +12,30 @@ use ham_core::status::ExitStatus;
 use ham_core::time::Mono;
 use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
-use ham_sys::clock;
 use ham_sys::poller::Interest;
 use ham_sys::process::{self, PidFd};
+use ham_sys::{Errno, clock};
 use std::collections::BTreeMap;
 
-/// Those that are watched, by the index of their slot.
+/// How long after one that could not be watched is looked at again.
+const PAUSE_NS: u64 = 1_000_000_000;
+
 #[derive(Debug, Default)]
-pub(super) struct Aliens(BTreeMap<u32, (SlotRef, i32, PidFd)>);
+pub(super) struct Aliens {
+    /// Those that are watched, by the index of their slot.
+    watched: BTreeMap<u32, (SlotRef, i32, PidFd)>,
+    /// Those that should be, and there was no descriptor for it.
+    unwatched: BTreeMap<u32, (SlotRef, i32)>,
+    /// When these are looked at again.
+    again_at: Option<u64>,
+}
+
+impl Aliens {
+    /// When those that could not be watched are looked at.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.again_at
+    }
+}
 
 impl Engine {
     /// The core has decided that this is the process of that slot.
@@ -43,22 +59,53 @@ impl Engine {
         if process::parent_of(pid) == Some(reaper) {
             return;
         }
+        if !self.begin_watching(slot, pid) {
+            let text = format!(
+                "process {pid} of {} cannot be watched at the moment: its end may be seen late",
+                place.name()
+            );
+            self.remark(Weight::Always, &text);
+            self.aliens.unwatched.insert(slot.index, (slot, pid));
+            self.aliens.again_at = Some(clock::monotonic().saturating_add(PAUSE_NS));
+        }
+    }
+
+    /// False when it goes on, as far as can be told, and nobody watches it.
+    fn begin_watching(&mut self, slot: SlotRef, pid: i32) -> bool {
+        let Some(place) = self.state.slot(slot.index) else { return true };
         let is_it =
             || place.word() == (slot.generation, Phase::Running) && place.live_pid() == Some(pid);
         match PidFd::open(pid) {
             // Opened while the slot has it: it is that one.
             Ok(watched) if is_it() => {
                 let token = ALIENS.saturating_add(u64::from(slot.index));
-                if self.poller.add(&watched, token, Interest::READ).is_ok() {
-                    self.aliens.0.insert(slot.index, (slot, pid, watched));
+                let is_watched = self.poller.add(&watched, token, Interest::READ).is_ok();
+                if is_watched {
+                    self.aliens.watched.insert(slot.index, (slot, pid, watched));
                 }
+                is_watched
             }
-            Ok(_) => {}
-            Err(_) if is_it() => {
+            Ok(_) => true,
+            Err(_) if !is_it() => true,
+            // Only this says that it has ended; with too many open files, for
+            // one, nothing was looked at.
+            Err(error) if error.errno == Errno::ESRCH || !process::exists(pid) => {
                 self.keeper.ask_about(Verb::Gone, slot, pid);
+                true
             }
-            Err(_) => {}
+            Err(_) => false,
         }
+    }
+
+    /// Those that could not be watched, once more.
+    pub(super) fn look_at_unwatched(&mut self, now: u64) {
+        if self.aliens.again_at.is_none_or(|due| due > now) {
+            return;
+        }
+        let mut unwatched = std::mem::take(&mut self.aliens.unwatched);
+        unwatched.retain(|_, (slot, pid)| !self.begin_watching(*slot, *pid));
+        self.aliens.again_at = (!unwatched.is_empty()).then(|| now.saturating_add(PAUSE_NS));
+        self.aliens.unwatched = unwatched;
     }
 
     /// A watched process has ended.
@@ -72,7 +119,8 @@ impl Engine {
     }
 
     fn unwatch_alien(&mut self, index: u32) -> Option<(SlotRef, i32, PidFd)> {
-        let alien = self.aliens.0.remove(&index)?;
+        self.aliens.unwatched.remove(&index);
+        let alien = self.aliens.watched.remove(&index)?;
         let _ = self.poller.remove(&alien.2);
         Some(alien)
     }

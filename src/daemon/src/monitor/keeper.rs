@@ -5,7 +5,9 @@
 //!
 //! The channel holds a bounded number of messages, so what does not fit waits
 //! here. A reaper that faults may have taken a request and not answered it: then
-//! all that are open are sent again, since each may be carried out twice.
+//! all that are open are sent again, since each may be carried out twice. An
+//! answer that found no room is lost as well; whoever waits for it must not do
+//! so for ever, so what is open for long is asked again.
 
 use super::{Engine, KEEPER};
 use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb};
@@ -13,15 +15,19 @@ use crate::output;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::header::Field;
 use ham_snapshot::kept::{Kept, Name, Owner};
-use ham_sys::Errno;
 use ham_sys::poller::Interest;
 use ham_sys::rights::{receive_with, send_with};
+use ham_sys::{Errno, clock};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Requests that are open at the same time. Their answers must fit into the
 /// channel, whose buffer holds some two hundred; the reaper waits for nobody.
 const MOST_OPEN: usize = 32;
+
+/// From then on an answer counts as lost. It takes microseconds; a reaper that
+/// was stopped for so long finds some requests twice, which does no harm.
+const PATIENCE_NS: u64 = 5_000_000_000;
 
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -42,6 +48,8 @@ pub(super) struct Keeper {
 struct Request {
     message: Message,
     passed: Option<OwnedFd>,
+    /// When it was sent the last time, CLOCK_MONOTONIC.
+    sent_at: u64,
 }
 
 /// What came of a request.
@@ -103,13 +111,13 @@ impl Keeper {
     fn ask(&mut self, verb: Verb, what: Kept, name: Name, passed: Option<OwnedFd>) {
         self.next = self.next.wrapping_add(1);
         let message = Message { verb, serial: self.next, what, errno: Errno(0), name };
-        self.waiting.push_back(Request { message, passed });
+        self.waiting.push_back(Request { message, passed, sent_at: 0 });
         self.send();
     }
 
     fn send(&mut self) {
         while self.open.len() < MOST_OPEN
-            && let Some(request) = self.waiting.pop_front()
+            && let Some(mut request) = self.waiting.pop_front()
         {
             let passed = request.passed.as_ref().map(AsFd::as_fd);
             let sent = match self.lost {
@@ -118,7 +126,10 @@ impl Keeper {
                     .map_err(|error| error.errno),
             };
             match sent {
-                Ok(true) => self.open.push_back(request),
+                Ok(true) => {
+                    request.sent_at = clock::monotonic();
+                    self.open.push_back(request);
+                }
                 // The next answer makes room.
                 Ok(false) if !self.open.is_empty() => {
                     self.waiting.push_front(request);
@@ -143,6 +154,29 @@ impl Keeper {
             }
             self.send();
         }
+    }
+
+    /// When the first answer counts as lost.
+    fn due(&self) -> Option<u64> {
+        let sent = self.open.iter().map(|request| request.sent_at).min();
+        sent.map(|at| at.saturating_add(PATIENCE_NS))
+    }
+
+    /// Asks again what was not answered for long. Not to drop something: the
+    /// reaper, which had no fault, has done that, and what it keeps in the same
+    /// place since is another thing.
+    fn ask_late(&mut self, now: u64) {
+        if self.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let open = std::mem::take(&mut self.open);
+        let is_late = |one: &Request| one.sent_at.saturating_add(PATIENCE_NS) <= now;
+        let (late, open): (VecDeque<_>, VecDeque<_>) = open.into_iter().partition(is_late);
+        self.open = open;
+        for request in late.into_iter().rev().filter(|one| one.message.verb != Verb::Drop) {
+            self.waiting.push_front(request);
+        }
+        self.send();
     }
 
     /// Takes what the reaper has sent. Gives what nobody has asked for.
@@ -204,6 +238,16 @@ impl Engine {
         self.keeper.ask_again(self.state.get(Field::ReaperFaults));
     }
 
+    /// When an answer of the reaper counts as lost.
+    pub(super) fn keeper_due(&self) -> Option<u64> {
+        self.keeper.due()
+    }
+
+    /// Asks again where that is so.
+    pub(super) fn look_at_lost_answers(&mut self, now: u64) {
+        self.keeper.ask_late(now);
+    }
+
     /// Each answer goes to whom the descriptor belongs.
     pub(super) fn take_answers(&mut self) {
         while let Some(answer) = self.keeper.answers.pop_front() {
@@ -229,5 +273,52 @@ impl Engine {
                 _ => self.closer.close_all(answer.fd),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ham_sys::{pipe, socket};
+
+    /// The serials of the requests that the reaper's end has got, and whether
+    /// a descriptor came with each.
+    fn asked(reaper: &OwnedFd) -> Vec<(Message, bool)> {
+        let mut bytes = [0u8; MESSAGE_BYTES];
+        let mut all = Vec::new();
+        while let Ok(Some((MESSAGE_BYTES, passed))) = receive_with(reaper, &mut bytes) {
+            all.push((Message::read(&bytes).unwrap(), passed.is_some()));
+        }
+        all
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_is_asked_for_again() {
+        let (ours, reaper) = socket::seqpacket_pair().unwrap();
+        let mut keeper = Keeper::new(ours, 0);
+        assert_eq!(keeper.due(), None);
+        keeper.store(CONTROL, Name::NONE, pipe::new().unwrap().0);
+        keeper.fetch(NOTIFY);
+        keeper.drop(NOTIFY);
+        let first = asked(&reaper);
+        assert_eq!(
+            first.iter().map(|(_, passed)| *passed).collect::<Vec<_>>(),
+            [true, false, false]
+        );
+        let due = keeper.due().unwrap();
+        keeper.ask_late(due - 1);
+        assert!(asked(&reaper).is_empty());
+        // Each of them is late by then.
+        keeper.ask_late(due + PATIENCE_NS);
+        assert_eq!(asked(&reaper), first[..2]);
+        // Only one answer counts, whichever it is.
+        for _ in 0..2 {
+            let answer = Message { errno: Errno(0), ..first[0].0 };
+            assert!(send_with(&reaper, &answer.bytes(), None).unwrap());
+        }
+        assert!(keeper.receive().is_empty());
+        assert_eq!((keeper.answers.len(), keeper.open.len()), (1, 1));
+        assert_eq!(keeper.answers[0].what, CONTROL);
+        assert!(keeper.answers[0].fd.is_some());
     }
 }

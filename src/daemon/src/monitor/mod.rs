@@ -37,6 +37,7 @@ mod main_process;
 mod memory;
 mod notify;
 mod notify_sender;
+mod output_pipes;
 mod outputs;
 mod paths;
 mod prepare;
@@ -425,6 +426,8 @@ impl Engine {
         }
         self.loading_due(now);
         self.look_at_adopted(now);
+        self.look_at_unwatched(now);
+        self.look_at_lost_answers(now);
         if self.paths.due().is_some_and(|due| due <= now) {
             self.start_watcher();
         }
@@ -460,6 +463,8 @@ impl Engine {
             self.spawners.due(),
             self.loading.due(),
             self.adopting.due(),
+            self.aliens.due(),
+            self.keeper_due(),
             self.paths.due(),
             self.outputs.due(),
             self.control.due(),

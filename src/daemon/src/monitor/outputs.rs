@@ -4,9 +4,15 @@
 //!
 //! A pipe counts, and its process is made, once the reaper has it: from then
 //! on neither the end of the helper nor that of the monitor takes it away.
+//!
+//! When nobody reads ham's output, the helper waits in a write and neither
+//! takes what it is told nor tells of ends. So what waits here for it are words,
+//! and only a few of them with a descriptor; and an entity that is started again
+//! and again goes on in the pipe that it has.
 
 use super::keeper::Answer;
 use super::log;
+use super::output_pipes::{self, Ended};
 use super::paths::helper_program;
 use super::spawners::Job;
 use super::streams::Pipes;
@@ -25,7 +31,7 @@ use ham_snapshot::slots::Phase;
 use ham_sys::poller::{Interest, Poller};
 use ham_sys::spawn::Stdio;
 use ham_sys::{Errno, clock, pipe, process, rights, socket};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -36,19 +42,20 @@ const PAUSE_NS: u64 = 1_000_000_000;
 /// How long the helper has at the very end to write what is left.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Copies of pipes that are held here, or on their way from the reaper, until
+/// the helper takes them.
+const MOST_COPIES: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Outputs {
     shared: &'static Shared,
-    /// The pipes that the reaper keeps, with the number that the helper knows
-    /// each by.
-    kept: BTreeMap<Kept, (u64, String)>,
-    /// The same by that number. One that has taken the place of another has
-    /// its own.
-    numbers: BTreeMap<u64, Kept>,
-    next: u64,
+    /// The pipes that the reaper keeps.
+    kept: output_pipes::Pipes,
     /// Processes that wait until the reaper has their pipes.
     starting: BTreeMap<SlotRef, Starting>,
     channel: Option<OwnedFd>,
+    /// Pipes that the helper is to be told of, once there is room for it.
+    untold: BTreeSet<Kept>,
     /// What the helper has not been told yet: the kernel holds only so much.
     unsent: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     /// Pipes that the reaper was asked for and has not sent yet.
@@ -70,19 +77,30 @@ struct Starting {
     pipes: Pipes,
     /// The others, which the reaper has.
     stored: Vec<(Kept, OwnedFd)>,
+    /// Pipes of processes before it that it goes on in, until the reaper has
+    /// sent them.
+    borrowed: Vec<Kept>,
     /// How many the reaper has not acknowledged.
     open: usize,
+}
+
+impl Starting {
+    fn take(&mut self, tag: u64, writer: OwnedFd) {
+        match output::of_tag(tag) {
+            Some(Origin::Stderr) => self.pipes.stderr = Some(writer),
+            Some(Origin::Stdout | Origin::Log) | None => self.pipes.stdout = Some(writer),
+        }
+    }
 }
 
 impl Outputs {
     pub(super) fn new(shared: &'static Shared) -> Outputs {
         Outputs {
             shared,
-            kept: BTreeMap::new(),
-            numbers: BTreeMap::new(),
-            next: 0,
+            kept: output_pipes::Pipes::default(),
             starting: BTreeMap::new(),
             channel: None,
+            untold: BTreeSet::new(),
             unsent: VecDeque::new(),
             asked: 0,
             writing: false,
@@ -97,19 +115,6 @@ impl Outputs {
         self.again_at.filter(|_| !self.kept.is_empty())
     }
 
-    fn know(&mut self, kept: Kept, name: &str) {
-        self.forget(kept);
-        self.kept.insert(kept, (self.next, name.to_owned()));
-        self.numbers.insert(self.next, kept);
-        self.next = self.next.wrapping_add(1);
-    }
-
-    fn forget(&mut self, kept: Kept) {
-        if let Some((number, _)) = self.kept.remove(&kept) {
-            self.numbers.remove(&number);
-        }
-    }
-
     /// To the helper, if there is one; else it gets all when it starts.
     fn tell(&mut self, message: Vec<u8>, fd: OwnedFd) {
         if self.channel.is_some() {
@@ -120,10 +125,15 @@ impl Outputs {
     }
 
     fn tell_pipe(&mut self, kept: Kept, fd: OwnedFd) {
-        let Some((number, name)) = self.kept.get(&kept) else { return };
+        let Some((number, name)) = self.kept.get(kept) else { return };
         let Some(origin) = output::of_tag(kept.tag) else { return };
-        let message = output::pipe_message(*number, origin, name);
+        let message = output::pipe_message(number, origin, name);
         self.tell(message, fd);
+    }
+
+    /// Whether another copy of a pipe may be held here.
+    fn has_room(&self) -> bool {
+        self.asked.saturating_add(self.unsent.len()) < MOST_COPIES
     }
 
     /// Tells the helper what it has not been told, as far as there is room.
@@ -151,6 +161,7 @@ impl Outputs {
 
     fn lose_channel(&mut self) {
         self.channel = None;
+        self.untold.clear();
         self.unsent.clear();
     }
 
@@ -169,7 +180,7 @@ impl Outputs {
     }
 
     /// Pipes to which nobody writes any more, as the helper has found.
-    fn read(&mut self) -> Vec<Kept> {
+    fn read(&mut self) -> Vec<Ended> {
         let mut ended = Vec::new();
         let mut buffer = [0u8; MESSAGE_BYTES];
         while let Some(channel) = &self.channel {
@@ -179,11 +190,7 @@ impl Outputs {
                 Ok(None) => break,
                 Ok(Some(count)) => {
                     let number = output::ended_pipe(buffer.get(..count).unwrap_or_default());
-                    let kept = number.and_then(|number| self.numbers.get(&number).copied());
-                    if let Some(kept) = kept {
-                        self.forget(kept);
-                        ended.push(kept);
-                    }
+                    ended.extend(number.and_then(|number| self.kept.ended(number)));
                 }
             }
         }
@@ -214,7 +221,7 @@ impl Engine {
     pub(super) fn recall_outputs(&mut self) {
         for (place, kept) in self.state.all_kept() {
             if output::is_pipe(kept) && kept.owner != Owner::Manager {
-                self.outputs.know(kept, self.state.kept_name(place).text());
+                self.outputs.kept.know(kept, self.state.kept_name(place).text());
             }
         }
         if !self.outputs.kept.is_empty() {
@@ -232,24 +239,35 @@ impl Engine {
         let owner = Owner::Slot { index: slot.index, generation: slot.generation };
         // Names of entities are not as long as names of descriptors may be.
         let name = Name::new(&spawn.plan.name).unwrap_or(Name::NONE);
-        let (mut pipes, mut readers) = (Pipes::default(), Vec::new());
-        for origin in streams(&spawn) {
+        let mut readers = Vec::new();
+        let mut starting = Starting {
+            spawn,
+            pipes: Pipes::default(),
+            stored: Vec::new(),
+            borrowed: Vec::new(),
+            open: 0,
+        };
+        for origin in streams(&starting.spawn) {
+            let tag = output::tag(origin);
+            if let Some(kept) = self.outputs.kept.go_on(&starting.spawn.plan.name, tag) {
+                starting.borrowed.push(kept);
+                continue;
+            }
             match pipe::new() {
                 Ok((reader, writer)) => {
-                    readers.push((Kept { owner, tag: output::tag(origin) }, reader));
-                    match origin {
-                        Origin::Stderr => pipes.stderr = Some(writer),
-                        Origin::Stdout | Origin::Log => pipes.stdout = Some(writer),
-                    }
+                    readers.push((Kept { owner, tag }, reader));
+                    starting.take(tag, writer);
                 }
                 Err(error) => return self.no_output(slot, error.errno),
             }
         }
-        let starting = Starting { spawn, pipes, stored: Vec::new(), open: readers.len() };
+        starting.open = readers.len().saturating_add(starting.borrowed.len());
+        let borrowed = starting.borrowed.clone();
         self.outputs.starting.insert(slot, starting);
         for (kept, reader) in readers {
             self.keeper.store(kept, name, reader);
         }
+        borrowed.into_iter().for_each(|kept| self.keeper.fetch(kept));
     }
 
     fn no_output(&mut self, slot: SlotRef, errno: Errno) {
@@ -262,10 +280,21 @@ impl Engine {
     pub(super) fn output_answered(&mut self, answer: Answer) {
         match answer.verb {
             Verb::Store => self.output_stored(answer),
-            Verb::Send => self.output_fetched(answer.what, answer.fd),
+            Verb::Send => self.output_fetched(answer),
             Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Unknown => {}
         }
+        self.tell_output();
+    }
+
+    /// Tells the helper of more, as far as there is room.
+    fn tell_output(&mut self) {
         self.outputs.flush(&self.poller);
+        while self.outputs.has_room()
+            && let Some(kept) = self.outputs.untold.pop_first()
+        {
+            self.outputs.asked += 1;
+            self.keeper.fetch(kept);
+        }
     }
 
     fn output_stored(&mut self, answer: Answer) {
@@ -282,13 +311,18 @@ impl Engine {
             // Another of its pipes was refused.
             return self.keeper.drop(what);
         };
-        starting.open = starting.open.saturating_sub(1);
-        let done = starting.open == 0;
         if let Some(fd) = fd.filter(|_| errno.0 == 0) {
             starting.stored.push((what, fd));
-            if !done {
-                return;
-            }
+        }
+        self.output_settled(slot, errno);
+    }
+
+    /// One pipe of a process that is about to be made is there, or cannot be.
+    fn output_settled(&mut self, slot: SlotRef, errno: Errno) {
+        let Some(starting) = self.outputs.starting.get_mut(&slot) else { return };
+        starting.open = starting.open.saturating_sub(1);
+        if errno.0 == 0 && starting.open > 0 {
+            return;
         }
         let Some(starting) = self.outputs.starting.remove(&slot) else { return };
         if errno.0 != 0 {
@@ -296,14 +330,52 @@ impl Engine {
             return self.no_output(slot, errno);
         }
         for (kept, reader) in starting.stored {
-            self.outputs.know(kept, &starting.spawn.plan.name);
-            self.outputs.tell_pipe(kept, reader);
+            self.outputs.kept.know(kept, &starting.spawn.plan.name);
+            if self.outputs.has_room() {
+                self.outputs.tell_pipe(kept, reader);
+            } else {
+                self.outputs.untold.insert(kept);
+            }
         }
         self.make(starting.spawn, starting.pipes);
     }
 
+    /// The reaper has sent a copy of a pipe, for a process that goes on in it.
+    /// False: nobody waits for that.
+    fn output_lent(&mut self, kept: Kept, errno: Errno, fd: Option<&OwnedFd>) -> bool {
+        let waits = |one: &(&SlotRef, &mut Starting)| one.1.borrowed.contains(&kept);
+        let Some((slot, starting)) = self.outputs.starting.iter_mut().find(waits) else {
+            return false;
+        };
+        let slot = *slot;
+        starting.borrowed.retain(|one| *one != kept);
+        if errno == Errno::ENOENT {
+            // Gone against all expectation: the next attempt finds another.
+            self.outputs.kept.forget(kept);
+        }
+        let writer = match fd {
+            Some(fd) => pipe::writer_of(fd).map_err(|error| error.errno),
+            None if errno.0 == 0 => Err(Errno::EMFILE),
+            None => Err(errno),
+        };
+        let errno = match writer {
+            Ok(writer) => {
+                starting.take(kept.tag, writer);
+                Errno(0)
+            }
+            Err(errno) => errno,
+        };
+        self.output_settled(slot, errno);
+        true
+    }
+
     /// The reaper has sent a copy of a pipe, for the helper.
-    fn output_fetched(&mut self, kept: Kept, fd: Option<OwnedFd>) {
+    fn output_fetched(&mut self, answer: Answer) {
+        let Answer { what: kept, errno, fd, .. } = answer;
+        // Each who has asked gets one answer, and all are the same.
+        if self.output_lent(kept, errno, fd.as_ref()) {
+            return;
+        }
         self.outputs.asked = self.outputs.asked.saturating_sub(1);
         match fd {
             Some(fd) if kept.owner == Owner::Manager => {
@@ -311,16 +383,21 @@ impl Engine {
             }
             Some(fd) => self.outputs.tell_pipe(kept, fd),
             // It has gone meanwhile.
-            None => self.outputs.forget(kept),
+            None => self.outputs.kept.forget(kept),
         }
     }
 
     /// The helper has something to say, or there is room to tell it more.
     pub(super) fn hear_output(&mut self) {
-        for kept in self.outputs.read() {
-            self.keeper.drop(kept);
+        for ended in self.outputs.read() {
+            match ended {
+                Ended::Drop(kept) => self.keeper.drop(kept),
+                Ended::TellAgain(kept) => {
+                    self.outputs.untold.insert(kept);
+                }
+            }
         }
-        self.outputs.flush(&self.poller);
+        self.tell_output();
     }
 
     /// The helper is to be made now, if one is wanted and none is there; it
@@ -337,12 +414,9 @@ impl Engine {
             self.outputs.ended();
             return;
         };
-        let all: Vec<Kept> = self.outputs.kept.keys().copied().collect();
         let own = output::OWN_PIPES.map(|tag| Kept { owner: Owner::Manager, tag });
-        for kept in own.into_iter().chain(all) {
-            self.outputs.asked += 1;
-            self.keeper.fetch(kept);
-        }
+        self.outputs.untold = self.outputs.kept.all().into_iter().chain(own).collect();
+        self.tell_output();
         self.outputs.making = true;
         self.making.insert(OUTPUT_SLOT);
         self.spawners.submit(job);
@@ -387,7 +461,9 @@ impl Engine {
             if self.outputs.due().is_some_and(|due| due <= clock::monotonic()) {
                 self.start_output();
             }
-            let knows_all = self.outputs.asked == 0 && self.outputs.unsent.is_empty();
+            let knows_all = self.outputs.asked == 0
+                && self.outputs.untold.is_empty()
+                && self.outputs.unsent.is_empty();
             if !told && knows_all && self.outputs.channel.is_some() && self.outputs.is_there() {
                 self.outputs.unsent.push_back((output::END.to_vec(), None));
                 told = true;

@@ -185,7 +185,8 @@ impl Helper {
                     continue;
                 }
                 if let Some(source) = self.sources.get_mut(&event.token) {
-                    source.ended |= event.hangup;
+                    // Not for ever: another process may go on in its pipe.
+                    source.ended = event.hangup;
                     self.queue(event.token);
                 }
             }

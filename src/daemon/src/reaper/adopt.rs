@@ -35,7 +35,8 @@ pub(super) fn adopt(state: State, owner: SlotRef, pid: i32) -> Adopted {
     if process::exists(pid) { Adopted::Done } else { end(state, &slot, pid) }
 }
 
-/// The process of this slot, no child of the reaper, is said to have ended.
+/// The process of this slot, no child of the reaper, was seen to end by the
+/// monitor, which had it open or was told that there is none.
 pub(super) fn gone(state: State, owner: SlotRef, pid: i32) -> Adopted {
     let Some(slot) = state.slot(owner.index) else { return Adopted::Refused(Errno::EINVAL) };
     let runs = slot.word() == (owner.generation, Phase::Running) && slot.live_pid() == Some(pid);

@@ -154,7 +154,8 @@ impl Channels {
         }
     }
 
-    /// A reply that finds no room is lost: who asks has asked for too much.
+    /// A reply that finds no room is lost: nothing waits here. Who has asked asks
+    /// again, after a while.
     fn reply(&self, place: usize, message: Message, fd: Option<BorrowedFd<'_>>) {
         if let Some(Some(end)) = self.ends.get(place)
             && let Err(error) = send_with(end, &message.bytes(), fd)
