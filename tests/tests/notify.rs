@@ -6,6 +6,7 @@
 mod notify {
     mod bed;
     mod descriptor;
+    mod last_words;
     mod senders;
     mod stored;
     mod words;

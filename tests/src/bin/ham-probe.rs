@@ -24,7 +24,10 @@ usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
        ham-probe connect COUNT PATH  hold so many connections to a socket
        ham-probe notify TEXT FILE... send that, and these files opened, to
                                      NOTIFY_SOCKET, and wait until it was taken
-       ham-probe tell FIFO           send each line of the FIFO to NOTIFY_SOCKET";
+       ham-probe tell FIFO           send each line of the FIFO to NOTIFY_SOCKET
+       ham-probe last FIFO TEXT FILE...
+                                     wait for the end of the FIFO, send that and
+                                     these files to NOTIFY_SOCKET, and fail at once";
 
 /// Longer than any test lasts.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         ["connect", count, path] => connect(count, path),
         ["notify", text, files @ ..] => notify(text, files),
         ["tell", fifo] => tell(fifo),
+        ["last", fifo, text, files @ ..] => last(fifo, text, files),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -136,12 +140,24 @@ fn send(socket: &UnixDatagram, text: &str, files: &[RawFd]) -> Result<(), Error>
     Ok(())
 }
 
+fn send_files(socket: &UnixDatagram, text: &str, files: &[&str]) -> Result<(), Error> {
+    let files: Vec<File> = files.iter().map(File::open).collect::<Result<_, Error>>()?;
+    let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
+    send(socket, text, &numbers)
+}
+
+/// What a program says that knows that it ends now.
+fn last(fifo: &str, text: &str, files: &[&str]) -> Result<(), Error> {
+    let socket = notify_socket()?;
+    File::open(fifo)?.read_to_end(&mut Vec::new())?;
+    send_files(&socket, text, files)?;
+    Err(Error::other("this was to be its end"))
+}
+
 /// As systemd-notify does: who has ended before it was heard is a stranger.
 fn notify(text: &str, files: &[&str]) -> Result<(), Error> {
     let socket = notify_socket()?;
-    let files: Vec<File> = files.iter().map(File::open).collect::<Result<_, Error>>()?;
-    let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
-    send(&socket, text, &numbers)?;
+    send_files(&socket, text, files)?;
     let (mut reading, writing) = std::io::pipe()?;
     send(&socket, "BARRIER=1", &[writing.as_raw_fd()])?;
     drop(writing);

@@ -11,6 +11,7 @@ use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
 use super::notify::Notify;
+use super::notify_sender::Departed;
 use super::outputs::Outputs;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
@@ -89,6 +90,7 @@ impl Engine {
             keeper: Keeper::new(standby.channel, state.get(Field::ReaperFaults)),
             listener: standby.control,
             notify: Notify::new(standby.notify),
+            departed: Departed::default(),
             stored: Stored::default(),
             ready_ends: ReadyEnds::default(),
             starts: Starts::default(),
@@ -139,6 +141,8 @@ impl Engine {
         for slot in resume.adopt {
             self.adopt(slot);
         }
+        self.note_all_departed();
+        self.hear_before_ends();
         // Those of ham's own helpers are not the core's business.
         for index in (0..RESERVED_SLOTS).chain(resume.exited) {
             self.exited(index);

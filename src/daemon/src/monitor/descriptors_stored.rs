@@ -99,13 +99,18 @@ impl Engine {
         if !self.stored.0.contains(&entity) {
             return 0;
         }
-        let kept = self.kept_for(entity);
+        let mut kept: Vec<Kept> = self.kept_for(entity).into_iter().map(|(kept, _)| kept).collect();
+        for kept_soon in self.keeper.being_stored(Owner::Entity(entity.0)) {
+            if !kept.contains(&kept_soon) {
+                kept.push(kept_soon);
+            }
+        }
         if kept.len() > most {
             let text = format!("of {} descriptors that are kept for it it gets {most}", kept.len());
             self.trouble(entity, &text);
         }
         let asked = kept.into_iter().take(most);
-        asked.map(|(kept, _)| self.keeper.fetch(kept)).count()
+        asked.map(|kept| self.keeper.fetch(kept)).count()
     }
 
     /// The reaper has answered about what an entity has handed over.
@@ -117,6 +122,9 @@ impl Engine {
                     self.trouble(entity, &text);
                 }
                 self.closer.close_all(answer.fd);
+                // Meanwhile it may have come down for good.
+                self.stored.0.insert(entity);
+                self.drop_stored(Some(entity));
                 self.stored_one();
             }
             Verb::Send => {

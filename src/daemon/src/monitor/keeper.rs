@@ -100,6 +100,15 @@ impl Keeper {
         self.ask(Verb::Send, what, Name::NONE, None);
     }
 
+    /// What was asked to be kept for an owner and is not answered: whoever asks
+    /// for it gets it, since the reaper answers in turn.
+    pub(super) fn being_stored(&self, owner: Owner) -> impl Iterator<Item = Kept> {
+        let all = self.open.iter().chain(&self.waiting).map(|request| &request.message);
+        let stores =
+            all.filter(move |message| message.verb == Verb::Store && message.what.owner == owner);
+        stores.map(|message| message.what)
+    }
+
     /// About the process of a slot. False when it cannot be asked.
     pub(super) fn ask_about(&mut self, verb: Verb, slot: SlotRef, pid: i32) -> bool {
         let owner = Owner::Slot { index: slot.index, generation: slot.generation };

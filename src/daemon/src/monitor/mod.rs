@@ -83,6 +83,7 @@ use log::Log;
 use memory::Store;
 pub(crate) use memory::reserve_first_records;
 use notify::Notify;
+use notify_sender::Departed;
 use outputs::Outputs;
 use paths::Paths;
 use spawners::Spawners;
@@ -235,6 +236,7 @@ struct Engine {
     /// was made here.
     listener: Option<Listener>,
     notify: Notify,
+    departed: Departed,
     stored: Stored,
     ready_ends: ReadyEnds,
     starts: Starts,
@@ -314,6 +316,7 @@ impl Engine {
     fn woken(&mut self) {
         self.shared.common.wake_monitor.drain();
         self.look_at_keeper();
+        self.hear_before_ends();
         // Should the queue be damaged, the slots tell the same, if not in order.
         let mut damaged = self.state.exits_overrun(self.exits_seen);
         if damaged {

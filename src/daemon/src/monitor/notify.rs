@@ -21,6 +21,11 @@ use std::collections::BTreeSet;
 /// the poller.
 const IN_TURN: usize = 32;
 
+/// Datagrams before the ends of processes are: more than a socket holds, unless
+/// senders are faster than this (net.unix.max_dgram_qlen is 10 as a rule, 512
+/// with some).
+const BEFORE_ENDS: usize = 512;
+
 /// Lines about senders that are not heard, in [`QUIET_NS`]; one for each.
 const MOST_LINES: usize = 8;
 const QUIET_NS: u64 = 10_000_000_000;
@@ -39,7 +44,7 @@ pub(super) struct Notify {
 
 #[derive(Debug)]
 struct Storing {
-    entity: EntityId,
+    sender: Sender,
     told: Told,
     /// Answers that are still to come.
     awaited: usize,
@@ -65,7 +70,9 @@ impl Notify {
 
 impl Engine {
     pub(super) fn watch_notify(&mut self) {
-        if let Some(socket) = &self.notify.socket {
+        if let Some(socket) = &self.notify.socket
+            && self.notify.storing.is_none()
+        {
             let _ = self.poller.add(socket, NOTIFY, Interest::READ);
         }
     }
@@ -80,25 +87,51 @@ impl Engine {
             let _ = self.poller.remove(&before);
         }
         self.notify.socket = Some(socket);
-        if self.notify.storing.is_none() {
-            self.watch_notify();
-        }
+        self.watch_notify();
     }
 
     /// Something waits.
     pub(super) fn notified(&mut self) {
-        for _ in 0..IN_TURN {
+        self.hear_up_to(IN_TURN);
+    }
+
+    /// Processes have ended: what they have said before comes before that.
+    pub(super) fn hear_before_ends(&mut self) {
+        self.note_departed();
+        if !self.departed.is_empty() {
+            self.hear_up_to(BEFORE_ENDS);
+        }
+    }
+
+    fn hear_up_to(&mut self, most: usize) {
+        for _ in 0..most {
             if self.finished || self.notify.storing.is_some() || !self.hear_next() {
                 return;
             }
+        }
+        // The poller tells of what still waits, and of nothing else.
+        if let Some(socket) = &self.notify.socket
+            && let Ok(None) = socket.peek(&mut [])
+        {
+            self.departed.all_heard();
         }
     }
 
     /// The first datagram. False when there is none.
     fn hear_next(&mut self) -> bool {
-        let Some(socket) = &self.notify.socket else { return false };
+        let Some(socket) = &self.notify.socket else {
+            self.departed.all_heard();
+            return false;
+        };
         self.notify.buffer.resize(MOST_BYTES, 0);
-        let Ok(Some(waiting)) = socket.peek(&mut self.notify.buffer) else { return false };
+        let waiting = match socket.peek(&mut self.notify.buffer) {
+            Ok(Some(waiting)) => waiting,
+            Ok(None) => {
+                self.departed.all_heard();
+                return false;
+            }
+            Err(_) => return false,
+        };
         match self.understand(&waiting) {
             Err(dropped) => {
                 self.say_dropped(&dropped, waiting.sender);
@@ -106,25 +139,25 @@ impl Engine {
             }
             Ok((sender, mut told)) => {
                 self.check_main(sender.entity, waiting.sender, &mut told);
-                if told.store && waiting.passes && self.begin_storing(sender.entity, &told) {
+                if told.store && waiting.passes && self.begin_storing(sender, &told) {
                     return true;
                 }
-                self.hear(sender.entity, told);
+                self.hear(sender, told);
             }
         }
         self.take_first(waiting.passes);
         true
     }
 
-    fn understand(&self, waiting: &Waiting) -> Result<(Sender, Told), Dropped> {
-        // Of one that is longer than the buffer there is only the beginning.
-        let bytes = self.notify.buffer.get(..waiting.length).ok_or(Dropped::Odd(Refusal::TooLong));
+    fn understand(&mut self, waiting: &Waiting) -> Result<(Sender, Told), Dropped> {
         let Some(Peer { pid, .. }) = waiting.sender else { return Err(Dropped::Stranger) };
         let sender = self.sender(pid).ok_or(Dropped::Stranger)?;
         let Some(plan) = self.core.definition(sender.entity) else { return Err(Dropped::Stranger) };
         if !sender.may(plan.notify_access) {
             return Err(Dropped::Forbidden(sender.entity));
         }
+        // Of one that is longer than the buffer there is only the beginning.
+        let bytes = self.notify.buffer.get(..waiting.length).ok_or(Dropped::Odd(Refusal::TooLong));
         let told = parse(bytes?).map_err(Dropped::Odd)?;
         Ok((sender, told))
     }
@@ -140,7 +173,8 @@ impl Engine {
     }
 
     /// What it says, but for descriptors to be kept.
-    fn hear(&mut self, entity: EntityId, told: Told) {
+    fn hear(&mut self, sender: Sender, told: Told) {
+        let Sender { entity, had, .. } = sender;
         if told.remove
             && let Some(name) = &told.name
         {
@@ -148,7 +182,9 @@ impl Engine {
         }
         // Before its process is made, and when it has gone, there is nobody who
         // could be up.
-        if let Some(slot) = self.core.slot_of(entity) {
+        if let Some(slot) = self.core.slot_of(entity)
+            && had.is_none_or(|had| had == slot)
+        {
             self.feed(Event::Told { slot, told: Box::new(told) });
             self.run_events();
         }
@@ -156,7 +192,8 @@ impl Engine {
 
     /// Asks the reaper to keep what comes with the first datagram. False when
     /// there is nothing to wait for.
-    fn begin_storing(&mut self, entity: EntityId, told: &Told) -> bool {
+    fn begin_storing(&mut self, sender: Sender, told: &Told) -> bool {
+        let entity = sender.entity;
         let Some(socket) = &self.notify.socket else { return false };
         let most = self.core.definition(entity).map_or(0, |plan| plan.fd_store);
         // Of an entity that may keep nothing, nothing is received.
@@ -175,7 +212,7 @@ impl Engine {
         if let Some(socket) = &self.notify.socket {
             let _ = self.poller.remove(socket);
         }
-        self.notify.storing = Some(Storing { entity, told: told.clone(), awaited });
+        self.notify.storing = Some(Storing { sender, told: told.clone(), awaited });
         true
     }
 
@@ -187,9 +224,10 @@ impl Engine {
             self.notify.storing = Some(storing);
             return;
         }
-        self.hear(storing.entity, storing.told);
+        self.hear(storing.sender, storing.told);
         self.take_first(true);
         self.watch_notify();
+        self.notified();
     }
 
     /// It is done: also a `BARRIER=1`, whose descriptor closes by that.

@@ -7,6 +7,7 @@ use ham_core::plan::NotifyAccess;
 use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
 use ham_sys::process;
+use std::collections::BTreeMap;
 
 /// Parents that are asked whether they belong to an entity.
 const MOST_PARENTS: usize = 32;
@@ -16,6 +17,8 @@ const MOST_PARENTS: usize = 32;
 pub(super) struct Sender {
     pub(super) entity: EntityId,
     pub(super) role: Role,
+    /// The slot that it had: it has ended, and speaks for no later process.
+    pub(super) had: Option<SlotRef>,
 }
 
 /// Which of its processes.
@@ -41,19 +44,83 @@ impl Sender {
     }
 }
 
+/// Main processes and commands that have ended, as long as something of theirs
+/// may wait in the socket: what they have sent is there when their end is
+/// noted, so nothing is once the socket was seen empty after that.
+#[derive(Debug, Default)]
+pub(super) struct Departed(BTreeMap<i32, Sender>);
+
+impl Departed {
+    fn note(&mut self, pid: i32, sender: Sender) {
+        self.0.insert(pid, sender);
+    }
+
+    /// What this process was; nothing, when its number is another's by now.
+    fn of(&self, pid: i32) -> Option<Sender> {
+        self.0.get(&pid).copied().filter(|_| !process::lives(pid, 0))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Nothing waits in the socket.
+    pub(super) fn all_heard(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Engine {
     /// Whose process this is; `None`: nobody's, or it has gone without a trace.
-    pub(super) fn sender(&self, pid: i32) -> Option<Sender> {
+    pub(super) fn sender(&mut self, pid: i32) -> Option<Sender> {
         if pid <= 1 || self.is_own(pid) {
             return None;
         }
         if let Some(slot) = self.live_slot(pid) {
             let (entity, command) = self.core.owner_of(slot)?;
-            return Some(Sender { entity, role: if command { Role::Command } else { Role::Main } });
+            let role = if command { Role::Command } else { Role::Main };
+            return Some(Sender { entity, role, had: None });
+        }
+        // It can have ended between that look and this one.
+        self.note_departed();
+        if let Some(sender) = self.departed.of(pid) {
+            return Some(sender);
         }
         let slot = self.holder.slot_of(pid).or_else(|| self.slot_of_relatives(pid))?;
         let (entity, _) = self.core.owner_of(slot)?;
-        Some(Sender { entity, role: Role::Other })
+        Some(Sender { entity, role: Role::Other, had: None })
+    }
+
+    /// Who has a slot and has ended since the reaper was last heard, for what
+    /// of theirs still waits in the socket.
+    pub(super) fn note_departed(&mut self) {
+        if self.state.exits_overrun(self.exits_seen) {
+            return self.note_all_departed();
+        }
+        let mut place = self.exits_seen;
+        while let Some(index) = self.state.exit_at(place) {
+            place = place.wrapping_add(1);
+            self.note_departed_of(index);
+        }
+    }
+
+    /// The same of every slot: a monitor before this one may have heard of
+    /// their ends, and not what they have said.
+    pub(super) fn note_all_departed(&mut self) {
+        (0..self.state.slots_used()).for_each(|index| self.note_departed_of(index));
+    }
+
+    fn note_departed_of(&mut self, index: u32) {
+        let Some(slot) = self.state.slot(index).filter(|_| index >= RESERVED_SLOTS) else { return };
+        let (generation, phase) = slot.word();
+        let (reference, pid) = (SlotRef { index, generation }, slot.ended());
+        if phase == Phase::Exited
+            && pid > 1
+            && let Some((entity, command)) = self.core.owner_of(reference)
+        {
+            let role = if command { Role::Command } else { Role::Main };
+            self.departed.note(pid, Sender { entity, role, had: Some(reference) });
+        }
     }
 
     fn is_own(&self, pid: i32) -> bool {
@@ -61,7 +128,7 @@ impl Engine {
         fields.iter().any(|field| i32::try_from(self.state.get(*field)) == Ok(pid))
     }
 
-    /// The slot that holds this process itself.
+    /// The slot that holds this process itself, which lives.
     fn live_slot(&self, pid: i32) -> Option<SlotRef> {
         let slot = self.state.slot_of_pid(pid)?;
         let (generation, phase) = slot.word();
@@ -118,7 +185,7 @@ mod tests {
         ];
         for (access, expected) in cases {
             let may = [Role::Main, Role::Command, Role::Other]
-                .map(|role| Sender { entity: EntityId(0), role }.may(access));
+                .map(|role| Sender { entity: EntityId(0), role, had: None }.may(access));
             assert_eq!(may, expected, "{access:?}");
         }
     }
