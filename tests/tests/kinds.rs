@@ -98,8 +98,9 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     assert_eq!(units.text("pid").trim(), first.to_string());
 
     send("KILL", first);
-    let back =
-        manager.wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != first);
+    let back = manager.wait_for("daemon", |entity| {
+        entity["pid"].as_u64().is_some_and(|pid| pid != u64::from(first))
+    });
     assert_eq!(back["last_exit"]["signal"], "KILL");
     let second = manager.pid_of("daemon");
 
@@ -107,8 +108,9 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     manager.kill_monitor("KILL");
     assert_eq!(manager.pid_of("daemon"), second);
     send("SEGV", second);
-    let back = manager
-        .wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != second);
+    let back = manager.wait_for("daemon", |entity| {
+        entity["pid"].as_u64().is_some_and(|pid| pid != u64::from(second))
+    });
     assert_eq!(back["last_exit"]["signal"], "SEGV");
 
     done(&manager, &["stop", "daemon"]);

@@ -159,7 +159,9 @@ fn lose(bed: &Bed, good: &Good, entity: EntityId) -> bool {
     }
     let ended = |notice: &Notice| {
         let fact = &notice.fact;
-        let died = matches!(fact, Fact::Died { .. } | Fact::Stopped { .. });
+        // A daemon with a pid file may go on as what that names.
+        let moved = matches!(fact, Fact::MainProcess { .. });
+        let died = moved || matches!(fact, Fact::Died { .. } | Fact::Stopped { .. });
         notice.entity == entity && (died || matches!(fact, Fact::StartFailed { .. }))
     };
     assert!(successor.has_noted(entity, &Fact::RecordLost));

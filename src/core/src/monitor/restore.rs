@@ -251,6 +251,8 @@ impl Monitor {
                 }
             }
             Actual::Stopping { slot, pid, killed, .. } => {
+                // First who it is, and then what it is told.
+                self.resume_adopted(id, &entity);
                 if pid == 0 {
                     if self.was_made(slot) {
                         resume.adopt.push(slot);
@@ -266,7 +268,6 @@ impl Monitor {
                 } else if pid != 0 && !self.has_own_list(id, STOP_COMMAND) {
                     self.ask_to_end(id, slot);
                 }
-                self.resume_adopted(id, &entity);
             }
             Actual::Aborting { slot, killed, .. } => {
                 if self.was_made(slot) && !killed {

@@ -3,11 +3,12 @@
 //! without anybody telling, so it is watched; these are the exception to "no
 //! descriptor per entity" (details 19).
 
-use super::{ALIENS, Engine};
+use super::{ALIENS, Engine, target};
 use crate::facts::Weight;
 use crate::keep::Verb;
 use ham_core::event::Event;
-use ham_core::ids::{EntityId, SlotRef};
+use ham_core::ids::{EntityId, RunRef, SlotRef};
+use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::Mono;
 use ham_snapshot::header::Field;
@@ -28,7 +29,14 @@ pub(super) struct Aliens {
     unwatched: BTreeMap<u32, (SlotRef, i32)>,
     /// When these are looked at again.
     again_at: Option<u64>,
+    /// Slots whose process the reaper has been told and has not taken yet, with
+    /// the signals that were sent meanwhile: until then the slot does not say
+    /// whom they are for.
+    told: BTreeMap<SlotRef, Vec<Sent>>,
 }
+
+/// A signal: its value where it is queued, and the action that it is.
+type Sent = (Signal, Option<i32>, Option<RunRef>);
 
 impl Aliens {
     /// When those that could not be watched are looked at.
@@ -41,6 +49,7 @@ impl Engine {
     /// The core has decided that this is the process of that slot.
     pub(super) fn adopt_main(&mut self, slot: SlotRef, entity: EntityId, pid: i32) {
         self.unwatch_alien(slot.index);
+        self.aliens.told.entry(slot).or_default();
         if !self.keeper.ask_about(Verb::Adopt, slot, pid) {
             // The next takeover asks again.
             let text = format!(
@@ -48,6 +57,28 @@ impl Engine {
                 self.name(entity)
             );
             self.remark(Weight::Always, &text);
+            self.alien_taken(slot);
+        }
+    }
+
+    /// Sends a signal to the process of a slot, at once or as soon as it is
+    /// known there.
+    pub(super) fn signal(&mut self, slot: SlotRef, sent: Sent) {
+        if let Some(waiting) = self.aliens.told.get_mut(&slot) {
+            waiting.push(sent);
+            return;
+        }
+        let (signal, value, run) = sent;
+        let ok = target::signal(self.state, slot, signal, value);
+        if let Some(run) = run {
+            self.feed(Event::ActionDone { run, ok });
+        }
+    }
+
+    /// The reaper has answered, whatever it says.
+    pub(super) fn alien_taken(&mut self, slot: SlotRef) {
+        for sent in self.aliens.told.remove(&slot).unwrap_or_default() {
+            self.signal(slot, sent);
         }
     }
 

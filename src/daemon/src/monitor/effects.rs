@@ -7,7 +7,7 @@ use super::holder::Held;
 use super::loading;
 use super::prepare;
 use super::spawners::Job;
-use super::{BUSY_AT_MOST_NS, Engine, MANY, target};
+use super::{BUSY_AT_MOST_NS, Engine, MANY};
 use crate::facts::{self, ERROR_STATE_FULL, Weight};
 use crate::say::say;
 use ham_core::effect::{Effect, Fact, Notice, Spawn};
@@ -119,10 +119,7 @@ impl Engine {
             Effect::Spawn(spawn) => self.spawn(spawn),
             Effect::Signal { slot, signal, value, run } => {
                 let value = run.is_some().then_some(value);
-                let ok = target::signal(self.state, slot, signal, value);
-                if let Some(run) = run {
-                    self.feed(Event::ActionDone { run, ok });
-                }
+                self.signal(slot, (signal, value, run));
             }
             Effect::Clear { slot, entity, command } => {
                 let held = self.held_by(slot, entity, command);

@@ -263,10 +263,11 @@ impl Engine {
             let tag = answer.what.tag;
             match (answer.what.owner, answer.verb) {
                 (Owner::Slot { index, generation }, Verb::Adopt) => {
+                    let slot = SlotRef { index, generation };
                     if answer.errno.0 == 0 {
-                        let pid = i32::try_from(tag).unwrap_or(0);
-                        self.watch_alien(SlotRef { index, generation }, pid);
+                        self.watch_alien(slot, i32::try_from(tag).unwrap_or(0));
                     }
+                    self.alien_taken(slot);
                 }
                 (Owner::Manager, _) if answer.what == CONTROL => self.control_kept(answer),
                 _ if output::is_pipe(answer.what) => self.output_answered(answer),
