@@ -163,6 +163,40 @@ fn nobody_else_holds_what_is_kept() {
     wait_until("it is closed", || std::io::Write::write(&mut end, b"x").is_err());
 }
 
+/// Of a device or an eventfd nothing says that it is the same. Found again by a
+/// successor it was kept again.
+#[test]
+fn what_has_no_fingerprint_is_kept_once_over_a_takeover() {
+    let units = Units::new("store-device");
+    let go = units.file("go");
+    let send = format!(
+        "while [ ! -e {go} ]; do sleep 0.02; done; \
+         [ -n \"$LISTEN_FDS\" ] || {{ {PROBE} notify FDSTORE=1 /dev/zero /dev/zero; \
+         {PROBE} notify FDSTORE=1 /dev/zero; }}"
+    );
+    unit(&units, &send, "fd-store = 20");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "running");
+    let monitor = manager.monitor().expect("a monitor");
+    let guardian = manager.catch_child("ham-guardian");
+    let has_them = |pid: u32| {
+        let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let all = links.filter_map(|link| fs::read_link(link.path()).ok());
+        all.filter(|target| target.as_os_str() == "/dev/zero").count() == 2
+    };
+    // Each asks the reaper, which answers later, and takes nothing until then.
+    assert!(strike(manager.pid(), Signal::SIGSTOP));
+    fs::write(&go, "").expect("a file");
+    wait_until("the monitor has asked", || has_them(monitor));
+    assert!(manager.hamctl(&["list"]).status.success());
+    assert!(strike(monitor, Signal::SIGKILL));
+    wait_until("its successor has asked", || has_them(guardian));
+    assert!(strike(manager.pid(), Signal::SIGCONT));
+    given(&units, 1);
+    kill(&manager);
+    assert!(given(&units, 2).starts_with("3 stored:stored:stored "), "{}", units.text("given"));
+}
+
 /// The soft limit of a process that leaves so many free numbers.
 fn leave_free(pid: u32, free: usize) -> usize {
     let all = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").flatten();

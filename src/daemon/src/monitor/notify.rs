@@ -205,6 +205,11 @@ impl Engine {
     /// It is done: also a `BARRIER=1`, whose descriptor closes by that.
     fn take_first(&mut self, passes: bool) {
         let Some(socket) = &self.notify.socket else { return };
+        if passes {
+            // Before it is gone: killed in between, the next one would be taken
+            // for this one; so this one may at worst be kept twice.
+            self.state.bump(Field::HandoversTaken);
+        }
         if passes
             && !self.closer.has_enough()
             && let Ok(fds) = socket.take()
