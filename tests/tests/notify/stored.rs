@@ -241,7 +241,8 @@ fn descriptors_that_could_not_be_received_are_said() {
     let log = manager.log();
     let (_, rest) = log.split_once(LINE).expect("it is there");
     let received: usize = rest.split(':').next().and_then(|text| text.parse().ok()).expect(rest);
-    assert!(received > 0 && received <= FREE, "{received}");
+    // A connection that was open when they were counted may have been closed.
+    assert!(received > 0 && received < files.len(), "{received}");
     // Those are kept.
     kill(&manager);
     assert!(
