@@ -119,7 +119,9 @@ fn more_than_the_unit_allows_is_closed_and_said() {
     unit(&units, &send, "fd-store = 2");
     let manager = Manager::start(&units.path(), &[]);
     given(&units, 1);
-    assert!(manager.log().contains("2 descriptors are not kept: its fd-store is 2"));
+    wait_until("the line", || {
+        manager.log().contains("2 descriptors are not kept: its fd-store is 2")
+    });
     manager.wait_for_state("web", "running");
     kill(&manager);
     assert!(given(&units, 2).starts_with("2 stored:stored mine "), "{}", units.text("given"));
@@ -141,7 +143,7 @@ fn what_nobody_keeps_is_closed() {
         written = std::io::Write::write(&mut end, b"x");
         written.is_err()
     });
-    assert!(manager.log().contains("its unit has no fd-store"), "{}", manager.log());
+    wait_until("the line", || manager.log().contains("its unit has no fd-store"));
 }
 
 #[test]
