@@ -122,6 +122,9 @@ pub enum Field {
     /// Datagrams that were dropped, since whoever has sent them has no right
     /// to tell of any entity. Written by the monitor.
     NotificationsDropped = 52,
+    /// Datagrams with descriptors that were taken from the notify socket, or
+    /// are just being taken. Written by the monitor.
+    HandoversTaken = 53,
     /// One more than the highest record used of what entities say of
     /// themselves.
     SaidUsed = 55,

@@ -91,11 +91,12 @@ impl Datagrams {
     }
 
     /// Copies of the descriptors that come with the first message, which stays,
-    /// close-on-exec. Fewer, when this process can have no more.
+    /// close-on-exec; and whether these are all: fewer come when this process
+    /// can have no more.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn peek_descriptors(&self) -> Result<Vec<OwnedFd>> {
+    pub fn peek_descriptors(&self) -> Result<(Vec<OwnedFd>, bool)> {
         self.descriptors(libc::MSG_PEEK)
     }
 
@@ -104,7 +105,7 @@ impl Datagrams {
     /// # Errors
     /// ENOMEM.
     pub fn take(&self) -> Result<Vec<OwnedFd>> {
-        self.descriptors(0)
+        self.descriptors(0).map(|(descriptors, _)| descriptors)
     }
 
     /// Takes the first message; what comes with it is the kernel's to put away.
@@ -116,10 +117,13 @@ impl Datagrams {
         self.receive(&mut [], &mut control, 0, 0).map(|_| ())
     }
 
-    fn descriptors(&self, flags: i32) -> Result<Vec<OwnedFd>> {
+    fn descriptors(&self, flags: i32) -> Result<(Vec<OwnedFd>, bool)> {
         let mut control = MaybeUninit::<Control>::zeroed();
         let got = self.receive(&mut [], &mut control, WITH_DESCRIPTORS, flags)?;
-        Ok(got.map(|got| contents(&got.message).1).unwrap_or_default())
+        let Some(Received { message, .. }) = got else { return Ok((Vec::new(), true)) };
+        // There is room for as many as can be: what is cut off was refused.
+        let are_all = message.msg_flags & libc::MSG_CTRUNC == 0;
+        Ok((contents(&message).1, are_all))
     }
 
     fn receive(

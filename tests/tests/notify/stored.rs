@@ -5,9 +5,11 @@ use super::bed::PROBE;
 use ham_tests::chaos::strike;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::Manager;
+use ham_tests::skip;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 /// Notes what it was given: count and names, whether `LISTEN_PID` is its own, and
 /// the inode of each file; then it hands over `what`, notes that, and waits.
@@ -117,7 +119,9 @@ fn more_than_the_unit_allows_is_closed_and_said() {
     unit(&units, &send, "fd-store = 2");
     let manager = Manager::start(&units.path(), &[]);
     given(&units, 1);
-    assert!(manager.log().contains("2 descriptors are not kept: its fd-store is 2"));
+    wait_until("the line", || {
+        manager.log().contains("2 descriptors are not kept: its fd-store is 2")
+    });
     manager.wait_for_state("web", "running");
     kill(&manager);
     assert!(given(&units, 2).starts_with("2 stored:stored mine "), "{}", units.text("given"));
@@ -139,7 +143,7 @@ fn what_nobody_keeps_is_closed() {
         written = std::io::Write::write(&mut end, b"x");
         written.is_err()
     });
-    assert!(manager.log().contains("its unit has no fd-store"), "{}", manager.log());
+    wait_until("the line", || manager.log().contains("its unit has no fd-store"));
 }
 
 #[test]
@@ -159,4 +163,93 @@ fn nobody_else_holds_what_is_kept() {
     std::io::Write::write_all(&mut end, b"x").expect("a reader: the reaper");
     assert!(manager.hamctl(&["stop", "web"]).status.success());
     wait_until("it is closed", || std::io::Write::write(&mut end, b"x").is_err());
+}
+
+/// Of a device or an eventfd nothing says that it is the same. Found again by a
+/// successor it was kept again.
+#[test]
+fn what_has_no_fingerprint_is_kept_once_over_a_takeover() {
+    let units = Units::new("store-device");
+    let go = units.file("go");
+    let send = format!(
+        "while [ ! -e {go} ]; do sleep 0.02; done; \
+         [ -n \"$LISTEN_FDS\" ] || {{ {PROBE} notify FDSTORE=1 /dev/zero /dev/zero; \
+         {PROBE} notify FDSTORE=1 /dev/zero; }}"
+    );
+    unit(&units, &send, "fd-store = 20");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "running");
+    let monitor = manager.monitor().expect("a monitor");
+    let guardian = manager.catch_child("ham-guardian");
+    let has_them = |pid: u32| {
+        let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let all = links.filter_map(|link| fs::read_link(link.path()).ok());
+        all.filter(|target| target.as_os_str() == "/dev/zero").count() == 2
+    };
+    // Each asks the reaper, which answers later, and takes nothing until then.
+    assert!(strike(manager.pid(), Signal::SIGSTOP));
+    fs::write(&go, "").expect("a file");
+    wait_until("the monitor has asked", || has_them(monitor));
+    assert!(manager.hamctl(&["list"]).status.success());
+    assert!(strike(monitor, Signal::SIGKILL));
+    wait_until("its successor has asked", || has_them(guardian));
+    assert!(strike(manager.pid(), Signal::SIGCONT));
+    given(&units, 1);
+    kill(&manager);
+    assert!(given(&units, 2).starts_with("3 stored:stored:stored "), "{}", units.text("given"));
+}
+
+/// The soft limit of a process that leaves so many free numbers.
+fn leave_free(pid: u32, free: usize) -> usize {
+    let all = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").flatten();
+    let open: Vec<usize> =
+        all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let is_free = |number: &usize| !open.contains(number);
+    (0..).filter(is_free).nth(free).expect("numbers have no end")
+}
+
+/// It was taken as if all had been kept, and nothing was said.
+#[test]
+fn descriptors_that_could_not_be_received_are_said() {
+    const FREE: usize = 30;
+    let what = "descriptors_that_could_not_be_received_are_said";
+    let Some(prlimit) = skip::program("prlimit", what) else { return };
+    let units = Units::new("store-full");
+    let files: Vec<String> = (0..100).map(|number| file(&units, &format!("f{number}")).0).collect();
+    let go = units.file("go");
+    let send = format!(
+        "while [ ! -e {go} ]; do sleep 0.02; done; \
+         [ -n \"$LISTEN_FDS\" ] || {PROBE} notify FDSTORE=1 {}",
+        files.join(" ")
+    );
+    unit(&units, &send, "fd-store = 200");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "running");
+    let monitor = manager.monitor().expect("a monitor");
+    let allow = |limit: &str| {
+        let words = ["--pid", &monitor.to_string(), &format!("--nofile={limit}:")];
+        let output = Command::new(&prlimit).args(words).output().expect("it can be executed");
+        assert!(output.status.success(), "{output:?}");
+    };
+    let limits = fs::read_to_string(format!("/proc/{monitor}/limits")).expect("it runs");
+    let before = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let before = before.and_then(|line| line.split_whitespace().next()).expect("a line for it");
+    allow(&leave_free(monitor, FREE).to_string());
+    fs::write(&go, "").expect("a file");
+    given(&units, 1);
+    const LINE: &str = "not all descriptors that it hands over could be received, only ";
+    wait_until("the line", || manager.log().contains(LINE));
+    allow(before);
+    let log = manager.log();
+    let (_, rest) = log.split_once(LINE).expect("it is there");
+    let received: usize = rest.split(':').next().and_then(|text| text.parse().ok()).expect(rest);
+    // A connection that was open when they were counted may have been closed.
+    assert!(received > 0 && received < files.len(), "{received}");
+    // Those are kept.
+    kill(&manager);
+    assert!(
+        given(&units, 2).starts_with(&format!("{received} stored:")),
+        "{}",
+        units.text("given")
+    );
 }

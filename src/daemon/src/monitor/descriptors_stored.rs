@@ -7,11 +7,14 @@ use super::keeper::Answer;
 use crate::keep::Verb;
 use ham_core::ids::EntityId;
 use ham_core::memory::RecordId;
+use ham_snapshot::header::Field;
 use ham_snapshot::kept::{Kept, Name, Owner};
-use ham_sys::clock;
 use ham_sys::process::fingerprint;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
+
+/// A message has fewer descriptors than 256 ([`ham_sys::datagrams`]).
+const PLACE_BITS: u32 = 8;
 
 /// Entities that something may be kept for.
 #[derive(Debug, Default)]
@@ -43,25 +46,19 @@ impl Engine {
         let mut asked: Vec<Kept> = Vec::new();
         let mut refused = 0usize;
         let name = Name::new(name).unwrap_or(Name::NONE);
-        for fd in handed {
+        // The datagram is the first that waits, so this says which one it is, also
+        // to a successor that finds it again.
+        let message = self.state.get(Field::HandoversTaken) << PLACE_BITS;
+        for (place, fd) in (0..).zip(handed) {
             let known = |tag| {
                 let what = Kept { owner: Owner::Entity(entity.0), tag };
                 before.iter().any(|(kept, _)| *kept == what) || asked.contains(&what)
             };
-            let tag = match fingerprint(&fd) {
-                Some(tag) if known(tag) => {
-                    self.closer.close(fd);
-                    continue;
-                }
-                Some(tag) => tag,
-                None => {
-                    let mut tag = clock::monotonic();
-                    while known(tag) {
-                        tag = tag.wrapping_add(1);
-                    }
-                    tag
-                }
-            };
+            let tag = fingerprint(&fd).unwrap_or(message | place);
+            if known(tag) {
+                self.closer.close(fd);
+                continue;
+            }
             let count = before.len().saturating_add(asked.len());
             if u32::try_from(count).is_ok_and(|count| count < most) {
                 let what = Kept { owner: Owner::Entity(entity.0), tag };

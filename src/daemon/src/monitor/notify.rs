@@ -197,10 +197,20 @@ impl Engine {
         let Some(socket) = &self.notify.socket else { return false };
         let most = self.core.definition(entity).map_or(0, |plan| plan.fd_store);
         // Of an entity that may keep nothing, nothing is received.
-        let handed = match most {
-            0 => Vec::new(),
-            _ => socket.peek_descriptors().unwrap_or_default(),
+        let (handed, are_all) = match most {
+            0 => (Vec::new(), true),
+            _ => socket.peek_descriptors().unwrap_or((Vec::new(), false)),
         };
+        if !are_all {
+            // The datagram is taken all the same: whoever comes after it is not
+            // to wait until there is room, nor can its sender be asked again.
+            let text = format!(
+                "not all descriptors that it hands over could be received, only {}: too many \
+                 are open, or there is no memory",
+                handed.len()
+            );
+            self.trouble(entity, &text);
+        }
         if most == 0 {
             self.trouble(entity, "it hands over descriptors, and its unit has no fd-store");
         }
@@ -233,6 +243,11 @@ impl Engine {
     /// It is done: also a `BARRIER=1`, whose descriptor closes by that.
     fn take_first(&mut self, passes: bool) {
         let Some(socket) = &self.notify.socket else { return };
+        if passes {
+            // Before it is gone: killed in between, the next one would be taken
+            // for this one; so this one may at worst be kept twice.
+            self.state.bump(Field::HandoversTaken);
+        }
         if passes
             && !self.closer.has_enough()
             && let Ok(fds) = socket.take()
