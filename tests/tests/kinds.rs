@@ -99,8 +99,9 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     assert_eq!(units.text("pid").trim(), first.to_string());
 
     send("KILL", first);
-    let back =
-        manager.wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != first);
+    let back = manager.wait_for("daemon", |entity| {
+        entity["pid"].is_u64() && entity["state"] == "running" && entity["pid"] != first
+    });
     assert_eq!(back["last_exit"]["signal"], "KILL");
     let second = manager.pid_of("daemon");
 
@@ -108,8 +109,9 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     manager.kill_monitor("KILL");
     assert_eq!(manager.pid_of("daemon"), second);
     send("SEGV", second);
-    let back = manager
-        .wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != second);
+    let back = manager.wait_for("daemon", |entity| {
+        entity["pid"].is_u64() && entity["state"] == "running" && entity["pid"] != second
+    });
     assert_eq!(back["last_exit"]["signal"], "SEGV");
 
     done(&manager, &["stop", "daemon"]);
@@ -307,7 +309,9 @@ fn a_daemon_that_nothing_ties_to_its_command_is_the_entity_without_a_cgroup() {
     let left = read("worker");
     assert!(lives(left));
     send("KILL", first);
-    manager.wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != first);
+    manager.wait_for("daemon", |entity| {
+        entity["pid"].is_u64() && entity["state"] == "running" && entity["pid"] != first
+    });
     assert!(!lives(left), "{}", manager.log());
     let second = manager.pid_of("daemon");
     assert_eq!(second, read("pid"));
