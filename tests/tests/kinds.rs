@@ -5,7 +5,8 @@
 
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::{children, lives, send};
-use ham_tests::programs::Manager;
+use ham_tests::programs::{Manager, Scratch, ham};
+use std::process::Command;
 
 fn done(manager: &Manager, words: &[&str]) -> String {
     let output = manager.hamctl(words);
@@ -269,4 +270,85 @@ fn some_ends_are_not_followed_by_a_restart() {
     for name in ["seven", "usr1", "three"] {
         assert_eq!(manager.entity(name)["restarts"], 0, "{name}");
     }
+}
+
+/// Without a cgroup.
+fn manager(units: &Units) -> Manager {
+    let mut command = Command::new(ham());
+    command.env("HAM_NO_CGROUP", "1");
+    Manager::start_by(command, Scratch::new("manager"), &units.path(), &[])
+}
+
+/// As nginx is: in a session of its own, without its first parent, and with
+/// nothing left of the environment that it was given.
+#[test]
+fn a_daemon_that_nothing_ties_to_its_command_is_the_entity_without_a_cgroup() {
+    let units = Units::new("unmarked");
+    let (pid, log, worker) = (units.file("pid"), units.file("log"), units.file("worker"));
+    let sleep = "/bin/sleep 600";
+    let script = format!(
+        "rm -f {pid}; setsid env -i /bin/sh -c '{sleep} & echo $! > {worker}; \
+         echo $$ > {pid}.new; mv {pid}.new {pid}; trap \"echo down >> {log}; exit 0\" TERM; \
+         while :; do {sleep} & wait; done' </dev/null >/dev/null 2>&1 & \
+         while ! test -e {pid}; do sleep 0.01; done"
+    );
+    units.write(
+        "daemon",
+        &format!(
+            "[entity]\ntype = \"forking\"\npid-file = {pid:?}\nstart-timeout = \"10s\"\n\
+             command = [\"/bin/sh\", \"-c\", {script:?}]\nrestart = \"on-failure\"\n"
+        ),
+    );
+    let read = |name: &str| units.text(name).trim().parse::<u32>().expect("a process");
+    let mut manager = manager(&units);
+    manager.wait_for_state("daemon", "running");
+    let first = manager.pid_of("daemon");
+    assert_eq!(first, read("pid"));
+
+    // Its worker has nothing left that tells whose it is, but for its session.
+    let left = read("worker");
+    assert!(lives(left));
+    send("KILL", first);
+    manager.wait_for("daemon", |entity| {
+        entity["pid"].is_u64() && entity["state"] == "running" && entity["pid"] != first
+    });
+    assert!(!lives(left), "{}", manager.log());
+    let second = manager.pid_of("daemon");
+    assert_eq!(second, read("pid"));
+
+    manager.kill_monitor("KILL");
+    assert_eq!(manager.pid_of("daemon"), second);
+    let left = [second, read("worker")];
+    done(&manager, &["stop", "daemon"]);
+    assert!(left.iter().all(|pid| !lives(*pid)), "{}", manager.log());
+    assert_eq!(units.text("log"), "down\n");
+    manager.signal("TERM");
+    assert_eq!(manager.wait_for_end().code(), Some(0));
+}
+
+#[test]
+fn a_process_that_is_marked_as_anothers_is_not_taken() {
+    let units = Units::new("marked");
+    let (begun, named, pid) = (units.file("begun"), units.file("named"), units.file("pid"));
+    let thief =
+        format!("touch {begun}; while ! test -s {named}; do sleep 0.01; done; cp {named} {pid}");
+    units.write(
+        "thief",
+        &format!(
+            "[entity]\ntype = \"forking\"\npid-file = {pid:?}\nstart-timeout = \"1s\"\n\
+             command = [\"/bin/sh\", \"-c\", {thief:?}]\nrestart = \"no\"\n"
+        ),
+    );
+    // A child of the reaper, that has started after the thief.
+    let owner = format!(
+        "while ! test -e {begun}; do sleep 0.01; done; \
+         (setsid sleep 600 & echo $! > {named}); exec sleep 600"
+    );
+    units.write("owner", &format!("[entity]\ncommand = [\"/bin/sh\", \"-c\", {owner:?}]\n"));
+    let manager = manager(&units);
+    let thief = manager.wait_for_state("thief", "failed");
+    assert!(thief["pid"].is_null(), "{thief}");
+    let taken: u32 = units.text("named").trim().parse().expect("a process");
+    manager.wait_for_state("owner", "running");
+    assert!(lives(taken), "{}", manager.log());
 }

@@ -144,7 +144,10 @@ impl Engine {
             }
             Effect::FindMain { slot, entity, path } => {
                 let held = self.held_by(slot, entity, false);
-                self.spawners.submit(Job::FindMain { held, path });
+                let plan = self.core.definition(entity);
+                let identity = plan.as_ref().and_then(|plan| plan.identity.as_ref());
+                let uid = identity.map_or_else(process::effective_uid, |identity| identity.uid);
+                self.spawners.submit(Job::FindMain { held, path, uid });
             }
             Effect::Adopt { slot, entity, pid } => self.adopt_main(slot, entity, pid),
             Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),

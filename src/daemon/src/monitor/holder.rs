@@ -9,8 +9,9 @@ use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_sys::containment::{
     CgroupTree, Cleared, Kind, SessionTarget, find_tree, session_clear, session_holds,
-    session_looks_empty, session_signal,
+    session_looks_empty, session_signal, session_stray,
 };
+use ham_sys::{clock, process};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,9 @@ const MOST_LOOKS: u32 = 4;
 /// How long a cgroup may stay busy after the last process in it has ended; it
 /// takes less than a millisecond where the machine has time.
 const BUSY_AT_MOST: Duration = Duration::from_millis(200);
+/// File systems take their time from a clock that is behind by up to a tick.
+const COARSE_NS: u64 = 20_000_000;
+
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Whose processes.
@@ -99,13 +103,52 @@ impl Holder {
     pub(super) fn is_empty(&self, held: &Held) -> bool {
         match &self.tree {
             Some(tree) => tree.is_empty(held.kind(), &held.name, &held.id()),
-            None => session_looks_empty(self.leader(held)) && !self.strangers(),
+            None => {
+                let (leader, heir) = self.leaders(held);
+                session_looks_empty(leader) && session_looks_empty(heir) && !self.strangers()
+            }
         }
     }
 
-    fn leader(&self, held: &Held) -> i32 {
+    /// The first process of its slot, and the one that has taken its place; 0:
+    /// there was none.
+    fn leaders(&self, held: &Held) -> (i32, i32) {
         let slot = self.shared.state.slot(held.slot.index);
-        slot.filter(|slot| slot.word().0 == held.slot.generation).map_or(0, |slot| slot.leader())
+        let Some(slot) = slot.filter(|slot| slot.word().0 == held.slot.generation) else {
+            return (0, 0);
+        };
+        let (leader, last) = (slot.leader(), slot.live_pid().unwrap_or_else(|| slot.ended()));
+        (leader, if last == leader { 0 } else { last })
+    }
+
+    /// Whether a process that nothing ties to any entity may be what this one
+    /// has left behind: some daemons leave the session, lose their parent, and
+    /// overwrite their environment with their title (nginx). It is of this
+    /// user, and started after the process of the slot and not after `named`
+    /// (nanoseconds since 1970), when it was named as that.
+    pub(super) fn may_be_left_by(&self, held: &Held, pid: i32, uid: u32, named: u64) -> bool {
+        let state = self.shared.state;
+        let role = |field| i32::try_from(state.get(field)).unwrap_or(0);
+        let roles = [role(Field::MonitorPid), role(Field::GuardianPid)];
+        let Some(slot) = state.slot(held.slot.index).filter(|_| self.tree.is_none()) else {
+            return false;
+        };
+        let Some(stray) = self.in_session(held, |target| session_stray(target, pid)) else {
+            return false;
+        };
+        // Of a session or a group that another has begun, it is that one's.
+        let of_another = |index| {
+            let other = state.slot(index).filter(|_| index != held.slot.index);
+            let leader = other.map_or(0, |other| other.leader());
+            leader > 1 && (leader == stray.session || leader == stray.group)
+        };
+        !roles.contains(&pid)
+            && slot.word().0 == held.slot.generation
+            && stray.start_time >= slot.start_time()
+            && clock::realtime_of_ticks(stray.start_time) <= named.saturating_add(COARSE_NS)
+            && process::uid_of(pid) == Some(uid)
+            && state.slot_of_pid(pid).is_none()
+            && !(0..state.slots_used()).any(of_another)
     }
 
     /// Whether the reaper has a child that no slot owns: what an entity left
@@ -192,8 +235,8 @@ impl Holder {
 
     fn in_session<T>(&self, held: &Held, look: impl FnOnce(&SessionTarget<'_>) -> T) -> T {
         let token = self.token(held.slot);
-        let (reaper, leader) = (self.reaper(), self.leader(held));
-        look(&SessionTarget { reaper, leader, token: token.as_bytes() })
+        let (reaper, (leader, heir)) = (self.reaper(), self.leaders(held));
+        look(&SessionTarget { reaper, leader, heir, token: token.as_bytes() })
     }
 
     /// The slot is given back: its cgroup goes, unless something lives there.

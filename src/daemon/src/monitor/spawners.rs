@@ -37,8 +37,9 @@ pub(super) enum Job {
     /// One of ham's own helpers.
     /// With the descriptor that it is given.
     Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
-    /// Not to be made but to be found: what a forking daemon has left behind.
-    FindMain { held: Held, path: String },
+    /// Not to be made but to be found: what a forking daemon, of this user, has
+    /// left behind.
+    FindMain { held: Held, path: String, uid: u32 },
     /// A signal to every process of an entity.
     SignalAll { held: Held, signal: Signal },
 }
@@ -200,8 +201,8 @@ impl Inner {
             Job::Helper { name, program, _keep, .. } => {
                 Some(self.make(slot, name, &program, stack))
             }
-            Job::FindMain { held, path } => {
-                let found = main_process::find(&path, &held, &self.holder);
+            Job::FindMain { held, path, uid } => {
+                let found = main_process::find(&path, &held, uid, &self.holder);
                 let left = found.is_some() || !self.holder.is_empty(&held);
                 Some(Completion::MainLooked { slot, found, left })
             }

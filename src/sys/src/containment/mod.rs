@@ -8,7 +8,7 @@ mod mounts;
 mod session;
 
 pub use cgroup::{CgroupTree, Kind, find_tree};
-pub use members::{session_holds, session_signal};
+pub use members::{Stray, session_holds, session_signal, session_stray};
 pub use session::{SessionTarget, session_clear, session_looks_empty, stragglers};
 
 /// What a clearing has come to.

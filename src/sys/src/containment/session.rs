@@ -25,6 +25,9 @@ pub struct SessionTarget<'a> {
     /// The first process of the entity, alive or not: the number of its
     /// process group and session.
     pub leader: i32,
+    /// The process that has taken the place of that one (a daemon that its
+    /// command has left behind), alive or not; 0: none has.
+    pub heir: i32,
     /// The variable that the entity was started with, as it stands in its
     /// environment: "HAM_INVOCATION=...".
     pub token: &'a [u8],
@@ -140,7 +143,7 @@ impl<'a> Hunt<'a> {
     fn pass(&mut self) -> Pass {
         let own = process::pid();
         let mut ancestry = Ancestry::new(self.target.reaper);
-        let group_is_ours = self.group_is_ours();
+        let numbers = self.numbers();
         let mut result = Pass::Quiet;
         let mut unsettled = false;
         for pid in process_numbers() {
@@ -166,7 +169,7 @@ impl<'a> Hunt<'a> {
                 unsettled |= self.dead.insert(pid, stat.start_time) != Some(stat.start_time);
                 continue;
             }
-            match self.belongs(pid, &stat, group_is_ours) {
+            match self.belongs(pid, &stat, &numbers) {
                 Some(true) if self.stop(pid, &stat) => result = Pass::Found,
                 // It is gone now, or nobody can tell yet.
                 Some(true) | None => unsettled = true,
@@ -197,17 +200,16 @@ impl<'a> Hunt<'a> {
     }
 
     /// Whether it is a process of the entity; `None`: it cannot be told now.
-    pub(super) fn belongs(&self, pid: i32, stat: &Stat, group_is_ours: bool) -> Option<bool> {
+    pub(super) fn belongs(&self, pid: i32, stat: &Stat, numbers: &[i32]) -> Option<bool> {
         // Descent proves it whatever the environment says: an entity may be
         // a manager itself and mark its own.
         if self.is_found(stat.parent) {
             return Some(true);
         }
-        let leader = self.target.leader;
         match Mark::of(pid, self.target.token) {
             Mark::Ours => Some(true),
             Mark::Another => Some(false),
-            Mark::None => Some(group_is_ours && (stat.group == leader || stat.session == leader)),
+            Mark::None => Some([pid, stat.group, stat.session].iter().any(|n| numbers.contains(n))),
             Mark::Unsettled => None,
         }
     }
@@ -217,11 +219,30 @@ impl<'a> Hunt<'a> {
         self.found.get(&pid).is_some_and(|start| process::start_time(pid) == Some(*start))
     }
 
-    /// Whether the number `leader` still means this entity. Once its first
-    /// process was reaped and its group empty, the number may have been given
-    /// to the first process of another entity.
-    pub(super) fn group_is_ours(&self) -> bool {
-        let leader = self.target.leader;
+    /// The process groups and sessions that are this entity's.
+    pub(super) fn numbers(&self) -> Vec<i32> {
+        let SessionTarget { leader, heir, .. } = *self.target;
+        let mut numbers: Vec<i32> =
+            [leader, heir].into_iter().filter(|number| self.is_ours(*number)).collect();
+        // A daemon need not lead the session that it was put into.
+        if numbers.contains(&heir)
+            && let Some(stat) = Stat::of(heir)
+            && self.is_apart(&stat)
+        {
+            numbers.push(stat.session);
+        }
+        numbers
+    }
+
+    /// Whether its session is none of ham's own.
+    pub(super) fn is_apart(&self, stat: &Stat) -> bool {
+        stat.session > 1 && !self.kept.contains(&stat.session)
+    }
+
+    /// Whether this number, of its first process or of the heir, still means
+    /// this entity. Once that was reaped and its group empty, the number may
+    /// have been given to the first process of another entity.
+    fn is_ours(&self, leader: i32) -> bool {
         if leader <= 1 || leader == self.target.reaper {
             return false;
         }
@@ -247,7 +268,7 @@ impl<'a> Hunt<'a> {
 }
 
 /// What the environment of a process says about whose it is.
-enum Mark {
+pub(super) enum Mark {
     Ours,
     Another,
     /// Nothing: cleared, overwritten, or not ours to read.
@@ -257,7 +278,7 @@ enum Mark {
 }
 
 impl Mark {
-    fn of(pid: i32, token: &[u8]) -> Mark {
+    pub(super) fn of(pid: i32, token: &[u8]) -> Mark {
         let read = || match std::fs::read(format!("/proc/{pid}/environ")) {
             Ok(environment) => Some(environment),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Vec::new()),

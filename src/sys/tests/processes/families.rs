@@ -40,7 +40,7 @@ fn clear(leader: i32, mark: &str) {
     let reaper = process::pid();
     let token = format!("HAM_INVOCATION={mark}");
     let monitor = start_monitor(|| {
-        let target = SessionTarget { reaper, leader, token: token.as_bytes() };
+        let target = SessionTarget { reaper, leader, heir: 0, token: token.as_bytes() };
         assert_eq!(session_clear(&target, deadline()), Cleared::Empty);
     });
     let status = wait_for("the clearing", || {
