@@ -98,8 +98,11 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     assert_eq!(units.text("pid").trim(), first.to_string());
 
     send("KILL", first);
-    let back =
-        manager.wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != first);
+    // While an heir is looked for it is up, and has no process.
+    let runs_beside = |entity: &serde_json::Value, old: u32| {
+        entity["state"] == "running" && entity["pid"].is_u64() && entity["pid"] != old
+    };
+    let back = manager.wait_for("daemon", |entity| runs_beside(entity, first));
     assert_eq!(back["last_exit"]["signal"], "KILL");
     let second = manager.pid_of("daemon");
 
@@ -107,8 +110,7 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     manager.kill_monitor("KILL");
     assert_eq!(manager.pid_of("daemon"), second);
     send("SEGV", second);
-    let back = manager
-        .wait_for("daemon", |entity| entity["state"] == "running" && entity["pid"] != second);
+    let back = manager.wait_for("daemon", |entity| runs_beside(entity, second));
     assert_eq!(back["last_exit"]["signal"], "SEGV");
 
     done(&manager, &["stop", "daemon"]);
@@ -130,10 +132,28 @@ fn a_forking_daemon_that_names_nobody_is_a_failed_start() {
              start-timeout = \"300ms\"\nrestart = \"no\"\n"
         ),
     );
-    let manager = Manager::start(&units.path(), &[]);
-    let daemon = manager.wait_for_state("daemon", "failed");
-    assert_eq!(daemon["why"], "did not start within start-timeout");
+    let missing = units.file("missing");
+    units.write(
+        "silent",
+        &format!(
+            "[entity]\ntype = \"forking\"\npid-file = {missing:?}\ncommand = \"true\"\n\
+             start-timeout = \"300ms\"\nrestart = \"no\"\n"
+        ),
+    );
+    let mut manager = Manager::start(&units.path(), &["-t", "none"]);
+    for name in ["daemon", "silent"] {
+        let entity = manager.wait_for_state(name, "failed");
+        assert_eq!(entity["why"], "did not start within start-timeout");
+    }
     assert!(lives(std::process::id()));
+    // Why is told once a start, however often it was looked for.
+    let own = std::process::id();
+    let refused = format!("daemon: pid-file {pid} names {own}, which is not a process of its own");
+    let missed = format!("silent: there is no pid-file {missing}");
+    manager.wait_for_log("both reasons", |log| {
+        [&refused, &missed].iter().all(|line| log.lines().any(|known| known == *line))
+    });
+    assert_eq!(manager.log().matches("pid-file").count(), 2, "{}", manager.log());
 }
 
 #[test]

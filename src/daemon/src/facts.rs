@@ -237,7 +237,7 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::START_TIMEOUT => {
             weight = Weight::Always;
-            "did not start within start-timeout; killed".to_owned()
+            "did not start within start-timeout".to_owned()
         }
         kind::DIED => format!("died: {} (pid {a})", status_text(b)),
         kind::STOPPED => format!("stopped: {} (pid {a})", status_text(b)),
