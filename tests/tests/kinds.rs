@@ -133,10 +133,28 @@ fn a_forking_daemon_that_names_nobody_is_a_failed_start() {
              start-timeout = \"300ms\"\nrestart = \"no\"\n"
         ),
     );
-    let manager = Manager::start(&units.path(), &[]);
-    let daemon = manager.wait_for_state("daemon", "failed");
-    assert_eq!(daemon["why"], "did not start within start-timeout");
+    let missing = units.file("missing");
+    units.write(
+        "silent",
+        &format!(
+            "[entity]\ntype = \"forking\"\npid-file = {missing:?}\ncommand = \"true\"\n\
+             start-timeout = \"300ms\"\nrestart = \"no\"\n"
+        ),
+    );
+    let mut manager = Manager::start(&units.path(), &["-t", "none"]);
+    for name in ["daemon", "silent"] {
+        let entity = manager.wait_for_state(name, "failed");
+        assert_eq!(entity["why"], "did not start within start-timeout");
+    }
     assert!(lives(std::process::id()));
+    // Why is told once a start, however often it was looked for.
+    let own = std::process::id();
+    let refused = format!("daemon: pid-file {pid} names {own}, which is not a process of its own");
+    let missed = format!("silent: there is no pid-file {missing}");
+    manager.wait_for_log("both reasons", |log| {
+        [&refused, &missed].iter().all(|line| log.lines().any(|known| known == *line))
+    });
+    assert_eq!(manager.log().matches("pid-file").count(), 2, "{}", manager.log());
 }
 
 #[test]

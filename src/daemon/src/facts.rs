@@ -7,7 +7,7 @@ use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::Span;
 use ham_snapshot::history::Entry;
-use ham_sys::spawn::SpawnError;
+use ham_sys::spawn::{SpawnError, Stage};
 
 /// Between the name and the text of an entry.
 pub(crate) const SEPARATOR: char = '\u{1f}';
@@ -55,9 +55,23 @@ pub(crate) fn spawn_error(word: u64) -> String {
         ERROR_JOURNAL => format!("could not reach the journal: {}", errno()),
         ERROR_OUTPUT => format!("could not lead its output through ham: {}", errno()),
         _ => match SpawnError::from_word(word) {
-            Some(error) => error.to_string(),
+            Some(error) => not_spawned(error),
             None => "the start was cut short".to_owned(),
         },
+    }
+}
+
+/// A failed step of a spawn: the name of the limit or capability, where it
+/// was about one, and the reason.
+pub(crate) fn not_spawned(error: SpawnError) -> String {
+    let name = error.part.map(u32::from).and_then(|part| match error.stage {
+        Stage::Rlimits => ham_unit::limit_name(part),
+        Stage::Capabilities => ham_unit::capability_name(part),
+        _ => None,
+    });
+    match name {
+        Some(name) => format!("could not {} ({name}): {}", error.stage.words(), error.errno),
+        None => error.to_string(),
     }
 }
 
@@ -223,7 +237,7 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::START_TIMEOUT => {
             weight = Weight::Always;
-            "did not start within start-timeout; killed".to_owned()
+            "did not start within start-timeout".to_owned()
         }
         kind::DIED => format!("died: {} (pid {a})", status_text(b)),
         kind::STOPPED => format!("stopped: {} (pid {a})", status_text(b)),

@@ -51,6 +51,12 @@ const NAMES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
+/// The name of a capability, without `CAP_`; `None`: none of that number is
+/// known.
+pub fn capability_name(number: u32) -> Option<&'static str> {
+    NAMES.get(usize::try_from(number).ok()?).copied()
+}
+
 /// The bit of a capability, by its name with or without `CAP_`, in any case.
 fn parse(text: &str) -> Option<u64> {
     let word = bare(text);

@@ -61,10 +61,12 @@ mod users;
 mod waitfor;
 mod words;
 
+pub use capabilities::capability_name;
 pub use diagnostic::{Diagnostic, DiagnosticReport, Severity};
 pub use directory::{Source, SourceState};
 pub use duration::parse_duration;
 pub use enablement::{ENABLED_DIRECTORY, Enablement, enablement};
+pub use limits::limit_name;
 pub use load::{Loaded, Settings, check_file, check_text, load_directories};
 pub use search::{system_directories, user_directories};
 pub use suggest::nearest;

@@ -37,6 +37,12 @@ const LIMITS: [(&str, u32, Counts); 16] = [
     ("stack", 3, Counts::Bytes),
 ];
 
+/// The name of a resource of setrlimit(2); `None`: there is none of that
+/// number.
+pub fn limit_name(resource: u32) -> Option<&'static str> {
+    LIMITS.iter().find(|(_, number, _)| *number == resource).map(|(name, _, _)| *name)
+}
+
 /// `RLIM_INFINITY`.
 const INFINITY: u64 = u64::MAX;
 

@@ -68,6 +68,7 @@ impl Engine {
             turn: Turn::default(),
             events: VecDeque::new(),
             remarks: Vec::new(),
+            no_main: BTreeMap::new(),
             poller: tools.poller,
             timer: tools.timer,
             timer_set: None,

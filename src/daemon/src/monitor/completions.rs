@@ -22,7 +22,9 @@ pub(super) enum Completion {
     },
     MainLooked {
         slot: SlotRef,
-        found: Option<i32>,
+        name: String,
+        /// The error says why there is none.
+        found: Result<i32, String>,
         /// Whether the entity has any process left.
         left: bool,
     },

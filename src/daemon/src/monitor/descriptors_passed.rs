@@ -52,9 +52,8 @@ impl Passed {
         let targets = targets.chain(self.ready.iter().map(|(fd, target)| (fd, *target)));
         let lowest = OWN_DESCRIPTORS.max(FIRST.saturating_add(count));
         for (fd, target) in targets {
-            let copy = copy_above(fd, lowest).map_err(|error| {
-                SpawnError { stage: Stage::Descriptors, errno: error.errno }.to_word()
-            })?;
+            let copy = copy_above(fd, lowest)
+                .map_err(|error| SpawnError::new(Stage::Descriptors, error.errno).to_word())?;
             program.passed.push((copy.as_raw_fd(), target));
             self.copies.push(copy);
         }

@@ -31,7 +31,10 @@ impl Engine {
     pub(super) fn finish_turn(&mut self) {
         let effects = std::mem::take(&mut self.turn.effects);
         let mut history = std::mem::take(&mut self.remarks);
-        history.extend(effects.iter().filter_map(|effect| self.entry(effect)));
+        for effect in &effects {
+            history.extend(self.entry(effect));
+            history.extend(self.explain_main(effect));
+        }
         let now = (clock::monotonic(), clock::realtime());
         for entry in &mut history {
             (entry.mono, entry.real) = now;

@@ -205,6 +205,8 @@ struct Engine {
     events: VecDeque<Event>,
     /// Lines about the manager itself, for the next commit.
     remarks: Vec<Entry>,
+    /// Why the last look for the main process of an entity found none, by name.
+    no_main: BTreeMap<String, String>,
     poller: Poller,
     timer: Timer,
     timer_set: Option<u64>,
@@ -383,10 +385,12 @@ impl Engine {
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
                 Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
                 Completion::Remark(entry) => self.remarks.push(entry),
-                Completion::MainLooked { slot, found: Some(pid), .. } => {
+                Completion::MainLooked { slot, name, found: Ok(pid), .. } => {
+                    self.main_looked(name, None);
                     self.feed(Event::MainFound { slot, pid });
                 }
-                Completion::MainLooked { slot, found: None, left } => {
+                Completion::MainLooked { slot, name, found: Err(why), left } => {
+                    self.main_looked(name, Some(why));
                     self.feed(Event::MainMissing { slot, left });
                 }
             }

@@ -45,7 +45,7 @@ pub(super) fn program(
     let described = described(spawn, surroundings, &holder.token(spawn.slot), &streams)?;
     let cgroup = holder
         .cgroup(&held(spawn))
-        .map_err(|error| SpawnError { stage: Stage::Cgroup, errno: error.errno }.to_word())?;
+        .map_err(|error| SpawnError::new(Stage::Cgroup, error.errno).to_word())?;
     Ok((Program { cgroup, ..described }, streams))
 }
 

@@ -1,6 +1,7 @@
 //! Settings as the plan has them, for the crate that carries them out; and the
 //! line about one that a process goes without.
 
+use crate::facts;
 use ham_core::plan::{Policy, Setting, Settings};
 use ham_sys::spawn::{self, SpawnError, Stage};
 
@@ -47,7 +48,7 @@ fn stage(setting: Setting) -> Option<Stage> {
 
 /// What the log says of an optional setting that was refused.
 pub(super) fn left_out(error: SpawnError) -> String {
-    format!("{error}; optional, so it starts without")
+    format!("{}; optional, so it starts without", facts::not_spawned(error))
 }
 
 #[cfg(test)]
@@ -68,9 +69,19 @@ mod tests {
 
     #[test]
     fn a_setting_left_out_is_one_line() {
-        let error = SpawnError { stage: Stage::Nice, errno: Errno::EPERM };
+        let error = SpawnError::new(Stage::Nice, Errno::EPERM);
         let line = "could not set nice: Operation not permitted (EPERM); \
                     optional, so it starts without";
         assert_eq!(left_out(error), line);
+        // It says which limit, and which capability.
+        for (stage, part, words) in [
+            (Stage::Rlimits, 3, "set limits (stack)"),
+            (Stage::Capabilities, 12, "set capabilities (NET_ADMIN)"),
+        ] {
+            let error = SpawnError { stage, errno: Errno::EPERM, part: Some(part) };
+            let line = line.replace("set nice", words);
+            assert_eq!(left_out(error), line);
+            assert!(line.starts_with(&facts::spawn_error(error.to_word())));
+        }
     }
 }

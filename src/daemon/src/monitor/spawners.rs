@@ -203,8 +203,8 @@ impl Inner {
             }
             Job::FindMain { held, path, uid } => {
                 let found = main_process::find(&path, &held, uid, &self.holder);
-                let left = found.is_some() || !self.holder.is_empty(&held);
-                Some(Completion::MainLooked { slot, found, left })
+                let left = found.is_ok() || !self.holder.is_empty(&held);
+                Some(Completion::MainLooked { slot, name: held.name, found, left })
             }
             Job::SignalAll { held, signal } => {
                 self.holder.signal(&held, signal);

@@ -81,8 +81,8 @@ const NOT_EXECUTED: usize = 127;
 pub(super) extern "C" fn main(argument: *const c_void) -> ! {
     // SAFETY: `spawn` passes a Block that outlives the vfork.
     let block = unsafe { &*argument.cast::<Block>() };
-    let Err((stage, errno)) = block.become_program();
-    let word = (stage as u64) << 32 | u64::from(errno.unsigned_abs() as u32);
+    let Err(Failure { stage, part, errno }) = block.become_program();
+    let word = super::error::word(stage, part, errno.unsigned_abs() as u16);
     // SAFETY: the error word is in a mapping that is never undone.
     unsafe { (*block.error).store(word, Ordering::Release) };
     exit(NOT_EXECUTED)
@@ -96,11 +96,23 @@ pub(super) fn exit(status: usize) -> ! {
     }
 }
 
-/// A failure: the step, and the negated error number.
-pub(super) type Failure = (Stage, isize);
+/// A failure of a step.
+pub(super) struct Failure {
+    pub(super) stage: Stage,
+    /// Which part of the step, counted from 1; 0: all of it.
+    pub(super) part: u16,
+    /// Negated.
+    pub(super) errno: isize,
+}
 
 pub(super) fn check(stage: Stage, result: isize) -> Result<usize, Failure> {
-    if result < 0 { Err((stage, result)) } else { Ok(result as usize) }
+    if result < 0 { Err(Failure { stage, part: 0, errno: result }) } else { Ok(result as usize) }
+}
+
+/// The same for one part of a step.
+pub(super) fn check_part(stage: Stage, number: usize, result: isize) -> Result<(), Failure> {
+    let part = (number as u16).wrapping_add(1);
+    if result < 0 { Err(Failure { stage, part, errno: result }) } else { Ok(()) }
 }
 
 impl Block {
@@ -126,7 +138,7 @@ impl Block {
         self.treatment.after_identity(report)?;
         self.tell_own_pid();
         crate::raw::set_signal_mask(0);
-        Err((Stage::Exec, self.execute()))
+        Err(Failure { stage: Stage::Exec, part: 0, errno: self.execute() })
     }
 
     fn own_descriptors(&self) -> Result<(), Failure> {

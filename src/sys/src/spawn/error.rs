@@ -115,21 +115,45 @@ pub struct SpawnError {
     pub stage: Stage,
     /// The reason.
     pub errno: Errno,
+    /// For [`Stage::Rlimits`] the resource of setrlimit(2), for
+    /// [`Stage::Capabilities`] the number of the capability; `None`: the step
+    /// has no parts, or failed as a whole.
+    pub part: Option<u16>,
+}
+
+/// The bits of an error word that hold the error number.
+const ERRNO_BITS: u64 = 0xffff;
+/// Above them is the part, counted from 1; 0: none.
+const PART_SHIFT: u32 = 16;
+
+/// The error word of the child, whose part counts from 1.
+pub(super) fn word(stage: Stage, part: u16, errno: u16) -> u64 {
+    (stage as u64) << 32 | u64::from(part) << PART_SHIFT | u64::from(errno)
 }
 
 impl SpawnError {
-    /// The error word of a slot: the stage in the high half, the number in
-    /// the low one. `None` for 0 (no error) and for what no version of ham
+    /// A failure of a whole step.
+    pub fn new(stage: Stage, errno: Errno) -> SpawnError {
+        SpawnError { stage, errno, part: None }
+    }
+
+    /// The error word of a slot: the stage in the high half, the error number
+    /// in the lowest 16 bits, the part and one in those between. `None` for 0 (no error) and for what no version of ham
     /// wrote.
     pub fn from_word(word: u64) -> Option<SpawnError> {
         let number = (word >> 32) as u32;
         let stage = Stage::ALL.into_iter().find(|stage| *stage as u32 == number)?;
-        Some(SpawnError { stage, errno: Errno(word as u32 as i32) })
+        Some(SpawnError {
+            stage,
+            errno: Errno((word & ERRNO_BITS) as i32),
+            part: ((word >> PART_SHIFT) as u16).checked_sub(1),
+        })
     }
 
     /// The word that [`SpawnError::from_word`] reads.
     pub fn to_word(self) -> u64 {
-        (self.stage as u64) << 32 | u64::from(self.errno.0 as u32)
+        let part = self.part.map_or(0, |part| part.saturating_add(1));
+        word(self.stage, part, self.errno.0 as u16)
     }
 }
 
@@ -148,8 +172,11 @@ mod tests {
     #[test]
     fn every_stage_survives_its_word() {
         for stage in Stage::ALL {
-            let error = SpawnError { stage, errno: Errno::ENOENT };
-            assert_eq!(SpawnError::from_word(error.to_word()), Some(error));
+            let whole = SpawnError::new(stage, Errno::ENOENT);
+            for part in [None, Some(0), Some(7), Some(63)] {
+                let error = SpawnError { part, ..whole };
+                assert_eq!(SpawnError::from_word(error.to_word()), Some(error));
+            }
         }
         assert_eq!(SpawnError::from_word(0), None);
         assert_eq!(SpawnError::from_word(99 << 32 | 2), None);
@@ -157,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_a_sentence() {
-        let error = SpawnError { stage: Stage::Exec, errno: Errno::ENOENT };
+        let error = SpawnError::new(Stage::Exec, Errno::ENOENT);
         assert_eq!(error.to_string(), "could not execute: No such file or directory (ENOENT)");
     }
 }

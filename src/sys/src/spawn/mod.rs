@@ -127,7 +127,7 @@ pub fn spawn(
     // live in this frame and in `prepared`, which outlive the vfork.
     let made = unsafe { request.run(stack, child::main, (&raw const block).cast()) };
     drop(prepared);
-    let pid = made.map_err(|errno| SpawnError { stage: request.stage_of(errno), errno })?;
+    let pid = made.map_err(|errno| SpawnError::new(request.stage_of(errno), errno))?;
     match SpawnError::from_word(words.error.load(Ordering::Acquire)) {
         Some(error) => Err(error),
         None => Ok(Started { pid, without: stack.report.read() }),

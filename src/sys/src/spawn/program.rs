@@ -102,7 +102,7 @@ pub(super) struct Prepared<'a> {
 impl Program {
     /// Does all that allocates, and refuses what cannot work.
     pub(super) fn prepare(&self) -> Result<Prepared<'_>, SpawnError> {
-        let refused = |stage| SpawnError { stage, errno: Errno::EINVAL };
+        let refused = |stage| SpawnError::new(stage, Errno::EINVAL);
         // None may be overwritten before it is handed over.
         let lowest = self.passed.iter().map(|(from, _)| *from).min().unwrap_or(64);
         let sound = |pair: &(RawFd, RawFd)| lowest >= 64 && (3..lowest).contains(&pair.1);

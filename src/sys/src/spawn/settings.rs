@@ -116,7 +116,7 @@ const OPTIONAL: [Stage; 7] = [
 impl Settings {
     /// Does all that allocates, and refuses what makes no sense.
     pub(super) fn prepare(&self) -> Result<Prepared, SpawnError> {
-        let refused = |stage| SpawnError { stage, errno: Errno::EINVAL };
+        let refused = |stage| SpawnError::new(stage, Errno::EINVAL);
         if let Some(stage) = self.optional.iter().find(|stage| !OPTIONAL.contains(stage)) {
             return Err(refused(*stage));
         }
@@ -196,7 +196,7 @@ mod tests {
     fn what_cannot_be_optional_is_refused() {
         let settings = Settings { optional: vec![Stage::Nice, Stage::User], ..Settings::default() };
         let error = settings.prepare().err();
-        assert_eq!(error, Some(SpawnError { stage: Stage::User, errno: Errno::EINVAL }));
+        assert_eq!(error, Some(SpawnError::new(Stage::User, Errno::EINVAL)));
     }
 
     /// The copy of page tables is for those that need it.

@@ -12,7 +12,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::child::{Failure, check};
+use super::child::{Failure, check, check_part};
 use super::error::Stage;
 use super::report::Report;
 use super::settings::{AFFINITY_WORDS, Capabilities, Treatment};
@@ -50,7 +50,7 @@ impl Treatment {
     pub(super) fn before_identity(&self, report: &Report) -> Result<(), Failure> {
         self.tolerate(report, self.set_oom_score())?;
         self.tolerate(report, self.set_affinity())?;
-        self.tolerate(report, self.set_limits())?;
+        self.set_limits(report)?;
         self.tolerate(report, self.set_scheduling())?;
         self.tolerate(report, self.set_nice())?;
         // Always allowed.
@@ -65,7 +65,8 @@ impl Treatment {
     /// What the change of user would undo, or would be in the way of.
     pub(super) fn after_identity(&self, report: &Report) -> Result<(), Failure> {
         if let Some(capabilities) = &self.capabilities {
-            self.tolerate(report, capabilities.after_identity())?;
+            self.tolerate(report, capabilities.begin_anew())?;
+            self.hand_on(report, capabilities.ambient)?;
         }
         if self.no_new_privileges {
             let arguments = [libc::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0];
@@ -79,8 +80,8 @@ impl Treatment {
     /// A failure of what is optional is written down and forgotten.
     fn tolerate(&self, report: &Report, result: Result<(), Failure>) -> Result<(), Failure> {
         match result {
-            Err((stage, errno)) if self.optional & stage.bit() != 0 => {
-                report.note(stage, errno.unsigned_abs() as u32);
+            Err(Failure { stage, part, errno }) if self.optional & stage.bit() != 0 => {
+                report.note(stage, part.checked_sub(1), errno.unsigned_abs() as u32);
                 Ok(())
             }
             other => other,
@@ -143,14 +144,16 @@ impl Treatment {
                 (*self.affinity.wrapping_add(index), got)
             };
             if wanted & !got != 0 {
-                return Err((Stage::Affinity, -(libc::EINVAL as isize)));
+                return check(Stage::Affinity, -(libc::EINVAL as isize)).map(|_| ());
             }
             index = index.wrapping_add(1);
         }
         Ok(())
     }
 
-    fn set_limits(&self) -> Result<(), Failure> {
+    /// Where they are optional, one that is refused does not keep the others
+    /// from being set.
+    fn set_limits(&self, report: &Report) -> Result<(), Failure> {
         let mut index = 0usize;
         while index < self.limit_count {
             // SAFETY: `index` is below the count.
@@ -158,8 +161,30 @@ impl Treatment {
             let limits = [soft, hard];
             let arguments = [0, resource as usize, (&raw const limits) as usize, 0, 0];
             // SAFETY: struct rlimit64 is two 64-bit words.
-            check(Stage::Rlimits, unsafe { call(libc::SYS_prlimit64, arguments) })?;
+            let result = unsafe { call(libc::SYS_prlimit64, arguments) };
+            self.tolerate(report, check_part(Stage::Rlimits, resource as usize, result))?;
             index = index.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    /// Ambient capabilities, one by one as the limits.
+    fn hand_on(&self, report: &Report, ambient: u64) -> Result<(), Failure> {
+        let (mut rest, mut number) = (ambient, 0usize);
+        while rest != 0 {
+            if rest & 1 == 1 {
+                let raised = inherit(|inheritable| inheritable | 1 << (number & 63));
+                let result = if raised < 0 {
+                    raised
+                } else {
+                    let raise = [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0];
+                    // SAFETY: no pointers.
+                    unsafe { call(libc::SYS_prctl, raise) }
+                };
+                self.tolerate(report, check_part(Stage::Capabilities, number, result))?;
+            }
+            rest >>= 1;
+            number = number.wrapping_add(1);
         }
         Ok(())
     }
@@ -216,34 +241,34 @@ impl Capabilities {
         check(Stage::Capabilities, unsafe { call(libc::SYS_prctl, keep) }).map(|_| ())
     }
 
-    fn after_identity(&self) -> Result<(), Failure> {
-        let header = CapabilityHeader { version: CAPABILITY_VERSION, pid: 0 };
-        let mut low = CapabilityHalf { effective: 0, permitted: 0, inheritable: 0 };
-        let mut halves = [low, low];
-        let arguments = [(&raw const header) as usize, (&raw mut halves) as usize, 0, 0, 0];
-        // SAFETY: a header of version 3 goes with two halves.
-        check(Stage::Capabilities, unsafe { call(libc::SYS_capget, arguments) })?;
-        let mut high;
-        [low, high] = halves;
-        low.inheritable = self.ambient as u32;
-        high.inheritable = (self.ambient >> 32) as u32;
-        let halves = [low, high];
-        let arguments = [(&raw const header) as usize, (&raw const halves) as usize, 0, 0, 0];
-        // SAFETY: as above; the kernel only reads.
-        check(Stage::Capabilities, unsafe { call(libc::SYS_capset, arguments) })?;
+    /// Leaves no ambient capability, and of the inheritable ones none that
+    /// is not to be handed on.
+    fn begin_anew(&self) -> Result<(), Failure> {
+        check(Stage::Capabilities, inherit(|inheritable| inheritable & self.ambient))?;
         let clear = [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0];
         // SAFETY: no pointers.
-        check(Stage::Capabilities, unsafe { call(libc::SYS_prctl, clear) })?;
-        let (mut rest, mut number) = (self.ambient, 0usize);
-        while rest != 0 {
-            if rest & 1 == 1 {
-                let raise = [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0];
-                // SAFETY: no pointers.
-                check(Stage::Capabilities, unsafe { call(libc::SYS_prctl, raise) })?;
-            }
-            rest >>= 1;
-            number = number.wrapping_add(1);
-        }
-        Ok(())
+        check(Stage::Capabilities, unsafe { call(libc::SYS_prctl, clear) }).map(|_| ())
     }
+}
+
+/// Changes the inheritable set; negative: the error number.
+fn inherit(change: impl Fn(u64) -> u64) -> isize {
+    let header = CapabilityHeader { version: CAPABILITY_VERSION, pid: 0 };
+    let mut low = CapabilityHalf { effective: 0, permitted: 0, inheritable: 0 };
+    let mut halves = [low, low];
+    let arguments = [(&raw const header) as usize, (&raw mut halves) as usize, 0, 0, 0];
+    // SAFETY: a header of version 3 goes with two halves.
+    let result = unsafe { call(libc::SYS_capget, arguments) };
+    if result < 0 {
+        return result;
+    }
+    let mut high;
+    [low, high] = halves;
+    let inheritable = change(u64::from(high.inheritable) << 32 | u64::from(low.inheritable));
+    low.inheritable = inheritable as u32;
+    high.inheritable = (inheritable >> 32) as u32;
+    let halves = [low, high];
+    let arguments = [(&raw const header) as usize, (&raw const halves) as usize, 0, 0, 0];
+    // SAFETY: as above; the kernel only reads.
+    unsafe { call(libc::SYS_capset, arguments) }
 }

@@ -129,7 +129,7 @@ fn real_time() {
             program.settings.scheduling = scheduling(reset_on_fork);
             let pid = match spawn_once(way, &program) {
                 Ok(pid) => pid,
-                Err(SpawnError { stage: Stage::Scheduling, errno: Errno::EPERM }) => {
+                Err(SpawnError { stage: Stage::Scheduling, errno: Errno::EPERM, .. }) => {
                     skip("real-time scheduling is refused here");
                 }
                 Err(error) => panic!("{error}"),
@@ -186,9 +186,10 @@ fn refusals() -> Vec<(Settings, SpawnError)> {
     let ambient = Capabilities { bounding: None, ambient: NET_BIND_SERVICE };
     let lower = process::oom_score_adjust().unwrap() - 1;
     let none = Settings::default;
-    let error = |stage, errno| SpawnError { stage, errno };
+    let error = |stage, errno| SpawnError::new(stage, errno);
+    let part = |stage, part| SpawnError { stage, errno: Errno::EPERM, part: Some(part) };
     vec![
-        (Settings { limits: more, ..none() }, error(Stage::Rlimits, Errno::EPERM)),
+        (Settings { limits: more, ..none() }, part(Stage::Rlimits, NOFILE as u16)),
         (Settings { nice: Some(-5), ..none() }, error(Stage::Nice, Errno::EACCES)),
         (
             Settings { scheduling: Some(scheduling), ..none() },
@@ -204,10 +205,7 @@ fn refusals() -> Vec<(Settings, SpawnError)> {
             Settings { oom_score_adjust: Some(lower), ..none() },
             error(Stage::OomScore, Errno::EACCES),
         ),
-        (
-            Settings { capabilities: Some(ambient), ..none() },
-            error(Stage::Capabilities, Errno::EPERM),
-        ),
+        (Settings { capabilities: Some(ambient), ..none() }, part(Stage::Capabilities, 10)),
     ]
 }
 
@@ -225,7 +223,7 @@ fn refused() {
     let mut stack = Stack::new().unwrap();
     each_way(|way| {
         let told = spawn(&way, &mut stack, &sleeper(settings.clone()), words.slot());
-        assert_eq!(told.unwrap_err(), SpawnError { stage: Stage::Affinity, errno: Errno::EINVAL });
+        assert_eq!(told.unwrap_err(), SpawnError::new(Stage::Affinity, Errno::EINVAL));
         assert_eq!(words.pid(), 0);
     });
 }
@@ -254,6 +252,18 @@ fn optional() {
             errors.push(error);
         }
         // All at once, and the stack remembers nothing of the one before.
+        // A limit that is refused keeps no other from being set.
+        let core = (CORE, 0, 0);
+        let settings = Settings {
+            limits: [all.limits.as_slice(), &[core]].concat(),
+            optional: vec![Stage::Rlimits],
+            ..Settings::default()
+        };
+        let pid = spawn_once(way, &sleeper(settings)).unwrap();
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(line.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+        end(pid);
         all.optional = errors.iter().map(|error| error.stage).collect();
         errors.dedup();
         assert_eq!(without(way, &sleeper(all)), errors);
@@ -315,8 +325,19 @@ fn capabilities() {
             capabilities: Some(Capabilities { bounding: Some(CHOWN), ambient: one }),
             ..Settings::default()
         };
-        let error = SpawnError { stage: Stage::Capabilities, errno: Errno::EPERM };
+        let error = SpawnError { stage: Stage::Capabilities, errno: Errno::EPERM, part: Some(10) };
         assert_eq!(spawn_once(way, &Program { ids: user(), ..sleeper(settings) }), Err(error));
+        // Where that is no obstacle, the others are handed on.
+        let settings = Settings {
+            capabilities: Some(Capabilities { bounding: Some(CHOWN), ambient: chosen }),
+            optional: vec![Stage::Capabilities],
+            ..Settings::default()
+        };
+        let program = Program { ids: user(), ..sleeper(settings) };
+        assert_eq!(without(way, &program), [error]);
+        let pid = spawn_once(way, &program).unwrap();
+        wait_for("the one", || (mask(pid, "CapAmb") == CHOWN).then_some(()));
+        end(pid);
     });
 }
 

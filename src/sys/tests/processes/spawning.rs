@@ -162,7 +162,7 @@ fn failed_steps() {
     let missing = c_path(&dir.file("missing"));
     each_way(|way| {
         let expect = |program: Program, stage: Stage, errno: Errno| {
-            assert_eq!(spawn_once(way, &program), Err(SpawnError { stage, errno }));
+            assert_eq!(spawn_once(way, &program), Err(SpawnError::new(stage, errno)));
         };
         let change = |change: &dyn Fn(&mut Program)| {
             let mut program = script("exit 0");
@@ -246,7 +246,7 @@ fn paths_in_order() {
         assert_eq!(wait_exit(pid).status, 5);
         // Forbidden explains more than missing, wherever it stood.
         program.exec = Exec::Paths(vec![plain.clone(), missing.clone()]);
-        let error = SpawnError { stage: Stage::Exec, errno: Errno::EACCES };
+        let error = SpawnError::new(Stage::Exec, Errno::EACCES);
         assert_eq!(spawn_once(way, &program), Err(error));
     });
 }

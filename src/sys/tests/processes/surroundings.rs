@@ -187,7 +187,7 @@ fn has_user() {
         // The directory is entered as that user, who may not.
         program.stdout = Stdio::Inherit;
         program.directory = Some(c_path(dir.path()));
-        let error = SpawnError { stage: Stage::Directory, errno: Errno::EACCES };
+        let error = SpawnError::new(Stage::Directory, Errno::EACCES);
         assert_eq!(spawn_once(way, &program), Err(error));
     });
 }
@@ -210,7 +210,7 @@ fn first_limit() {
 /// No process is made for a description that cannot work.
 fn impossible() {
     each_way(|way| {
-        let refused = |stage| Err(SpawnError { stage, errno: Errno::EINVAL });
+        let refused = |stage| Err(SpawnError::new(stage, Errno::EINVAL));
         let told = |change: &dyn Fn(&mut ham_sys::spawn::Program)| {
             let mut program = script("exit 0");
             change(&mut program);
