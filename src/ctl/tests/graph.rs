@@ -187,7 +187,7 @@ fn boot_prints_tables_json_and_a_chart() {
     let path = file.to_str().unwrap();
     let fake = Fake::new(vec![Step::result(&shop()); 4]);
     let run = fake.hamctl(&["boot"]);
-    assert!(run.out.starts_with("3 entities up 90.0ms after ham was started, 1 not up\n"));
+    assert!(run.out.starts_with("3 entities up 90.0ms after ham was started, 1 failed\n"));
     assert!(run.out.contains("\nNot up: migrate (failed)\n"), "{}", run.out);
     let json: serde_json::Value =
         serde_json::from_str(&fake.hamctl(&["boot", "--json"]).out).unwrap();
@@ -195,7 +195,7 @@ fn boot_prints_tables_json_and_a_chart() {
     assert_eq!(json["up_ns"], 90 * MS);
     let chart = fake.hamctl(&["boot", "--svg"]).out;
     let run = fake.hamctl(&["boot", "--svg", path]);
-    assert_eq!(run.out, "3 entities up 90.0ms after ham was started, 1 not up\n", "{}", run.err);
+    assert_eq!(run.out, "3 entities up 90.0ms after ham was started, 1 failed\n", "{}", run.err);
     assert_eq!(fs::read_to_string(&file).unwrap(), chart);
     assert_eq!(fake.requests().len(), 4);
 

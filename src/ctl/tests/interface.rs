@@ -171,6 +171,7 @@ fn graph() -> Graph {
         asked_mono_ns: Some(1),
         begun_mono_ns: Some(2),
         up_mono_ns: Some(3),
+        since_mono_ns: Some(4),
         ..GraphEntity::default()
     };
     Graph { started_mono_ns: 1, entities: vec![entity] }

@@ -52,6 +52,9 @@ pub struct GraphEntity {
     pub begun_mono_ns: Option<u64>,
     /// Since when it was up.
     pub up_mono_ns: Option<u64>,
+    /// Since when it was in its state.
+    #[serde(default)]
+    pub since_mono_ns: Option<u64>,
     /// Why it is in its state, one phrase.
     pub why: String,
 }

@@ -27,6 +27,8 @@ pub(crate) struct Bar {
     pub(crate) begun_ns: Option<u64>,
     /// From here on it was up.
     pub(crate) up_ns: Option<u64>,
+    /// When it failed without having been up.
+    pub(crate) failed_ns: Option<u64>,
     /// Whether it stands on the critical path.
     pub(crate) critical: bool,
 }
@@ -37,14 +39,19 @@ impl Bar {
         self.begun_ns.map(|begun| begun.saturating_sub(self.asked_ns))
     }
 
-    /// How long its own start took.
+    /// How long its own start took, or took to fail.
     pub(crate) fn took(&self) -> Option<u64> {
-        self.up_ns.zip(self.begun_ns).map(|(up, begun)| up.saturating_sub(begun))
+        self.up_ns.or(self.failed_ns).zip(self.begun_ns).map(|(up, begun)| up.saturating_sub(begun))
     }
 
     /// The last that is known of its start.
     fn last(&self) -> u64 {
-        self.up_ns.or(self.begun_ns).unwrap_or(0).max(self.asked_ns)
+        self.up_ns.or(self.failed_ns).or(self.begun_ns).unwrap_or(0).max(self.asked_ns)
+    }
+
+    /// Whether it has failed, be it after it was up.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.state == "failed"
     }
 
     /// Whether it is still on its way.
@@ -97,6 +104,14 @@ fn bar(entity: &GraphEntity, origin: u64) -> Option<Bar> {
         asked_ns: since(entity.asked_mono_ns?),
         begun_ns: entity.begun_mono_ns.map(since),
         up_ns: entity.up_mono_ns.map(since),
+        failed_ns: entity
+            .since_mono_ns
+            .filter(|at| {
+                entity.state == "failed"
+                    && entity.up_mono_ns.is_none()
+                    && entity.begun_mono_ns.is_some_and(|begun| begun <= *at)
+            })
+            .map(since),
         critical: false,
     })
 }
@@ -154,15 +169,17 @@ pub(crate) fn moment(ns: u64) -> String {
 
 /// `3 entities up 1.25s after ham was started`.
 pub(crate) fn summary(boot: &Boot) -> String {
-    let up = boot.entities.iter().filter(|bar| bar.up_ns.is_some()).count();
+    let came = |bar: &&Bar| bar.up_ns.is_some() && !bar.is_failed();
+    let up = boot.entities.iter().filter(came).count();
     let entities = if up == 1 { "entity" } else { "entities" };
     let mut text = match boot.up_ns {
         Some(ns) => format!("{up} {entities} up {} after ham was started", moment(ns)),
         None => "no entity has come up".to_owned(),
     };
     let open = boot.entities.iter().filter(|bar| bar.is_open()).count();
-    let failed = boot.entities.len() - up - open;
-    for (count, what) in [(open, "still to come"), (failed, "not up")] {
+    let failed = boot.entities.iter().filter(|bar| bar.is_failed()).count();
+    let others = boot.entities.len() - up - open - failed;
+    for (count, what) in [(open, "still to come"), (failed, "failed"), (others, "not up")] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }

@@ -126,10 +126,11 @@ fn head(svg: &mut String, boot: &Boot) {
     text_at(svg, "title", MARGIN, 28.0, &summary(boot));
     let mut x = MARGIN;
     for (group, class, words) in [
-        ("", "wait", "waits for others"),
+        ("", "wait", "waits"),
         ("", "start", "starts"),
+        ("critical", "wait", "waits, critical path"),
         ("critical", "start", "starts, critical path"),
-        ("", "fail", "did not get there"),
+        ("", "fail", "failed, or not up"),
     ] {
         let _ = writeln!(
             svg,
@@ -181,19 +182,20 @@ fn row(svg: &mut String, scale: &Scale, bar: &Bar, y: f64) {
     }
     let mut end = wait_ends;
     if let Some(begun) = begun
-        && let Some(up) = bar.up_ns.map(|at| scale.x(at)).or(bar.is_open().then_some(edge))
+        && let Some(up) =
+            bar.up_ns.or(bar.failed_ns).map(|at| scale.x(at)).or(bar.is_open().then_some(edge))
     {
         // At least a line, however short it was.
         end = up.max(begun + 1.0);
         rect("start", begun, end);
     }
-    if bar.up_ns.is_none() && !bar.is_open() {
+    if bar.is_failed() || (bar.up_ns.is_none() && !bar.is_open()) {
         rect("fail", end, end + MARK);
         end += MARK;
     }
     let words = match bar.took() {
-        Some(took) => moment(took),
-        None => harmless(&bar.state),
+        Some(took) if !bar.is_failed() => moment(took),
+        _ => harmless(&bar.state),
     };
     text_at(svg, "note", end + 5.0, baseline, &clip(&words, 9));
     svg.push_str("</g>\n");
@@ -224,6 +226,9 @@ fn tip(bar: &Bar, name: &str) -> String {
         }
         None => {
             let _ = write!(text, ", {}", bar.state);
+            if let Some(took) = bar.took() {
+                let _ = write!(text, " after {}", moment(took));
+            }
         }
     }
     text

@@ -26,7 +26,8 @@ pub(crate) fn text(boot: &Boot, look: Look) -> String {
         text.push_str("\nSlowest:\n");
         text.push_str(&slowest(boot, look));
     }
-    let open: Vec<&Bar> = boot.entities.iter().filter(|bar| bar.up_ns.is_none()).collect();
+    let open: Vec<&Bar> =
+        boot.entities.iter().filter(|bar| bar.up_ns.is_none() || bar.is_failed()).collect();
     if !open.is_empty() {
         let names: Vec<String> =
             open.iter().map(|bar| format!("{} ({})", bar.name, bar.state)).collect();

@@ -64,7 +64,7 @@ fn the_critical_path_goes_back_over_what_was_up_last_in_time() {
     assert_eq!(boot.entities[6].took(), Some(500 * MS));
     assert_eq!(
         summary(&boot),
-        "6 entities up 1.00s after ham was started, 2 still to come, 1 not up"
+        "6 entities up 1.00s after ham was started, 2 still to come, 1 failed"
     );
 }
 
@@ -96,7 +96,7 @@ fn a_path_in_a_circle_ends() {
 fn the_tables_read_as_they_should() {
     let text = table::text(&boot(&shop()), Look::default());
     let expected = "\
-6 entities up 1.00s after ham was started, 2 still to come, 1 not up
+6 entities up 1.00s after ham was started, 2 still to come, 1 failed
 
 Critical path, each after the one above it:
 WAITED  BEGAN AT    TOOK  UP AT  ENTITY
@@ -128,6 +128,34 @@ fn moments_have_three_digits() {
     ] {
         assert_eq!(moment(ns), expected);
     }
+}
+
+#[test]
+fn a_failure_reaches_to_when_it_failed() {
+    let mut graph = shop();
+    // Its start failed after 880 ms; `lone` was up, and failed an hour later.
+    graph.entities[8].since_mono_ns = Some(ORIGIN + 900 * MS);
+    graph.entities[5].since_mono_ns = Some(ORIGIN + 3_600_000 * MS);
+    graph.entities[5].state = "failed".into();
+    let boot = boot(&graph);
+    assert_eq!(
+        summary(&boot),
+        "5 entities up 1.00s after ham was started, 2 still to come, 2 failed"
+    );
+    let svg = svg::text(&boot);
+    let end = |line: &str| number(line, "x") + number(line, "width");
+    let db = end(bar(&svg, "db", "start").unwrap());
+    let bad = bar(&svg, "bad", "start").unwrap();
+    assert!((end(bad) - db).abs() < 0.1, "both end at 900 ms");
+    assert!((number(bar(&svg, "bad", "fail").unwrap(), "x") - end(bad)).abs() < 0.1);
+    assert!(row(&svg, "bad")[0].contains("failed after 880ms"));
+    assert!(bar(&svg, "lone", "fail").is_some());
+    let text = table::text(&boot, Look::default());
+    let slowest = text.split("Slowest:\n").nth(1).unwrap();
+    let names: Vec<&str> =
+        slowest.lines().skip(1).map_while(|line| line.split_whitespace().nth(4)).collect();
+    assert_eq!(names[..3], ["lone", "bad", "db"]);
+    assert!(text.contains("\nNot up: lone (failed), bad (failed), "), "{text}");
 }
 
 /// An attribute of a line of the picture.

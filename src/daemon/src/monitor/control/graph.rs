@@ -62,6 +62,7 @@ impl Engine {
             asked_mono_ns: view.times.asked.map(|at| at.0),
             begun_mono_ns: view.times.begun.map(|at| at.0),
             up_mono_ns: view.times.up.map(|at| at.0),
+            since_mono_ns: view.since.map(|at| at.0),
             why: self.why(id, &view),
         }
     }
