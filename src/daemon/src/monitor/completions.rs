@@ -1,7 +1,12 @@
 //! What worker threads tell the event loop: one queue, one descriptor.
 
+use super::Engine;
+use crate::facts;
+use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOT};
+use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::history::Entry;
+use ham_sys::allocation;
 use ham_sys::poller::EventFd;
 use std::sync::{Mutex, PoisonError};
 
@@ -71,5 +76,53 @@ impl Completions {
 
     pub(super) fn wake(&self) -> &EventFd {
         &self.wake
+    }
+}
+
+impl Engine {
+    pub(super) fn take_completions(&mut self) {
+        for completion in self.completions.take() {
+            let made = completion.made();
+            match completion {
+                Completion::Spawned { slot, pid } => {
+                    self.making.remove(&slot.index);
+                    match slot.index {
+                        LOADER_SLOT => {}
+                        WATCHER_SLOT => self.paths.started(),
+                        OUTPUT_SLOT => self.outputs.started(),
+                        _ => self.feed(Event::Spawned { slot, pid }),
+                    }
+                }
+                Completion::SpawnFailed { slot, error } => {
+                    self.making.remove(&slot.index);
+                    match slot.index {
+                        LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
+                        WATCHER_SLOT => self.paths.ended(),
+                        OUTPUT_SLOT => self.outputs.ended(),
+                        _ => self.feed(Event::SpawnFailed { slot, error }),
+                    }
+                }
+                Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
+                Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
+                Completion::Remark(entry) => self.remarks.push(entry),
+                Completion::MainLooked { slot, name, found: Ok(pid), .. } => {
+                    self.main_looked(name, None);
+                    self.feed(Event::MainFound { slot, pid });
+                }
+                Completion::MainLooked { slot, name, found: Err(why), left } => {
+                    self.main_looked(name, Some(why));
+                    self.feed(Event::MainMissing { slot, left });
+                }
+            }
+            if let Some(slot) = made
+                && self.early_exits.remove(&slot.index)
+            {
+                self.exited(slot.index);
+            }
+        }
+        if self.made_many && self.making.is_empty() {
+            self.made_many = false;
+            allocation::give_back();
+        }
     }
 }

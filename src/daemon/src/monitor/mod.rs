@@ -54,12 +54,12 @@ use crate::exit;
 use crate::facts::{self, Weight};
 use crate::guardian::enter_role;
 use crate::say::say;
-use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, PATIENCE_NS, Shared, WATCHER_SLOT};
+use crate::shared::{PATIENCE_NS, Shared};
 use adoption::Adopting;
 use aliens::Aliens;
 use clearers::Clearers;
 use closer::Closer;
-use completions::{Completion, Completions};
+use completions::Completions;
 use control::Control;
 use descriptors_passed::Starts;
 use descriptors_ready::ReadyEnds;
@@ -75,7 +75,7 @@ use ham_sys::poller::{Poller, Ready, Timer};
 use ham_sys::process::PidFd;
 use ham_sys::socket::Listener;
 use ham_sys::spawn::Abilities;
-use ham_sys::{allocation, clock, process};
+use ham_sys::{clock, process};
 use holder::{Held, Holder};
 use keeper::Keeper;
 use loading::Loading;
@@ -358,52 +358,6 @@ impl Engine {
         self.finish_turn();
         self.log.flush(Duration::from_secs(1));
         self.finished = true;
-    }
-
-    fn take_completions(&mut self) {
-        for completion in self.completions.take() {
-            let made = completion.made();
-            match completion {
-                Completion::Spawned { slot, pid } => {
-                    self.making.remove(&slot.index);
-                    match slot.index {
-                        LOADER_SLOT => {}
-                        WATCHER_SLOT => self.paths.started(),
-                        OUTPUT_SLOT => self.outputs.started(),
-                        _ => self.feed(Event::Spawned { slot, pid }),
-                    }
-                }
-                Completion::SpawnFailed { slot, error } => {
-                    self.making.remove(&slot.index);
-                    match slot.index {
-                        LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
-                        WATCHER_SLOT => self.paths.ended(),
-                        OUTPUT_SLOT => self.outputs.ended(),
-                        _ => self.feed(Event::SpawnFailed { slot, error }),
-                    }
-                }
-                Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
-                Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
-                Completion::Remark(entry) => self.remarks.push(entry),
-                Completion::MainLooked { slot, name, found: Ok(pid), .. } => {
-                    self.main_looked(name, None);
-                    self.feed(Event::MainFound { slot, pid });
-                }
-                Completion::MainLooked { slot, name, found: Err(why), left } => {
-                    self.main_looked(name, Some(why));
-                    self.feed(Event::MainMissing { slot, left });
-                }
-            }
-            if let Some(slot) = made
-                && self.early_exits.remove(&slot.index)
-            {
-                self.exited(slot.index);
-            }
-        }
-        if self.made_many && self.making.is_empty() {
-            self.made_many = false;
-            allocation::give_back();
-        }
     }
 
     fn feed(&mut self, event: Event) {
