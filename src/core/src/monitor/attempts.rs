@@ -138,7 +138,7 @@ impl Monitor {
             }
             Actual::Left { slot } => {
                 self.put(id, entity);
-                self.clear_again(id, slot, next);
+                self.clear_all(id, slot, next);
             }
             Actual::Down
             | Actual::Waiting(..)

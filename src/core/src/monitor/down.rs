@@ -50,7 +50,7 @@ impl Monitor {
             match next {
                 // Never beside what is left: the daemon tries again for as
                 // long as it takes (its passes have a deadline of their own).
-                Next::Start(..) => self.clear_again(id, slot, next),
+                Next::Start(..) => self.clear_all(id, slot, next),
                 Next::Rest => {
                     entity.actual = Actual::Left { slot };
                     self.put(id, entity);
@@ -119,14 +119,6 @@ impl Monitor {
             Next::Rest => self.answer(id, Goal::Down, Reply::Done),
             Next::Start(at, cause) => self.start_at(id, at, cause),
         }
-    }
-
-    /// One more pass over what is left of a process.
-    pub(super) fn clear_again(&mut self, id: EntityId, slot: SlotRef, next: Next) {
-        let mut entity = self.entity(id);
-        entity.actual = Actual::Clearing { slot, next };
-        self.put(id, entity);
-        self.emit(Effect::Clear { slot, entity: id, command: false });
     }
 
     pub(super) fn entity_due(&mut self, id: EntityId) {

@@ -189,8 +189,9 @@ impl Monitor {
         self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
     }
 
-    /// Its process is gone, and so must be all that it has started: while nobody
-    /// knows which of them is the entity, the unit cannot spare any.
+    /// Its process is gone, and so must be all that it has started, whatever the
+    /// unit spares: nobody knows which of them is the entity, or one pass more is
+    /// needed over what is left.
     pub(super) fn clear_all(&mut self, id: EntityId, slot: SlotRef, next: Next) {
         let mut entity = self.entity(id);
         entity.actual = Actual::Clearing { slot, next };
