@@ -9,8 +9,7 @@ use crate::effect::{Effect, Fact, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
 use crate::plan::{
-    DirectoryPlace, EntityPlan, KeepDirectory, KillScope, Kind, POST_STOP, Readiness, STOP_COMMAND,
-    SendTo,
+    DirectoryPlace, EntityPlan, KeepDirectory, KillScope, Kind, POST_STOP, STOP_COMMAND, SendTo,
 };
 use crate::signal::Signal;
 use crate::time::Span;
@@ -141,10 +140,7 @@ impl Monitor {
                 } else {
                     // Not before it was answered: a reading that hangs is not
                     // repeated.
-                    let due = NEVER;
-                    if let Actual::Handover { due: at, .. } = &mut entity.actual {
-                        *at = due;
-                    }
+                    entity.actual = Actual::Handover { slot, pid, due: NEVER, until, cause };
                     self.put(id, entity);
                     self.find_main(id, slot);
                 }
@@ -351,14 +347,6 @@ impl Monitor {
         match plan.stop.send_to {
             SendTo::Main => self.emit(Effect::Signal { slot, signal, value: 0, run: None }),
             SendTo::All => self.emit(Effect::SignalAll { slot, entity: id, signal }),
-        }
-    }
-
-    fn unwatch_readiness(&mut self, id: EntityId, slot: SlotRef) {
-        if let Actual::Readying { .. } = self.entity(id).actual
-            && let Some(Readiness::Path(_)) = self.plan_of(id).as_ref().map(|plan| &plan.ready)
-        {
-            self.emit(Effect::Unwatch { wait: Wait::Ready(slot) });
         }
     }
 }

@@ -6,9 +6,8 @@ use super::entity::{Actual, Cause, Entity, NEVER, Next, Why};
 use super::run::{Kinds, Occurrence};
 use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Failure, Reply};
-use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
-use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, Readiness, STOP_COMMAND};
+use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, STOP_COMMAND};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
 
@@ -127,9 +126,7 @@ impl Monitor {
     ) {
         let plan = self.plan_of(id);
         let good = is_good(status, plan.as_deref());
-        if let Some(Readiness::Path(_)) = plan.as_ref().map(|plan| &plan.ready) {
-            self.emit(Effect::Unwatch { wait: Wait::Ready(slot) });
-        }
+        self.unwatch_readiness(id, slot);
         match plan.as_ref().map(|plan| &plan.kind) {
             Some(Kind::Oneshot { .. }) if good => self.finished(id, slot, pid, status),
             Some(Kind::Forking { .. }) if status.is_success() => self.hand_over(id, slot, pid),

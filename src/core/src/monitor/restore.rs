@@ -13,7 +13,7 @@ use crate::effect::{Effect, Failure, Process, Spawn};
 use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
 use crate::memory::{Head, Memory, RecordId, SlotState};
-use crate::plan::{KillScope, PlanIndex, PlanSource, Readiness, STOP_COMMAND, Verb};
+use crate::plan::{KillScope, PlanIndex, PlanSource, STOP_COMMAND, Verb};
 use crate::time::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -282,14 +282,7 @@ impl Monitor {
             Actual::Clearing { slot, next } => self.clear_all(id, slot, next),
             Actual::Gated(cause) => self.go(id, cause),
             Actual::Readying { slot, .. } => {
-                let path = self.plan_of(id).and_then(|plan| match &plan.ready {
-                    Readiness::Path(path) => Some(path.clone()),
-                    Readiness::Exec | Readiness::Notify | Readiness::Descriptor(_) => None,
-                });
-                if let Some(path) = path {
-                    let wait = Wait::Ready(slot);
-                    self.emit(Effect::Watch { wait, path, not_before: Some(slot) });
-                }
+                self.watch_readiness(id, slot);
                 self.resume_adopted(id, &entity);
             }
             Actual::Handover { slot, .. } => self.find_main(id, slot),

@@ -64,10 +64,6 @@ impl Monitor {
         let mut entity = self.entity(id);
         let since = self.now;
         let plan = self.plan_of(id);
-        let path = plan.as_ref().and_then(|plan| match &plan.ready {
-            Readiness::Path(path) => Some(path.clone()),
-            Readiness::Exec | Readiness::Notify | Readiness::Descriptor(_) => None,
-        });
         let is_up = plan
             .as_ref()
             .is_none_or(|plan| plan.kind == Kind::Service && plan.ready == Readiness::Exec);
@@ -80,16 +76,35 @@ impl Monitor {
         let again = count_restart(&mut entity, cause);
         self.put(id, entity);
         self.note(id, Fact::Started { pid, again });
-        if let Some(path) = path {
-            let wait = Wait::Ready(slot);
-            self.emit(Effect::Watch { wait, path, not_before: Some(slot) });
-        }
+        self.watch_readiness(id, slot);
         if is_up {
             self.came_up(id, entity, pid);
         }
         self.has_started(id, again, Some(slot), pid);
         if entity.early {
             self.process_ready(id, slot);
+        }
+    }
+
+    /// The path that says that its process is ready, if one does.
+    fn readiness_path(&mut self, id: EntityId) -> Option<String> {
+        match &self.plan_of(id)?.ready {
+            Readiness::Path(path) => Some(path.clone()),
+            Readiness::Exec | Readiness::Notify | Readiness::Descriptor(_) => None,
+        }
+    }
+
+    pub(super) fn watch_readiness(&mut self, id: EntityId, slot: SlotRef) {
+        if let Some(path) = self.readiness_path(id) {
+            let wait = Wait::Ready(slot);
+            self.emit(Effect::Watch { wait, path, not_before: Some(slot) });
+        }
+    }
+
+    /// Its process was not up yet, and that is not waited for any more.
+    pub(super) fn unwatch_readiness(&mut self, id: EntityId, slot: SlotRef) {
+        if self.readiness_path(id).is_some() {
+            self.emit(Effect::Unwatch { wait: Wait::Ready(slot) });
         }
     }
 
