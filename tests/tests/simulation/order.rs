@@ -117,7 +117,10 @@ impl Rules {
         views: &[View],
         plan: &EntityPlan,
     ) -> Result<(), String> {
-        if !plan.pre_start.is_empty() {
+        // Made, and stopped again in the same turn with what it requires: an
+        // action that its coming up has fired may say so.
+        let taken_back = views[plan.id.index()].state == "stopping";
+        if !plan.pre_start.is_empty() || taken_back {
             return Ok(());
         }
         for other in &plan.links.after {
