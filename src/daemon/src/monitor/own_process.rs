@@ -62,10 +62,10 @@ pub(super) struct OwnProcess {
 /// Whether one can be made now.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// In this slot; and in those are some that do not end.
+    /// In this slot. Those in the others do not end, likewise.
     Free(SlotRef, Vec<u32>),
-    /// Not before one of them has ended. Those in these slots do not, as has
-    /// come out just now.
+    /// None, before one of those that are there has ended. Those in these slots
+    /// do not, as has come out just now.
     Taken(Vec<u32>),
 }
 
@@ -124,8 +124,7 @@ impl OwnProcess {
                     self.unsent.pop_front();
                 }
                 Ok(false) => break,
-                // Its exit leads to another.
-                Err(_) => self.close(),
+                Err(_) => self.lose(),
             }
         }
         let wants = !self.unsent.is_empty();
@@ -143,8 +142,7 @@ impl OwnProcess {
     pub(super) fn hear<'b>(&mut self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         match socket::receive_packet(self.channel.as_ref()?, buffer) {
             Ok(Some(0)) | Err(_) => {
-                // Its exit leads to another.
-                self.close();
+                self.lose();
                 None
             }
             Ok(None) => None,
@@ -157,9 +155,19 @@ impl OwnProcess {
         self.unsent.clear();
     }
 
+    /// It is gone, or is about to be: its exit leads to another, or that there
+    /// is none for too long.
+    fn lose(&mut self) {
+        self.close();
+        let now = clock::monotonic();
+        self.leaving = Some(now);
+        self.again_at = Some(now.saturating_add(LEAVES_WITHIN_NS));
+    }
+
     /// It is not needed any more: it ends when its channel is closed.
     pub(super) fn dismiss(&mut self) {
         self.dismissed |= self.channel.is_some();
+        self.leaving = None;
         self.close();
     }
 
@@ -225,9 +233,7 @@ impl OwnProcess {
         self.leaving = None;
         let free = self.kind.slots.iter().find_map(|index| {
             let slot = self.shared.state.slot(*index).filter(|_| !self.is_in(*index))?;
-            let (generation, phase) = slot.word();
-            let slot = SlotRef { index: *index, generation: generation.wrapping_add(1) };
-            (phase != Phase::Exited).then_some(slot)
+            Some(SlotRef { index: *index, generation: slot.word().0.wrapping_add(1) })
         });
         Some(match free {
             Some(slot) => Place::Free(slot, leaving),

@@ -162,6 +162,7 @@ impl Paths {
             }
             Answer::AllHang => {
                 self.process.dismiss();
+                self.process.want();
                 Some(Heard::AllHang)
             }
         }
@@ -210,6 +211,7 @@ impl Engine {
         }
         let slot = match place {
             Place::Free(slot, _) => slot,
+            Place::Taken(stuck) if stuck.is_empty() => return,
             Place::Taken(_) => {
                 let text = "no path is looked for until a path watcher has ended";
                 return self.remark(Weight::Always, text);
