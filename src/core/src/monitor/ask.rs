@@ -340,9 +340,8 @@ impl Monitor {
         for id in self.active.all() {
             // It waited for others, whose time is over too.
             self.begin_end(id);
-            let entity = self.entity(id);
-            if let Actual::Stopping { killed: false, .. } = entity.actual {
-                self.entity_due(id);
+            if let Actual::Stopping { killed: false, .. } = self.entity(id).actual {
+                self.end_by_force(id);
             }
         }
         // Lists that are still in progress have had their time.
@@ -364,7 +363,7 @@ impl Monitor {
         }
         for id in blockers {
             if let Actual::Stopping { killed: false, .. } = self.entity(id).actual {
-                self.entity_due(id);
+                self.end_by_force(id);
             }
         }
     }

@@ -6,8 +6,8 @@
 //!
 //! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
 //! - `order`, `neighbours`: who waits for whom; `start`, `up`, `attempts`: the
-//!   way up; `life`: the ends of processes; `down`: the way down; `said`: what
-//!   it says of itself
+//!   way up; `life`: the ends of processes; `heir`: who goes on after them;
+//!   `down`: the way down; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
 //! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
@@ -20,6 +20,7 @@ mod budget;
 mod clients;
 mod down;
 mod entity;
+mod heir;
 mod life;
 mod lists;
 mod members;

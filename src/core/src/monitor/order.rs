@@ -155,6 +155,9 @@ impl Monitor {
         entity.why = why;
         entity.since = Some(self.now);
         self.put(id, entity);
+        if entity.moving {
+            self.await_heir(id, slot, pid);
+        }
         self.answer(id, Goal::Up, Reply::Done);
         true
     }

@@ -57,7 +57,10 @@ impl Entity {
             .put(self.budget.window.0)
             .put(self.restarts)
             .put(self.last_exit.map_or(0, ExitStatus::to_word))
-            .put(self.told.map_or(0, |signal| u64::from(signal.0)))
+            .put(
+                self.told.map_or(0, |signal| u64::from(signal.0))
+                    | (u64::try_from(self.last_pid).unwrap_or(0) << 8),
+            )
             .put(self.removed.conditions);
         for word in self.removed.actions {
             words.put(word);
@@ -76,6 +79,7 @@ impl Entity {
             words.put_due(time);
         }
         words.put_due(self.reloading).put_due(self.reloaded);
+        words.put_due(self.look);
         words.finish()
     }
 
@@ -92,7 +96,10 @@ impl Entity {
         };
         let restarts = from.get()?;
         let last_exit = from.get_status()?;
-        let told = Some(from.get_u8()?).filter(|number| *number != 0).map(Signal);
+        let word = from.get()?;
+        let told = u8::try_from(word & 0xff).map_err(|_| Odd)?;
+        let told = Some(told).filter(|number| *number != 0).map(Signal);
+        let last_pid = i32::try_from(word >> 8).map_err(|_| Odd)?;
         let mut removed = Marks { conditions: from.get()?, ..Marks::default() };
         for word in &mut removed.actions {
             *word = from.get()?;
@@ -121,6 +128,8 @@ impl Entity {
             times,
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
+            look: from.get_due()?,
+            last_pid,
         };
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
@@ -328,8 +337,12 @@ mod tests {
             Actual::Left { slot },
         ] {
             let times = StartTimes { asked: Some(Mono(1)), begun: Some(Mono(2)), up: None };
-            let why = Why::Dependency(EntityId(7));
-            let entity = Entity { actual, why, times, finished: true, ..Entity::default() };
+            let (why, look, last_pid) =
+                (Why::Dependency(EntityId(7)), Some(super::super::NEVER), i32::MAX);
+            let told = Some(Signal(64));
+            let finished = true;
+            let entity =
+                Entity { actual, why, times, finished, look, last_pid, told, ..Entity::default() };
             let record = entity.record();
             assert_eq!(Entity::decode(&record.words), Ok(entity));
             assert_eq!(record.head.slot, entity.slot());

@@ -63,6 +63,7 @@ impl Monitor {
         }
         let mut entity = self.entity(id);
         entity.finished = false;
+        entity.last_pid = 0;
         entity.since = Some(self.now);
         entity.times = StartTimes { asked: Some(self.now), begun: None, up: None };
         match cause {
