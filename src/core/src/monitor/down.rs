@@ -84,7 +84,9 @@ impl Monitor {
         }
         entity.actual = Actual::Tidying { next };
         self.put(id, entity);
-        let occurred = occurrence(&[], None, entity.last_pid, entity.last_exit);
+        // Of this start: there may have been no process, and one before it.
+        let status = entity.last_exit.filter(|_| entity.last_pid > 0);
+        let occurred = occurrence(&[], None, entity.last_pid, status);
         if !has_list || !self.begin_own_list(id, POST_STOP, occurred) {
             self.remove_directories(id);
         }
