@@ -180,6 +180,32 @@ fn two_that_conflict_are_never_there_at_once() {
 }
 
 #[test]
+fn two_that_conflict_are_not_started_together() {
+    let units = Units::new("together");
+    noting(&units, "one", "");
+    noting(&units, "other", "conflicts = [\"one\"]\nstart = \"manual\"");
+    noting(&units, "web", "requires = [\"other\"]\nstart = \"manual\"");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("one", "running");
+    let one = manager.pid_of("one");
+    for verb in ["start", "restart"] {
+        let output = manager.hamctl(&[verb, "one", "web"]);
+        assert_eq!(output.status.code(), Some(1));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let why = "nothing done: one and other conflict, and both would have to be up";
+        for name in ["one", "web"] {
+            assert!(errors.contains(&format!("{name}: {why}")), "{errors}");
+        }
+    }
+    assert_eq!(manager.pid_of("one"), one);
+    manager.wait_for_state("web", "stopped");
+    assert!(!units.text("notes").contains("end one"), "{}", units.text("notes"));
+    // Each by itself is another matter.
+    done(&manager, &["start", "web"]);
+    manager.wait_for_state("one", "stopped");
+}
+
+#[test]
 fn a_shutdown_cancels_what_has_not_started() {
     let units = Units::new("cancels");
     let never = units.file("never");

@@ -175,6 +175,8 @@ pub enum Reply {
     Overruled,
     /// It is not started, since this one that it requires is not up.
     Dependency(EntityId),
+    /// Nothing was done: these two conflict, and both would have to be up.
+    Conflict(EntityId, EntityId),
     /// An action of its `pre-start` list failed.
     PreStartFailed,
     /// The unit has no `reload` list.
@@ -347,4 +349,6 @@ pub enum Failure {
     Refused,
     /// One that the entity requires is not up.
     Dependency,
+    /// Two that would have to be up with it conflict.
+    Conflict,
 }

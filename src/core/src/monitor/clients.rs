@@ -134,7 +134,10 @@ impl Client {
 /// Entity in 16 bits, kind in 4, detail in 44.
 fn answer_word(entity: EntityId, told: Told) -> u64 {
     let (kind, detail) = match told {
-        Told::Pending | Told::Signalled(_) | Told::Answered(Reply::SerialUsed) => (0, 0),
+        // The two last are never kept: they follow from the request alone.
+        Told::Pending
+        | Told::Signalled(_)
+        | Told::Answered(Reply::SerialUsed | Reply::Conflict(..)) => (0, 0),
         Told::Answered(Reply::Already) => (1, 0),
         Told::Answered(Reply::Done) => (2, 0),
         Told::Answered(Reply::NotRunning) => (3, 0),

@@ -5,7 +5,8 @@
 //! and asks again for what may not have been carried out.
 //!
 //! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
-//! - `order`, `neighbours`: who waits for whom; `start`, `up`, `attempts`: the
+//! - `order`, `neighbours`: who waits for whom; `along`: who starts, and who
+//!   ends, with another; `start`, `up`, `attempts`: the
 //!   way up; `life`: the ends of processes; `heir`: who goes on after them;
 //!   `down`: the way down; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
@@ -14,6 +15,7 @@
 //!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
+mod along;
 mod ask;
 mod attempts;
 mod budget;
