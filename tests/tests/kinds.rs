@@ -309,7 +309,7 @@ fn a_reload_does_what_the_unit_says_and_tells_how_it_went() {
         &format!(
             "[entity]\nrestart = \"no\"\n\
              command = [\"/bin/sh\", \"-c\", \"trap 'echo hup >> {notes}' HUP; while :; do sleep 60 & wait; done\"]\n\
-             reload = [ {{ execute = [\"/usr/bin/test\", \"-e\", {good:?}] }}, \
+             reload = [ {{ name = \"check\", execute = [\"/usr/bin/test\", \"-e\", {good:?}] }}, \
              {{ notify-signal = {{ signal = \"HUP\" }} }} ]\n"
         ),
     );
@@ -318,7 +318,9 @@ fn a_reload_does_what_the_unit_says_and_tells_how_it_went() {
     manager.wait_for_state("web", "running");
     let pid = manager.pid_of("web");
     let text = refused(&manager, &["reload", "web"]);
-    assert!(text.contains("reload"), "{text}");
+    let failed =
+        format!("web: reload failed: action check (execute /usr/bin/test -e {good}): exit 1");
+    assert!(text.contains(&failed), "{text}");
     assert_eq!(units.text("notes"), "");
     std::fs::write(&good, "").expect("a file");
     done(&manager, &["reload", "web"]);

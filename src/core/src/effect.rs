@@ -181,8 +181,9 @@ pub enum Reply {
     PreStartFailed,
     /// The unit has no `reload` list.
     NoReload,
-    /// An action of its `reload` list failed.
-    ReloadFailed,
+    /// This action of its `reload` list failed; `None`: the list could not be
+    /// worked off.
+    ReloadFailed(Option<Failed>),
     /// Processes are left that could not be ended: how many.
     Left(u32),
     /// The manager is shutting down.
@@ -326,6 +327,15 @@ pub enum Fact {
         /// Place in the on-fail list, from 1; 0: the action itself.
         on_fail: u16,
     },
+}
+
+/// An action that failed, and with it the list that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Its place in the list.
+    pub action: u16,
+    /// Why.
+    pub why: Failure,
 }
 
 /// Why an action failed.

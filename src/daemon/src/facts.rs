@@ -197,6 +197,11 @@ fn failure_words(why: Failure) -> [u64; 2] {
     }
 }
 
+/// Why an action failed, for people.
+pub(crate) fn failure_text(why: Failure) -> String {
+    failure(failure_words(why))
+}
+
 fn failure(words: [u64; 2]) -> String {
     match words {
         [1, error] => format!("could not start: {}", spawn_error(error)),

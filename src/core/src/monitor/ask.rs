@@ -178,7 +178,7 @@ impl Monitor {
                 let Some((slot, pid)) = self.entity(id).running() else { return false };
                 let occurred = occurrence(&[], Some(slot), pid, None);
                 if !self.begin_own_list(id, RELOAD, occurred) {
-                    self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
+                    self.answer(id, Goal::Reloaded, Reply::ReloadFailed(None));
                 }
                 true
             }
@@ -293,7 +293,7 @@ impl Monitor {
         };
         self.answer(id, Goal::Up, up);
         self.answer(id, Goal::Down, down);
-        self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
+        self.answer(id, Goal::Reloaded, Reply::ReloadFailed(None));
     }
 
     /// Everything is to go down within that time; asked again, sooner.

@@ -10,7 +10,8 @@
 //!   way up; `life`: the ends of processes; `heir`: who goes on after them;
 //!   `down`: the way down; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
-//!   their actions do; `own`: those of the entity's own life
+//!   their actions do; `own`: those of the entity's own life, and
+//!   `failed`: what has ended one
 //! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
@@ -22,6 +23,7 @@ mod budget;
 mod clients;
 mod down;
 mod entity;
+mod failed;
 mod heir;
 mod life;
 mod lists;

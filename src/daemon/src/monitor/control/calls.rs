@@ -145,6 +145,7 @@ impl Engine {
                     "nothing done: {one} and {other} conflict, and both would have to be up"
                 ))
             }
+            Reply::ReloadFailed(Some(failed)) => Some(self.reload_failed(entity, failed)),
             _ => None,
         };
         let Some(client) = self.control.clients.get_mut(&token) else { return };
@@ -180,7 +181,7 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
         Reply::Conflict(..) => (false, "nothing done: two of them conflict".to_owned()),
         Reply::PreStartFailed => (false, "its pre-start list failed".to_owned()),
         Reply::NoReload => (false, "its unit has no `reload` list".to_owned()),
-        Reply::ReloadFailed => (false, "an action of its `reload` list failed".to_owned()),
+        Reply::ReloadFailed(_) => (false, "its `reload` list could not be worked off".to_owned()),
         Reply::NotRunning => (false, "it has no process".to_owned()),
         Reply::StartFailed(0) => (false, "did not start within start-timeout".to_owned()),
         Reply::StartFailed(error) => (false, crate::facts::spawn_error(error)),
