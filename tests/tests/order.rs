@@ -206,6 +206,35 @@ fn two_that_conflict_are_not_started_together() {
 }
 
 #[test]
+fn boot_tells_a_wait_for_a_path_from_the_start() {
+    let units = Units::new("boot");
+    let path = units.file("there");
+    noting(&units, "db", "");
+    noting(&units, "web", &format!("requires = [\"db\"]\nstart-when = {{ path = {path:?} }}"));
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("db", "running");
+    manager.wait_for("web", |web| text(web, "why").contains(&path));
+    let web = || {
+        let boot: serde_json::Value =
+            serde_json::from_str(&done(&manager, &["--json", "boot"])).expect("JSON");
+        let all = boot["entities"].as_array().expect("a list").clone();
+        all.into_iter().find(|bar| bar["name"] == "web").expect("an entity")
+    };
+    let waits = web();
+    assert!(waits["gated_ns"].is_u64() && waits["begun_ns"].is_null(), "{waits}");
+    // Whoever takes over waits on, and not from then on.
+    manager.kill_monitor("KILL");
+    std::fs::write(&path, "").expect("a file");
+    manager.wait_for_state("web", "running");
+    let up = web();
+    assert_eq!(up["gated_ns"], waits["gated_ns"]);
+    assert_eq!(up["path"], path.as_str());
+    assert!(up["begun_ns"].as_u64() > up["gated_ns"].as_u64(), "{up}");
+    let shown = done(&manager, &["boot"]);
+    assert!(shown.contains(&format!("web (waited for {path} ")), "{shown}");
+}
+
+#[test]
 fn a_shutdown_cancels_what_has_not_started() {
     let units = Units::new("cancels");
     let never = units.file("never");

@@ -246,6 +246,9 @@ impl Marks {
 pub struct StartTimes {
     /// It was to start: from here on it waited for others.
     pub asked: Option<Mono>,
+    /// The others were there, and it waited for the path of `start-when`;
+    /// `None`: it has none, or waits for others again.
+    pub gated: Option<Mono>,
     /// All that it waited for was there: its lists and its process began.
     pub begun: Option<Mono>,
     /// It was up.

@@ -79,7 +79,7 @@ impl Entity {
             words.put_due(time);
         }
         words.put_due(self.reloading).put_due(self.reloaded);
-        words.put_due(self.look);
+        words.put_due(self.look).put_due(self.times.gated);
         words.finish()
     }
 
@@ -106,9 +106,8 @@ impl Entity {
         }
         let flags = from.get()?;
         let has = |bit: u64| flags & bit != 0;
-        let times =
-            StartTimes { asked: from.get_due()?, begun: from.get_due()?, up: from.get_due()? };
-        let entity = Entity {
+        let (asked, begun, up) = (from.get_due()?, from.get_due()?, from.get_due()?);
+        let mut entity = Entity {
             desired,
             actual,
             since,
@@ -125,12 +124,13 @@ impl Entity {
             ends: has(ENDS),
             told,
             removed,
-            times,
+            times: StartTimes { asked, gated: None, begun, up },
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
             look: from.get_due()?,
             last_pid,
         };
+        entity.times.gated = from.get_due()?;
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
         if entity.encode() == *words { Ok(entity) } else { Err(Odd) }
@@ -336,7 +336,12 @@ mod tests {
             Actual::Tidying { next },
             Actual::Left { slot },
         ] {
-            let times = StartTimes { asked: Some(Mono(1)), begun: Some(Mono(2)), up: None };
+            let times = StartTimes {
+                asked: Some(Mono(1)),
+                gated: Some(Mono(3)),
+                begun: Some(Mono(2)),
+                up: None,
+            };
             let (why, look, last_pid) =
                 (Why::Dependency(EntityId(7)), Some(super::super::NEVER), i32::MAX);
             let told = Some(Signal(64));
