@@ -217,7 +217,9 @@ fn path(svg: &mut String, boot: &Boot, y: f64) {
         boot.critical.iter().filter_map(|name| boot.entities.iter().find(|bar| bar.name == *name));
     for (place, bar) in bars.enumerate() {
         let y = y + 12.0 + ROW * (place as f64 + 1.0);
-        text_at(svg, "", MARGIN * 2.0, y, &tip(bar, &clip(&bar.name, LONGEST_LINE)));
+        // A path takes the room of half a name.
+        let longest = bar.waited_for_path().map_or(LONGEST_LINE, |_| LONGEST_NAME);
+        text_at(svg, "", MARGIN * 2.0, y, &tip(bar, &clip(&bar.name, longest)));
     }
 }
 

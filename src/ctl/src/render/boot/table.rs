@@ -63,7 +63,7 @@ fn row(bar: &Bar) -> Vec<Cell> {
         time(bar.begun_ns),
         time(bar.took()),
         time(bar.up_ns),
-        Cell::new(&named(bar), name),
+        Cell::new(named(bar), name),
     ]
 }
 

@@ -264,6 +264,10 @@ fn rows_do_not_overlap_however_many_there_are() {
             "running",
         ));
     }
+    // The last one, on the critical path, has waited for a path as long.
+    let last = graph.entities.last_mut().unwrap();
+    last.gated_mono_ns = Some(1);
+    last.start_when = Some(format!("/{}", "p".repeat(200)));
     let svg = svg::text(&boot(&graph));
     let names = svg.lines().filter(|line| line.starts_with("<text class=\"name\""));
     let mut places: Vec<(f64, f64)> = names
