@@ -59,6 +59,8 @@ codes! {
     TOO_MANY = "ham::unit::too-many";
     /// Warning: nothing is done when the entity dies.
     UNSUPERVISED = "ham::unit::unsupervised";
+    /// Warning: a word that changes nothing.
+    NO_EFFECT = "ham::unit::no-effect";
     /// Warning: a condition without actions.
     NO_ACTIONS = "ham::unit::no-actions";
     /// Warning: the program is not there or cannot be executed.

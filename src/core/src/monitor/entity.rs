@@ -246,6 +246,9 @@ impl Marks {
 pub struct StartTimes {
     /// It was to start: from here on it waited for others.
     pub asked: Option<Mono>,
+    /// The others were there, and it waited for the path of `start-when`;
+    /// `None`: it has none, or waits for others again.
+    pub gated: Option<Mono>,
     /// All that it waited for was there: its lists and its process began.
     pub begun: Option<Mono>,
     /// It was up.
@@ -280,9 +283,17 @@ pub struct Entity {
     pub adopted: bool,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
-    /// Whether it was up, its process has ended, and another that it may have
-    /// left in its place is looked for: in `Handover`.
+    /// Whether its process has ended, and another that it may have left in its
+    /// place is looked for: in `Handover` one that was up, and one that is to
+    /// end in `Retiring` and `Stopping`.
     pub moving: bool,
+    /// In `Stopping`, when that is so, and no such process was found yet: when
+    /// it is looked for again, and for whether anything is left; [`NEVER`]
+    /// until that is answered, `None` before the first answer.
+    pub look: Option<Mono>,
+    /// The id that its last process had; 0: it had none since it was last to
+    /// start, or has not ended.
+    pub last_pid: i32,
     /// Whether it has said that it is about to end.
     pub ends: bool,
     /// The last signal that an action of ham has sent to its process: a death
@@ -327,6 +338,9 @@ impl Entity {
     /// ended: whom a signal is for. The id is 0 when only the slot knows it.
     #[must_use]
     pub fn running(&self) -> Option<(SlotRef, i32)> {
+        if self.moving {
+            return None;
+        }
         match self.actual {
             Actual::Up { slot, pid, .. } | Actual::Readying { slot, pid, .. } => Some((slot, pid)),
             Actual::Retiring { slot, pid, .. } => slot.map(|slot| (slot, pid)),
@@ -466,9 +480,10 @@ impl Entity {
             Actual::Handover { due, until, .. } => {
                 Some(until.map_or(due, |until| due.min(until))).filter(|due| *due != NEVER)
             }
-            Actual::Aborting { due, .. } | Actual::Stopping { due, .. } => {
-                Some(due).filter(|due| *due != NEVER)
+            Actual::Stopping { due, .. } => {
+                Some(self.look.map_or(due, |look| look.min(due))).filter(|due| *due != NEVER)
             }
+            Actual::Aborting { due, .. } => Some(due).filter(|due| *due != NEVER),
             Actual::Down
             | Actual::Queued(_)
             | Actual::Gated(_)

@@ -5,21 +5,26 @@
 //! and asks again for what may not have been carried out.
 //!
 //! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
-//! - `order`, `neighbours`: who waits for whom; `start`, `up`, `attempts`: the
-//!   way up; `life`: the ends of processes; `down`: the way down; `said`: what
-//!   it says of itself
+//! - `order`, `neighbours`: who waits for whom; `along`: who starts, and who
+//!   ends, with another; `start`, `up`, `attempts`: the
+//!   way up; `life`: the ends of processes; `heir`: who goes on after them;
+//!   `down`: the way down; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
-//!   their actions do; `own`: those of the entity's own life
+//!   their actions do; `own`: those of the entity's own life, and
+//!   `failed`: what has ended one
 //! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
+mod along;
 mod ask;
 mod attempts;
 mod budget;
 mod clients;
 mod down;
 mod entity;
+mod failed;
+mod heir;
 mod life;
 mod lists;
 mod members;

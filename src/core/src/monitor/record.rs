@@ -57,7 +57,10 @@ impl Entity {
             .put(self.budget.window.0)
             .put(self.restarts)
             .put(self.last_exit.map_or(0, ExitStatus::to_word))
-            .put(self.told.map_or(0, |signal| u64::from(signal.0)))
+            .put(
+                self.told.map_or(0, |signal| u64::from(signal.0))
+                    | (u64::try_from(self.last_pid).unwrap_or(0) << 8),
+            )
             .put(self.removed.conditions);
         for word in self.removed.actions {
             words.put(word);
@@ -76,6 +79,7 @@ impl Entity {
             words.put_due(time);
         }
         words.put_due(self.reloading).put_due(self.reloaded);
+        words.put_due(self.look).put_due(self.times.gated);
         words.finish()
     }
 
@@ -92,16 +96,18 @@ impl Entity {
         };
         let restarts = from.get()?;
         let last_exit = from.get_status()?;
-        let told = Some(from.get_u8()?).filter(|number| *number != 0).map(Signal);
+        let word = from.get()?;
+        let told = u8::try_from(word & 0xff).map_err(|_| Odd)?;
+        let told = Some(told).filter(|number| *number != 0).map(Signal);
+        let last_pid = i32::try_from(word >> 8).map_err(|_| Odd)?;
         let mut removed = Marks { conditions: from.get()?, ..Marks::default() };
         for word in &mut removed.actions {
             *word = from.get()?;
         }
         let flags = from.get()?;
         let has = |bit: u64| flags & bit != 0;
-        let times =
-            StartTimes { asked: from.get_due()?, begun: from.get_due()?, up: from.get_due()? };
-        let entity = Entity {
+        let (asked, begun, up) = (from.get_due()?, from.get_due()?, from.get_due()?);
+        let mut entity = Entity {
             desired,
             actual,
             since,
@@ -118,10 +124,13 @@ impl Entity {
             ends: has(ENDS),
             told,
             removed,
-            times,
+            times: StartTimes { asked, gated: None, begun, up },
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
+            look: from.get_due()?,
+            last_pid,
         };
+        entity.times.gated = from.get_due()?;
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
         if entity.encode() == *words { Ok(entity) } else { Err(Odd) }
@@ -327,9 +336,18 @@ mod tests {
             Actual::Tidying { next },
             Actual::Left { slot },
         ] {
-            let times = StartTimes { asked: Some(Mono(1)), begun: Some(Mono(2)), up: None };
-            let why = Why::Dependency(EntityId(7));
-            let entity = Entity { actual, why, times, finished: true, ..Entity::default() };
+            let times = StartTimes {
+                asked: Some(Mono(1)),
+                gated: Some(Mono(3)),
+                begun: Some(Mono(2)),
+                up: None,
+            };
+            let (why, look, last_pid) =
+                (Why::Dependency(EntityId(7)), Some(super::super::NEVER), i32::MAX);
+            let told = Some(Signal(64));
+            let finished = true;
+            let entity =
+                Entity { actual, why, times, finished, look, last_pid, told, ..Entity::default() };
             let record = entity.record();
             assert_eq!(Entity::decode(&record.words), Ok(entity));
             assert_eq!(record.head.slot, entity.slot());

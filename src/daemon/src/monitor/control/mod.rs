@@ -3,6 +3,7 @@
 //! its answers is cut off; none is ever waited for.
 
 mod calls;
+mod failed;
 mod graph;
 mod history;
 mod shown;
