@@ -76,6 +76,7 @@ impl Entity {
             words.put_due(time);
         }
         words.put_due(self.reloading).put_due(self.reloaded);
+        words.put(u64::try_from(self.named).unwrap_or(0));
         words.finish()
     }
 
@@ -121,6 +122,7 @@ impl Entity {
             times,
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
+            named: from.get_pid()?,
         };
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
@@ -329,7 +331,8 @@ mod tests {
         ] {
             let times = StartTimes { asked: Some(Mono(1)), begun: Some(Mono(2)), up: None };
             let why = Why::Dependency(EntityId(7));
-            let entity = Entity { actual, why, times, finished: true, ..Entity::default() };
+            let entity =
+                Entity { actual, why, times, finished: true, named: 78, ..Entity::default() };
             let record = entity.record();
             assert_eq!(Entity::decode(&record.words), Ok(entity));
             assert_eq!(record.head.slot, entity.slot());
