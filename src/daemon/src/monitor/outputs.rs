@@ -131,6 +131,12 @@ impl Outputs {
         self.tell(message, fd);
     }
 
+    /// Whether a process that is about to be made has this pipe for its own.
+    fn is_starting(&self, kept: Kept) -> bool {
+        let mut stored = self.starting.values().flat_map(|starting| &starting.stored);
+        stored.any(|(own, _)| *own == kept)
+    }
+
     /// Whether another copy of a pipe may be held here.
     fn has_room(&self) -> bool {
         self.asked.saturating_add(self.unsent.len()) < MOST_COPIES
@@ -217,15 +223,32 @@ fn streams(spawn: &Spawn) -> impl Iterator<Item = Origin> + use<> {
 }
 
 impl Engine {
-    /// What a monitor before this one has led through ham goes on.
+    /// What a monitor before this one has led through ham goes on. Looked at
+    /// more than once: what it had asked for may be done later than it ended.
     pub(super) fn recall_outputs(&mut self) {
-        for (place, kept) in self.state.all_kept() {
-            if output::is_pipe(kept) && kept.owner != Owner::Manager {
-                self.outputs.kept.know(kept, self.state.kept_name(place).text());
+        let is_own = |kept: &Kept| output::is_pipe(*kept) && kept.owner != Owner::Manager;
+        let all: BTreeMap<Kept, usize> =
+            self.state.all_kept().map(|(place, kept)| (kept, place)).collect();
+        for kept in self.outputs.kept.all() {
+            if !all.contains_key(&kept) && !self.keeper.is_open(kept) {
+                self.outputs.kept.forget(kept);
             }
         }
-        if !self.outputs.kept.is_empty() {
-            self.outputs.again_at = Some(clock::monotonic());
+        for (kept, place) in all.into_iter().filter(|(kept, _)| is_own(kept)) {
+            let is_new = self.outputs.kept.get(kept).is_none()
+                && !self.outputs.is_starting(kept)
+                && !self.keeper.is_open(kept);
+            if is_new {
+                self.outputs.kept.know(kept, self.state.kept_name(place).text());
+                // Without a helper, the next is told of all.
+                if self.outputs.channel.is_some() {
+                    self.outputs.untold.insert(kept);
+                }
+            }
+        }
+        let is_there = self.outputs.channel.is_some() || self.outputs.making;
+        if !self.outputs.kept.is_empty() && !is_there {
+            self.outputs.again_at.get_or_insert_with(clock::monotonic);
         }
     }
 
@@ -236,38 +259,39 @@ impl Engine {
             return;
         }
         let slot = spawn.slot;
-        let owner = Owner::Slot { index: slot.index, generation: slot.generation };
-        // Names of entities are not as long as names of descriptors may be.
-        let name = Name::new(&spawn.plan.name).unwrap_or(Name::NONE);
-        let mut readers = Vec::new();
-        let mut starting = Starting {
+        let tags: Vec<u64> = streams(&spawn).map(output::tag).collect();
+        let starting = Starting {
             spawn,
             pipes: Pipes::default(),
             stored: Vec::new(),
             borrowed: Vec::new(),
-            open: 0,
+            open: tags.len(),
         };
-        for origin in streams(&starting.spawn) {
-            let tag = output::tag(origin);
-            if let Some(kept) = self.outputs.kept.go_on(&starting.spawn.plan.name, tag) {
-                starting.borrowed.push(kept);
-                continue;
-            }
-            match pipe::new() {
-                Ok((reader, writer)) => {
-                    readers.push((Kept { owner, tag }, reader));
-                    starting.take(tag, writer);
-                }
-                Err(error) => return self.no_output(slot, error.errno),
-            }
-        }
-        starting.open = readers.len().saturating_add(starting.borrowed.len());
-        let borrowed = starting.borrowed.clone();
         self.outputs.starting.insert(slot, starting);
-        for (kept, reader) in readers {
-            self.keeper.store(kept, name, reader);
+        for tag in tags {
+            if let Err(errno) = self.lead(slot, tag) {
+                return self.output_settled(slot, errno);
+            }
         }
-        borrowed.into_iter().for_each(|kept| self.keeper.fetch(kept));
+    }
+
+    /// Asks the reaper to keep another pipe for a stream of a process that is
+    /// about to be made, or to send the one that it goes on in.
+    fn lead(&mut self, slot: SlotRef, tag: u64) -> Result<(), Errno> {
+        let Some(starting) = self.outputs.starting.get_mut(&slot) else { return Ok(()) };
+        let name = &starting.spawn.plan.name;
+        if let Some(kept) = self.outputs.kept.go_on(name, tag) {
+            starting.borrowed.push(kept);
+            self.keeper.fetch(kept);
+            return Ok(());
+        }
+        let owner = Owner::Slot { index: slot.index, generation: slot.generation };
+        // Names of entities are not as long as names of descriptors may be.
+        let name = Name::new(name).unwrap_or(Name::NONE);
+        let (reader, writer) = pipe::new().map_err(|error| error.errno)?;
+        starting.take(tag, writer);
+        self.keeper.store(Kept { owner, tag }, name, reader);
+        Ok(())
     }
 
     fn no_output(&mut self, slot: SlotRef, errno: Errno) {
@@ -281,13 +305,13 @@ impl Engine {
         match answer.verb {
             Verb::Store => self.output_stored(answer),
             Verb::Send => self.output_fetched(answer),
-            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Unknown => {}
+            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Settle | Verb::Unknown => {}
         }
         self.tell_output();
     }
 
     /// Tells the helper of more, as far as there is room.
-    fn tell_output(&mut self) {
+    pub(super) fn tell_output(&mut self) {
         self.outputs.flush(&self.poller);
         while self.outputs.has_room()
             && let Some(kept) = self.outputs.untold.pop_first()
@@ -350,8 +374,13 @@ impl Engine {
         let slot = *slot;
         starting.borrowed.retain(|one| *one != kept);
         if errno == Errno::ENOENT {
-            // Gone against all expectation: the next attempt finds another.
+            // The monitor before had seen its end, and had asked for it to be
+            // dropped: there is room for another.
             self.outputs.kept.forget(kept);
+            if let Err(errno) = self.lead(slot, kept.tag) {
+                self.output_settled(slot, errno);
+            }
+            return true;
         }
         let writer = match fd {
             Some(fd) => pipe::writer_of(fd).map_err(|error| error.errno),
