@@ -131,12 +131,6 @@ impl Outputs {
         self.tell(message, fd);
     }
 
-    /// Whether a process that is about to be made has this pipe for its own.
-    fn is_starting(&self, kept: Kept) -> bool {
-        let mut stored = self.starting.values().flat_map(|starting| &starting.stored);
-        stored.any(|(own, _)| *own == kept)
-    }
-
     /// Whether another copy of a pipe may be held here.
     fn has_room(&self) -> bool {
         self.asked.saturating_add(self.unsent.len()) < MOST_COPIES
@@ -226,28 +220,17 @@ impl Engine {
     /// What a monitor before this one has led through ham goes on. Looked at
     /// more than once: what it had asked for may be done later than it ended.
     pub(super) fn recall_outputs(&mut self) {
-        let is_own = |kept: &Kept| output::is_pipe(*kept) && kept.owner != Owner::Manager;
-        let all: BTreeMap<Kept, usize> =
-            self.state.all_kept().map(|(place, kept)| (kept, place)).collect();
-        for kept in self.outputs.kept.all() {
-            if !all.contains_key(&kept) && !self.keeper.is_open(kept) {
-                self.outputs.kept.forget(kept);
-            }
-        }
-        for (kept, place) in all.into_iter().filter(|(kept, _)| is_own(kept)) {
-            let is_new = self.outputs.kept.get(kept).is_none()
-                && !self.outputs.is_starting(kept)
-                && !self.keeper.is_open(kept);
-            if is_new {
-                self.outputs.kept.know(kept, self.state.kept_name(place).text());
-                // Without a helper, the next is told of all.
-                if self.outputs.channel.is_some() {
-                    self.outputs.untold.insert(kept);
-                }
-            }
-        }
-        let is_there = self.outputs.channel.is_some() || self.outputs.making;
-        if !self.outputs.kept.is_empty() && !is_there {
+        let is_own = |kept: Kept| output::is_pipe(kept) && kept.owner != Owner::Manager;
+        let all = self.state.all_kept().filter(|(_, kept)| is_own(*kept));
+        let table = all.map(|(place, kept)| (kept, self.state.kept_name(place))).collect();
+        let starting = self.outputs.starting.values().flat_map(|starting| &starting.stored);
+        let own: BTreeSet<Kept> = starting.map(|(kept, _)| *kept).collect();
+        let is_busy = |kept| own.contains(&kept) || self.keeper.is_open(kept);
+        let found = self.outputs.kept.recall(&table, is_busy);
+        // Without a helper, the next is told of all.
+        if self.outputs.channel.is_some() {
+            self.outputs.untold.extend(found);
+        } else if !self.outputs.kept.is_empty() && !self.outputs.making {
             self.outputs.again_at.get_or_insert_with(clock::monotonic);
         }
     }
