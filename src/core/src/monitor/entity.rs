@@ -307,6 +307,8 @@ pub struct Entity {
     pub reloading: Option<Mono>,
     /// When the last such reading began that it has ended.
     pub reloaded: Option<Mono>,
+    /// The main process that it has named before its start was seen; 0: none.
+    pub named: i32,
 }
 
 impl Entity {
@@ -388,6 +390,12 @@ impl Entity {
     #[must_use]
     pub fn running_slot(&self) -> Option<SlotRef> {
         self.running().map(|(slot, _)| slot)
+    }
+
+    /// Whether what has become of its start was seen, so far as there is one.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        !matches!(self.actual, Actual::Starting { .. } | Actual::Stopping { pid: 0, .. })
     }
 
     /// Another process takes the place of the one that runs. False when that

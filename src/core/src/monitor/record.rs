@@ -80,6 +80,7 @@ impl Entity {
         }
         words.put_due(self.reloading).put_due(self.reloaded);
         words.put_due(self.look).put_due(self.times.gated);
+        words.put(u64::try_from(self.named).unwrap_or(0));
         words.finish()
     }
 
@@ -129,8 +130,10 @@ impl Entity {
             reloaded: from.get_due()?,
             look: from.get_due()?,
             last_pid,
+            named: 0,
         };
         entity.times.gated = from.get_due()?;
+        entity.named = from.get_pid()?;
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
         if entity.encode() == *words { Ok(entity) } else { Err(Odd) }
@@ -345,9 +348,18 @@ mod tests {
             let (why, look, last_pid) =
                 (Why::Dependency(EntityId(7)), Some(super::super::NEVER), i32::MAX);
             let told = Some(Signal(64));
-            let finished = true;
-            let entity =
-                Entity { actual, why, times, finished, look, last_pid, told, ..Entity::default() };
+            let (finished, named) = (true, 78);
+            let entity = Entity {
+                actual,
+                why,
+                times,
+                finished,
+                look,
+                last_pid,
+                told,
+                named,
+                ..Entity::default()
+            };
             let record = entity.record();
             assert_eq!(Entity::decode(&record.words), Ok(entity));
             assert_eq!(record.head.slot, entity.slot());

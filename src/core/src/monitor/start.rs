@@ -191,6 +191,7 @@ impl Monitor {
         entity.ends = false;
         entity.reloading = None;
         entity.reloaded = None;
+        entity.named = 0;
         self.put(id, entity);
         self.forget_said(id);
         let plan = Arc::clone(plan);

@@ -25,6 +25,7 @@ impl Monitor {
                 let due = if killed { due } else { self.now.after(timeout) };
                 entity.actual = Actual::Stopping { slot, pid, due, killed, next };
                 self.put(id, entity);
+                self.take_named(id, slot);
                 if killed {
                     self.emit(Effect::Clear { slot, entity: id, command: false });
                 } else {
@@ -75,6 +76,7 @@ impl Monitor {
             self.came_up(id, entity, pid);
         }
         self.has_started(id, again, Some(slot), pid);
+        self.take_named(id, slot);
         if entity.early {
             self.process_ready(id, slot);
         }

@@ -23,7 +23,7 @@ pub(super) struct Starting {
     /// Its own ends.
     pipes: Pipes,
     /// The others, which the reaper has.
-    stored: Vec<(Kept, OwnedFd)>,
+    pub(super) stored: Vec<(Kept, OwnedFd)>,
     /// Pipes of processes before it that it goes on in, until the reaper has
     /// sent them.
     borrowed: Vec<Kept>,
@@ -55,38 +55,39 @@ impl Engine {
             return;
         }
         let slot = spawn.slot;
-        let owner = Owner::Slot { index: slot.index, generation: slot.generation };
-        // Names of entities are not as long as names of descriptors may be.
-        let name = Name::new(&spawn.plan.name).unwrap_or(Name::NONE);
-        let mut readers = Vec::new();
-        let mut starting = Starting {
+        let tags: Vec<u64> = streams(&spawn).map(output::tag).collect();
+        let starting = Starting {
             spawn,
             pipes: Pipes::default(),
             stored: Vec::new(),
             borrowed: Vec::new(),
-            open: 0,
+            open: tags.len(),
         };
-        for origin in streams(&starting.spawn) {
-            let tag = output::tag(origin);
-            if let Some(kept) = self.outputs.kept.go_on(&starting.spawn.plan.name, tag) {
-                starting.borrowed.push(kept);
-                continue;
-            }
-            match pipe::new() {
-                Ok((reader, writer)) => {
-                    readers.push((Kept { owner, tag }, reader));
-                    starting.take(tag, writer);
-                }
-                Err(error) => return self.no_output(slot, error.errno),
-            }
-        }
-        starting.open = readers.len().saturating_add(starting.borrowed.len());
-        let borrowed = starting.borrowed.clone();
         self.outputs.starting.insert(slot, starting);
-        for (kept, reader) in readers {
-            self.keeper.store(kept, name, reader);
+        for tag in tags {
+            if let Err(errno) = self.lead(slot, tag) {
+                return self.output_settled(slot, errno);
+            }
         }
-        borrowed.into_iter().for_each(|kept| self.keeper.fetch(kept));
+    }
+
+    /// Asks the reaper to keep another pipe for a stream of a process that is
+    /// about to be made, or to send the one that it goes on in.
+    fn lead(&mut self, slot: SlotRef, tag: u64) -> Result<(), Errno> {
+        let Some(starting) = self.outputs.starting.get_mut(&slot) else { return Ok(()) };
+        let name = &starting.spawn.plan.name;
+        if let Some(kept) = self.outputs.kept.go_on(name, tag) {
+            starting.borrowed.push(kept);
+            self.keeper.fetch(kept);
+            return Ok(());
+        }
+        let owner = Owner::Slot { index: slot.index, generation: slot.generation };
+        // Names of entities are not as long as names of descriptors may be.
+        let name = Name::new(name).unwrap_or(Name::NONE);
+        let (reader, writer) = pipe::new().map_err(|error| error.errno)?;
+        starting.take(tag, writer);
+        self.keeper.store(Kept { owner, tag }, name, reader);
+        Ok(())
     }
 
     fn no_output(&mut self, slot: SlotRef, errno: Errno) {
@@ -145,8 +146,13 @@ impl Engine {
         let slot = *slot;
         starting.borrowed.retain(|one| *one != kept);
         if errno == Errno::ENOENT {
-            // Gone against all expectation: the next attempt finds another.
+            // The monitor before had seen its end, and had asked for it to be
+            // dropped: there is room for another.
             self.outputs.kept.forget(kept);
+            if let Err(errno) = self.lead(slot, kept.tag) {
+                self.output_settled(slot, errno);
+            }
+            return true;
         }
         let writer = match fd {
             Some(fd) => pipe::writer_of(fd).map_err(|error| error.errno),

@@ -123,14 +123,20 @@ fn own_pipes() -> [Kept; 4] {
 }
 
 impl Engine {
-    /// What a monitor before this one has led through ham goes on.
+    /// What a monitor before this one has led through ham goes on. Looked at
+    /// more than once: what it had asked for may be done later than it ended.
     pub(super) fn recall_outputs(&mut self) {
-        for (place, kept) in self.state.all_kept() {
-            if output::is_pipe(kept) && kept.owner != Owner::Manager {
-                self.outputs.kept.know(kept, self.state.kept_name(place).text());
-            }
-        }
-        if !self.outputs.kept.is_empty() {
+        let is_own = |kept: Kept| output::is_pipe(kept) && kept.owner != Owner::Manager;
+        let all = self.state.all_kept().filter(|(_, kept)| is_own(*kept));
+        let table = all.map(|(place, kept)| (kept, self.state.kept_name(place))).collect();
+        let starting = self.outputs.starting.values().flat_map(|starting| &starting.stored);
+        let own: BTreeSet<Kept> = starting.map(|(kept, _)| *kept).collect();
+        let is_busy = |kept| own.contains(&kept) || self.keeper.is_open(kept);
+        let found = self.outputs.kept.recall(&table, is_busy);
+        // Without a helper, the next is told of all.
+        if self.outputs.process.is_open() {
+            self.outputs.untold.extend(found);
+        } else if !self.outputs.kept.is_empty() {
             self.outputs.process.want();
         }
     }
@@ -140,13 +146,13 @@ impl Engine {
         match answer.verb {
             Verb::Store => self.output_stored(answer),
             Verb::Send => self.output_fetched(answer),
-            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Unknown => {}
+            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Settle | Verb::Unknown => {}
         }
         self.tell_output();
     }
 
     /// Tells the helper of more, as far as there is room.
-    fn tell_output(&mut self) {
+    pub(super) fn tell_output(&mut self) {
         self.outputs.process.flush(&self.poller);
         if !self.outputs.process.is_open() {
             // The next one gets all.
