@@ -374,7 +374,7 @@ mod tests {
         entity.actual = Actual::Stopping { slot, pid: 77, due: Mono(5), killed: false, next };
         let record = entity.record();
         assert_eq!(Entity::decode(&record.words), Ok(entity));
-        for (place, wrong) in [(0, 2), (1, 16), (2, 1 << 20), (3, 1 << 40), (8, 9), (31, 1)] {
+        for (place, wrong) in [(0, 2), (1, 16), (2, 1 << 20), (3, 1 << 40), (8, 9), (31, 1 << 40)] {
             let mut words = record.words;
             words[place] = wrong;
             assert_eq!(Entity::decode(&words), Err(Odd), "word {place}");
