@@ -18,6 +18,7 @@
 
 mod along;
 mod ask;
+mod aspect;
 mod attempts;
 mod budget;
 mod clients;
