@@ -32,7 +32,7 @@ on = "stopped"
 actions = [ { log = "fired {condition}: {status}" } ]
 [[condition]]
 name = "last"
-on = "any"
+on = "death"
 actions = [ { log = "that was all" } ]
 "#;
 
