@@ -34,6 +34,10 @@ actions = [ { log = "fired {condition}: {status}" } ]
 name = "last"
 on = "death"
 actions = [ { log = "that was all" } ]
+[[condition]]
+name = "last-of-stop"
+on = "stopped"
+actions = [ { log = "that was all" } ]
 "#;
 
 /// What the log says of an entity, without stamps.

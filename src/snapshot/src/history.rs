@@ -80,6 +80,16 @@ impl State {
         self.counts(number).then_some(entry)
     }
 
+    /// The first number from this one on whose entry counts; `None`: none does
+    /// yet. What lies between is damaged: all is judged by the same turn, so that
+    /// a commit in the middle leaves nothing out.
+    #[must_use]
+    pub fn history_from(&self, number: u64) -> Option<u64> {
+        let committed = self.get(Field::CommittedTurn);
+        let mut there = (number..self.get(Field::HistoryNext)).take(HISTORY);
+        there.find(|number| self.counts_by(*number, committed))
+    }
+
     /// The oldest number that can still be in the ring.
     #[must_use]
     pub fn history_oldest(&self) -> u64 {
@@ -113,9 +123,13 @@ impl State {
 
     /// Whether the entry of that number is there, and of a turn that counts.
     fn counts(&self, number: u64) -> bool {
+        self.counts_by(number, self.get(Field::CommittedTurn))
+    }
+
+    fn counts_by(&self, number: u64, committed: u64) -> bool {
         let at = entry_at(number);
         let turn = self.load(at + 1);
-        turn != 0 && turn <= self.get(Field::CommittedTurn) && self.load(at) == number
+        turn != 0 && turn <= committed && self.load(at) == number
     }
 
     /// The turn of the last entry, whether it counts or not; 0: none is there.
@@ -160,7 +174,9 @@ mod tests {
         assert_eq!(state.history(0), None);
         state.set(Field::CommittedTurn, 1);
         assert_eq!(state.history(0).map(|entry| entry.text), Some("one".to_owned()));
+        assert_eq!((state.history_from(0), state.history_from(1)), (Some(0), None));
         state.push_history(2, &entry("cut off"));
+        assert_eq!(state.history_from(1), None);
         state.forget_uncommitted_history();
         assert_eq!(state.push_history(2, &entry(&"ü".repeat(200))), 1);
         state.set(Field::CommittedTurn, 2);

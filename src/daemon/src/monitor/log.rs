@@ -10,7 +10,6 @@ use crate::shared::Shared;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
-use ham_snapshot::layout::HISTORY;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,22 +138,15 @@ impl Inner {
     fn write_history(&self, out: &mut dyn Write, look: &Look) {
         let state: State = self.shared.state;
         let mut next = state.get(Field::HistoryLogged);
-        let oldest = state.history_oldest();
-        if next < oldest {
-            remark(out, look, &format!("{} lines of the log were lost", oldest - next));
-            next = oldest;
-        }
-        while next < state.get(Field::HistoryNext) {
-            let Some(entry) = state.history(next) else {
-                // Not committed yet, unless one after it is: then it is damaged.
-                let mut rest = (next..state.get(Field::HistoryNext)).take(HISTORY);
-                let Some(after) = rest.find(|number| state.history(*number).is_some()) else {
-                    break;
-                };
-                remark(out, look, &format!("{} lines of the log were lost", after - next));
-                next = after;
-                continue;
-            };
+        loop {
+            let oldest = state.history_oldest();
+            let Some(there) = state.history_from(next.max(oldest)) else { break };
+            if next < there {
+                remark(out, look, &format!("{} lines of the log were lost", there - next));
+                next = there;
+            }
+            // Overwritten while it was read: more are lost, which is seen above.
+            let Some(entry) = state.history(next) else { continue };
             if let Some(line) = render(&entry, look, state) {
                 let _ = out.write_all(&line);
             }
