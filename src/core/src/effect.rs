@@ -4,12 +4,13 @@
 //! committed, so a successor can ask for the same again: carrying one out
 //! twice must do no harm, and each kind says why it does not.
 
+use crate::directive::Verdict;
 use crate::event::Wait;
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
 use crate::plan::{EntityPlan, Identity};
 use crate::signal::Signal;
 use crate::status::ExitStatus;
-use crate::time::Span;
+use crate::time::{Mono, Span};
 use std::sync::Arc;
 
 /// One thing to be done.
@@ -98,6 +99,25 @@ pub enum Effect {
         /// A start follows.
         restarts: bool,
     },
+    /// Look once in every period whether heartbeats of an entity have come, and
+    /// tell by `Beats`. Asked again it replaces what was asked before.
+    WatchBeats {
+        /// Whose.
+        entity: EntityId,
+        /// Its process; heartbeats of another do not count.
+        slot: SlotRef,
+        /// The length of a period.
+        interval: Span,
+        /// When the first period begins.
+        from: Mono,
+        /// Tell of every period; otherwise only of those without any.
+        every: bool,
+    },
+    /// Its heartbeats are of no interest any more.
+    UnwatchBeats {
+        /// Whose.
+        entity: EntityId,
+    },
     /// Write a line for a `log` action; answered by `ActionDone`.
     Log {
         /// The action.
@@ -118,6 +138,13 @@ pub enum Effect {
         entity: EntityId,
         /// What became of it.
         answer: Reply,
+    },
+    /// Answer a directive; its client may ask again, as of a request.
+    Verdict {
+        /// The directive.
+        id: RequestId,
+        /// What has come of it.
+        verdict: Verdict,
     },
     /// All is down: end what is left and end the manager.
     Finish {
@@ -315,6 +342,22 @@ pub enum Fact {
     },
     /// An action of its `pre-start` list failed.
     PreStartFailed,
+    /// It has reported a state.
+    State {
+        /// The one before.
+        from: u32,
+        /// The one that it is in.
+        to: u32,
+    },
+    /// Somebody has published an event of it.
+    Raised {
+        /// Its type.
+        kind: u32,
+        /// Its class.
+        class: u32,
+        /// Its severity.
+        severity: u32,
+    },
     /// An action has ended well.
     ActionDone {
         /// Place of the condition.

@@ -2,6 +2,7 @@
 //! names its object by index and generation, so one that comes late, or twice
 //! because a monitor was replaced in between, is recognised and dropped.
 
+use crate::directive::Directive;
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
 use crate::notify::Told;
 use crate::signal::Signal;
@@ -94,6 +95,16 @@ pub enum Event {
         /// Whether any process of the entity is left at all.
         left: bool,
     },
+    /// A period of a heartbeat that is watched is over. One that is looked at
+    /// late stands for all that have passed since (details 28).
+    Beats {
+        /// Whose.
+        entity: EntityId,
+        /// Its process.
+        slot: SlotRef,
+        /// Heartbeats that came in it.
+        count: u32,
+    },
     /// Nothing is left in the file system that had to go with its processes.
     Tidied {
         /// Of which entity.
@@ -110,6 +121,16 @@ pub enum Event {
         ask: Ask,
         /// Whether the answer waits for the outcome.
         wait: bool,
+        /// Who, so that a repeat has no second effect; `None`: it is not
+        /// repeated.
+        from: Option<Caller>,
+    },
+    /// Somebody says something of an entity, or asks for something beside.
+    Directive {
+        /// To be named in the verdict.
+        id: RequestId,
+        /// What.
+        directive: Directive,
         /// Who, so that a repeat has no second effect; `None`: it is not
         /// repeated.
         from: Option<Caller>,

@@ -23,6 +23,12 @@ pub const MAX_RUNS: u32 = 65_536;
 /// connected at the same time.
 pub const MAX_CLIENTS: u32 = 256;
 
+/// Parts of texts of what was changed at run time, 256 bytes each.
+pub const MAX_CHUNKS: u32 = 65_536;
+
+/// Pulses that wait for their receivers, over all channels.
+pub const MAX_PULSES: u32 = 4_096;
+
 /// An entity: its place in the plan, stable over reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -27,6 +27,7 @@
     )
 )]
 
+pub mod directive;
 pub mod effect;
 pub mod event;
 pub mod ids;

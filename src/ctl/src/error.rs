@@ -163,7 +163,9 @@ impl Error {
             Error::Refused(Refusal::BadParameter { .. }) => Exit::Usage,
             // A reader that went away has what it wanted (`hamctl | head`).
             Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
-            Error::Refused(Refusal::ShuttingDown { .. } | Refusal::Busy { .. })
+            Error::Refused(
+                Refusal::ShuttingDown { .. } | Refusal::Busy { .. } | Refusal::SerialUsed {},
+            )
             | Error::Lost { .. }
             | Error::Silent { .. }
             | Error::Connection { .. }

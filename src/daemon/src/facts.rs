@@ -108,6 +108,8 @@ pub(crate) mod kind {
     pub(crate) const ENDS_ITSELF: u32 = 28;
     pub(crate) const NOT_RESTARTED: u32 = 29;
     pub(crate) const PRE_START_FAILED: u32 = 30;
+    pub(crate) const STATE: u32 = 31;
+    pub(crate) const RAISED: u32 = 32;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -175,6 +177,10 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::EndsItself => (kind::ENDS_ITSELF, [0, 0]),
         Fact::NotRestarted { status } => (kind::NOT_RESTARTED, [0, status.to_word()]),
         Fact::PreStartFailed => (kind::PRE_START_FAILED, [0, 0]),
+        Fact::State { from, to } => (kind::STATE, [u64::from(from), u64::from(to)]),
+        Fact::Raised { kind, class, severity } => {
+            (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
+        }
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -294,6 +300,12 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::PRE_START_FAILED => {
             weight = Weight::Always;
             "not started: its pre-start list failed".to_owned()
+        }
+        // By name, where the unit gives them names.
+        kind::STATE if !text.is_empty() => format!("state {text}"),
+        kind::STATE => format!("state {b}, before {a}"),
+        kind::RAISED => {
+            format!("event of type {}, class {}, severity {b}", a & 0xffff_ffff, a >> 32)
         }
         other => format!("fact {other} of another version"),
     };

@@ -86,6 +86,8 @@ fn word(kind: u32) -> &'static str {
         kind::ENDS_ITSELF => "ends-itself",
         kind::NOT_RESTARTED => "not-restarted",
         kind::PRE_START_FAILED => "pre-start-failed",
+        kind::STATE => "state",
+        kind::RAISED => "raised",
         _ => "unknown",
     }
 }

@@ -128,6 +128,14 @@ pub enum Field {
     /// One more than the highest record used of what entities say of
     /// themselves.
     SaidUsed = 55,
+    /// One more than the highest record used of heartbeats.
+    BeatsUsed = 56,
+    /// One more than the highest record used of changes at run time.
+    OverlaysUsed = 57,
+    /// One more than the highest record used of parts of their texts.
+    ChunksUsed = 58,
+    /// One more than the highest record used of pulses.
+    PulsesUsed = 59,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

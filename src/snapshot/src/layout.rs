@@ -5,7 +5,7 @@
 /// `ham-stat`, little endian: the first word.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ham-stat");
 /// Counted up at every change of the layout.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Bytes in a word.
 pub const WORD: usize = 8;
@@ -47,9 +47,10 @@ pub const HISTORY: usize = 4_096;
 /// Words in one of them: 8 of facts, 24 of text (192 bytes).
 pub const HISTORY_WORDS: usize = 32;
 
-/// Records: one for the manager, then one per entity, run and slot, and one per
-/// client whose last request is kept.
-pub const RECORDS: usize = 1 + 4 * 65_536 + 256;
+/// Records: one for the manager; one per entity, run and slot; one per client
+/// whose last request is kept; per entity what it says of itself, its heartbeat
+/// and what was changed of it at run time; texts of those changes; pulses.
+pub const RECORDS: usize = 1 + 7 * 65_536 + 256 + 4_096;
 /// Words in one version of a record's body.
 pub const BODY_WORDS: usize = 32;
 /// Words in one version of a record's head.

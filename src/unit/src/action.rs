@@ -10,7 +10,7 @@ use crate::names::Named;
 use crate::reader::{Field, Reader, Table, Value};
 use crate::references::Reference;
 use crate::suggest::{nearest, one_of, quoted};
-use ham_core::plan::{ActionPlan, Class, ExecutePlan, MAX_ON_FAIL, SignalPlan, Verb};
+use ham_core::plan::{ActionPlan, Class, ExecutePlan, MAX_ON_FAIL, SignalPlan, SignalTarget, Verb};
 use ham_core::signal::Signal;
 use ham_core::time::Span;
 use std::ops::Range;
@@ -240,11 +240,11 @@ impl Reader<'_> {
             Some(value) => i32::try_from(self.integer(&value, range)?).ok()?,
             None => 0,
         };
-        let entity = match entity {
-            Some(name) => Some(name?),
-            None => None,
+        let target = match entity {
+            Some(name) => SignalTarget::Entity(name?),
+            None => SignalTarget::Own,
         };
-        Some(SignalPlan { entity, signal: signal?, value })
+        Some(SignalPlan { target, signal: signal?, code: 0, value })
     }
 
     /// A signal by name.

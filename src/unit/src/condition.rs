@@ -7,7 +7,7 @@ use crate::names::Named;
 use crate::reader::{Field, Reader};
 use crate::suggest::quoted;
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS,
+    ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, Only,
     RestartPlan, Verb,
 };
 use std::collections::HashSet;
@@ -69,10 +69,11 @@ impl Reader<'_> {
         kind: &Kind,
     ) -> Vec<ConditionPlan> {
         let restart = match kind {
-            Kind::Target => Some(NoRestart::Target),
-            Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } => {
-                shorthand.map(|_| NoRestart::Shorthand)
-            }
+            Kind::Target | Kind::Global => Some(NoRestart::Target),
+            Kind::Service
+            | Kind::Oneshot { .. }
+            | Kind::Forking { .. }
+            | Kind::Placeholder { .. } => shorthand.map(|_| NoRestart::Shorthand),
         };
         let mut context =
             ActionContext { place: Place::Condition, on: None, class: Class::InOrder, restart };
@@ -150,7 +151,19 @@ impl Reader<'_> {
             self.report.warning(codes::NO_ACTIONS, table.span.clone(), message);
         }
         let name_span = name_field.or(on_field).map_or(table.span, |field| field.span());
-        Some((ConditionPlan { name: name?, on: on?, class, rearm, enabled, actions }, name_span))
+        Some((
+            ConditionPlan {
+                name: name?,
+                on: on?,
+                only: Only::All,
+                of: None,
+                class,
+                rearm,
+                enabled,
+                actions,
+            },
+            name_span,
+        ))
     }
 
     /// The actions that could be read, and how many were given.
@@ -197,6 +210,8 @@ fn shorthand_condition(name: String, on: ConditionKind) -> ConditionPlan {
     ConditionPlan {
         name,
         on,
+        only: Only::All,
+        of: None,
         class: Class::InOrder,
         rearm: true,
         enabled: true,

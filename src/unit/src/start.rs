@@ -89,7 +89,7 @@ impl Reader<'_> {
         };
         let Some(ready) = ready else { return Readiness::Exec };
         let why = match kind {
-            Kind::Service | Kind::Target => None,
+            Kind::Service | Kind::Target | Kind::Placeholder { .. } | Kind::Global => None,
             Kind::Oneshot { .. } => Some(("oneshot", "a oneshot is up when it has ended well")),
             Kind::Forking { .. } => {
                 Some(("forking", "a forking daemon is up when its first process has ended well"))

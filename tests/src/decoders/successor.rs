@@ -383,6 +383,9 @@ impl<'a> Successor<'a> {
             | Effect::Adopt { .. }
             | Effect::Unwatch { .. }
             | Effect::Reply { .. }
+            | Effect::Verdict { .. }
+            | Effect::WatchBeats { .. }
+            | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => return,
         };
         self.events.push_back(event);

@@ -44,7 +44,11 @@ impl Kernel {
                 self.action_done(*run, ok);
             }
             Effect::Finish { code } => self.finished.push(*code),
-            Effect::Notice(_) | Effect::Reply { .. } => {}
+            Effect::WatchBeats { .. }
+            | Effect::UnwatchBeats { .. }
+            | Effect::Notice(_)
+            | Effect::Reply { .. }
+            | Effect::Verdict { .. } => {}
         }
     }
 

@@ -7,8 +7,8 @@ use super::{Edge, Random, link};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, DirectoryPlace, DirectoryPlan, Ends, EntityPlan, ExecutePlan, KeepDirectory,
-    KillScope, Kind, NotifyAccess, OnDependencyRestart, Readiness, SendTo, SignalPlan, Verb,
-    WaitPlan,
+    KillScope, Kind, NotifyAccess, OnDependencyRestart, Readiness, SendTo, SignalPlan,
+    SignalTarget, Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -125,7 +125,12 @@ fn action(random: &mut Random, place: u64, ready: bool) -> ActionPlan {
             Verb::WaitFor(WaitPlan { path: None, ready, timeout: random.micros(0, 600_000) })
         }
         0..=2 => Verb::Execute(command(random)),
-        3 => Verb::NotifySignal(SignalPlan { entity: None, signal: Signal(10), value: 7 }),
+        3 => Verb::NotifySignal(SignalPlan {
+            target: SignalTarget::Own,
+            signal: Signal(10),
+            code: 0,
+            value: 7,
+        }),
         _ => Verb::Log("{entity}".to_owned()),
     };
     ActionPlan {

@@ -8,7 +8,7 @@ use super::Random;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, Kind, LimitPlan,
-    RestartPlan, SignalPlan, Spacing, StartMode, StopPlan, Verb, WaitPlan,
+    Only, RestartPlan, SignalPlan, SignalTarget, Spacing, StartMode, StopPlan, Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -94,6 +94,8 @@ fn condition(random: &mut Random, n: u64, count: u64, may_restart: &mut bool) ->
     ConditionPlan {
         name: format!("c{n}"),
         on,
+        only: Only::All,
+        of: None,
         class,
         rearm: random.chance(75),
         enabled: random.chance(95),
@@ -156,8 +158,9 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
             identity: None,
         }),
         3 | 4 => Verb::NotifySignal(SignalPlan {
-            entity: random.chance(60).then_some(other),
+            target: if random.chance(60) { SignalTarget::Entity(other) } else { SignalTarget::Own },
             signal: *random.pick(&[Signal::TERM, Signal::KILL, Signal(10)]),
+            code: 0,
             value: 7,
         }),
         5 | 6 if class != Class::NoWait => Verb::WaitFor(WaitPlan {

@@ -7,7 +7,7 @@ use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::{Record, RecordId, SlotState};
 use ham_core::monitor::{Monitor, Resume, Turn, Why};
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, PlanIndex, PlanSource,
+    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, Only, PlanIndex, PlanSource,
     RestartPlan, Verb, encode,
 };
 use ham_core::status::ExitStatus;
@@ -36,6 +36,8 @@ fn plans() -> Vec<EntityPlan> {
     let condition = ConditionPlan {
         name: "death".to_owned(),
         on: ConditionKind::Death,
+        only: Only::All,
+        of: None,
         class: Class::InOrder,
         rearm: true,
         enabled: true,

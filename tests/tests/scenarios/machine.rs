@@ -15,7 +15,7 @@ use ham_tests::fake::SharedMemory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// When a scenario begins: late enough that nothing is near 0 by chance.
-const BEGIN: Mono = Mono(1_000_000_000_000);
+pub(crate) const BEGIN: Mono = Mono(1_000_000_000_000);
 
 /// Id of the first process.
 const FIRST_PID: i32 = 100;
@@ -346,6 +346,9 @@ impl Machine {
             | Effect::Unwatch { .. }
             | Effect::Notice(_)
             | Effect::Reply { .. }
+            | Effect::Verdict { .. }
+            | Effect::WatchBeats { .. }
+            | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => None,
         }
     }

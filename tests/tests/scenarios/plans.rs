@@ -5,8 +5,9 @@ use crate::notation::{Line, signal, span};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, DirectoryPlace, DirectoryPlan, Ends,
-    EntityPlan, ExecutePlan, KeepDirectory, KillScope, Kind, LimitPlan, OnDependencyRestart,
-    Readiness, RestartPlan, SendTo, SignalPlan, Spacing, StartMode, StopPlan, Verb, WaitPlan,
+    EntityPlan, ExecutePlan, KeepDirectory, KillScope, Kind, LimitPlan, OnDependencyRestart, Only,
+    Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget, Spacing, StartMode, StopPlan, Verb,
+    WaitPlan,
 };
 use ham_core::time::Span;
 use ham_tests::fake::{Edge, link, plain};
@@ -189,7 +190,16 @@ fn condition_plan(mut line: Line) -> ConditionPlan {
     let name = line.pair("name").unwrap_or(kind);
     let (rearm, enabled) = (!line.flag("no-rearm"), !line.flag("disabled"));
     line.end();
-    ConditionPlan { name, on, class, rearm, enabled, actions: Vec::new() }
+    ConditionPlan {
+        name,
+        on,
+        only: Only::All,
+        of: None,
+        class,
+        rearm,
+        enabled,
+        actions: Vec::new(),
+    }
 }
 
 fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
@@ -212,8 +222,9 @@ fn verb(word: &str, line: &mut Line) -> Verb {
             identity: None,
         }),
         "notify-signal" => Verb::NotifySignal(SignalPlan {
-            entity: line.pair("entity"),
+            target: line.pair("entity").map_or(SignalTarget::Own, SignalTarget::Entity),
             signal: signal(&line.word()),
+            code: 0,
             value: 7,
         }),
         "waitfor" => Verb::WaitFor(WaitPlan {

@@ -1,5 +1,6 @@
 //! Effects and states as the lines of a scenario show them.
 
+use crate::machine::BEGIN;
 use ham_core::effect::{Effect, Process};
 use ham_core::event::Wait;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
@@ -51,6 +52,14 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
             format!("notice {} {:?}", name(monitor, notice.entity), notice.fact)
         }
         Effect::Reply { id, answer, .. } => format!("reply {} {answer:?}", id.0),
+        Effect::Verdict { id, verdict } => format!("verdict {} {verdict:?}", id.0),
+        Effect::WatchBeats { entity, slot: of, interval, from, every } => {
+            let from = from.since(BEGIN);
+            let every = if *every { " every" } else { "" };
+            let name = name(monitor, *entity);
+            format!("watch-beats {name} {} {interval} from {from}{every}", slot(*of))
+        }
+        Effect::UnwatchBeats { entity } => format!("unwatch-beats {}", name(monitor, *entity)),
         Effect::Finish { code } => format!("finish code={code}"),
     }
 }

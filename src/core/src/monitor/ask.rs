@@ -1,6 +1,6 @@
 //! What people (and actions of other entities) ask for, and the way down.
 
-use super::clients::{Taken, Told};
+use super::clients::{Asked, Taken, Told};
 use super::entity::{Actual, Cause, Desired, Next, Why};
 use super::life::occurrence;
 use super::{Monitor, Shutdown};
@@ -74,7 +74,7 @@ impl Monitor {
         wait: bool,
         from: Option<Caller>,
     ) {
-        let place = match from.map(|from| self.take_request(from, ask, entities)) {
+        let place = match from.map(|from| self.take_request(from, Asked::Ask(ask), entities)) {
             None => None,
             Some(Taken::New(place)) => Some(place),
             Some(Taken::Again(place)) => {
@@ -165,7 +165,7 @@ impl Monitor {
             }
             Ask::Reload => {
                 let Some((slot, pid)) = self.entity(id).running() else { return false };
-                let occurred = occurrence(&[], Some(slot), pid, None);
+                let occurred = occurrence(id, &[], Some(slot), pid, None);
                 if !self.begin_own_list(id, RELOAD, occurred) {
                     self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
                 }

@@ -106,7 +106,7 @@ impl Monitor {
         let retried = entity.desired == Desired::Running && self.try_again(id, cause, least);
         let kinds = [ConditionKind::StartFailed, ConditionKind::Failure];
         let status = entity.last_exit.filter(|_| why == Why::StartTimeout);
-        self.fire(id, occurrence(&kinds, slot, 0, status));
+        self.fire(id, occurrence(id, &kinds, slot, 0, status));
         if !retried {
             self.restart_done(id, Err(Failure::Spawn(error)));
         }

@@ -82,7 +82,7 @@ impl Monitor {
         }
         entity.actual = Actual::Tidying { next };
         self.put(id, entity);
-        let occurred = occurrence(&[], None, 0, entity.last_exit);
+        let occurred = occurrence(id, &[], None, 0, entity.last_exit);
         if !has_list || !self.begin_own_list(id, POST_STOP, occurred) {
             self.remove_directories(id);
         }
@@ -327,7 +327,7 @@ impl Monitor {
         entity.actual = Actual::Stopping { slot, pid, due, killed: false, next };
         self.put(id, entity);
         let has_command = plan.is_some_and(|plan| plan.stop.command.is_some());
-        let occurred = occurrence(&[], Some(slot), pid, None);
+        let occurred = occurrence(id, &[], Some(slot), pid, None);
         if !has_command || !self.begin_own_list(id, STOP_COMMAND, occurred) {
             self.ask_to_end(id, slot);
         }

@@ -296,6 +296,9 @@ pub struct Entity {
     pub reloading: Option<Mono>,
     /// When the last such reading began that it has ended.
     pub reloaded: Option<Mono>,
+    /// The state that its process has reported last; 0: none yet (QNX HAM does
+    /// not interpret it).
+    pub state: u32,
 }
 
 impl Entity {

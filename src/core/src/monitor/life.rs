@@ -3,7 +3,7 @@
 //! before, unless the unit says that it may be.
 
 use super::entity::{Actual, Cause, Entity, NEVER, Next, Why};
-use super::run::{Kinds, Occurrence};
+use super::run::{Detail, Kinds, Occurrence};
 use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Failure, Reply};
 use crate::ids::{EntityId, SlotRef};
@@ -70,7 +70,7 @@ impl Monitor {
                 self.clear(id, slot, next);
                 // What it was to stop is gone: it must not meet the next.
                 self.cancel_own_list(id, STOP_COMMAND);
-                self.fire(id, occurrence(&[ConditionKind::Stopped], Some(slot), pid, Some(status)));
+                self.fire(id, occurrence(id, &[ConditionKind::Stopped], Some(slot), pid, Some(status)));
             }
             Actual::Down
             | Actual::Waiting(..)
@@ -130,7 +130,14 @@ impl Monitor {
         match plan.as_ref().map(|plan| &plan.kind) {
             Some(Kind::Oneshot { .. }) if good => self.finished(id, slot, pid, status),
             Some(Kind::Forking { .. }) if status.is_success() => self.hand_over(id, slot, pid),
-            Some(Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } | Kind::Target)
+            Some(
+                Kind::Service
+                | Kind::Oneshot { .. }
+                | Kind::Forking { .. }
+                | Kind::Target
+                | Kind::Placeholder { .. }
+                | Kind::Global,
+            )
             | None => self.died(id, slot, pid, status, length),
         }
     }
@@ -148,7 +155,7 @@ impl Monitor {
         self.clear(id, slot, Next::Rest);
         self.answer(id, Goal::Up, Reply::Done);
         let kinds = [ConditionKind::Ready, ConditionKind::Finished];
-        self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
+        self.fire(id, occurrence(id, &kinds, Some(slot), pid, Some(status)));
     }
 
     fn died(&mut self, id: EntityId, slot: SlotRef, pid: i32, status: ExitStatus, length: Span) {
@@ -183,7 +190,7 @@ impl Monitor {
         if failure {
             kinds.push(ConditionKind::Failure);
         }
-        self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
+        self.fire(id, occurrence(id, &kinds, Some(slot), pid, Some(status)));
     }
 
     /// Its process is gone, and so must be all that it has started, whatever the
@@ -226,7 +233,7 @@ impl Monitor {
             if !brought_back {
                 self.prune(id);
             }
-            self.fire(id, occurrence(&[ConditionKind::Restart], slot, pid, None));
+            self.fire(id, occurrence(id, &[ConditionKind::Restart], slot, pid, None));
         }
     }
 
@@ -236,14 +243,27 @@ impl Monitor {
         self.put(id, entity);
         self.note(id, Fact::LimitReached);
         self.restart_done(id, Err(Failure::Limit));
-        self.fire(id, occurrence(&[ConditionKind::RestartLimit], None, 0, entity.last_exit));
+        self.fire(id, occurrence(id, &[ConditionKind::RestartLimit], None, 0, entity.last_exit));
     }
 
     /// What is not re-armed goes after a restart (`HREARMAFTERRESTART`).
     pub(super) fn prune(&mut self, id: EntityId) {
         let Some(plan) = self.plan_of(id) else { return };
+        self.prune_about(id, &plan, id);
+        for watcher in &plan.links.watched_by {
+            if let Some(unit) = self.plan_of(*watcher) {
+                self.prune_about(*watcher, &unit, id);
+            }
+        }
+    }
+
+    /// The conditions of a unit that hang on one entity.
+    fn prune_about(&mut self, id: EntityId, plan: &EntityPlan, about: EntityId) {
         let mut entity: Entity = self.entity(id);
         for (place, condition) in plan.conditions.iter().enumerate() {
+            if condition.of.unwrap_or(id) != about {
+                continue;
+            }
             if !condition.rearm {
                 entity.removed.mark_condition(place);
             }
@@ -274,12 +294,13 @@ fn is_good(status: ExitStatus, plan: Option<&EntityPlan>) -> bool {
 }
 
 pub(super) fn occurrence(
+    about: EntityId,
     kinds: &[ConditionKind],
     slot: Option<SlotRef>,
     pid: i32,
     status: Option<ExitStatus>,
 ) -> Occurrence {
-    Occurrence { kinds: Kinds::of(kinds), slot, pid, status }
+    Occurrence { about, kinds: Kinds::of(kinds), detail: Detail::None, slot, pid, status }
 }
 
 /// Whether this start is one by the restart action, which is counted.

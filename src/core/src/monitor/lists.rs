@@ -10,18 +10,41 @@ use crate::effect::{Effect, Fact, Failure};
 use crate::event::Wait;
 use crate::ids::{EntityId, MAX_RUNS, RunRef};
 use crate::memory::RecordId;
-use crate::plan::{Class, EntityPlan, Verb, is_own};
+use crate::plan::{Class, EntityPlan, Kind, Verb, is_own};
 
 impl Monitor {
-    /// Begins the lists that an occurrence fires.
+    /// Begins the lists that an occurrence fires: those of its entity first,
+    /// then those of others about it, then those about any.
     pub(super) fn fire(&mut self, id: EntityId, occurrence: Occurrence) {
+        self.fire_of(id, occurrence);
+        if self.plan.is_linked(id)
+            && let Some(plan) = self.plan_of(id)
+        {
+            for watcher in &plan.links.watched_by {
+                self.fire_of(*watcher, occurrence);
+            }
+        }
+        for place in 0..self.plan.global().len() {
+            if let Some(unit) = self.plan.global().get(place).copied() {
+                self.fire_of(unit, occurrence);
+            }
+        }
+    }
+
+    /// Begins those of one unit.
+    fn fire_of(&mut self, id: EntityId, occurrence: Occurrence) {
         let Some(plan) = self.plan_of(id) else { return };
+        let global = plan.kind == Kind::Global;
+        // Such a unit is up from the start until somebody stops it.
+        if global && !self.entity(id).is_up() {
+            return;
+        }
         let removed = self.entity(id).removed;
         let mut in_order = false;
         let mut no_wait = false;
         for (place, condition) in plan.conditions.iter().enumerate() {
             let armed = condition.enabled && !removed.condition(place);
-            if !armed || !occurrence.kinds.fires(condition.on) {
+            if !armed || !occurrence.fires(condition, id, global) {
                 continue;
             }
             let at = u16::try_from(place).unwrap_or(u16::MAX);
@@ -139,7 +162,7 @@ impl Monitor {
             let takes = own
                 || plan.conditions.get(place).is_some_and(|condition| {
                     let armed = condition.enabled && !removed.condition(place);
-                    armed && run.takes(place, condition)
+                    armed && run.takes(place, condition, plan.kind == Kind::Global)
                 });
             let at = usize::from(run.action);
             let is_removed = || !own && removed.action(plan.action_bit(place, at));

@@ -10,7 +10,7 @@
 //!   it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
-//! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
+//! - `ask`: requests and shutdown; `directives`: what is said of entities; `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
@@ -18,6 +18,7 @@ mod ask;
 mod attempts;
 mod budget;
 mod clients;
+mod directives;
 mod down;
 mod entity;
 mod life;
@@ -44,7 +45,7 @@ mod view;
 pub use budget::Budget;
 pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
 pub use restore::Resume;
-pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Place, Run};
+pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
 pub use view::View;
 
@@ -257,6 +258,9 @@ impl Monitor {
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
             RecordId::Client(place) => self.clients.get(&place).map(Client::record),
             RecordId::Said(entity) => self.said.get(&entity).map(Said::record),
+            RecordId::Beat(_) | RecordId::Overlay(_) | RecordId::Chunk(_) | RecordId::Pulse(_) => {
+                None
+            }
         }
     }
 
@@ -303,10 +307,13 @@ impl Monitor {
             Event::Told { slot, told } => self.told(slot, &told),
             Event::MainFound { slot, pid } => self.main_found(slot, pid),
             Event::MainMissing { slot, left } => self.main_missing(slot, left),
+            // Nobody asks for them yet.
+            Event::Beats { .. } => {}
             Event::Tidied { entity } => self.tidied(entity),
             Event::Request { id, entities, ask, wait, from } => {
                 self.request(id, &entities, ask, wait, from);
             }
+            Event::Directive { id, directive, from } => self.directive(id, &directive, from),
             Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }
     }
@@ -319,7 +326,11 @@ impl Monitor {
             | RecordId::Run(_)
             | RecordId::Command(_)
             | RecordId::Client(_)
-            | RecordId::Said(_) => self.record(id).and_then(|record| record.head.due),
+            | RecordId::Said(_)
+            | RecordId::Beat(_)
+            | RecordId::Overlay(_)
+            | RecordId::Chunk(_)
+            | RecordId::Pulse(_) => self.record(id).and_then(|record| record.head.due),
         };
         self.turn.dirty.insert(id);
         if due.is_none_or(|due| due > self.now) {
@@ -330,7 +341,12 @@ impl Monitor {
             RecordId::Entity(entity) => self.entity_due(entity),
             RecordId::Run(index) => self.run_due(index),
             RecordId::Command(slot) => self.command_due(slot),
-            RecordId::Client(_) | RecordId::Said(_) => {}
+            RecordId::Client(_)
+            | RecordId::Said(_)
+            | RecordId::Beat(_)
+            | RecordId::Overlay(_)
+            | RecordId::Chunk(_)
+            | RecordId::Pulse(_) => {}
         }
     }
 

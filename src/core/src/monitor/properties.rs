@@ -5,11 +5,11 @@
 use super::budget::Budget;
 use super::clients::Client;
 use super::entity::Entity;
-use super::run::{Command, Kinds, Occurrence, Run};
+use super::run::{Command, Detail, Kinds, Occurrence, Run};
 use super::said::Said;
 use super::text::Context;
 use super::{Global, Monitor};
-use crate::ids::{RESERVED_SLOTS, SlotRef};
+use crate::ids::{EntityId, RESERVED_SLOTS, SlotRef};
 use crate::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use crate::plan::{LimitPlan, PlanIndex, PlanSource, RestartPlan, Spacing, encode};
 use crate::status::ExitStatus;
@@ -142,6 +142,8 @@ proptest! {
     #[test]
     fn texts_are_filled_in_whatever_they_are(text in "[a-z{}ü ]{0,40}|\\PC{0,40}", status in word()) {
         let occurrence = Occurrence {
+            about: EntityId(7),
+            detail: Detail::None,
             kinds: Kinds::default(),
             slot: None,
             pid: 0,

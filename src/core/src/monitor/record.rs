@@ -75,7 +75,7 @@ impl Entity {
         for time in [self.times.asked, self.times.begun, self.times.up] {
             words.put_due(time);
         }
-        words.put_due(self.reloading).put_due(self.reloaded);
+        words.put_due(self.reloading).put_due(self.reloaded).put(u64::from(self.state));
         words.finish()
     }
 
@@ -121,6 +121,7 @@ impl Entity {
             times,
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
+            state: from.get_u32()?,
         };
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.

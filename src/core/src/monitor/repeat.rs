@@ -3,7 +3,7 @@
 
 use super::Monitor;
 use super::ask::{Asker, Goal, Waiter, Who};
-use super::clients::Told;
+use super::clients::{Asked, Told};
 use super::entity::{Actual, Desired, Next, Why};
 use crate::effect::{Effect, Reply};
 use crate::event::Ask;
@@ -16,7 +16,7 @@ impl Monitor {
     /// Answers a request that was taken before.
     pub(super) fn repeat(&mut self, id: RequestId, entities: &[EntityId], wait: bool, place: u32) {
         let Some(client) = self.clients.get(&place) else { return };
-        let (ask, taken) = (client.ask, client.taken);
+        let (Asked::Ask(ask), taken) = (client.asked, client.taken) else { return };
         for entity in entities {
             // Should its record be lost, that is an answer.
             let _ = self.entity(*entity);

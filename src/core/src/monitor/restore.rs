@@ -77,7 +77,12 @@ impl Monitor {
                 RecordId::Run(index) => monitor.resume_run(index),
                 RecordId::Command(slot) => monitor.resume_command(slot, &mut resume),
                 RecordId::Global => monitor.resume_global(),
-                RecordId::Client(_) | RecordId::Said(_) => {}
+                RecordId::Client(_)
+                | RecordId::Said(_)
+                | RecordId::Beat(_)
+                | RecordId::Overlay(_)
+                | RecordId::Chunk(_)
+                | RecordId::Pulse(_) => {}
             }
         }
         monitor.work_off();
@@ -105,7 +110,11 @@ impl Monitor {
                     | RecordId::Run(_)
                     | RecordId::Command(_)
                     | RecordId::Client(_)
-                    | RecordId::Said(_) => Owner::None,
+                    | RecordId::Said(_)
+                    | RecordId::Beat(_)
+                    | RecordId::Overlay(_)
+                    | RecordId::Chunk(_)
+                    | RecordId::Pulse(_) => Owner::None,
                 };
                 if owner != Owner::None
                     && let Some(other) = pool.own(slot, owner)
@@ -139,7 +148,11 @@ impl Monitor {
                 | RecordId::Run(_)
                 | RecordId::Command(_)
                 | RecordId::Client(_) => open.push(id),
-                RecordId::Said(_) => {}
+                RecordId::Said(_)
+                | RecordId::Beat(_)
+                | RecordId::Overlay(_)
+                | RecordId::Chunk(_)
+                | RecordId::Pulse(_) => {}
             }
         });
         (open, denied)
@@ -175,7 +188,12 @@ impl Monitor {
                     }
                 }
                 RecordId::Client(place) => self.keep_client(place, &words),
-                RecordId::Entity(_) | RecordId::Said(_) => {}
+                RecordId::Entity(_)
+                | RecordId::Said(_)
+                | RecordId::Beat(_)
+                | RecordId::Overlay(_)
+                | RecordId::Chunk(_)
+                | RecordId::Pulse(_) => {}
             }
         }
         if self.global == Global::default() {
@@ -368,10 +386,13 @@ impl Monitor {
                 Verb::Execute(execute) => Some((run.index, plan, execute)),
                 Verb::Restart(_)
                 | Verb::NotifySignal(_)
+                | Verb::NotifyPulse(_)
                 | Verb::WaitFor(_)
                 | Verb::Log(_)
+                | Verb::HeartbeatHealthy
                 | Verb::Start(_)
-                | Verb::Stop(_) => None,
+                | Verb::Stop(_)
+                | Verb::Shutdown(_) => None,
             }
         });
         match again {

@@ -5,7 +5,7 @@
 
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::{Head, Record};
-use crate::plan::{Class, ConditionKind, ConditionPlan};
+use crate::plan::{Class, ConditionKind, ConditionPlan, Only};
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use crate::words::{Odd, Reader, Words, Writer};
@@ -13,7 +13,7 @@ use crate::words::{Odd, Reader, Words, Writer};
 /// Which kinds of condition an occurrence fires: a death can be abnormal, and
 /// a failure, at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kinds(u16);
+pub struct Kinds(u32);
 
 impl Kinds {
     /// Just these.
@@ -29,7 +29,7 @@ impl Kinds {
     }
 }
 
-fn bit(kind: ConditionKind) -> u16 {
+fn bit(kind: ConditionKind) -> u32 {
     match kind {
         ConditionKind::Death => 1,
         ConditionKind::AbnormalDeath => 1 << 1,
@@ -41,22 +41,89 @@ fn bit(kind: ConditionKind) -> u16 {
         ConditionKind::Any => 1 << 7,
         ConditionKind::Ready => 1 << 8,
         ConditionKind::Finished => 1 << 9,
+        ConditionKind::Attach => 1 << 10,
+        ConditionKind::Detach => 1 << 11,
+        ConditionKind::HeartbeatMissedLow => 1 << 12,
+        ConditionKind::HeartbeatMissedHigh => 1 << 13,
+        ConditionKind::HeartbeatHealthy => 1 << 14,
+        ConditionKind::HeartbeatTooMany => 1 << 15,
+        ConditionKind::State => 1 << 16,
+        ConditionKind::Raise => 1 << 17,
+        ConditionKind::OomKill => 1 << 18,
     }
 }
 
-const ALL_KINDS: u16 = 0x3ff;
+const ALL_KINDS: u32 = 0x7_ffff;
 
 /// Something that happened to an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
+    /// To whom.
+    pub about: EntityId,
     /// What.
     pub kinds: Kinds,
+    /// More of it, where there is more to say.
+    pub detail: Detail,
     /// To which process; `None`: to none.
     pub slot: Option<SlotRef>,
     /// Its id; 0: there is none.
     pub pid: i32,
     /// How it ended, if it did.
     pub status: Option<ExitStatus>,
+}
+
+/// What more there is to say of an occurrence than its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// A transition from one state to another.
+    State {
+        /// The one before.
+        from: u32,
+        /// The one after.
+        to: u32,
+    },
+    /// An event with these numbers.
+    Raise {
+        /// Its type.
+        kind: u32,
+        /// Its class.
+        class: u32,
+        /// Its severity.
+        severity: u32,
+    },
+}
+
+impl Occurrence {
+    /// Whether it fires a condition of the unit of `owner`, which is one of
+    /// global conditions or not.
+    #[must_use]
+    pub fn fires(&self, condition: &ConditionPlan, owner: EntityId, global: bool) -> bool {
+        let concerns = match condition.of {
+            Some(of) => of == self.about,
+            None => global || owner == self.about,
+        };
+        concerns && self.kinds.fires(condition.on) && self.is_among(&condition.only)
+    }
+
+    fn is_among(&self, only: &Only) -> bool {
+        match (only, self.detail) {
+            (Only::All, _) => true,
+            (Only::State { from, to }, Detail::State { from: was, to: is }) => {
+                from.holds(was) && to.holds(is)
+            }
+            (
+                Only::Raise { kind, class, severity },
+                Detail::Raise { kind: k, class: c, severity: s },
+            ) => {
+                let among = |asked: &Option<u32>, is| asked.is_none_or(|asked| asked == is);
+                among(kind, k) && among(class, c) && among(severity, s)
+            }
+            (Only::State { .. } | Only::Raise { .. }, _) => false,
+        }
+    }
 }
 
 /// What the current action of a run waits for.
@@ -121,11 +188,13 @@ impl Run {
         RunRef { index, serial: self.serial, step: self.step }
     }
 
-    /// Whether this run works off that condition, which stands at `place`.
+    /// Whether this run works off that condition, which stands at `place` of
+    /// its unit.
     #[must_use]
-    pub fn takes(&self, place: usize, condition: &ConditionPlan) -> bool {
+    pub fn takes(&self, place: usize, condition: &ConditionPlan, global: bool) -> bool {
         let mine = self.class != Class::Independent || place == usize::from(self.condition);
-        mine && condition.class == self.class && self.occurrence.kinds.fires(condition.on)
+        let fired = || self.occurrence.fires(condition, self.entity, global);
+        mine && condition.class == self.class && fired()
     }
 
     pub(super) fn record(&self) -> Record {
@@ -168,7 +237,14 @@ impl Run {
             .put_due(self.due)
             .put(u64::from(self.prune))
             .put(self.began.0)
-            .put(u64::from(self.failed));
+            .put(u64::from(self.failed))
+            .put(u64::from(self.occurrence.about.0));
+        let (tag, a, b, c) = match self.occurrence.detail {
+            Detail::None => (0, 0, 0, 0),
+            Detail::State { from, to } => (1, from, to, 0),
+            Detail::Raise { kind, class, severity } => (2, kind, class, severity),
+        };
+        words.put(tag).put(u64::from(a)).put(u64::from(b)).put(u64::from(c));
         words.finish()
     }
 
@@ -182,12 +258,14 @@ impl Run {
             2 => Class::Independent,
             _ => return Err(Odd),
         };
-        let kinds = from.get_u16()?;
+        let kinds = from.get_u32()?;
         if kinds & !ALL_KINDS != 0 || entity.0 >= crate::ids::MAX_ENTITIES {
             return Err(Odd);
         }
-        let occurrence = Occurrence {
+        let mut occurrence = Occurrence {
+            about: entity,
             kinds: Kinds(kinds),
+            detail: Detail::None,
             slot: from.get_slot()?,
             pid: from.get_pid()?,
             status: from.get_status()?,
@@ -208,7 +286,19 @@ impl Run {
         };
         let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);
         let (began, failed) = (Mono(from.get()?), from.get_bool()?);
+        occurrence.about = EntityId(from.get_u32()?);
+        let tag = from.get()?;
+        let (a, b, c) = (from.get_u32()?, from.get_u32()?, from.get_u32()?);
+        occurrence.detail = match tag {
+            0 => Detail::None,
+            1 => Detail::State { from: a, to: b },
+            2 => Detail::Raise { kind: a, class: b, severity: c },
+            _ => return Err(Odd),
+        };
         from.finish()?;
+        if occurrence.about.0 >= crate::ids::MAX_ENTITIES {
+            return Err(Odd);
+        }
         // One that nothing comes of would be due for ever.
         let may_be_due = matches!(phase, Phase::Path | Phase::Pause | Phase::Up);
         if due.is_some() && !may_be_due {
@@ -342,6 +432,8 @@ mod tests {
             serial: 8,
             class: Class::Independent,
             occurrence: Occurrence {
+                about: EntityId(4),
+                detail: Detail::Raise { kind: 1, class: 2, severity: 3 },
                 kinds: Kinds::of(&[ConditionKind::Death]),
                 slot: Some(slot),
                 pid: 4711,

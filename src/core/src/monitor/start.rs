@@ -135,7 +135,7 @@ impl Monitor {
         entity.actual = Actual::Preparing { due, cause };
         entity.since = Some(self.now);
         self.put(id, entity);
-        if !self.begin_own_list(id, PRE_START, occurrence(&[], None, 0, None)) {
+        if !self.begin_own_list(id, PRE_START, occurrence(id, &[], None, 0, None)) {
             self.prepared(id, false);
         }
     }
@@ -167,7 +167,7 @@ impl Monitor {
 
     fn make(&mut self, id: EntityId, plan: &Arc<EntityPlan>, due: Option<Mono>, cause: Cause) {
         let mut entity = self.entity(id);
-        if plan.kind == Kind::Target {
+        if matches!(plan.kind, Kind::Target | Kind::Global) {
             entity.actual = Actual::Reached;
             let again = count_restart(&mut entity, cause);
             self.came_up(id, entity, 0);
@@ -187,6 +187,7 @@ impl Monitor {
         entity.ends = false;
         entity.reloading = None;
         entity.reloaded = None;
+        entity.state = 0;
         self.put(id, entity);
         self.forget_said(id);
         let plan = Arc::clone(plan);

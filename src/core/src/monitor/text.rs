@@ -1,8 +1,9 @@
 //! Placeholders in texts of actions: `{entity} {condition} {pid} {instance}
-//! {code} {signal} {status}`; `{{` and `}}` are braces. The loader has checked
+//! {code} {signal} {status}`, of a transition `{from} {to}`, of an event `{type}
+//! {class} {severity}`; `{{` and `}}` are braces. The loader has checked
 //! them; one that is not known stays as it is.
 
-use super::run::Occurrence;
+use super::run::{Detail, Occurrence};
 use crate::status::ExitStatus;
 
 /// Whose texts these are.
@@ -31,6 +32,16 @@ impl Context<'_> {
             "signal" => match status {
                 Some(ExitStatus::Signal { signal, .. }) => signal.to_string(),
                 Some(ExitStatus::Code(_) | ExitStatus::Unknown) | None => String::new(),
+            },
+            "from" | "to" => match self.occurrence.detail {
+                Detail::State { from, to } => if name == "from" { from } else { to }.to_string(),
+                Detail::None | Detail::Raise { .. } => String::new(),
+            },
+            "type" | "class" | "severity" => match self.occurrence.detail {
+                Detail::Raise { kind, .. } if name == "type" => kind.to_string(),
+                Detail::Raise { class, .. } if name == "class" => class.to_string(),
+                Detail::Raise { severity, .. } => severity.to_string(),
+                Detail::None | Detail::State { .. } => String::new(),
             },
             "status" => status.map_or_else(String::new, |status| status.to_string()),
             _ => return None,
@@ -88,13 +99,17 @@ impl Context<'_> {
 mod tests {
     use super::super::run::Kinds;
     use super::*;
+    use crate::ids::EntityId;
     use crate::signal::Signal;
 
     #[test]
     fn placeholders_are_filled_in() {
         let status = ExitStatus::Signal { signal: Signal(11), core: true };
+        let about = EntityId(0);
+        let kinds = Kinds::default();
+        let detail = Detail::State { from: 1, to: 5 };
         let occurrence =
-            Occurrence { kinds: Kinds::default(), slot: None, pid: 42, status: Some(status) };
+            Occurrence { about, kinds, detail, slot: None, pid: 42, status: Some(status) };
         let context = Context { entity: "web@a", condition: "death", occurrence };
         assert_eq!(
             context.fill("{entity}/{condition} {pid} {instance}|{code}|{signal} {status}"),
@@ -102,5 +117,6 @@ mod tests {
         );
         assert_eq!(context.fill("{{entity}} 100% {other} {"), "{entity} 100% {other} {");
         assert_eq!(context.fill("ü{pid}ü"), "ü42ü");
+        assert_eq!(context.fill("{from} to {to}, {type}"), "1 to 5, ");
     }
 }

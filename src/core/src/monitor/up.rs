@@ -151,7 +151,7 @@ impl Monitor {
         self.answer(id, Goal::Up, Reply::Done);
         self.up_seen(id, None);
         let slot = entity.slot();
-        self.fire(id, occurrence(&[ConditionKind::Ready], slot, pid, None));
+        self.fire(id, occurrence(id, &[ConditionKind::Ready], slot, pid, None));
     }
 
     /// The process that was made has ended well and should have left another

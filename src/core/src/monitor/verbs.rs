@@ -11,7 +11,9 @@ use crate::effect::{Effect, Fact, Failure, Process, Spawn};
 use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::RecordId;
-use crate::plan::{Class, EntityPlan, ExecutePlan, RELOAD, SignalPlan, Verb, WaitPlan, is_own};
+use crate::plan::{
+    Class, EntityPlan, ExecutePlan, RELOAD, SignalPlan, SignalTarget, Verb, WaitPlan, is_own,
+};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
 use std::sync::Arc;
@@ -33,11 +35,12 @@ pub(super) enum Begun {
 impl Monitor {
     pub(super) fn begin(&mut self, index: u32, plan: &Arc<EntityPlan>, verb: &Verb) -> Begun {
         let Some(run) = self.runs.get(&index) else { return Begun::Cancelled };
-        let (id, reference) = (run.entity, run.reference(index));
+        let (id, about) = (run.entity, run.occurrence.about);
+        let reference = run.reference(index);
         match verb {
             Verb::Restart(_) => self.begin_restart(index, id),
             Verb::Execute(execute) => self.begin_execute(index, plan, execute),
-            Verb::NotifySignal(signal) => self.begin_signal(id, reference, signal),
+            Verb::NotifySignal(signal) => self.begin_signal(about, reference, signal),
             Verb::WaitFor(wait) => self.begin_wait(index, plan, wait),
             Verb::Log(text) => {
                 let text = self.fill(index, plan, text);
@@ -46,6 +49,9 @@ impl Monitor {
             }
             Verb::Start(name) => self.begin_other(name, Ask::Start),
             Verb::Stop(name) => self.begin_other(name, Ask::Stop),
+            Verb::NotifyPulse(_) | Verb::HeartbeatHealthy | Verb::Shutdown(_) => {
+                Begun::Done(Err(Failure::Refused))
+            }
         }
     }
 
@@ -61,7 +67,12 @@ impl Monitor {
     ) -> Option<T> {
         let run = self.runs.get(&index)?;
         let condition = plan.list_name(run.condition)?;
-        Some(get(&Context { entity: &plan.name, condition, occurrence: run.occurrence }))
+        let occurrence = run.occurrence;
+        if occurrence.about == run.entity {
+            return Some(get(&Context { entity: &plan.name, condition, occurrence }));
+        }
+        let entity = self.plan.name(occurrence.about).unwrap_or_default();
+        Some(get(&Context { entity: &entity, condition, occurrence }))
     }
 
     /// `restart` is done when a later process of the entity runs. If somebody
@@ -214,13 +225,14 @@ impl Monitor {
         self.emit(Effect::Spawn(Box::new(spawn)));
     }
 
-    fn begin_signal(&mut self, id: EntityId, run: RunRef, plan: &SignalPlan) -> Begun {
-        let target = match &plan.entity {
-            None => id,
-            Some(name) => match self.plan.find(name) {
+    fn begin_signal(&mut self, about: EntityId, run: RunRef, plan: &SignalPlan) -> Begun {
+        let target = match &plan.target {
+            SignalTarget::Own => about,
+            SignalTarget::Entity(name) => match self.plan.find(name) {
                 Some(target) => target,
                 None => return Begun::Done(Err(Failure::NoEntity)),
             },
+            SignalTarget::Process { .. } => return Begun::Done(Err(Failure::Refused)),
         };
         let mut entity = self.entity(target);
         let Some(slot) = entity.running_slot() else {

@@ -339,6 +339,9 @@ pub enum Refusal {
         /// What there is too much of.
         why: String,
     },
+    /// The client has used this serial number, or a later one, for another
+    /// request; nothing was done.
+    SerialUsed {},
 }
 
 impl Refusal {
@@ -351,6 +354,7 @@ impl Refusal {
             Refusal::BadParameter { .. } => "BadParameter",
             Refusal::ShuttingDown { .. } => "ShuttingDown",
             Refusal::Busy { .. } => "Busy",
+            Refusal::SerialUsed {} => "SerialUsed",
         };
         format!("{INTERFACE}.{name}")
     }
@@ -371,6 +375,9 @@ impl std::fmt::Display for Refusal {
                 write!(f, "the manager is shutting down; {method} is refused")
             }
             Refusal::Busy { why } => write!(f, "the manager is busy: {why}"),
+            Refusal::SerialUsed {} => {
+                f.write_str("nothing done: the client has used this serial for another request")
+            }
         }
     }
 }

@@ -2,11 +2,13 @@
 //! messages of the interface `io.ham.Manager`, which `schema/` describes.
 //! Server and clients use the same types, so the two cannot drift apart.
 
+mod directives;
 mod frames;
 mod graph;
 mod history;
 mod manager;
 
+pub use directives::*;
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
 pub use graph::*;
 pub use history::*;

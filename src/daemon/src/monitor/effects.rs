@@ -88,6 +88,9 @@ impl Engine {
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Reply { .. }
+            | Effect::Verdict { .. }
+            | Effect::WatchBeats { .. }
+            | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => None,
         }
     }
@@ -105,6 +108,9 @@ impl Engine {
             Fact::Fired { condition } => (condition, None, 0),
             Fact::Dependency { on, .. } => return self.blame(on),
             Fact::Conflict { with } => return self.name(with),
+            Fact::State { from, to } => {
+                return self.transition(notice.entity, from, to);
+            }
             _ => return String::new(),
         };
         let Some(plan) = self.core.definition(notice.entity) else { return String::new() };
@@ -158,6 +164,9 @@ impl Engine {
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
+            // Nobody asks for them yet.
+            Effect::WatchBeats { .. } | Effect::UnwatchBeats { .. } => {}
+            Effect::Verdict { id, verdict } => self.verdict(id, verdict),
             Effect::Finish { code } => self.finish(code),
         }
     }

@@ -3,7 +3,8 @@
 
 use crate::shared::Shared;
 use ham_core::ids::{
-    EntityId, MAX_CLIENTS, MAX_ENTITIES, MAX_RUNS, MAX_SLOTS, RESERVED_SLOTS, SlotRef,
+    EntityId, MAX_CHUNKS, MAX_CLIENTS, MAX_ENTITIES, MAX_PULSES, MAX_RUNS, MAX_SLOTS,
+    RESERVED_SLOTS, SlotRef,
 };
 use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use ham_core::plan::PlanSource;
@@ -25,7 +26,11 @@ const RUNS_AT: usize = ENTITIES_AT + MAX_ENTITIES as usize;
 const COMMANDS_AT: usize = RUNS_AT + MAX_RUNS as usize;
 const CLIENTS_AT: usize = COMMANDS_AT + MAX_SLOTS as usize;
 const SAID_AT: usize = CLIENTS_AT + MAX_CLIENTS as usize;
-const _: () = assert!(SAID_AT + MAX_ENTITIES as usize == layout::RECORDS);
+const BEATS_AT: usize = SAID_AT + MAX_ENTITIES as usize;
+const OVERLAYS_AT: usize = BEATS_AT + MAX_ENTITIES as usize;
+const CHUNKS_AT: usize = OVERLAYS_AT + MAX_ENTITIES as usize;
+const PULSES_AT: usize = CHUNKS_AT + MAX_CHUNKS as usize;
+const _: () = assert!(PULSES_AT + MAX_PULSES as usize == layout::RECORDS);
 
 fn place(id: RecordId) -> usize {
     match id {
@@ -35,6 +40,10 @@ fn place(id: RecordId) -> usize {
         RecordId::Command(slot) => COMMANDS_AT + slot as usize,
         RecordId::Client(at) => CLIENTS_AT + at as usize,
         RecordId::Said(entity) => SAID_AT + entity.index(),
+        RecordId::Beat(entity) => BEATS_AT + entity.index(),
+        RecordId::Overlay(entity) => OVERLAYS_AT + entity.index(),
+        RecordId::Chunk(at) => CHUNKS_AT + at as usize,
+        RecordId::Pulse(at) => PULSES_AT + at as usize,
     }
 }
 
@@ -59,10 +68,12 @@ impl SharedMemory {
     }
 
     /// Every record that may have been written.
-    fn used(&self) -> [Kind; 6] {
+    fn used(&self) -> [Kind; 10] {
         let used = |field| u32::try_from(self.state.get(field)).unwrap_or(u32::MAX);
         let entity = |index| RecordId::Entity(EntityId(index));
         let said = |index| RecordId::Said(EntityId(index));
+        let beat = |index| RecordId::Beat(EntityId(index));
+        let overlay = |index| RecordId::Overlay(EntityId(index));
         [
             (0, 1, |_| RecordId::Global),
             (ENTITIES_AT, used(Field::EntitiesUsed).min(MAX_ENTITIES), entity),
@@ -71,6 +82,10 @@ impl SharedMemory {
             // All of them: they are few, and reserved from the start.
             (CLIENTS_AT, MAX_CLIENTS, RecordId::Client),
             (SAID_AT, used(Field::SaidUsed).min(MAX_ENTITIES), said),
+            (BEATS_AT, used(Field::BeatsUsed).min(MAX_ENTITIES), beat),
+            (OVERLAYS_AT, used(Field::OverlaysUsed).min(MAX_ENTITIES), overlay),
+            (CHUNKS_AT, used(Field::ChunksUsed).min(MAX_CHUNKS), RecordId::Chunk),
+            (PULSES_AT, used(Field::PulsesUsed).min(MAX_PULSES), RecordId::Pulse),
         ]
     }
 }
@@ -194,6 +209,10 @@ impl Store {
             RecordId::Global | RecordId::Client(_) => {}
             RecordId::Entity(entity) => state.raise(Field::EntitiesUsed, u64::from(entity.0) + 1),
             RecordId::Said(entity) => state.raise(Field::SaidUsed, u64::from(entity.0) + 1),
+            RecordId::Beat(entity) => state.raise(Field::BeatsUsed, u64::from(entity.0) + 1),
+            RecordId::Overlay(entity) => state.raise(Field::OverlaysUsed, u64::from(entity.0) + 1),
+            RecordId::Chunk(at) => state.raise(Field::ChunksUsed, u64::from(at) + 1),
+            RecordId::Pulse(at) => state.raise(Field::PulsesUsed, u64::from(at) + 1),
             RecordId::Run(index) => state.raise(Field::RunsUsed, u64::from(index) + 1),
             RecordId::Command(slot) => {
                 self.reserve_slot(slot)?;

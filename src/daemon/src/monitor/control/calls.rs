@@ -6,12 +6,12 @@ use crate::monitor::Engine;
 use ham_core::effect::Reply;
 use ham_core::event::{Ask, Caller, Event};
 use ham_core::ids::{EntityId, RequestId};
+use ham_core::plan::{PlanIndex, PlanSource};
 use ham_core::signal::Signal;
 use ham_core::wire::{
     Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, RequestTag,
     SERVICE_INTERFACE, ShutdownParameters,
 };
-use ham_sys::process;
 use ham_sys::socket::Peer;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -49,16 +49,13 @@ impl Engine {
             },
             "Verbosity" => self.verbosity(peer, call),
             "Start" | "Stop" | "Restart" | "Reload" | "Kill" | "Shutdown" => {
-                let own = peer.uid == 0 || peer.uid == process::effective_uid();
-                if own {
-                    return match self.change(client, method, call) {
-                        Ok(answer) => answer,
-                        Err(answer) => Some(answer),
-                    };
+                if self.may_change(peer) {
+                    return later(self.change(client, method, call));
                 }
-                let method = method.to_owned();
-                Err(Answer::refusal(&Refusal::PermissionDenied { method, uid: peer.uid }))
+                Err(Engine::denied(method, peer))
             }
+            "State" => return later(self.report_state(client, peer, call)),
+            "Raise" => return later(self.publish(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };
         Some(result.unwrap_or_else(|refusal| refusal))
@@ -122,9 +119,7 @@ impl Engine {
             };
             chosen.extend(&matching);
             if matching.is_empty() {
-                let known: Vec<String> = plan.ids().filter_map(|id| plan.name(id)).collect();
-                let known = known.iter().map(String::as_str);
-                let nearest = ham_unit::nearest(name, known).map(str::to_owned);
+                let nearest = nearest_of(plan, name);
                 let name = name.clone();
                 return Err(Answer::refusal(&Refusal::UnknownEntity { name, nearest }));
             }
@@ -164,6 +159,17 @@ impl Engine {
     }
 }
 
+/// The name in the plan that is most like one that is not.
+pub(super) fn nearest_of<S: PlanSource>(plan: &PlanIndex<S>, name: &str) -> Option<String> {
+    let known: Vec<String> = plan.ids().filter_map(|id| plan.name(id)).collect();
+    ham_unit::nearest(name, known.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// An answer that may come later, or a refusal.
+fn later(result: Result<Answered, Answer>) -> Answered {
+    result.unwrap_or_else(Some)
+}
+
 fn outcome(verb: &str, reply: Reply) -> (bool, String) {
     match reply {
         Reply::Done => (true, verb.to_owned()),
@@ -196,7 +202,7 @@ pub(super) fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> 
 }
 
 /// Who asks, if it says so.
-fn caller(tag: Option<&RequestTag>) -> Result<Option<Caller>, Answer> {
+pub(super) fn caller(tag: Option<&RequestTag>) -> Result<Option<Caller>, Answer> {
     let numbers = tag.map(RequestTag::numbers).transpose().map_err(|why| bad("request", &why))?;
     Ok(numbers.map(|(client, serial)| Caller { client, serial }))
 }

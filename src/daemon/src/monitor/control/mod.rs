@@ -2,7 +2,9 @@
 //! asked is in `calls`, what is shown in `shown`. A client that does not read
 //! its answers is cut off; none is ever waited for.
 
+mod access;
 mod calls;
+mod directives;
 mod graph;
 mod history;
 mod shown;

@@ -159,13 +159,15 @@ pub(super) fn kind_word(kind: &Kind) -> &'static str {
         Kind::Oneshot { .. } => "oneshot",
         Kind::Forking { .. } => "forking",
         Kind::Target => "target",
+        Kind::Placeholder { .. } => "placeholder",
+        Kind::Global => "global",
     }
 }
 
 /// When a process of it counts as up; empty where there is none to wait for.
 fn ready_words(plan: &EntityPlan) -> String {
     match (&plan.kind, &plan.ready) {
-        (Kind::Target | Kind::Oneshot { .. }, _) => String::new(),
+        (Kind::Target | Kind::Oneshot { .. } | Kind::Global, _) => String::new(),
         (_, Readiness::Exec) => "exec".to_owned(),
         (_, Readiness::Notify) => "notify".to_owned(),
         (_, Readiness::Descriptor(descriptor)) => format!("fd {descriptor}"),

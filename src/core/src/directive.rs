@@ -1,0 +1,132 @@
+//! What programs and people ask for beside starts and stops: things said about
+//! one entity, or to be changed, each with one verdict. A directive that comes
+//! again under its name has no second effect and gets the same verdict: its
+//! digest and its verdict are kept (`monitor/clients`).
+
+use crate::ids::EntityId;
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Directive {
+    /// An entity has come to this state.
+    State {
+        /// Which.
+        entity: EntityId,
+        /// What it is in now.
+        to: u32,
+    },
+    /// Something has happened to an entity that ham cannot know by itself.
+    Raise {
+        /// To which.
+        entity: EntityId,
+        /// What kind of thing; conditions may ask for it.
+        kind: u32,
+        /// Likewise.
+        class: u32,
+        /// Likewise.
+        severity: u32,
+    },
+}
+
+impl Directive {
+    /// A number that two different ones hardly have in common: FNV-1a over
+    /// what they say. The same in every version, since a successor may be a
+    /// later one.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest::default();
+        match self {
+            Directive::State { entity, to } => {
+                digest.add(1).add(u64::from(entity.0)).add(u64::from(*to));
+            }
+            Directive::Raise { entity, kind, class, severity } => {
+                digest.add(2).add(u64::from(entity.0)).add(u64::from(*kind));
+                digest.add(u64::from(*class)).add(u64::from(*severity));
+            }
+        }
+        digest.0
+    }
+}
+
+/// FNV-1a, 64 bits.
+#[derive(Debug)]
+struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Digest {
+        Digest(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Digest {
+    fn add(&mut self, word: u64) -> &mut Digest {
+        for byte in word.to_le_bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        self
+    }
+}
+
+/// What has come of a directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done.
+    Done,
+    /// It was so already.
+    Already,
+    /// The client has used this serial number, or a later one, for another
+    /// request; nothing was done.
+    SerialUsed,
+}
+
+impl Verdict {
+    /// As a word of a record; 0 is none.
+    #[must_use]
+    pub fn to_word(self) -> u64 {
+        match self {
+            Verdict::Done => 1,
+            Verdict::Already => 2,
+            Verdict::SerialUsed => 3,
+        }
+    }
+
+    /// The inverse; `None`: no verdict.
+    #[must_use]
+    pub fn from_word(word: u64) -> Option<Verdict> {
+        match word {
+            1 => Some(Verdict::Done),
+            2 => Some(Verdict::Already),
+            3 => Some(Verdict::SerialUsed),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_directives_have_different_digests() {
+        let entity = EntityId(1);
+        let directives = [
+            Directive::State { entity, to: 2 },
+            Directive::State { entity, to: 3 },
+            Directive::State { entity: EntityId(2), to: 2 },
+            Directive::Raise { entity, kind: 2, class: 0, severity: 0 },
+            Directive::Raise { entity, kind: 0, class: 2, severity: 0 },
+            Directive::Raise { entity, kind: 0, class: 0, severity: 2 },
+        ];
+        let digests: std::collections::BTreeSet<u64> =
+            directives.iter().map(Directive::digest).collect();
+        assert_eq!(digests.len(), directives.len());
+    }
+
+    #[test]
+    fn verdicts_survive_as_words() {
+        for verdict in [Verdict::Done, Verdict::Already, Verdict::SerialUsed] {
+            assert_eq!(Verdict::from_word(verdict.to_word()), Some(verdict));
+        }
+        assert_eq!(Verdict::from_word(0), None);
+    }
+}

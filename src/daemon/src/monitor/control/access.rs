@@ -1,0 +1,58 @@
+//! Who may call what (design §7): everybody may look; root and the manager's own
+//! user may do all; a process of an entity may speak for its own. `schema/` has
+//! the table. Whatever is changed by a call leaves a line that says by whom.
+
+use super::calls::{bad, nearest_of};
+use crate::facts::Weight;
+use crate::monitor::Engine;
+use ham_core::ids::EntityId;
+use ham_core::wire::{Answer, Refusal};
+use ham_sys::process;
+use ham_sys::socket::Peer;
+
+impl Engine {
+    /// Whether this peer may change everything.
+    pub(super) fn may_change(&self, peer: Peer) -> bool {
+        peer.uid == 0 || peer.uid == process::effective_uid()
+    }
+
+    pub(super) fn denied(method: &str, peer: Peer) -> Answer {
+        let method = method.to_owned();
+        Answer::refusal(&Refusal::PermissionDenied { method, uid: peer.uid })
+    }
+
+    /// The entity of that name, if this peer may speak for it; without a name
+    /// the one that the peer is a process of.
+    pub(super) fn speaks_for(
+        &mut self,
+        peer: Peer,
+        method: &str,
+        name: Option<&str>,
+    ) -> Result<EntityId, Answer> {
+        let own = self.sender(peer.pid).map(|sender| sender.entity);
+        let entity = match name {
+            Some(name) => self.entity_named(name)?,
+            None => own.ok_or_else(|| bad("name", "the caller is no process of an entity"))?,
+        };
+        if self.may_change(peer) || own == Some(entity) {
+            return Ok(entity);
+        }
+        Err(Self::denied(method, peer))
+    }
+
+    /// The entity of just this name.
+    pub(super) fn entity_named(&self, name: &str) -> Result<EntityId, Answer> {
+        let plan = self.core.plan();
+        plan.find(name).ok_or_else(|| {
+            let nearest = nearest_of(plan, name);
+            Answer::refusal(&Refusal::UnknownEntity { name: name.to_owned(), nearest })
+        })
+    }
+
+    /// The line about a change: who has asked for it.
+    pub(super) fn audit(&mut self, peer: Peer, entity: EntityId, what: &str) {
+        let Peer { pid, uid, .. } = peer;
+        let text = format!("{}: {what}, asked by process {pid} of user {uid}", self.name(entity));
+        self.remark(Weight::Event, &text);
+    }
+}

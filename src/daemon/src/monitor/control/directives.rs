@@ -1,0 +1,114 @@
+//! What programs and people say of entities, or change of them, each with one
+//! verdict: parameters to directives of the core, and verdicts to answers.
+
+use super::Waiting;
+use super::calls::{bad, caller, parameters, result};
+use crate::monitor::Engine;
+use ham_core::directive::{Directive, Verdict};
+use ham_core::event::Event;
+use ham_core::ids::{EntityId, RequestId};
+use ham_core::wire::{
+    Answer, Call, Decided, RaiseParameters, Refusal, RequestTag, StateParameters,
+};
+use ham_sys::socket::Peer;
+
+/// What is answered now; `None`: later.
+type Answered = Option<Answer>;
+
+impl Engine {
+    pub(super) fn report_state(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        call: &Call,
+    ) -> Result<Answered, Answer> {
+        let StateParameters { name, state, request } = parameters(call)?;
+        let entity = self.speaks_for(peer, "State", name.as_deref())?;
+        let to = self.state_named(entity, &state)?;
+        self.audit(peer, entity, &format!("state {}", self.state_name(entity, to)));
+        self.direct(client, call, Directive::State { entity, to }, request.as_ref())
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        call: &Call,
+    ) -> Result<Answered, Answer> {
+        let RaiseParameters { name, kind, class, severity, request } = parameters(call)?;
+        let entity = self.speaks_for(peer, "Raise", name.as_deref())?;
+        self.audit(peer, entity, &format!("raise type {kind}, class {class}, severity {severity}"));
+        let directive = Directive::Raise { entity, kind, class, severity };
+        self.direct(client, call, directive, request.as_ref())
+    }
+
+    /// A state by its number, or by the name that the unit gives it.
+    fn state_named(&self, entity: EntityId, state: &str) -> Result<u32, Answer> {
+        if let Ok(number) = state.parse() {
+            return Ok(number);
+        }
+        let plan = self.core.definition(entity);
+        let states = plan.as_ref().map(|plan| plan.states.as_slice()).unwrap_or_default();
+        match states.iter().find(|(name, _)| name == state) {
+            Some((_, number)) => Ok(*number),
+            None => {
+                let names: Vec<&str> = states.iter().map(|(name, _)| name.as_str()).collect();
+                let known = match names.is_empty() {
+                    true => "its unit has no [states]".to_owned(),
+                    false => format!("its states are {}", names.join(", ")),
+                };
+                Err(bad("state", &format!("`{state}` is neither a number nor a name: {known}")))
+            }
+        }
+    }
+
+    /// The name of a state, else its number.
+    pub(in crate::monitor) fn state_name(&self, entity: EntityId, state: u32) -> String {
+        let plan = self.core.definition(entity);
+        let states = plan.as_ref().map(|plan| plan.states.as_slice()).unwrap_or_default();
+        let named = states.iter().find(|(_, number)| *number == state);
+        named.map_or_else(|| state.to_string(), |(name, _)| name.clone())
+    }
+
+    /// A transition, where the unit has names for its states; else nothing.
+    pub(in crate::monitor) fn transition(&self, entity: EntityId, from: u32, to: u32) -> String {
+        let named = self.core.definition(entity).is_some_and(|plan| !plan.states.is_empty());
+        if !named {
+            return String::new();
+        }
+        format!("{}, before {}", self.state_name(entity, to), self.state_name(entity, from))
+    }
+
+    pub(super) fn direct(
+        &mut self,
+        client: u64,
+        call: &Call,
+        directive: Directive,
+        request: Option<&RequestTag>,
+    ) -> Result<Answered, Answer> {
+        let from = caller(request)?;
+        if let Some(client) = self.control.clients.get_mut(&client) {
+            let (outcomes, oneway) = (Vec::new(), call.oneway);
+            client.waiting = Some(Waiting { verb: "", open: 1, outcomes, oneway });
+        }
+        let id = self.control.request(client);
+        self.feed(Event::Directive { id, directive, from });
+        Ok(None)
+    }
+
+    /// The core has decided.
+    pub(in crate::monitor) fn verdict(&mut self, id: RequestId, verdict: Verdict) {
+        let Some(token) = self.control.requests.remove(&id) else { return };
+        let Some(client) = self.control.clients.get_mut(&token) else { return };
+        let oneway = client.waiting.take().is_some_and(|waiting| waiting.oneway);
+        if !oneway {
+            let answer = match verdict {
+                Verdict::Done => result(&Decided { changed: true }),
+                Verdict::Already => result(&Decided { changed: false }),
+                Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
+            };
+            self.send(token, &answer);
+        }
+        self.control.ready.insert(token);
+    }
+}
