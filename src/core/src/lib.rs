@@ -38,5 +38,6 @@ pub mod plan;
 pub mod signal;
 pub mod status;
 pub mod time;
+pub mod wheel;
 pub mod wire;
 pub mod words;
