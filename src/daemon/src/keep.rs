@@ -14,6 +14,23 @@ pub(crate) const NOTIFY: Kept = of_manager(b"notify\0\0");
 /// Of a slot: where its process says that it is ready.
 pub(crate) const READY: u64 = u64::from_le_bytes(*b"ready\0\0\0");
 
+/// Of the pages of heartbeats: above the numbers that say which one.
+const PAGE: u64 = 0xbe << 56;
+
+/// A page of heartbeats: which block of entities has its lines in it, and the
+/// user whose processes write there.
+pub(crate) fn page(block: u16, uid: u32) -> Kept {
+    Kept { owner: Owner::Manager, tag: PAGE | u64::from(uid) << 16 | u64::from(block) }
+}
+
+/// The inverse; `None`: it is none.
+pub(crate) fn as_page(kept: Kept) -> Option<(u16, u32)> {
+    let tag = kept.tag;
+    let uid = u32::try_from((tag & !PAGE) >> 16).ok()?;
+    let block = u16::try_from(tag & 0xffff).ok()?;
+    (kept == page(block, uid)).then_some((block, uid))
+}
+
 const fn of_manager(tag: &[u8; 8]) -> Kept {
     Kept { owner: Owner::Manager, tag: u64::from_le_bytes(*tag) }
 }
@@ -114,6 +131,16 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_known_by_its_tag() {
+        for (uid, block) in [(0, 0), (1000, 7), (u32::MAX, 1023)] {
+            assert_eq!(as_page(page(block, uid)), Some((block, uid)));
+        }
+        for other in [CONTROL, NOTIFY, Kept { owner: Owner::Entity(1), ..page(0, 0) }] {
+            assert_eq!(as_page(other), None);
+        }
+    }
 
     #[test]
     fn what_is_written_is_read() {

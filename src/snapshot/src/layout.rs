@@ -47,6 +47,12 @@ pub const HISTORY: usize = 4_096;
 /// Words in one of them: 8 of facts, 24 of text (192 bytes).
 pub const HISTORY_WORDS: usize = 32;
 
+/// Heartbeats: one place for each entity.
+pub const BEATS: usize = 65_536;
+/// Words in one: a cache line, so that what is written for one entity disturbs
+/// no other.
+pub const BEAT_WORDS: usize = 8;
+
 /// Records: one for the manager; one per entity, run and slot; one per client
 /// whose last request is kept; per entity what it says of itself, its heartbeat
 /// and what was changed of it at run time; texts of those changes; pulses.
@@ -83,8 +89,10 @@ pub const HISTORY_AT: usize = ORPHANS_AT + ORPHANS * ORPHAN_WORDS;
 pub const KEPT_AT: usize = HISTORY_AT + HISTORY * HISTORY_WORDS;
 /// The names of kept descriptors.
 pub const KEPT_NAMES_AT: usize = KEPT_AT + KEPT * KEPT_WORDS;
+/// What was seen of heartbeats.
+pub const BEATS_AT: usize = KEPT_NAMES_AT + KEPT * NAME_WORDS;
 /// Heads of records.
-pub const HEADS_AT: usize = KEPT_NAMES_AT + KEPT * NAME_WORDS;
+pub const HEADS_AT: usize = BEATS_AT + BEATS * BEAT_WORDS;
 /// Bodies of records.
 pub const BODIES_AT: usize = HEADS_AT + RECORDS.next_multiple_of(64) * VERSIONS * HEAD_WORDS;
 /// The two halves of the plan.
@@ -109,6 +117,7 @@ mod tests {
             (HISTORY_AT, HISTORY * HISTORY_WORDS),
             (KEPT_AT, KEPT * KEPT_WORDS),
             (KEPT_NAMES_AT, KEPT * NAME_WORDS),
+            (BEATS_AT, BEATS * BEAT_WORDS),
             (HEADS_AT, RECORDS * VERSIONS * HEAD_WORDS),
             (BODIES_AT, RECORDS * VERSIONS * BODY_WORDS),
             (PLANS_AT, 2 * PLAN_WORDS),

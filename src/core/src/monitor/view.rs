@@ -164,6 +164,12 @@ impl Monitor {
         false
     }
 
+    /// Whether its heartbeats are of interest while it runs.
+    #[must_use]
+    pub fn has_heartbeat(&self, id: EntityId) -> bool {
+        self.definition(id).is_some_and(|plan| plan.heartbeat.is_some())
+    }
+
     pub(super) fn has_lists(&self, id: EntityId) -> bool {
         self.runs_of.contains_key(&id)
     }

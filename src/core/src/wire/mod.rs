@@ -5,12 +5,14 @@
 mod directives;
 mod frames;
 mod graph;
+mod heartbeat;
 mod history;
 mod manager;
 
 pub use directives::*;
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
 pub use graph::*;
+pub use heartbeat::*;
 pub use history::*;
 pub use manager::*;
 

@@ -3,6 +3,7 @@
 
 use super::adoption::Adopting;
 use super::aliens::Aliens;
+use super::beats::Beats;
 use super::control::Control;
 use super::descriptors_passed::Starts;
 use super::descriptors_ready::ReadyEnds;
@@ -93,6 +94,7 @@ impl Engine {
             notify: Notify::new(standby.notify),
             departed: Departed::default(),
             stored: Stored::default(),
+            beats: Beats::default(),
             ready_ends: ReadyEnds::default(),
             starts: Starts::default(),
             closer: tools.closer,
@@ -124,6 +126,7 @@ impl Engine {
             return Ok(engine);
         }
         engine.begin_keeping();
+        engine.recall_pages();
         engine.recall_outputs();
         if has_plan {
             engine.loading.recall();

@@ -15,6 +15,7 @@ use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::RecordId;
 use ham_core::signal::Signal;
+use ham_core::wheel::Member;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_snapshot::slots::Slot;
@@ -164,8 +165,10 @@ impl Engine {
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
-            // Nobody asks for them yet.
-            Effect::WatchBeats { .. } | Effect::UnwatchBeats { .. } => {}
+            Effect::WatchBeats { entity, slot, interval, from, every } => {
+                self.watch_beats(Member { entity, slot, from, every }, interval);
+            }
+            Effect::UnwatchBeats { entity } => self.unwatch_beats(entity),
             Effect::Verdict { id, verdict } => self.verdict(id, verdict),
             Effect::Finish { code } => self.finish(code),
         }

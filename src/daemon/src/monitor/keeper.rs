@@ -10,7 +10,7 @@
 //! so for ever, so what is open for long is asked again.
 
 use super::{Engine, KEEPER};
-use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb};
+use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb, as_page};
 use crate::output;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::header::Field;
@@ -272,6 +272,9 @@ impl Engine {
                 (Owner::Manager, _) if answer.what == CONTROL => self.control_kept(answer),
                 _ if output::is_pipe(answer.what) => self.output_answered(answer),
                 (Owner::Manager, _) if answer.what == NOTIFY => self.notify_kept(answer),
+                (Owner::Manager, _) if let Some(which) = as_page(answer.what) => {
+                    self.page_answered(which, answer);
+                }
                 (Owner::Entity(id), _) => self.stored_answered(EntityId(id), answer),
                 (Owner::Slot { index, generation }, Verb::Store) if tag == READY => {
                     self.closer.close_all(answer.fd);

@@ -253,6 +253,12 @@ impl Store {
         (0..slots).try_for_each(|index| self.reserve_slot(index))
     }
 
+    /// Before the first heartbeat of an entity.
+    pub(super) fn reserve_beat(&mut self, entity: EntityId) -> Result<(), SysError> {
+        let size = layout::BEAT_WORDS * layout::WORD;
+        self.reserve(layout::BEATS_AT * layout::WORD + entity.index() * size, size)
+    }
+
     fn reserve(&mut self, at: usize, bytes: usize) -> Result<(), SysError> {
         for chunk in chunks(at, bytes) {
             if !self.reserved.contains(&chunk) {

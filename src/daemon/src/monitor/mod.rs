@@ -10,11 +10,13 @@
 //! - `streams`, `outputs`: where they write to
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
+//! - `beats`, `pages`: heartbeats
 //! - `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
 mod adoption;
 mod aliens;
+mod beats;
 mod begin;
 mod clearers;
 mod closer;
@@ -39,6 +41,7 @@ mod notify;
 mod notify_sender;
 mod output_pipes;
 mod outputs;
+mod pages;
 mod paths;
 mod prepare;
 mod reasons;
@@ -57,6 +60,7 @@ use crate::say::say;
 use crate::shared::{PATIENCE_NS, Shared};
 use adoption::Adopting;
 use aliens::Aliens;
+use beats::Beats;
 use clearers::Clearers;
 use closer::Closer;
 use completions::Completions;
@@ -231,6 +235,7 @@ struct Engine {
     /// Processes of a monitor before this one that have not executed yet.
     adopting: Adopting,
     aliens: Aliens,
+    beats: Beats,
     log: Log,
     control: Control,
     keeper: Keeper,
@@ -385,6 +390,7 @@ impl Engine {
         if self.core.deadline().is_some_and(|due| due.0 <= now) {
             self.feed(Event::Tick);
         }
+        self.look_at_beats(now);
         self.loading_due(now);
         self.look_at_adopted(now);
         self.look_at_unwatched(now);
@@ -429,6 +435,7 @@ impl Engine {
             self.paths.due(),
             self.outputs.due(),
             self.control.due(),
+            self.beats.due(),
             unfreed,
         ];
         let due = due.into_iter().flatten().min();

@@ -289,5 +289,6 @@ pub(super) fn helper_program(
         cgroup: None,
         passed: vec![(descriptor, FIRST_DESCRIPTOR)],
         listen_pid: false,
+        watchdog_pid: false,
     }
 }

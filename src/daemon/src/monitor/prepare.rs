@@ -87,6 +87,9 @@ fn described(
         }
     } else {
         environment.set("HAM_ENTITY", &plan.name);
+        if let Some(heartbeat) = &plan.heartbeat {
+            environment.set("WATCHDOG_USEC", (heartbeat.interval.0 / 1000).to_string());
+        }
     }
     if own && tells(plan.notify_access, is_main) {
         environment.set("NOTIFY_SOCKET", &surroundings.notify);
@@ -132,6 +135,7 @@ fn described(
         cgroup: None,
         passed: Vec::new(),
         listen_pid: false,
+        watchdog_pid: is_main && plan.heartbeat.is_some(),
     })
 }
 

@@ -253,6 +253,7 @@ pub(crate) fn program(argv: &[&str]) -> Program {
         cgroup: None,
         passed: Vec::new(),
         listen_pid: false,
+        watchdog_pid: false,
     }
 }
 

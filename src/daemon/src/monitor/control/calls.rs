@@ -55,6 +55,7 @@ impl Engine {
                 Err(Engine::denied(method, peer))
             }
             "State" => return later(self.report_state(client, peer, call)),
+            "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
             "Raise" => return later(self.publish(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };

@@ -13,7 +13,7 @@ use ham_core::wire::{
 use ham_sys::socket::Peer;
 
 /// What is answered now; `None`: later.
-type Answered = Option<Answer>;
+pub(super) type Answered = Option<Answer>;
 
 impl Engine {
     pub(super) fn report_state(

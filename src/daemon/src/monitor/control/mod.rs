@@ -6,6 +6,7 @@ mod access;
 mod calls;
 mod directives;
 mod graph;
+mod heartbeat;
 mod history;
 mod shown;
 mod verbosity;

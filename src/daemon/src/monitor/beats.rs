@@ -1,0 +1,108 @@
+//! Looking at heartbeats: once in every period of every interval, all of one
+//! interval together. Only what can change something becomes an event: as long
+//! as an entity beats and is healthy, nothing is stepped, stored or sent.
+
+use super::pages::Pages;
+use super::{Engine, pages};
+use ham_core::event::Event;
+use ham_core::ids::EntityId;
+use ham_core::time::{Mono, Span};
+use ham_core::wheel::{Member, Wheel};
+use ham_sys::clock;
+
+/// Whose heartbeats are watched, and where they come from.
+#[derive(Debug, Default)]
+pub(super) struct Beats {
+    wheel: Wheel,
+    pub(super) pages: Pages,
+    /// Clients that wait for a page.
+    pub(super) waiting: Vec<(u64, pages::Which, EntityId)>,
+}
+
+/// What was seen of one entity.
+struct Seen {
+    entity: EntityId,
+    told: u64,
+    stored: u64,
+}
+
+impl Beats {
+    /// When the next look is due.
+    pub(super) fn due(&self) -> Option<u64> {
+        // Pages that are on their way come within a moment, as an event.
+        if self.pages.are_incomplete() { None } else { self.wheel.due().map(|due| due.0) }
+    }
+}
+
+impl Engine {
+    pub(super) fn watch_beats(&mut self, member: Member, interval: Span) {
+        if let Err(error) = self.store.reserve_beat(member.entity) {
+            let text = format!("its heartbeats cannot be watched: {error}");
+            self.trouble(member.entity, &text);
+            return;
+        }
+        let now = clock::monotonic();
+        if let Some(beat) = self.state.beat(member.entity.0) {
+            let stored = self.beats.pages.counter(member.entity);
+            beat.begin(member.slot.to_word(), stored, now);
+        }
+        self.beats.wheel.watch(member, interval, Mono(now));
+    }
+
+    pub(super) fn unwatch_beats(&mut self, entity: EntityId) {
+        self.beats.wheel.unwatch(entity);
+    }
+
+    /// A process of this entity says that it is alive: noted, and looked at when
+    /// its period is over.
+    pub(super) fn heartbeat_told(&mut self, entity: EntityId) {
+        if self.store.reserve_beat(entity).is_ok()
+            && let Some(beat) = self.state.beat(entity.0)
+        {
+            beat.tell();
+        }
+    }
+
+    /// The periods that are over.
+    pub(super) fn look_at_beats(&mut self, now: u64) {
+        if self.beats.due().is_none_or(|due| due > now) {
+            return;
+        }
+        // What has come before this moment counts.
+        self.notified_before_look();
+        let (mut telling, mut seen) = (Vec::new(), Vec::new());
+        let (state, pages) = (self.state, &self.beats.pages);
+        self.beats.wheel.look(Mono(now), |member| {
+            let Member { entity, slot, every, .. } = *member;
+            let Some(beat) = state.beat(entity.0) else { return };
+            let (told, stored) = (beat.told(), pages.counter(entity));
+            let count = beat.since(told, stored);
+            if count == 0 || every {
+                telling.push(Event::Beats { entity, slot, count });
+                if count > 0 {
+                    seen.push(Seen { entity, told, stored });
+                }
+            } else {
+                beat.saw(told, stored, now);
+            }
+        });
+        for event in telling {
+            self.feed(event);
+        }
+        self.run_events();
+        // Only once it counts: a successor would take a heartbeat that was seen
+        // for one that did not come.
+        for Seen { entity, told, stored } in seen {
+            if let Some(beat) = self.state.beat(entity.0) {
+                beat.saw(told, stored, now);
+            }
+        }
+    }
+
+    /// How long ago a heartbeat of an entity was last seen, in ns; `None`: its
+    /// process of that slot is not watched.
+    pub(super) fn beat_age(&self, entity: EntityId, now: u64) -> Option<u64> {
+        let moved = self.state.beat(entity.0)?.moved();
+        (moved != 0).then(|| now.saturating_sub(moved))
+    }
+}
