@@ -13,13 +13,14 @@ use std::process::Command;
 
 /// Each crate of ours, its folder, and those of ours that it may see; those
 /// after the bar only in its tests.
-const LAYERS: [(&str, &str, &str); 9] = [
+const LAYERS: [(&str, &str, &str); 10] = [
     ("ham-core", "src/core", ""),
     ("ham-unit", "src/unit", "ham-core"),
     ("ham-sys", "src/sys", ""),
     ("ham-snapshot", "src/snapshot", "| ham-sys"),
     ("ham", "src/daemon", "ham-core ham-snapshot ham-sys ham-unit"),
     ("hamctl", "src/ctl", "ham-core ham-unit"),
+    ("libham", "src/client", "ham-core ham-sys"),
     ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit"),
     ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests"),
     ("ham-benches", "benches", "ham-benches ham-snapshot ham-sys"),

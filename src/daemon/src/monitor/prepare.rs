@@ -27,6 +27,8 @@ pub(super) struct Surroundings {
     pub(super) bases: Bases,
     /// Path of the notify socket.
     pub(super) notify: OsString,
+    /// Path of the control socket.
+    pub(super) control: OsString,
 }
 
 /// Reads environment files, makes directories and the cgroup, connects to the
@@ -87,6 +89,7 @@ fn described(
         }
     } else {
         environment.set("HAM_ENTITY", &plan.name);
+        environment.set("HAM_CONTROL", &surroundings.control);
         if let Some(heartbeat) = &plan.heartbeat {
             environment.set("WATCHDOG_USEC", (heartbeat.interval.0 / 1000).to_string());
         }
