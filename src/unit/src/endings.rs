@@ -1,10 +1,8 @@
 //! The verbs that end the manager: `shutdown`, `reboot` and `exec-recovery`;
 //! and tables in which nothing stands.
 
-use crate::codes;
 use crate::command::Words;
 use crate::reader::{Field, Reader};
-use crate::suggest::quoted;
 use ham_core::plan::Ending;
 
 impl Reader<'_> {
@@ -25,16 +23,7 @@ impl Reader<'_> {
         if field.as_str().is_none() && field.as_array().is_none() {
             return self.wrong_type(field);
         }
-        let command = self.command(field, Words::Plain, None)?;
-        if let Some(program) = command.first()
-            && !program.starts_with('/')
-        {
-            let message = format!("the path {} must be absolute", quoted(program));
-            self.error(codes::BAD_PATH, field.span(), message)
-                .help("it is executed in the place of ham, without a look into PATH");
-            return None;
-        }
-        Some(Ending::Execute(command))
+        self.command(field, Words::Absolute, None).map(Ending::Execute)
     }
 
     /// Reads `{}`, the value of `what`.

@@ -32,9 +32,11 @@ impl Reader<'_> {
                 .help("only a process that goes on running has a heartbeat");
         }
         let interval = self.require(&table, "interval").and_then(|field| self.interval(&field));
-        let low = self.misses(&table, "low", LOW)?;
-        let high = self.misses(&table, "high", HIGH)?;
-        if high != 0 && low > high {
+        let low = self.misses(&table, "low", LOW);
+        let high = self.misses(&table, "high", HIGH);
+        if let (Some(low), Some(high @ 1..)) = (low, high)
+            && low > high
+        {
             let at = self.find(&table, "low").or_else(|| self.find(&table, "high"));
             let span = at.map_or(table.span.clone(), |field| field.span());
             let message = format!("`low` ({low}) is more than `high` ({high})");
@@ -46,7 +48,7 @@ impl Reader<'_> {
             Some(field) => Some(self.limit("heartbeat.max", "in `max`", &field)?),
             None => None,
         };
-        Some(HeartbeatPlan { interval: interval?, low, high, grace, most })
+        Some(HeartbeatPlan { interval: interval?, low: low?, high: high?, grace, most })
     }
 
     fn interval(&mut self, field: &Field<'_>) -> Option<Span> {

@@ -62,9 +62,9 @@ impl Reader<'_> {
     fn on_state(&mut self, field: &Field<'_>) -> Option<On> {
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
         let table = self.table("condition.on.state", "in `state`", entries, field.span());
-        let from = self.end_of_transition(&table, "from")?;
-        let to = self.end_of_transition(&table, "to")?;
-        let transition = Some(Transition { from, to });
+        let from = self.end_of_transition(&table, "from");
+        let to = self.end_of_transition(&table, "to");
+        let transition = Some(Transition { from: from?, to: to? });
         Some(On { kind: ConditionKind::State, only: Only::All, transition })
     }
 
@@ -79,9 +79,10 @@ impl Reader<'_> {
     fn on_raise(&mut self, field: &Field<'_>) -> Option<On> {
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
         let table = self.table("condition.on.raise", "in `raise`", entries, field.span());
-        let kind = self.number_of_event(&table, "type")?;
-        let class = self.number_of_event(&table, "class")?;
-        let severity = self.number_of_event(&table, "severity")?;
+        let kind = self.number_of_event(&table, "type");
+        let class = self.number_of_event(&table, "class");
+        let severity = self.number_of_event(&table, "severity");
+        let (kind, class, severity) = (kind?, class?, severity?);
         let only = match (kind, class, severity) {
             (None, None, None) => Only::All,
             _ => Only::Raise { kind, class, severity },

@@ -41,11 +41,12 @@ pub(crate) type Names = [(String, StateSet)];
 
 impl Written {
     /// What is meant, if all names are known; if not, that is reported.
-    /// `whose` says in words where names are looked for.
+    /// `whose` says in words where names are looked for; `None`: there are
+    /// none.
     pub(crate) fn resolve(
         &self,
         names: &Names,
-        whose: &str,
+        whose: Option<&str>,
         report: &mut Report<'_>,
     ) -> Option<StateSet> {
         let mut set = StateSet::In(Vec::new());
@@ -76,8 +77,21 @@ impl Written {
     }
 }
 
-fn unknown(name: &str, span: Range<usize>, names: &Names, whose: &str, report: &mut Report<'_>) {
+fn unknown(
+    name: &str,
+    span: Range<usize>,
+    names: &Names,
+    whose: Option<&str>,
+    report: &mut Report<'_>,
+) {
     let known = || names.iter().map(|(name, _)| name.as_str());
+    let Some(whose) = whose else {
+        let message = format!("the name {} of a state in a unit with [global]", quoted(name));
+        report
+            .error(codes::BAD_VALUE, span, message)
+            .help("write the number: it is about any entity, and each names its own states");
+        return;
+    };
     let message = format!("no state {} in {whose}", quoted(name));
     let added = report.error(codes::BAD_VALUE, span, message);
     if let Some(near) = nearest(name, known()) {
@@ -223,7 +237,7 @@ impl Reader<'_> {
         let names = self.states.clone();
         for (name, item) in sets {
             if let Some(written) = self.named_set(&name, &item)
-                && let Some(set) = written.resolve(&names, "[states]", &mut self.report)
+                && let Some(set) = written.resolve(&names, Some("[states]"), &mut self.report)
             {
                 self.states.push((name, set));
             }

@@ -91,18 +91,16 @@ fn judge(drafts: &mut [Draft<'_>], place: usize, other: usize, watch: &Watch) {
     }
     let Some(Transition { from, to }) = &watch.transition else { return };
     let whose = match &watch.of {
-        Some(_) => format!("[states] of {}", quoted(&other_name)),
-        None if kind == Some(Kind::Global) => {
-            "a unit with [global], which is about any entity".to_owned()
-        }
-        None => "[states]".to_owned(),
+        Some(_) => Some(format!("[states] of {}", quoted(&other_name))),
+        None if kind == Some(Kind::Global) => None,
+        None => Some("[states]".to_owned()),
     };
     // What is wrong with a unit that is refused hides what its states are.
     if kind.is_none() && names.is_empty() {
         return;
     }
     let mut set = |written: &Option<Written>| match written {
-        Some(written) => written.resolve(&names, &whose, &mut draft.report),
+        Some(written) => written.resolve(&names, whose.as_deref(), &mut draft.report),
         None => Some(StateSet::Any),
     };
     let (from, to) = (set(from), set(to));
