@@ -26,6 +26,25 @@ pub enum Directive {
         /// Likewise.
         severity: u32,
     },
+    /// Heartbeats are to be counted, or not. The verdict says whether they were
+    /// before.
+    Heartbeat {
+        /// Whose; `None`: all.
+        entity: Option<EntityId>,
+        /// What is to be.
+        to: Heartbeat,
+    },
+}
+
+/// What can be asked of heartbeats (QNX: `ham_heartbeat_control`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Heartbeat {
+    /// Not to be counted; nothing is missed meanwhile.
+    Suspend,
+    /// To be counted again, as if one had just come.
+    Resume,
+    /// As it is.
+    Query,
 }
 
 impl Directive {
@@ -42,6 +61,16 @@ impl Directive {
             Directive::Raise { entity, kind, class, severity } => {
                 digest.add(2).add(u64::from(entity.0)).add(u64::from(*kind));
                 digest.add(u64::from(*class)).add(u64::from(*severity));
+            }
+            Directive::Heartbeat { entity, to } => {
+                let to = match to {
+                    Heartbeat::Suspend => 0,
+                    Heartbeat::Resume => 1,
+                    Heartbeat::Query => 2,
+                };
+                // One more than any id stands for all.
+                let of = entity.map_or(u64::MAX, |entity| u64::from(entity.0));
+                digest.add(10).add(of).add(to);
             }
         }
         digest.0
@@ -77,6 +106,12 @@ pub enum Verdict {
     /// The client has used this serial number, or a later one, for another
     /// request; nothing was done.
     SerialUsed,
+    /// Heartbeats were counted.
+    WasActive,
+    /// They were suspended.
+    WasSuspended,
+    /// It has no heartbeat: neither its unit nor its process has named one.
+    NoHeartbeat,
 }
 
 impl Verdict {
@@ -87,6 +122,9 @@ impl Verdict {
             Verdict::Done => 1,
             Verdict::Already => 2,
             Verdict::SerialUsed => 3,
+            Verdict::WasActive => 20,
+            Verdict::WasSuspended => 21,
+            Verdict::NoHeartbeat => 22,
         }
     }
 
@@ -97,6 +135,9 @@ impl Verdict {
             1 => Some(Verdict::Done),
             2 => Some(Verdict::Already),
             3 => Some(Verdict::SerialUsed),
+            20 => Some(Verdict::WasActive),
+            21 => Some(Verdict::WasSuspended),
+            22 => Some(Verdict::NoHeartbeat),
             _ => None,
         }
     }
@@ -116,6 +157,10 @@ mod tests {
             Directive::Raise { entity, kind: 2, class: 0, severity: 0 },
             Directive::Raise { entity, kind: 0, class: 2, severity: 0 },
             Directive::Raise { entity, kind: 0, class: 0, severity: 2 },
+            Directive::Heartbeat { entity: Some(entity), to: Heartbeat::Suspend },
+            Directive::Heartbeat { entity: None, to: Heartbeat::Suspend },
+            Directive::Heartbeat { entity: None, to: Heartbeat::Resume },
+            Directive::Heartbeat { entity: None, to: Heartbeat::Query },
         ];
         let digests: std::collections::BTreeSet<u64> =
             directives.iter().map(Directive::digest).collect();
@@ -124,7 +169,14 @@ mod tests {
 
     #[test]
     fn verdicts_survive_as_words() {
-        for verdict in [Verdict::Done, Verdict::Already, Verdict::SerialUsed] {
+        for verdict in [
+            Verdict::Done,
+            Verdict::Already,
+            Verdict::SerialUsed,
+            Verdict::WasActive,
+            Verdict::WasSuspended,
+            Verdict::NoHeartbeat,
+        ] {
             assert_eq!(Verdict::from_word(verdict.to_word()), Some(verdict));
         }
         assert_eq!(Verdict::from_word(0), None);

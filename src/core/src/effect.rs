@@ -100,7 +100,8 @@ pub enum Effect {
         restarts: bool,
     },
     /// Look once in every period whether heartbeats of an entity have come, and
-    /// tell by `Beats`. Asked again it replaces what was asked before.
+    /// tell by `Beats`. Asked again it replaces what was asked before; what has
+    /// come in the period that is not over still counts for it.
     WatchBeats {
         /// Whose.
         entity: EntityId,
@@ -366,6 +367,20 @@ pub enum Fact {
         action: u16,
         /// Place in the on-fail list, from 1; 0: the action itself.
         on_fail: u16,
+    },
+    /// Its heartbeat has stayed away too often.
+    HeartbeatMissed {
+        /// So often in a row.
+        missed: u32,
+        /// As often as `high` says, or it has said so itself; else `low`.
+        high: bool,
+    },
+    /// Its heartbeat is healthy again.
+    HeartbeatHealthy,
+    /// More heartbeats have come than should.
+    HeartbeatTooMany {
+        /// So many in the time of `max`, or in a part of it.
+        count: u32,
     },
 }
 

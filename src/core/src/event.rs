@@ -135,6 +135,12 @@ pub enum Event {
         /// repeated.
         from: Option<Caller>,
     },
+    /// After a takeover: watch the heartbeats of these again (`Resume::beats`,
+    /// all at once or by and by).
+    WatchAgain {
+        /// Whose.
+        entities: Vec<EntityId>,
+    },
     /// The manager is to end.
     Shutdown {
         /// Its exit code.

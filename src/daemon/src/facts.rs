@@ -110,6 +110,9 @@ pub(crate) mod kind {
     pub(crate) const PRE_START_FAILED: u32 = 30;
     pub(crate) const STATE: u32 = 31;
     pub(crate) const RAISED: u32 = 32;
+    pub(crate) const HEARTBEAT_MISSED: u32 = 40;
+    pub(crate) const HEARTBEAT_HEALTHY: u32 = 41;
+    pub(crate) const HEARTBEAT_TOO_MANY: u32 = 42;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -181,6 +184,11 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::Raised { kind, class, severity } => {
             (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
         }
+        Fact::HeartbeatMissed { missed, high } => {
+            (kind::HEARTBEAT_MISSED, [u64::from(missed), u64::from(high)])
+        }
+        Fact::HeartbeatHealthy => (kind::HEARTBEAT_HEALTHY, [0, 0]),
+        Fact::HeartbeatTooMany { count } => (kind::HEARTBEAT_TOO_MANY, [u64::from(count), 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -307,6 +315,14 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::RAISED => {
             format!("event of type {}, class {}, severity {b}", a & 0xffff_ffff, a >> 32)
         }
+        // Whether or not anybody has a condition on it.
+        kind::HEARTBEAT_MISSED if b == 1 => {
+            weight = Weight::Always;
+            format!("heartbeat missed {a} times in a row: high")
+        }
+        kind::HEARTBEAT_MISSED => format!("heartbeat missed {a} times in a row: low"),
+        kind::HEARTBEAT_HEALTHY => "heartbeat is healthy again".to_owned(),
+        kind::HEARTBEAT_TOO_MANY => format!("too many heartbeats: {a}"),
         other => format!("fact {other} of another version"),
     };
     (name.to_owned(), what, weight)

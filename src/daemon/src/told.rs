@@ -88,6 +88,9 @@ fn word(kind: u32) -> &'static str {
         kind::PRE_START_FAILED => "pre-start-failed",
         kind::STATE => "state",
         kind::RAISED => "raised",
+        kind::HEARTBEAT_MISSED => "heartbeat-missed",
+        kind::HEARTBEAT_HEALTHY => "heartbeat-healthy",
+        kind::HEARTBEAT_TOO_MANY => "heartbeat-too-many",
         _ => "unknown",
     }
 }

@@ -16,7 +16,7 @@ mod talk;
 mod temper;
 
 pub use kernel::{Kernel, Process, Remains};
-pub use links::{Edge, link};
+pub use links::{Edge, link, watch};
 pub use memory::{SharedMemory, SlotWord, Store};
 pub use plans::{brings_itself_back, plain, random_plan};
 pub use random::Random;

@@ -3,8 +3,9 @@
 
 use crate::notation::{self, Line};
 use crate::show;
+use ham_core::directive::{Directive, Heartbeat};
 use ham_core::effect::Effect;
-use ham_core::event::{Caller, Event, Wait};
+use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
 use ham_core::memory::SlotState;
 use ham_core::monitor::{Monitor, Turn};
@@ -161,6 +162,8 @@ impl Machine {
             main: line.pair("main").map(|text| text.parse().expect("a process id")),
             extend: line.pair("extend").map(|text| notation::span(&text)),
             beat: line.flag("beat"),
+            trigger: line.flag("trigger"),
+            interval: line.pair("interval").map(|text| notation::span(&text)),
             ..Told::default()
         }
     }
@@ -215,12 +218,20 @@ impl Machine {
                 let wait = line.flag("waiting");
                 let verb = line.word();
                 let entities = line.word().split(',').map(|name| self.id(name)).collect();
-                let from = line.pair("from").map(|text| {
-                    let (client, serial) = text.split_once('.').expect("from=CLIENT.SERIAL");
-                    let number = |text: &str| text.parse().expect("a number");
-                    Caller { client: number(client), serial: number(serial) }
-                });
+                let from = notation::caller(line);
                 Event::Request { id, entities, ask: notation::ask(&verb, line), wait, from }
+            }
+            "state" | "raise" | "heartbeat" => {
+                let id = RequestId(line.word().parse().expect("a number"));
+                let directive = self.directive(word, line);
+                Event::Directive { id, directive, from: notation::caller(line) }
+            }
+            "beats" => {
+                let entity = self.id(&line.word());
+                let slot = line.pair("slot").map(|text| notation::slot(&text));
+                let slot = slot.unwrap_or_else(|| self.current[&entity]);
+                let count = line.word().parse().expect("how many");
+                Event::Beats { entity, slot, count }
             }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
@@ -229,6 +240,29 @@ impl Machine {
             }
             other => panic!("nothing is called {other}"),
         }
+    }
+
+    /// `state ID NAME STATE`, `raise ID NAME type=… class=… severity=…`,
+    /// `heartbeat ID suspend|resume|query [NAME]`
+    fn directive(&self, word: &str, line: &mut Line) -> Directive {
+        if word == "heartbeat" {
+            let to = match line.word().as_str() {
+                "suspend" => Heartbeat::Suspend,
+                "resume" => Heartbeat::Resume,
+                "query" => Heartbeat::Query,
+                other => panic!("nobody can {other} a heartbeat"),
+            };
+            let entity = line.rest().first().map(|name| self.id(name));
+            return Directive::Heartbeat { entity, to };
+        }
+        let entity = self.id(&line.word());
+        if word == "state" {
+            return Directive::State { entity, to: line.word().parse().expect("a state") };
+        }
+        let mut number =
+            |key| line.pair(key).map_or(0, |text: String| text.parse().expect("a number"));
+        let (kind, class, severity) = (number("type"), number("class"), number("severity"));
+        Directive::Raise { entity, kind, class, severity }
     }
 
     /// One event, and the answers to what came of it that are not held.
@@ -274,6 +308,9 @@ impl Machine {
         }
         for slot in resume.adopt {
             out.push_str(&format!("adopt #{}.{}\n", slot.index, slot.generation));
+        }
+        if !resume.beats.is_empty() {
+            out.push_str(&self.step(Event::WatchAgain { entities: resume.beats }));
         }
         out.push_str(&self.changes());
         out

@@ -1,16 +1,16 @@
 //! The notation of plans in scenario files. What is not given has the defaults
 //! of unit files.
 
-use crate::notation::{Line, signal, span};
+use crate::notation::{Line, limit, signal, span, states};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, DirectoryPlace, DirectoryPlan, Ends,
-    EntityPlan, ExecutePlan, KeepDirectory, KillScope, Kind, LimitPlan, OnDependencyRestart, Only,
-    Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget, Spacing, StartMode, StopPlan, Verb,
-    WaitPlan,
+    EntityPlan, ExecutePlan, HeartbeatPlan, KeepDirectory, KillScope, Kind, OnDependencyRestart,
+    Only, Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget, Spacing, StartMode, StopPlan,
+    Verb, WaitPlan,
 };
 use ham_core::time::Span;
-use ham_tests::fake::{Edge, link, plain};
+use ham_tests::fake::{Edge, link, plain, watch};
 
 /// What entities say of each other, by name: the other may stand below.
 type Said = Vec<(EntityId, Edge, String)>;
@@ -20,6 +20,8 @@ type Said = Vec<(EntityId, Edge, String)>;
 pub(crate) fn plan(text: &str) -> Vec<EntityPlan> {
     let mut entities: Vec<EntityPlan> = Vec::new();
     let mut said = Said::new();
+    // Whose conditions are about others.
+    let mut about: Vec<(EntityId, usize, String)> = Vec::new();
     // The list that actions belong to, when it is not a condition's.
     let mut own: Option<String> = None;
     for (number, text) in text.lines().enumerate() {
@@ -36,6 +38,9 @@ pub(crate) fn plan(text: &str) -> Vec<EntityPlan> {
         let entity = entities.last_mut().expect("an entity before what it has");
         match (depth, first.as_str()) {
             (2, "on") => {
+                if let Some(other) = line.pair("of") {
+                    about.push((entity.id, entity.conditions.len(), other));
+                }
                 entity.conditions.push(condition_plan(line));
                 own = None;
             }
@@ -62,11 +67,19 @@ pub(crate) fn plan(text: &str) -> Vec<EntityPlan> {
         }
     }
     for (from, edge, name) in said {
-        let other = entities.iter().find(|entity| entity.name == name);
-        let to = other.unwrap_or_else(|| panic!("no entity is called {name}")).id;
+        let to = named(&entities, &name);
         link(&mut entities, from, edge, to);
     }
+    for (from, place, name) in about {
+        let of = named(&entities, &name);
+        watch(&mut entities, from, place, of);
+    }
     entities
+}
+
+fn named(entities: &[EntityPlan], name: &str) -> EntityId {
+    let other = entities.iter().find(|entity| entity.name == name);
+    other.unwrap_or_else(|| panic!("no entity is called {name}")).id
 }
 
 fn list<'a>(entity: &'a mut EntityPlan, own: Option<&str>) -> &'a mut Vec<ActionPlan> {
@@ -89,8 +102,12 @@ fn entity_plan(id: EntityId, mut line: Line, said: &mut Said) -> EntityPlan {
     let kind = kind(&mut line);
     let entity = EntityPlan {
         start: if line.flag("manual") { StartMode::Manual } else { StartMode::Auto },
-        command: if kind == Kind::Target { Vec::new() } else { plain.command.clone() },
+        command: match kind {
+            Kind::Target | Kind::Global => Vec::new(),
+            _ => plain.command.clone(),
+        },
         kind,
+        heartbeat: heartbeat(&mut line),
         on_dependency_restart: match line.pair("on-dependency-restart").as_deref() {
             None | Some("keep") => OnDependencyRestart::Keep,
             Some("restart") => OnDependencyRestart::Restart,
@@ -115,8 +132,26 @@ fn kind(line: &mut Line) -> Kind {
         Some("oneshot") => Kind::Oneshot { remain: line.flag("remain") },
         Some("forking") => Kind::Forking { pid_file: line.pair("pid-file").expect("pid-file=") },
         Some("target") => Kind::Target,
+        Some("global") => Kind::Global,
         Some(other) => panic!("no type is called {other}"),
     }
+}
+
+/// `heartbeat=1s low=2 high=3 grace=5s most=10/1s`
+fn heartbeat(line: &mut Line) -> Option<HeartbeatPlan> {
+    let interval = span(&line.pair("heartbeat")?);
+    let mut number = |key, usual| {
+        line.pair(key).map_or(usual, |text: String| text.parse().expect("a number of misses"))
+    };
+    let (low, high) = (number("low", 2), number("high", 5));
+    let grace = line.pair("grace").map_or(Span::ZERO, |text| span(&text));
+    Some(HeartbeatPlan {
+        interval,
+        low,
+        high,
+        grace,
+        most: line.pair("most").map(|text| limit(&text)),
+    })
 }
 
 /// `exec`, `notify`, a descriptor as `fd:3`, or a path.
@@ -189,16 +224,31 @@ fn condition_plan(mut line: Line) -> ConditionPlan {
     };
     let name = line.pair("name").unwrap_or(kind);
     let (rearm, enabled) = (!line.flag("no-rearm"), !line.flag("disabled"));
+    let only = only(on, &mut line);
     line.end();
-    ConditionPlan {
-        name,
-        on,
-        only: Only::All,
-        of: None,
-        class,
-        rearm,
-        enabled,
-        actions: Vec::new(),
+    ConditionPlan { name, on, only, of: None, class, rearm, enabled, actions: Vec::new() }
+}
+
+/// `on state from=1,2 to=!3`, `on raise type=5 severity=2`
+fn only(on: ConditionKind, line: &mut Line) -> Only {
+    match on {
+        ConditionKind::State => {
+            let (from, to) = (line.pair("from"), line.pair("to"));
+            if from.is_none() && to.is_none() {
+                return Only::All;
+            }
+            Only::State { from: states(from), to: states(to) }
+        }
+        ConditionKind::Raise => {
+            let mut number =
+                |key| line.pair(key).map(|text| text.parse::<u32>().expect("a number"));
+            let (kind, class, severity) = (number("type"), number("class"), number("severity"));
+            if kind.is_none() && class.is_none() && severity.is_none() {
+                return Only::All;
+            }
+            Only::Raise { kind, class, severity }
+        }
+        _ => Only::All,
     }
 }
 
@@ -233,6 +283,7 @@ fn verb(word: &str, line: &mut Line) -> Verb {
             timeout: span(&line.pair("timeout").expect("a timeout")),
         }),
         "log" => Verb::Log(line.rest().join(" ")),
+        "heartbeat-healthy" => Verb::HeartbeatHealthy,
         "start" => Verb::Start(line.word()),
         "stop" => Verb::Stop(line.word()),
         other => panic!("no verb is called {other}"),
@@ -257,9 +308,6 @@ fn restart(line: &mut Line) -> RestartPlan {
     if let Some(text) = line.pair("reset-after") {
         plan.reset_after = span(&text);
     }
-    plan.limit = line.pair("limit").map(|text| {
-        let (count, within) = text.split_once('/').expect("limit=COUNT/TIME");
-        LimitPlan { count: count.parse().expect("a count"), within: span(within) }
-    });
+    plan.limit = line.pair("limit").map(|text| limit(&text));
     plan
 }

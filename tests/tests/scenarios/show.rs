@@ -4,7 +4,7 @@ use crate::machine::BEGIN;
 use ham_core::effect::{Effect, Process};
 use ham_core::event::Wait;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
-use ham_core::monitor::{Monitor, Said, View};
+use ham_core::monitor::{Level, Monitor, Said, View};
 use ham_core::time::Mono;
 
 fn slot(slot: SlotRef) -> String {
@@ -83,7 +83,14 @@ pub(crate) fn view(name: &str, view: &View) -> String {
         (state, true) if state != "running" => " ready",
         (_, _) => "",
     };
-    format!("= {name} {}{pid}{restarts}{ready} why={:?}", view.state, view.why)
+    let heart = view
+        .heartbeat
+        .filter(|heart| heart.level != Level::Healthy || heart.missed > 0 || heart.suspended);
+    let heart = heart.map_or(String::new(), |heart| {
+        let suspended = if heart.suspended { " suspended" } else { "" };
+        format!(" heartbeat={:?} missed={}{suspended}", heart.level, heart.missed)
+    });
+    format!("= {name} {}{pid}{restarts}{ready}{heart} why={:?}", view.state, view.why)
 }
 
 /// All that there is to see of one entity, on a line for each kind of thing.

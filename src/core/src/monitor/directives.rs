@@ -34,6 +34,7 @@ impl Monitor {
                 self.fire(entity, self.said_of(entity, ConditionKind::Raise, detail));
                 Verdict::Done
             }
+            Directive::Heartbeat { entity, to } => self.heartbeat(entity, to),
         };
         self.emit(Effect::Verdict { id, verdict });
         if let Some(place) = place {
@@ -56,7 +57,7 @@ impl Monitor {
     }
 
     /// Something that is no end of a process.
-    fn said_of(&self, id: EntityId, kind: ConditionKind, detail: Detail) -> Occurrence {
+    pub(super) fn said_of(&self, id: EntityId, kind: ConditionKind, detail: Detail) -> Occurrence {
         let running = self.peek(id).running();
         Occurrence {
             about: id,

@@ -12,15 +12,19 @@
 //!   their actions do; `own`: those of the entity's own life
 //! - `ask`: requests and shutdown; `directives`: what is said of entities; `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
+//! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
 mod attempts;
+mod beats;
 mod budget;
 mod clients;
 mod directives;
 mod down;
 mod entity;
+mod heart;
+mod heart_record;
 mod life;
 mod lists;
 mod members;
@@ -42,8 +46,10 @@ mod up;
 mod verbs;
 mod view;
 
+pub use beats::HeartView;
 pub use budget::Budget;
 pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
+pub use heart::{Heart, Level, Reached, Watch};
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
@@ -108,6 +114,10 @@ pub(crate) struct Global {
     /// Of the next run. It goes on over takeovers, so that no completion that
     /// is still on its way can mean a run of later times.
     next_serial: u32,
+    /// No heartbeats are counted.
+    beats_suspended: bool,
+    /// When they were last counted again: as if each had come then.
+    beats_fresh: Option<Mono>,
 }
 
 /// On the way down.
@@ -137,7 +147,9 @@ impl Global {
             .put(shutdown.map_or(0, |s| u64::from(s.finished)))
             .put(u64::from(self.next_serial))
             .put(self.signals)
-            .put(shutdown.map_or(0, |s| s.share.0));
+            .put(shutdown.map_or(0, |s| s.share.0))
+            .put(u64::from(self.beats_suspended))
+            .put_due(self.beats_fresh);
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -157,9 +169,11 @@ impl Global {
         let next_serial = from.get_u32()?;
         let signals = from.get()?;
         shutdown.share = Span(from.get()?);
+        let (beats_suspended, beats_fresh) = (from.get_bool()?, from.get_due()?);
         from.finish()?;
         let shutdown = down.then_some(shutdown);
-        let global = Global { booted, shutdown, signals, next_serial };
+        let global =
+            Global { booted, shutdown, signals, next_serial, beats_suspended, beats_fresh };
         if global.record().words == *words { Ok(global) } else { Err(Odd) }
     }
 }
@@ -200,6 +214,10 @@ pub struct Monitor {
     /// Slots whose process is gone in this turn, and nothing else need be.
     unclear: Vec<SlotRef>,
     said: BTreeMap<EntityId, Said>,
+    /// Heartbeats of those that something has happened to.
+    hearts: BTreeMap<EntityId, Heart>,
+    /// Those that are supervised.
+    beating: Members,
 }
 
 impl Monitor {
@@ -258,9 +276,11 @@ impl Monitor {
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
             RecordId::Client(place) => self.clients.get(&place).map(Client::record),
             RecordId::Said(entity) => self.said.get(&entity).map(Said::record),
-            RecordId::Beat(_) | RecordId::Overlay(_) | RecordId::Chunk(_) | RecordId::Pulse(_) => {
-                None
+            RecordId::Beat(entity) => {
+                let heart = self.hearts.get(&entity);
+                heart.filter(|heart| **heart != Heart::default()).map(Heart::record)
             }
+            RecordId::Overlay(_) | RecordId::Chunk(_) | RecordId::Pulse(_) => None,
         }
     }
 
@@ -307,8 +327,8 @@ impl Monitor {
             Event::Told { slot, told } => self.told(slot, &told),
             Event::MainFound { slot, pid } => self.main_found(slot, pid),
             Event::MainMissing { slot, left } => self.main_missing(slot, left),
-            // Nobody asks for them yet.
-            Event::Beats { .. } => {}
+            Event::Beats { entity, slot, count } => self.beats(entity, slot, count),
+            Event::WatchAgain { entities } => self.watch_again(&entities),
             Event::Tidied { entity } => self.tidied(entity),
             Event::Request { id, entities, ask, wait, from } => {
                 self.request(id, &entities, ask, wait, from);
@@ -388,6 +408,7 @@ impl Monitor {
         let entity = self.lost(id);
         self.entities.insert(id, entity);
         self.moved.insert(id);
+        self.follow_beats(id, &entity);
         self.cancel_restarts(id);
         self.answer_lost(id, entity.actual);
         self.entities.get(&id).copied().unwrap_or(entity)
@@ -416,6 +437,7 @@ impl Monitor {
         self.entities.insert(id, entity);
         self.turn.dirty.insert(RecordId::Entity(id));
         self.moved.insert(id);
+        self.follow_beats(id, &entity);
     }
 
     fn plan_of(&mut self, id: EntityId) -> Option<Arc<EntityPlan>> {

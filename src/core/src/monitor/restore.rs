@@ -29,6 +29,9 @@ pub struct Resume {
     /// Slots whose process has ended: each wants its event, in case that the
     /// one before has not come to it.
     pub exited: Vec<u32>,
+    /// Those whose heartbeats are supervised: each wants to be named in a
+    /// `WatchAgain` event, which can wait until more urgent things are done.
+    pub beats: Vec<EntityId>,
 }
 
 impl Monitor {
@@ -63,10 +66,13 @@ impl Monitor {
             moved: BTreeSet::new(),
             unclear: Vec::new(),
             said: BTreeMap::new(),
+            hearts: BTreeMap::new(),
+            beating: Members::default(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
         monitor.read_lists(&open);
+        resume.beats = monitor.beating.all();
         resume.exited = monitor.read_slots(&mut denied);
         for id in denied {
             monitor.lose(id);
@@ -94,7 +100,7 @@ impl Monitor {
     /// Gives those that are in the middle of something, and entities that
     /// cannot own the slot that they name.
     fn read_heads(&mut self) -> (Vec<RecordId>, Vec<EntityId>) {
-        let Monitor { memory, timers, pool, active, unread_clients, .. } = self;
+        let Monitor { memory, timers, pool, active, unread_clients, beating, .. } = self;
         pool.expect(memory.slots_used());
         let (mut open, mut denied) = (Vec::new(), Vec::new());
         memory.heads(&mut |id, head: Head| {
@@ -148,8 +154,12 @@ impl Monitor {
                 | RecordId::Run(_)
                 | RecordId::Command(_)
                 | RecordId::Client(_) => open.push(id),
+                RecordId::Beat(entity) => {
+                    if head.active {
+                        beating.set(entity, true);
+                    }
+                }
                 RecordId::Said(_)
-                | RecordId::Beat(_)
                 | RecordId::Overlay(_)
                 | RecordId::Chunk(_)
                 | RecordId::Pulse(_) => {}

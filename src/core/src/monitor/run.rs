@@ -94,6 +94,11 @@ pub enum Detail {
         /// Its severity.
         severity: u32,
     },
+    /// A heartbeat, or the want of one.
+    Heartbeat {
+        /// How many were missed in a row.
+        missed: u32,
+    },
 }
 
 impl Occurrence {
@@ -243,6 +248,7 @@ impl Run {
             Detail::None => (0, 0, 0, 0),
             Detail::State { from, to } => (1, from, to, 0),
             Detail::Raise { kind, class, severity } => (2, kind, class, severity),
+            Detail::Heartbeat { missed } => (3, missed, 0, 0),
         };
         words.put(tag).put(u64::from(a)).put(u64::from(b)).put(u64::from(c));
         words.finish()
@@ -293,6 +299,7 @@ impl Run {
             0 => Detail::None,
             1 => Detail::State { from: a, to: b },
             2 => Detail::Raise { kind: a, class: b, severity: c },
+            3 => Detail::Heartbeat { missed: a },
             _ => return Err(Odd),
         };
         from.finish()?;

@@ -101,6 +101,7 @@ impl Monitor {
         if told.ready {
             self.told_ready(id, slot);
         }
+        self.told_beats(id, slot, told);
         let mut entity = self.entity(id);
         if told.stopping && !entity.ends {
             entity.ends = true;

@@ -1,6 +1,6 @@
 //! Placeholders in texts of actions: `{entity} {condition} {pid} {instance}
 //! {code} {signal} {status}`, of a transition `{from} {to}`, of an event `{type}
-//! {class} {severity}`; `{{` and `}}` are braces. The loader has checked
+//! {class} {severity}`, of a heartbeat `{missed}`; `{{` and `}}` are braces. The loader has checked
 //! them; one that is not known stays as it is.
 
 use super::run::{Detail, Occurrence};
@@ -35,13 +35,17 @@ impl Context<'_> {
             },
             "from" | "to" => match self.occurrence.detail {
                 Detail::State { from, to } => if name == "from" { from } else { to }.to_string(),
-                Detail::None | Detail::Raise { .. } => String::new(),
+                Detail::None | Detail::Raise { .. } | Detail::Heartbeat { .. } => String::new(),
             },
             "type" | "class" | "severity" => match self.occurrence.detail {
                 Detail::Raise { kind, .. } if name == "type" => kind.to_string(),
                 Detail::Raise { class, .. } if name == "class" => class.to_string(),
                 Detail::Raise { severity, .. } => severity.to_string(),
-                Detail::None | Detail::State { .. } => String::new(),
+                Detail::None | Detail::State { .. } | Detail::Heartbeat { .. } => String::new(),
+            },
+            "missed" => match self.occurrence.detail {
+                Detail::Heartbeat { missed } => missed.to_string(),
+                Detail::None | Detail::State { .. } | Detail::Raise { .. } => String::new(),
             },
             "status" => status.map_or_else(String::new, |status| status.to_string()),
             _ => return None,
@@ -118,5 +122,8 @@ mod tests {
         assert_eq!(context.fill("{{entity}} 100% {other} {"), "{entity} 100% {other} {");
         assert_eq!(context.fill("ü{pid}ü"), "ü42ü");
         assert_eq!(context.fill("{from} to {to}, {type}"), "1 to 5, ");
+        let detail = Detail::Heartbeat { missed: 3 };
+        let context = Context { occurrence: Occurrence { detail, ..occurrence }, ..context };
+        assert_eq!(context.fill("{missed}, {from}"), "3, ");
     }
 }

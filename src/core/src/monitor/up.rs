@@ -151,6 +151,9 @@ impl Monitor {
         self.answer(id, Goal::Up, Reply::Done);
         self.up_seen(id, None);
         let slot = entity.slot();
+        if let Some(slot) = slot {
+            self.begin_planned_beats(id, slot);
+        }
         self.fire(id, occurrence(id, &[ConditionKind::Ready], slot, pid, None));
     }
 

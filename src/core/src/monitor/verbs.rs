@@ -49,9 +49,11 @@ impl Monitor {
             }
             Verb::Start(name) => self.begin_other(name, Ask::Start),
             Verb::Stop(name) => self.begin_other(name, Ask::Stop),
-            Verb::NotifyPulse(_) | Verb::HeartbeatHealthy | Verb::Shutdown(_) => {
-                Begun::Done(Err(Failure::Refused))
+            Verb::HeartbeatHealthy => {
+                self.heal(about);
+                Begun::Done(Ok(()))
             }
+            Verb::NotifyPulse(_) | Verb::Shutdown(_) => Begun::Done(Err(Failure::Refused)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What can be seen from outside, without changing anything.
 
 use super::Monitor;
+use super::beats::HeartView;
 use super::entity::{Actual, Desired, Entity, Next, StartTimes, Why};
 use super::pool::Owner;
 use super::run::Run;
@@ -44,6 +45,8 @@ pub struct View {
     /// Whether it is up: its process runs and is ready, or it is a one-shot or
     /// a target that stands for its group.
     pub ready: bool,
+    /// Its heartbeat, while it is supervised.
+    pub heartbeat: Option<HeartView>,
 }
 
 impl Monitor {
@@ -83,6 +86,7 @@ impl Monitor {
             times: entity.times,
             gated: matches!(entity.actual, Actual::Gated(_)),
             ready: entity.is_up(),
+            heartbeat: self.heart_view(id),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Parameters and results of what is said of entities: `State`, `Raise`.
+//! Parameters and results of what is said of entities, or asked of their
+//! heartbeats: `State`, `Raise`, `Heartbeat`.
 
 use super::manager::{RequestTag, null_is_missing};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,26 @@ pub struct RaiseParameters {
     /// Names the request, so that it can be repeated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestTag>,
+}
+
+/// Parameters of `Heartbeat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatParameters {
+    /// The entity; missing: all.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `suspend`, `resume` or `query`.
+    pub to: String,
+    /// Names the request, so that it can be repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestTag>,
+}
+
+/// Result of `Heartbeat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeats {
+    /// `active` or `suspended`: as they were before.
+    pub before: String,
 }
 
 /// Result of whatever is said or changed.

@@ -203,7 +203,8 @@ mod tests {
         all.set("PATH", "/usr/bin");
         all.set("FROM_HAM", "yes");
         let notify = folder.join("notify").into_os_string();
-        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder), notify }
+        let control = OsString::from("/run/ham/control");
+        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder), notify, control }
     }
 
     fn identity(uid: u32) -> Identity {

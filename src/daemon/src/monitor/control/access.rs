@@ -51,8 +51,17 @@ impl Engine {
 
     /// The line about a change: who has asked for it.
     pub(super) fn audit(&mut self, peer: Peer, entity: EntityId, what: &str) {
+        let name = self.name(entity);
+        self.audit_line(peer, &format!("{name}: {what}"));
+    }
+
+    /// Likewise about what concerns all of them.
+    pub(super) fn audit_all(&mut self, peer: Peer, what: &str) {
+        self.audit_line(peer, &format!("all: {what}"));
+    }
+
+    fn audit_line(&mut self, peer: Peer, what: &str) {
         let Peer { pid, uid, .. } = peer;
-        let text = format!("{}: {what}, asked by process {pid} of user {uid}", self.name(entity));
-        self.remark(Weight::Event, &text);
+        self.remark(Weight::Event, &format!("{what}, asked by process {pid} of user {uid}"));
     }
 }

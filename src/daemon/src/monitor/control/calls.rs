@@ -57,6 +57,7 @@ impl Engine {
             "State" => return later(self.report_state(client, peer, call)),
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
             "Raise" => return later(self.publish(client, peer, call)),
+            "Heartbeat" => return later(self.heartbeats(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };
         Some(result.unwrap_or_else(|refusal| refusal))

@@ -4,11 +4,12 @@
 use super::Waiting;
 use super::calls::{bad, caller, parameters, result};
 use crate::monitor::Engine;
-use ham_core::directive::{Directive, Verdict};
+use ham_core::directive::{Directive, Heartbeat, Verdict};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, RequestId};
 use ham_core::wire::{
-    Answer, Call, Decided, RaiseParameters, Refusal, RequestTag, StateParameters,
+    Answer, Call, Decided, HeartbeatParameters, Heartbeats, RaiseParameters, Refusal, RequestTag,
+    StateParameters,
 };
 use ham_sys::socket::Peer;
 
@@ -39,6 +40,34 @@ impl Engine {
         let entity = self.speaks_for(peer, "Raise", name.as_deref())?;
         self.audit(peer, entity, &format!("raise type {kind}, class {class}, severity {severity}"));
         let directive = Directive::Raise { entity, kind, class, severity };
+        self.direct(client, call, directive, request.as_ref())
+    }
+
+    /// Heartbeats of one entity, or of all, are to be counted or not.
+    pub(super) fn heartbeats(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        call: &Call,
+    ) -> Result<Answered, Answer> {
+        let HeartbeatParameters { name, to, request } = parameters(call)?;
+        let entity = name.as_deref().map(|name| self.entity_named(name)).transpose()?;
+        let asked = match to.as_str() {
+            "suspend" => Heartbeat::Suspend,
+            "resume" => Heartbeat::Resume,
+            "query" => Heartbeat::Query,
+            _ => return Err(bad("to", "it is `suspend`, `resume` or `query`")),
+        };
+        if asked != Heartbeat::Query {
+            if !self.may_change(peer) {
+                return Err(Self::denied("Heartbeat", peer));
+            }
+            match entity {
+                Some(entity) => self.audit(peer, entity, &format!("heartbeat {to}")),
+                None => self.audit_all(peer, &format!("heartbeat {to}")),
+            }
+        }
+        let directive = Directive::Heartbeat { entity, to: asked };
         self.direct(client, call, directive, request.as_ref())
     }
 
@@ -106,6 +135,9 @@ impl Engine {
                 Verdict::Done => result(&Decided { changed: true }),
                 Verdict::Already => result(&Decided { changed: false }),
                 Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
+                Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
+                Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
+                Verdict::NoHeartbeat => bad("name", "it has no heartbeat"),
             };
             self.send(token, &answer);
         }
