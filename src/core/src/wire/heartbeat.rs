@@ -1,4 +1,4 @@
-//! Parameters and results of what is about heartbeats: `HeartbeatPage`.
+//! What is about heartbeats: `HeartbeatPage`, and a part of `Status`.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,4 +17,19 @@ pub struct HeartbeatPage {
     pub offset: i64,
     /// How long it is.
     pub bytes: i64,
+}
+
+/// The heartbeat of an entity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatStatus {
+    /// Nanoseconds since the look that has last seen one; `null`: none has.
+    pub age_ns: Option<u64>,
+    /// Periods in a row without one.
+    pub missed: u64,
+    /// `healthy`, `low` or `high`.
+    pub level: String,
+    /// The length of a period in nanoseconds.
+    pub interval_ns: u64,
+    /// Whether it is not counted at present.
+    pub suspended: bool,
 }

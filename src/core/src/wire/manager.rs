@@ -207,6 +207,9 @@ pub struct EntityStatus {
     pub status_text: String,
     /// The error that it says it has (`ERRNO=`); `null`: none.
     pub errno: Option<u32>,
+    /// Its heartbeat, while that is watched; `null`: it is not.
+    #[serde(default)]
+    pub heartbeat: Option<super::HeartbeatStatus>,
     /// The entities that its start waits for.
     pub waits_for: Vec<String>,
     /// How its last process ended.

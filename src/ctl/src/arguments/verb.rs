@@ -46,6 +46,35 @@ pub(crate) enum Verb {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Say which state an entity is in now; conditions on that transition fire
+    State {
+        /// Its name
+        name: String,
+        /// A number, or a name that its unit gives
+        state: String,
+    },
+    /// Publish an event of an entity; conditions on it fire
+    Raise {
+        /// Its name
+        name: String,
+        /// Its type
+        #[arg(long = "type", value_name = "N", default_value_t = 0)]
+        kind: u32,
+        /// Its class
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        class: u32,
+        /// Its severity
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        severity: u32,
+    },
+    /// Have heartbeats counted or not, or show whether they are
+    Heartbeat {
+        /// What to do
+        #[arg(value_enum, default_value_t = Beats::Query)]
+        to: Beats,
+        /// An entity [default: all]
+        name: Option<String>,
+    },
     /// Print what entities are to each other, for dot(1)
     Graph {
         /// Names or patterns (*, ?); these and their neighbours [default: all]
@@ -177,6 +206,28 @@ pub(crate) struct Unit {
     pub(crate) now: bool,
 }
 
+/// What `heartbeat` is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Beats {
+    /// Not counted until `resume`
+    Suspend,
+    /// Counted again, as if one had just come
+    Resume,
+    /// Print `active` or `suspended`
+    Query,
+}
+
+impl Beats {
+    /// As the interface has it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Beats::Suspend => "suspend",
+            Beats::Resume => "resume",
+            Beats::Query => "query",
+        }
+    }
+}
+
 /// What `verbosity` is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -202,6 +253,9 @@ impl Verb {
             | Verb::Mask { .. }
             | Verb::Unmask { .. }
             | Verb::Kill { .. }
+            | Verb::State { .. }
+            | Verb::Raise { .. }
+            | Verb::Heartbeat { .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)

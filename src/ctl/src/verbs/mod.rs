@@ -11,6 +11,7 @@ mod history;
 mod is;
 mod kill;
 mod list;
+mod say;
 mod show;
 mod shutdown;
 mod status;
@@ -69,6 +70,11 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
             enable::is(&name, &directories, arguments.user, output)
         }
         Verb::Kill { signal, names } => kill::run(program, &manager()?, signal, names, output),
+        Verb::State { name, state } => say::state(&manager()?, name, state, output),
+        Verb::Raise { name, kind, class, severity } => {
+            say::raise(&manager()?, name, (kind, class, severity), output)
+        }
+        Verb::Heartbeat { to, name } => say::heartbeat(&manager()?, to, name, output),
         Verb::Check { paths } => {
             check::run(&paths, arguments.user, runtime::effective_uid(), output)
         }

@@ -6,15 +6,24 @@ use super::pages::Pages;
 use super::{Engine, pages};
 use ham_core::event::Event;
 use ham_core::ids::EntityId;
+use ham_core::monitor::{Level, View};
 use ham_core::time::{Mono, Span};
 use ham_core::wheel::{Member, Wheel};
+use ham_core::wire::HeartbeatStatus;
 use ham_sys::clock;
+
+/// Entities that are watched again in one turn: each is read from its record, so
+/// that others have their turn in between.
+const AGAIN_IN_TURN: usize = 128;
 
 /// Whose heartbeats are watched, and where they come from.
 #[derive(Debug, Default)]
 pub(super) struct Beats {
     wheel: Wheel,
     pub(super) pages: Pages,
+    /// Those that the monitor before has watched, and that this one has not
+    /// come to.
+    again: Vec<EntityId>,
     /// Clients that wait for a page.
     pub(super) waiting: Vec<(u64, pages::Which, EntityId)>,
 }
@@ -27,8 +36,16 @@ struct Seen {
 }
 
 impl Beats {
-    /// When the next look is due.
+    /// A successor: these are to be watched again, when there is time for it.
+    pub(super) fn begin_again(&mut self, entities: Vec<EntityId>) {
+        self.again = entities;
+    }
+
+    /// When the next look is due; 0: at once.
     pub(super) fn due(&self) -> Option<u64> {
+        if !self.again.is_empty() {
+            return Some(0);
+        }
         // Pages that are on their way come within a moment, as an event.
         if self.pages.are_incomplete() { None } else { self.wheel.due().map(|due| due.0) }
     }
@@ -68,6 +85,13 @@ impl Engine {
         if self.beats.due().is_none_or(|due| due > now) {
             return;
         }
+        if !self.beats.again.is_empty() {
+            let left = self.beats.again.len().saturating_sub(AGAIN_IN_TURN);
+            let entities = self.beats.again.split_off(left);
+            self.feed(Event::WatchAgain { entities });
+            self.run_events();
+            return;
+        }
         // What has come before this moment counts.
         self.notified_before_look();
         let (mut telling, mut seen) = (Vec::new(), Vec::new());
@@ -99,10 +123,23 @@ impl Engine {
         }
     }
 
-    /// How long ago a heartbeat of an entity was last seen, in ns; `None`: its
-    /// process of that slot is not watched.
-    pub(super) fn beat_age(&self, entity: EntityId, now: u64) -> Option<u64> {
-        let moved = self.state.beat(entity.0)?.moved();
-        (moved != 0).then(|| now.saturating_sub(moved))
+    /// The heartbeat of an entity as `status` shows it; `None`: it is not
+    /// watched.
+    pub(super) fn heartbeat_status(&self, id: EntityId, view: &View) -> Option<HeartbeatStatus> {
+        let heart = view.heartbeat?;
+        let moved = self.state.beat(id.0).map_or(0, |beat| beat.moved());
+        let age = (moved != 0).then(|| clock::monotonic().saturating_sub(moved));
+        Some(HeartbeatStatus {
+            age_ns: age,
+            missed: u64::from(heart.missed),
+            level: match heart.level {
+                Level::Healthy => "healthy",
+                Level::Low => "low",
+                Level::High => "high",
+            }
+            .to_owned(),
+            interval_ns: heart.interval.0,
+            suspended: heart.suspended,
+        })
     }
 }

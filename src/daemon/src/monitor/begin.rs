@@ -151,6 +151,7 @@ impl Engine {
         for index in (0..RESERVED_SLOTS).chain(resume.exited) {
             self.exited(index);
         }
+        self.beats.begin_again(resume.beats);
         self.run_events();
     }
 }

@@ -89,6 +89,7 @@ impl Engine {
             ready: view.ready,
             status_text: said.status,
             errno: Some(said.errno).filter(|errno| *errno != 0),
+            heartbeat: self.heartbeat_status(id, &view),
             waits_for: self.waits_for(id),
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
             why: self.why(id, &view),
