@@ -6,7 +6,7 @@ use crate::reader::{Field, Reader};
 use crate::suggest::{nearest, quoted};
 
 /// The names that may stand in braces.
-pub(crate) const PLACEHOLDERS: [&str; 12] = [
+pub(crate) const PLACEHOLDERS: [&str; 13] = [
     "entity",
     "condition",
     "pid",
@@ -19,6 +19,7 @@ pub(crate) const PLACEHOLDERS: [&str; 12] = [
     "type",
     "class",
     "severity",
+    "missed",
 ];
 
 /// What is wrong with a text.

@@ -14,8 +14,12 @@ use crate::plan::{Class, EntityPlan, Kind, Verb, is_own};
 
 impl Monitor {
     /// Begins the lists that an occurrence fires: those of its entity first,
-    /// then those of others about it, then those about any.
+    /// then those of others about it, then those about any. What becomes of a
+    /// unit of such conditions itself concerns nobody.
     pub(super) fn fire(&mut self, id: EntityId, occurrence: Occurrence) {
+        if self.plan.global().contains(&id) {
+            return;
+        }
         self.fire_of(id, occurrence);
         if self.plan.is_linked(id)
             && let Some(plan) = self.plan_of(id)
