@@ -3,8 +3,9 @@
 
 mod fake_users;
 mod folder;
-#[path = "order/watching.rs"]
-mod watching;
+mod order {
+    mod watching;
+}
 
 use folder::{Folder, mode, names, own_uid, settings};
 use ham_core::ids::EntityId;

@@ -1,8 +1,8 @@
 //! Conditions that are about other units: whom they are linked with, whose
 //! names of states count, and who answers for a heartbeat.
 
-use super::{entity, unit};
 use crate::folder::{Folder, names, settings};
+use crate::{entity, unit};
 use ham_core::ids::EntityId;
 use ham_core::plan::{ConditionPlan, Only, StateSet};
 use ham_unit::{Loaded, Settings, codes};
