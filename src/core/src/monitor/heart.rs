@@ -145,8 +145,12 @@ impl Watch {
 
     /// Its process says itself that it is in trouble. False: that is known.
     pub fn trigger(&mut self) -> bool {
+        if self.level == Level::High {
+            return false;
+        }
+        self.level = Level::High;
         self.missed = self.missed.max(self.high);
-        std::mem::replace(&mut self.level, Level::High) != Level::High
+        true
     }
 
     /// It is to count as healthy, whatever was missed. False: it was.
