@@ -44,11 +44,11 @@ impl Kernel {
                 self.action_done(*run, ok);
             }
             Effect::Finish { code } => self.finished.push(*code),
-            Effect::WatchBeats { .. }
-            | Effect::UnwatchBeats { .. }
-            | Effect::Notice(_)
-            | Effect::Reply { .. }
-            | Effect::Verdict { .. } => {}
+            Effect::WatchBeats { entity, slot, interval, from, every } => {
+                self.watch_beats(*entity, *slot, (*interval, *from), *every);
+            }
+            Effect::UnwatchBeats { entity } => self.unwatch_beats(*entity),
+            Effect::Notice(_) | Effect::Reply { .. } | Effect::Verdict { .. } => {}
         }
     }
 

@@ -6,9 +6,9 @@
 use super::{Edge, Random, link};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    ActionPlan, DirectoryPlace, DirectoryPlan, Ends, EntityPlan, ExecutePlan, KeepDirectory,
-    KillScope, Kind, NotifyAccess, OnDependencyRestart, Readiness, SendTo, SignalPlan,
-    SignalTarget, Verb, WaitPlan,
+    ActionPlan, DirectoryPlace, DirectoryPlan, Ends, EntityPlan, ExecutePlan, HeartbeatPlan,
+    KeepDirectory, KillScope, Kind, LimitPlan, NotifyAccess, OnDependencyRestart, Readiness,
+    SendTo, SignalPlan, SignalTarget, Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -65,6 +65,9 @@ fn dress_one(random: &mut Random, plan: &mut EntityPlan) {
             plan.stop.kill = KillScope::None;
         }
     }
+    if matches!(plan.kind, Kind::Service | Kind::Forking { .. }) && random.chance(45) {
+        plan.heartbeat = Some(heartbeat(random));
+    }
     if plan.ready == Readiness::Notify || random.chance(30) {
         plan.notify_access = NotifyAccess::All;
     }
@@ -107,6 +110,22 @@ fn dress_one(random: &mut Random, plan: &mut EntityPlan) {
         let names = vec![plan.name.clone()];
         plan.directories =
             vec![DirectoryPlan { place: DirectoryPlace::Runtime, names, mode: 0o755, keep }];
+    }
+}
+
+fn heartbeat(random: &mut Random) -> HeartbeatPlan {
+    let low = u32::try_from(random.below(4)).unwrap_or(0);
+    let more = u32::try_from(random.below(3)).unwrap_or(0);
+    let most = random.chance(25).then(|| LimitPlan {
+        count: 1 + u32::try_from(random.below(5)).unwrap_or(0),
+        within: random.micros(100_000, 2_000_000),
+    });
+    HeartbeatPlan {
+        interval: random.micros(50_000, 700_000),
+        low,
+        high: if random.chance(10) { 0 } else { low + more },
+        grace: if random.chance(30) { random.micros(0, 600_000) } else { Span::ZERO },
+        most,
     }
 }
 

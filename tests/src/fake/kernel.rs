@@ -4,7 +4,7 @@
 //! an event on its way) and is gone when the monitor is.
 
 use super::talk::Word;
-use super::{Random, SharedMemory, SlotWord, Temper};
+use super::{Random, SharedMemory, SlotWord, Temper, Watched};
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::SlotState;
@@ -66,6 +66,7 @@ pub(super) enum Task {
     Clear { slot: SlotRef },
     Cleared { slot: SlotRef },
     Free { slot: SlotRef },
+    Look { entity: EntityId },
     Deliver(Event),
 }
 
@@ -97,6 +98,9 @@ pub struct Kernel {
     pub(super) pid_files: BTreeMap<SlotRef, (i32, Mono)>,
     /// Runs whose action was answered: it is, once.
     pub(super) asked: BTreeSet<Wait>,
+    /// Whose heartbeats are watched, and looks that come too late.
+    pub(super) watched: BTreeMap<EntityId, Watched>,
+    pub(super) blind_looks: Vec<EntityId>,
     world: BTreeMap<(Mono, u64), World>,
     tasks: BTreeMap<(Mono, u64), Task>,
     sequence: u64,
@@ -123,6 +127,8 @@ impl Kernel {
             watches: BTreeMap::new(),
             pid_files: BTreeMap::new(),
             asked: BTreeSet::new(),
+            watched: BTreeMap::new(),
+            blind_looks: Vec::new(),
             world: BTreeMap::new(),
             tasks: BTreeMap::new(),
             sequence: 0,
@@ -212,6 +218,7 @@ impl Kernel {
             }
             Task::Cleared { slot } => self.cleared(slot),
             Task::Free { slot } => self.free(slot),
+            Task::Look { entity } => self.look(entity),
         }
         None
     }
@@ -225,6 +232,8 @@ impl Kernel {
         self.watches.clear();
         self.last_post.clear();
         self.asked.clear();
+        self.watched.clear();
+        self.blind_looks.clear();
     }
 
     pub(super) fn word(&self, index: u32) -> SlotWord {

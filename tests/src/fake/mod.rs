@@ -5,6 +5,7 @@
 //! correct core never asks for.
 #![forbid(unsafe_code)]
 
+mod beats;
 mod carry;
 mod graphs;
 mod kernel;
@@ -15,6 +16,7 @@ mod random;
 mod talk;
 mod temper;
 
+pub use beats::Watched;
 pub use kernel::{Kernel, Process, Remains};
 pub use links::{Edge, link, watch};
 pub use memory::{SharedMemory, SlotWord, Store};

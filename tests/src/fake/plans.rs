@@ -8,7 +8,8 @@ use super::Random;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, Kind, LimitPlan,
-    Only, RestartPlan, SignalPlan, SignalTarget, Spacing, StartMode, StopPlan, Verb, WaitPlan,
+    Only, RestartPlan, SignalPlan, SignalTarget, Spacing, StartMode, StateSet, StopPlan, Verb,
+    WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -19,7 +20,32 @@ pub fn random_plan(random: &mut Random) -> Vec<EntityPlan> {
     let count = 1 + random.below(6);
     let mut plans: Vec<EntityPlan> = (0..count).map(|place| entity(random, place, count)).collect();
     super::graphs::dress(random, &mut plans);
+    let about: Vec<(EntityId, usize, EntityId)> = plans
+        .iter()
+        .flat_map(|plan| (0..plan.conditions.len()).map(|place| (plan.id, place)))
+        .filter_map(|(id, place)| {
+            // Nobody restarts another.
+            let condition = plans.get(id.index())?.conditions.get(place)?;
+            let restarts = |action: &ActionPlan| matches!(action.verb, Verb::Restart(_));
+            let may = !condition.actions.iter().any(restarts) && random.chance(15);
+            may.then(|| (id, place, random.pick(&plans).id))
+        })
+        .collect();
+    for (id, place, of) in about {
+        super::watch(&mut plans, id, place, of);
+    }
+    if random.chance(30) {
+        plans.push(global(random, count));
+    }
     plans
+}
+
+/// Conditions on whatever happens to any of them.
+fn global(random: &mut Random, count: u64) -> EntityPlan {
+    let id = EntityId(u32::try_from(count).unwrap_or(0));
+    let places = 0..1 + random.below(3);
+    let conditions = places.map(|n| condition(random, n, count, &mut false)).collect();
+    EntityPlan { kind: Kind::Global, command: Vec::new(), conditions, ..plain(id, name(count), "") }
 }
 
 /// Whether an entity that should run is brought back from every death, however
@@ -94,12 +120,29 @@ fn condition(random: &mut Random, n: u64, count: u64, may_restart: &mut bool) ->
     ConditionPlan {
         name: format!("c{n}"),
         on,
-        only: Only::All,
+        only: only(random, on),
         of: None,
         class,
         rearm: random.chance(75),
         enabled: random.chance(95),
         actions,
+    }
+}
+
+fn only(random: &mut Random, on: ConditionKind) -> Only {
+    let mut number = || random.chance(40).then(|| u32::try_from(random.below(3)).unwrap_or(0));
+    match on {
+        ConditionKind::State => {
+            let (from, to, inverse) = (number(), number(), number());
+            let set = |state: Option<u32>| match (state, inverse) {
+                (None, _) => StateSet::Any,
+                (Some(state), None) => StateSet::In(vec![state, state + 1]),
+                (Some(state), Some(_)) => StateSet::NotIn(vec![state]),
+            };
+            Only::State { from: set(from), to: set(to) }
+        }
+        ConditionKind::Raise => Only::Raise { kind: number(), class: number(), severity: number() },
+        _ => Only::All,
     }
 }
 
@@ -169,6 +212,7 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
             timeout: random.micros(0, 600_000),
         }),
         7 if may_start => Verb::Start(other),
+        8 if random.chance(30) => Verb::HeartbeatHealthy,
         8 => Verb::Stop(other),
         _ => Verb::Log("{entity}/{condition}: {status}".to_owned()),
     }

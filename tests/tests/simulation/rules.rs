@@ -111,7 +111,7 @@ impl Rules {
                 }
                 Desired::Stopped | Desired::Running => {}
             }
-            let count = usize::from(plan.kind != Kind::Target);
+            let count = usize::from(!matches!(plan.kind, Kind::Target | Kind::Global));
             if (view.state == "running" && living.len() != count)
                 || (view.state != "running" && !living.is_empty())
             {
@@ -148,7 +148,8 @@ impl Rules {
         plans: &[EntityPlan],
     ) -> Result<(), String> {
         let runs = |plan: &&EntityPlan| {
-            plan.kind != Kind::Target && monitor.view(plan.id).state == "running"
+            !matches!(plan.kind, Kind::Target | Kind::Global)
+                && monitor.view(plan.id).state == "running"
         };
         let up = plans.iter().filter(runs).count();
         let store = kernel.memory.store();

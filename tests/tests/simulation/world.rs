@@ -3,7 +3,9 @@
 //! memory before every step and must do what the monitor does.
 
 use crate::clients::{Clients, had_no_effect, some};
+use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
+use crate::sayings::Sayings;
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
@@ -44,6 +46,8 @@ pub(crate) struct World {
     monitor: Monitor,
     pub(crate) rules: Rules,
     pub(crate) clients: Clients,
+    pub(crate) sayings: Sayings,
+    pub(crate) heartbeats: Heartbeats,
     pub(crate) takeovers: u32,
     pub(crate) turns: u64,
     next_request: u64,
@@ -83,6 +87,8 @@ impl World {
             monitor,
             rules: Rules::default(),
             clients: Clients::default(),
+            sayings: Sayings::default(),
+            heartbeats: Heartbeats::default(),
             takeovers: 0,
             turns: 0,
             next_request: 1,
@@ -110,6 +116,7 @@ impl World {
             self.kernel.temper = Temper::calm();
             self.rest()?;
             self.rules.quiet(&mut self.monitor, &self.kernel, &self.plans)?;
+            watched(&self.monitor, &self.kernel, &self.plans, true)?;
             for (client, entity) in self.clients.unanswered() {
                 // One that waits for a path can do so for ever.
                 let view = self.monitor.view(entity);
@@ -155,6 +162,9 @@ impl World {
 
     fn request(&mut self) -> Event {
         let id = self.request_id();
+        if self.random.chance(40) {
+            return self.sayings.event(&mut self.random, &self.plans, id);
+        }
         if self.random.chance(60) {
             return self.clients.event(&mut self.random, &self.plans, id);
         }
@@ -215,7 +225,8 @@ impl World {
             self.slot_freed(slot);
         }
         let shadow = self.life.shadow.then(|| self.shadow());
-        let without = self.clients.is_repeat(&event).then(|| self.shadow());
+        let repeats = self.clients.is_repeat(&event) || self.sayings.is_repeat(&event);
+        let without = repeats.then(|| self.shadow());
         self.turns += 1;
         let mut turn = Turn::default();
         self.monitor.step(now, event.clone(), &mut turn);
@@ -234,6 +245,7 @@ impl World {
                 Event::Boot
                 | Event::Shutdown { .. }
                 | Event::Request { .. }
+                | Event::Directive { .. }
                 | Event::Told { .. }
                 | Event::Ready { .. } => self.step(event),
                 _ => Ok(()),
@@ -247,7 +259,8 @@ impl World {
             self.carry(&turn.effects[..usize::try_from(some).unwrap_or(0)])?;
             return self.take_over();
         }
-        self.carry(&turn.effects)
+        self.carry(&turn.effects)?;
+        watched(&self.monitor, &self.kernel, &self.plans, false)
     }
 
     fn tell(&mut self, what: &impl std::fmt::Debug, effects: &[Effect]) {
@@ -285,6 +298,8 @@ impl World {
             }
         }
         self.clients.committed(event, turn)?;
+        self.sayings.committed(event, turn)?;
+        self.heartbeats.committed(&self.monitor, &self.plans, event, turn)?;
         self.rules.committed(turn)
     }
 
@@ -334,6 +349,9 @@ impl World {
                 self.kernel.post(event);
             }
             self.kernel.post(Event::Boot);
+            if !resume.beats.is_empty() {
+                self.kernel.post(Event::WatchAgain { entities: resume.beats });
+            }
             let next = &mut self.next_request;
             for event in self.clients.reconnect(|| {
                 *next += 1;

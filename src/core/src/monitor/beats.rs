@@ -53,20 +53,32 @@ impl Monitor {
     }
 
     /// An entity has changed that is supervised: a process that is not up, or
-    /// is another, is supervised no longer.
+    /// is another, is supervised no longer; one that only waits for its turn to
+    /// end is again should somebody want it after all.
     pub(super) fn follow_beats(&mut self, id: EntityId, entity: &Entity) {
         if !self.beating.has(id) {
             return;
         }
-        let slot = up_slot(entity);
         let mut heart = self.heart(id);
-        if heart.watch.is_some_and(|watch| Some(watch.slot) == slot) {
+        let Some(watch) = heart.watch else { return };
+        let same = |slot: Option<SlotRef>| slot == Some(watch.slot);
+        let retires = matches!(entity.actual, Actual::Retiring { slot, .. } if same(slot));
+        let counts = same(up_slot(entity));
+        if (counts && !watch.retires) || (retires && watch.retires) {
             return;
         }
-        heart.watch = None;
+        heart.watch = match (counts, retires) {
+            (true, _) => Some(watch.anew(self.now)),
+            (false, true) => Some(Watch { retires: true, ..watch }),
+            (false, false) => None,
+        };
         heart.fresh = None;
         self.put_heart(id, heart);
-        self.emit(Effect::UnwatchBeats { entity: id });
+        match heart.watch.filter(|_| counts) {
+            Some(watch) => self.watch_beats(id, &watch),
+            None if !watch.retires => self.emit(Effect::UnwatchBeats { entity: id }),
+            None => {}
+        }
     }
 
     /// After a takeover: these are watched again, those of them that are.
@@ -74,7 +86,7 @@ impl Monitor {
         for id in entities {
             let entity = self.entity(*id);
             self.follow_beats(*id, &entity);
-            if let Some(watch) = self.heart(*id).watch {
+            if let Some(watch) = self.heart(*id).watch.filter(|watch| !watch.retires) {
                 self.watch_beats(*id, &watch);
             }
         }
@@ -113,7 +125,7 @@ impl Monitor {
             return;
         }
         let mut heart = self.heart(id);
-        let Some(before) = heart.watch else { return };
+        let Some(before) = heart.watch.filter(|watch| !watch.retires) else { return };
         if heart.suspended || self.global.beats_suspended {
             return;
         }
@@ -158,7 +170,7 @@ impl Monitor {
             return;
         }
         let mut heart = self.heart(id);
-        let Some(mut watch) = heart.watch else { return };
+        let Some(mut watch) = heart.watch.filter(|watch| !watch.retires) else { return };
         let every = watch.every();
         let healed = watch.heal(self.now);
         heart.fresh = Some(self.now);
@@ -199,7 +211,9 @@ impl Monitor {
             return;
         }
         let mut heart = self.heart(id);
-        let Some(mut watch) = heart.watch.filter(|watch| watch.interval != interval) else {
+        let Some(mut watch) =
+            heart.watch.filter(|watch| watch.interval != interval && !watch.retires)
+        else {
             return;
         };
         watch.interval = interval;
@@ -272,7 +286,7 @@ impl Monitor {
     /// As `status` shows it; `None`: none is supervised.
     pub(super) fn heart_view(&self, id: EntityId) -> Option<HeartView> {
         let heart = self.peek_heart(id)?;
-        let mut watch = heart.watch?;
+        let mut watch = heart.watch.filter(|watch| !watch.retires)?;
         let suspended = heart.suspended || self.global.beats_suspended;
         if !suspended {
             let _ = watch.refresh(self.fresh(&heart));

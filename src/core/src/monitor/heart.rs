@@ -68,6 +68,9 @@ pub struct Watch {
     pub in_window: u32,
     /// Whether it was said that these are too many.
     pub too_many: bool,
+    /// It is to end, when others have: nothing is counted of it. Should that be
+    /// taken back it is supervised anew.
+    pub retires: bool,
 }
 
 /// What a period has led to.
@@ -101,7 +104,15 @@ impl Watch {
             window: from,
             in_window: 0,
             too_many: false,
+            retires: false,
         }
+    }
+
+    /// The same process, of which nothing is known any more.
+    #[must_use]
+    pub fn anew(&self, now: Mono) -> Watch {
+        let Watch { slot, interval, low, high, most, .. } = *self;
+        Watch::new(slot, &HeartbeatPlan { interval, low, high, most, grace: Span::ZERO }, now)
     }
 
     /// Whether periods with heartbeats matter too.
@@ -145,8 +156,12 @@ impl Watch {
 
     /// Its process says itself that it is in trouble. False: that is known.
     pub fn trigger(&mut self) -> bool {
+        if self.level == Level::High {
+            return false;
+        }
+        self.level = Level::High;
         self.missed = self.missed.max(self.high);
-        std::mem::replace(&mut self.level, Level::High) != Level::High
+        true
     }
 
     /// It is to count as healthy, whatever was missed. False: it was.

@@ -9,6 +9,7 @@ use crate::words::{Odd, Reader, Words, Writer};
 
 const SUSPENDED: u64 = 1;
 const TOO_MANY: u64 = 2;
+const RETIRES: u64 = 4;
 
 impl Heart {
     /// Its head says that it is supervised; its slot is the entity's to own.
@@ -20,9 +21,12 @@ impl Heart {
     fn encode(&self) -> Words {
         let flag = |set: bool, bit: u64| if set { bit } else { 0 };
         let too_many = self.watch.is_some_and(|watch| watch.too_many);
+        let retires = self.watch.is_some_and(|watch| watch.retires);
         let mut words = Writer::new();
         words
-            .put(flag(self.suspended, SUSPENDED) | flag(too_many, TOO_MANY))
+            .put(
+                flag(self.suspended, SUSPENDED) | flag(too_many, TOO_MANY) | flag(retires, RETIRES),
+            )
             .put_due(self.fresh)
             .put(self.told.map_or(0, |(slot, _)| slot.to_word()))
             .put(self.told.map_or(0, |(_, interval)| interval.0))
@@ -53,7 +57,11 @@ impl Heart {
         let fresh = from.get_due()?;
         let (told, interval) = (from.get_slot()?, Span(from.get()?));
         let watch = match from.get_slot()? {
-            Some(slot) => Some(watch(slot, flags & TOO_MANY != 0, &mut from)?),
+            Some(slot) => Some(Watch {
+                too_many: flags & TOO_MANY != 0,
+                retires: flags & RETIRES != 0,
+                ..watch(slot, &mut from)?
+            }),
             None => None,
         };
         from.finish()?;
@@ -63,7 +71,7 @@ impl Heart {
     }
 }
 
-fn watch(slot: SlotRef, too_many: bool, from: &mut Reader<'_>) -> Result<Watch, Odd> {
+fn watch(slot: SlotRef, from: &mut Reader<'_>) -> Result<Watch, Odd> {
     let interval = Span(from.get()?);
     // A shorter one would be all that the monitor does.
     if interval < HeartbeatPlan::SHORTEST {
@@ -88,7 +96,8 @@ fn watch(slot: SlotRef, too_many: bool, from: &mut Reader<'_>) -> Result<Watch, 
         last: Mono(from.get()?),
         window: Mono(from.get()?),
         in_window: from.get_u32()?,
-        too_many,
+        too_many: false,
+        retires: false,
     })
 }
 
@@ -112,6 +121,7 @@ mod tests {
             window: Mono(3),
             in_window: 4,
             too_many: true,
+            retires: false,
         };
         let told = Some((slot, Span::millis(10)));
         let fresh = Some(Mono(6));
@@ -119,7 +129,7 @@ mod tests {
             Heart::default(),
             Heart { suspended: true, ..Heart::default() },
             Heart { suspended: true, fresh, told, watch: Some(watch) },
-            Heart { watch: Some(Watch { most: None, ..watch }), ..Heart::default() },
+            Heart { watch: Some(Watch { most: None, retires: true, ..watch }), ..Heart::default() },
         ] {
             let record = heart.record();
             assert_eq!(Heart::decode(&record.words), Ok(heart));
