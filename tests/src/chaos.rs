@@ -52,10 +52,11 @@ pub fn children(pid: u32) -> Vec<Child> {
 }
 
 impl Manager {
-    /// A child of the reaper by its kernel name.
+    /// A child of the reaper that lives, by its kernel name.
     #[must_use]
     pub fn child(&self, name: &str) -> Option<u32> {
-        children(self.pid()).into_iter().find(|child| child.name == name).map(|child| child.pid)
+        let is_it = |child: &Child| child.name == name && !child.zombie;
+        children(self.pid()).into_iter().find(is_it).map(|child| child.pid)
     }
 
     /// Waits for one, looking without pause: some live only for milliseconds.

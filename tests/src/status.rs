@@ -1,6 +1,7 @@
 //! What a manager says of itself and its entities, and the means to take its
 //! monitor away.
 
+use crate::chaos::{Child, children};
 use crate::programs::{Manager, PATIENCE};
 use serde_json::Value;
 use std::process::Command;
@@ -70,13 +71,9 @@ impl Manager {
     /// The process id of the monitor at the moment, found below the reaper.
     #[must_use]
     pub fn monitor(&self) -> Option<u32> {
-        let reaper = self.pid();
-        let children = std::fs::read_to_string(format!("/proc/{reaper}/task/{reaper}/children"));
-        let children = children.unwrap_or_default();
-        children.split_ascii_whitespace().filter_map(|word| word.parse().ok()).find(|pid| {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-            name.is_ok_and(|name| name.trim_end() == "ham-monitor")
-        })
+        // Its successor may act before the reaper has let a dead one go.
+        let is_it = |child: &Child| child.name == "ham-monitor" && !child.zombie;
+        children(self.pid()).into_iter().find(is_it).map(|child| child.pid)
     }
 
     /// Ends the monitor by a signal (name without SIG), and gives its pid.

@@ -27,7 +27,7 @@ const LAYERS: [(&str, &str, &str); 10] = [
 ];
 
 /// Crates of others with power or weight, and who may use them.
-const HELD: [(&str, &[&str]); 8] = [
+const HELD: [(&str, &[&str]); 7] = [
     // System calls: one place, so that there is one place to look.
     ("libc", &["ham-sys", "ham-tests"]),
     ("nix", &["ham-sys", "ham-tests", "ham-chaos"]),
@@ -37,7 +37,6 @@ const HELD: [(&str, &[&str]); 8] = [
     ("miette", &["ham-unit", "hamctl"]),
     ("clap", &["hamctl"]),
     ("lexopt", &["ham", "ham-chaos", "ham-benches"]),
-    ("notify", &["ham"]),
 ];
 
 /// Longer is more than one subject.

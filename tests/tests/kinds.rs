@@ -120,6 +120,65 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     assert_eq!(manager.wait_for_end().code(), Some(0));
 }
 
+/// It ends well and leaves a process behind that it does not name: a stop finds
+/// nobody who is the daemon, and all that is left is asked, not killed.
+#[test]
+fn a_stop_asks_what_a_daemon_has_left_when_nobody_is_named() {
+    let units = Units::new("unnamed");
+    let (pid, log, left) = (units.file("pid"), units.file("log"), units.file("left"));
+    let rest = format!(
+        "trap \"echo asked >> {log}; exit 0\" TERM; echo $$ > {left}.new; \
+         mv {left}.new {left}; while :; do sleep 60 & wait; done"
+    );
+    let main =
+        format!("trap \"exit 0\" USR1; {{ {rest}; }} & while :; do sleep 60 & wait $!; done");
+    let script = units.file("main.sh");
+    std::fs::write(&script, main).expect("a script");
+    let command = format!(
+        "rm -f {left}; setsid sh {script} </dev/null >/dev/null 2>&1 & echo $! > {pid}; \
+         while ! test -e {left}; do sleep 0.01; done"
+    );
+    units.write(
+        "daemon",
+        &format!(
+            "[entity]\ntype = \"forking\"\npid-file = {pid:?}\nstart-timeout = \"10s\"\n\
+             command = [\"/bin/sh\", \"-c\", {command:?}]\nrestart = \"no\"\n"
+        ),
+    );
+    let manager = Manager::start(&units.path(), &[]);
+    // It is looked for during two seconds, which a machine under load may miss.
+    for _ in 0..5 {
+        manager.wait_for_state("daemon", "running");
+        send("USR1", manager.pid_of("daemon"));
+        let seen = manager.wait_for("daemon", |entity| entity["pid"].is_null());
+        done(&manager, &["stop", "daemon"]);
+        if seen["state"] == "running" && units.text("log") == "asked\n" {
+            return;
+        }
+        done(&manager, &["start", "daemon"]);
+    }
+    panic!("what was left was never asked:\n{}", manager.log());
+}
+
+#[test]
+fn post_stop_knows_which_process_has_ended() {
+    let units = Units::new("which");
+    let notes = units.file("notes");
+    let note = format!("echo {{pid}} $HAM_PID {{status}} >> {notes}");
+    units.write(
+        "web",
+        &format!(
+            "[entity]\ncommand = \"sleep 600\"\nrestart = \"no\"\n\
+             post-stop = [ {{ execute = [\"/bin/sh\", \"-c\", {note:?}] }} ]\n"
+        ),
+    );
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "running");
+    let first = manager.pid_of("web");
+    done(&manager, &["stop", "web"]);
+    assert_eq!(units.text("notes"), format!("{first} {first} signal TERM\n"));
+}
+
 #[test]
 fn a_forking_daemon_that_names_nobody_is_a_failed_start() {
     let units = Units::new("names-nobody");
@@ -250,7 +309,7 @@ fn a_reload_does_what_the_unit_says_and_tells_how_it_went() {
         &format!(
             "[entity]\nrestart = \"no\"\n\
              command = [\"/bin/sh\", \"-c\", \"trap 'echo hup >> {notes}' HUP; while :; do sleep 60 & wait; done\"]\n\
-             reload = [ {{ execute = [\"/usr/bin/test\", \"-e\", {good:?}] }}, \
+             reload = [ {{ name = \"check\", execute = [\"/usr/bin/test\", \"-e\", {good:?}] }}, \
              {{ notify-signal = {{ signal = \"HUP\" }} }} ]\n"
         ),
     );
@@ -259,7 +318,9 @@ fn a_reload_does_what_the_unit_says_and_tells_how_it_went() {
     manager.wait_for_state("web", "running");
     let pid = manager.pid_of("web");
     let text = refused(&manager, &["reload", "web"]);
-    assert!(text.contains("reload"), "{text}");
+    let failed =
+        format!("web: reload failed: action check (execute /usr/bin/test -e {good}): exit 1");
+    assert!(text.contains(&failed), "{text}");
     assert_eq!(units.text("notes"), "");
     std::fs::write(&good, "").expect("a file");
     done(&manager, &["reload", "web"]);

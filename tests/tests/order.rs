@@ -180,6 +180,61 @@ fn two_that_conflict_are_never_there_at_once() {
 }
 
 #[test]
+fn two_that_conflict_are_not_started_together() {
+    let units = Units::new("together");
+    noting(&units, "one", "");
+    noting(&units, "other", "conflicts = [\"one\"]\nstart = \"manual\"");
+    noting(&units, "web", "requires = [\"other\"]\nstart = \"manual\"");
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("one", "running");
+    let one = manager.pid_of("one");
+    for verb in ["start", "restart"] {
+        let output = manager.hamctl(&[verb, "one", "web"]);
+        assert_eq!(output.status.code(), Some(1));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let why = "nothing done: one and other conflict, and both would have to be up";
+        for name in ["one", "web"] {
+            assert!(errors.contains(&format!("{name}: {why}")), "{errors}");
+        }
+    }
+    assert_eq!(manager.pid_of("one"), one);
+    manager.wait_for_state("web", "stopped");
+    assert!(!units.text("notes").contains("end one"), "{}", units.text("notes"));
+    // Each by itself is another matter.
+    done(&manager, &["start", "web"]);
+    manager.wait_for_state("one", "stopped");
+}
+
+#[test]
+fn boot_tells_a_wait_for_a_path_from_the_start() {
+    let units = Units::new("boot");
+    let path = units.file("there");
+    noting(&units, "db", "");
+    noting(&units, "web", &format!("requires = [\"db\"]\nstart-when = {{ path = {path:?} }}"));
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("db", "running");
+    manager.wait_for("web", |web| text(web, "why").contains(&path));
+    let web = || {
+        let boot: serde_json::Value =
+            serde_json::from_str(&done(&manager, &["--json", "boot"])).expect("JSON");
+        let all = boot["entities"].as_array().expect("a list").clone();
+        all.into_iter().find(|bar| bar["name"] == "web").expect("an entity")
+    };
+    let waits = web();
+    assert!(waits["gated_ns"].is_u64() && waits["begun_ns"].is_null(), "{waits}");
+    // Whoever takes over waits on, and not from then on.
+    manager.kill_monitor("KILL");
+    std::fs::write(&path, "").expect("a file");
+    manager.wait_for_state("web", "running");
+    let up = web();
+    assert_eq!(up["gated_ns"], waits["gated_ns"]);
+    assert_eq!(up["path"], path.as_str());
+    assert!(up["begun_ns"].as_u64() > up["gated_ns"].as_u64(), "{up}");
+    let shown = done(&manager, &["boot"]);
+    assert!(shown.contains(&format!("web (waited for {path} ")), "{shown}");
+}
+
+#[test]
 fn a_shutdown_cancels_what_has_not_started() {
     let units = Units::new("cancels");
     let never = units.file("never");

@@ -203,12 +203,15 @@ pub enum Reply {
     Overruled,
     /// It is not started, since this one that it requires is not up.
     Dependency(EntityId),
+    /// Nothing was done: these two conflict, and both would have to be up.
+    Conflict(EntityId, EntityId),
     /// An action of its `pre-start` list failed.
     PreStartFailed,
     /// The unit has no `reload` list.
     NoReload,
-    /// An action of its `reload` list failed.
-    ReloadFailed,
+    /// This action of its `reload` list failed; `None`: the list could not be
+    /// worked off.
+    ReloadFailed(Option<Failed>),
     /// Processes are left that could not be ended: how many.
     Left(u32),
     /// The manager is shutting down.
@@ -384,6 +387,15 @@ pub enum Fact {
     },
 }
 
+/// An action that failed, and with it the list that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Its place in the list.
+    pub action: u16,
+    /// Why.
+    pub why: Failure,
+}
+
 /// Why an action failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -405,4 +417,6 @@ pub enum Failure {
     Refused,
     /// One that the entity requires is not up.
     Dependency,
+    /// Two that would have to be up with it conflict.
+    Conflict,
 }

@@ -169,6 +169,8 @@ fn graph() -> Graph {
         conflicts: one(),
         waits_for: one(),
         asked_mono_ns: Some(1),
+        gated_mono_ns: Some(1),
+        start_when: Some("x".into()),
         begun_mono_ns: Some(2),
         up_mono_ns: Some(3),
         since_mono_ns: Some(4),

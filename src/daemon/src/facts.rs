@@ -207,7 +207,13 @@ fn failure_words(why: Failure) -> [u64; 2] {
         Failure::Full => [7, 0],
         Failure::Refused => [8, 0],
         Failure::Dependency => [9, 0],
+        Failure::Conflict => [10, 0],
     }
+}
+
+/// Why an action failed, for people.
+pub(crate) fn failure_text(why: Failure) -> String {
+    failure(failure_words(why))
 }
 
 fn failure(words: [u64; 2]) -> String {
@@ -219,6 +225,8 @@ fn failure(words: [u64; 2]) -> String {
         [5, _] => "no such entity".to_owned(),
         [6, _] => "the restart limit is reached".to_owned(),
         [7, _] => "too many of its commands run".to_owned(),
+        [9, _] => "one that it requires is not up".to_owned(),
+        [10, _] => "two that would have to be up with it conflict".to_owned(),
         _ => "refused".to_owned(),
     }
 }

@@ -50,6 +50,9 @@ pub(crate) enum Verb {
     /// there is a process of that number says nothing: it may be a zombie of
     /// its parent's, or another process.
     Gone,
+    /// Say when all is done that was asked for before, also by the monitor
+    /// before this one. About nobody.
+    Settle,
     /// Not a word of this version.
     Unknown,
 }
@@ -62,6 +65,7 @@ impl Verb {
             Verb::Send => 3,
             Verb::Adopt => 4,
             Verb::Gone => 5,
+            Verb::Settle => 6,
             Verb::Unknown => 0,
         }
     }
@@ -73,6 +77,7 @@ impl Verb {
             3 => Verb::Send,
             4 => Verb::Adopt,
             5 => Verb::Gone,
+            6 => Verb::Settle,
             _ => Verb::Unknown,
         }
     }
@@ -146,7 +151,7 @@ mod tests {
     fn what_is_written_is_read() {
         let name = Name::new("stored").unwrap();
         let what = Kept { owner: Owner::Slot { index: 9, generation: 7 }, tag: 0x1234 };
-        for verb in [Verb::Store, Verb::Drop, Verb::Send, Verb::Adopt, Verb::Gone] {
+        for verb in [Verb::Store, Verb::Drop, Verb::Send, Verb::Adopt, Verb::Gone, Verb::Settle] {
             let message = Message { verb, serial: 1 << 40, what, errno: Errno::ENOENT, name };
             assert_eq!(Message::read(&message.bytes()), Some(message));
         }

@@ -13,8 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// Slot of the loader.
 pub(crate) const LOADER_SLOT: u32 = 0;
-/// Slot of the path watcher.
-pub(crate) const WATCHER_SLOT: u32 = 1;
+/// Slots of the path watcher. There is one at a time, in the first; one that
+/// cannot end, since the kernel waits in it for a dead mount, keeps its slot.
+pub(crate) const WATCHER_SLOTS: [u32; 4] = [1, 3, 4, 5];
 /// Slot of the helper for output.
 pub(crate) const OUTPUT_SLOT: u32 = 2;
 

@@ -33,6 +33,7 @@ pub mod directory;
 mod error;
 pub mod fault;
 pub mod files;
+pub mod inotify;
 pub mod lock;
 pub mod pipe;
 pub mod poller;

@@ -59,6 +59,8 @@ codes! {
     TOO_MANY = "ham::unit::too-many";
     /// Warning: nothing is done when the entity dies.
     UNSUPERVISED = "ham::unit::unsupervised";
+    /// Warning: a word that changes nothing.
+    NO_EFFECT = "ham::unit::no-effect";
     /// Warning: a condition without actions, or a unit with [global] without conditions.
     NO_ACTIONS = "ham::unit::no-actions";
     /// Warning: nothing is done when the heartbeat stays away.

@@ -79,9 +79,11 @@ impl Reader<'_> {
         }
         let mut names: Vec<String> = Vec::new();
         for item in field.one_or_more() {
-            if let Some(name) = self.directory_name(&item)
-                && !names.contains(&name)
-            {
+            let Some(name) = self.directory_name(&item) else { continue };
+            if names.contains(&name) {
+                let message = format!("the directory {} is named twice", quoted(&name));
+                self.report.warning(codes::NO_EFFECT, item.span(), message);
+            } else {
                 names.push(name);
             }
         }

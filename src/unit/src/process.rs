@@ -132,8 +132,8 @@ impl Reader<'_> {
         processors.into_iter().collect()
     }
 
-    /// The settings that may fail. One that the unit does not use is allowed:
-    /// a drop-in may add it.
+    /// The settings that may fail. One that the unit does not use is worth a
+    /// word: it may stand there for another key.
     fn optional(&mut self, table: &Table<'_>) -> Vec<Setting> {
         let Some(field) = self.find(table, "optional") else { return Vec::new() };
         let Some(items) = field.as_array() else {
@@ -141,10 +141,37 @@ impl Reader<'_> {
         };
         let mut settings: Vec<Setting> = Vec::new();
         for item in items {
-            if let Some(setting) = self.word(&field.item(item), &Setting::ALL)
-                && !settings.contains(&setting)
-            {
-                settings.push(setting);
+            let item = field.item(item);
+            let Some(setting) = self.word(&item, &Setting::ALL) else { continue };
+            let word = item.as_str().unwrap_or_default();
+            if settings.contains(&setting) {
+                let message = format!("`{word}` is optional twice");
+                self.report.warning(codes::NO_EFFECT, item.span(), message);
+                continue;
+            }
+            settings.push(setting);
+            let (is_used, help) = match setting {
+                Setting::Journal => (
+                    ["stdout", "stderr"].into_iter().any(|key| {
+                        let field = self.find(table, key);
+                        field.is_some_and(|field| field.as_str() == Some("journal"))
+                    }),
+                    "it is about stdout = \"journal\" and stderr = \"journal\"".to_owned(),
+                ),
+                Setting::Limits
+                | Setting::Nice
+                | Setting::Scheduling
+                | Setting::Affinity
+                | Setting::OomScoreAdjust
+                | Setting::NoNewPrivileges
+                | Setting::Capabilities => (
+                    self.find(table, word).is_some(),
+                    format!("without the key `{word}` there is nothing that could fail"),
+                ),
+            };
+            if !is_used {
+                let message = format!("`{word}` is optional, and is not set");
+                self.report.warning(codes::NO_EFFECT, item.span(), message).help(help);
             }
         }
         settings

@@ -23,6 +23,8 @@ const MOUNT: &str = "root=$1; for place in $2; do mount --bind \"$root$place\" \
 pub(super) struct Host {
     units: Units,
     places: Vec<String>,
+    /// The manager sees no cgroups.
+    bare: bool,
 }
 
 impl Host {
@@ -42,11 +44,20 @@ impl Host {
             return None;
         }
         let places = PLACES.iter().chain(directories).map(|&place| place.to_owned()).collect();
-        let host = Host { units: Units::new("host"), places };
+        let host = Host { units: Units::new("host"), places, bare: false };
         for place in &host.places {
             fs::create_dir_all(host.path(place)).expect("a directory");
         }
         Some(host)
+    }
+
+    /// The same machine without cgroups, as in many a container.
+    pub(super) fn without_cgroups(mut self) -> Host {
+        let nothing = self.path("/sys/fs/cgroup");
+        fs::create_dir_all(nothing).expect("a directory");
+        self.places.push("/sys/fs/cgroup".to_owned());
+        self.bare = true;
+        self
     }
 
     /// Where a path of that machine is on the real one.
@@ -112,7 +123,12 @@ impl Host {
             .arg(self.path("/"))
             .arg(self.places.join(" "))
             .arg(ham());
-        Manager::start_by(command, Scratch::new("manager"), &self.units.path(), &["-t", "none"])
+        let scratch = Scratch::new("manager");
+        let manager = Manager::start_by(command, scratch, &self.units.path(), &["-t", "none"]);
+        if self.bare {
+            assert_eq!(manager.wait_for_plan()["containment"], "session");
+        }
+        manager
     }
 }
 

@@ -28,6 +28,10 @@ impl Server {
         Some(Server { host, port: free_port() })
     }
 
+    fn without_cgroups(self) -> Server {
+        Server { host: self.host.without_cgroups(), ..self }
+    }
+
     fn configure(&self, body: &str, more: &str) {
         let port = self.port;
         self.host.write(
@@ -61,8 +65,8 @@ fn workers(main: u32) -> Vec<u32> {
     children(main)
 }
 
-fn serves_reloads_and_ends(name: &str) {
-    let Some(server) = Server::new(name) else { return };
+fn serves_reloads_and_ends(name: &str, server: Option<Server>) {
+    let Some(server) = server else { return };
     server.configure("one", "");
     server.host.unit(name);
     let manager = server.host.start();
@@ -129,12 +133,20 @@ fn reloads(server: &Server, manager: &Manager, name: &str) {
 
 #[test]
 fn nginx_in_the_foreground() {
-    serves_reloads_and_ends("nginx");
+    serves_reloads_and_ends("nginx", Server::new("nginx"));
 }
 
 #[test]
 fn nginx_in_the_background() {
-    serves_reloads_and_ends("nginx-forking");
+    serves_reloads_and_ends("nginx-forking", Server::new("nginx-forking"));
+}
+
+/// Its workers are of another user than nginx, and are found all the same.
+#[test]
+fn nginx_without_a_cgroup() {
+    for name in ["nginx", "nginx-forking"] {
+        serves_reloads_and_ends(name, Server::new(name).map(Server::without_cgroups));
+    }
 }
 
 #[test]

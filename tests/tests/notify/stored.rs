@@ -2,12 +2,14 @@
 //! whatever died in between, until it is stopped.
 
 use super::bed::PROBE;
-use ham_tests::chaos::strike;
+use ham_tests::chaos::{Child, children, strike};
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::Manager;
 use ham_tests::skip;
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
@@ -109,6 +111,58 @@ fn the_same_file_twice_is_one_and_a_name_can_be_removed() {
     manager.wait_for_state("web", "running");
     kill(&manager);
     assert_eq!(given(&units, 2), format!("1 b mine {two_inode}"));
+}
+
+/// The reaper takes what it is asked for in turn: what is to be dropped is still
+/// there when the same file is handed over again, also under a monitor that
+/// knows nothing of that.
+#[test]
+fn what_is_removed_and_handed_over_again_is_kept() {
+    for takeover in [false, true] {
+        let units = Units::new("store-again");
+        let (one, inode) = file(&units, "one");
+        let fifos = ["go", "again"].map(|name| units.file(name));
+        for fifo in &fifos {
+            nix::unistd::mkfifo(fifo.as_str(), Mode::S_IRWXU).expect("a FIFO");
+        }
+        let [go, again] = &fifos;
+        let store = format!("{PROBE} notify \"$(printf \"FDSTORE=1\\nFDNAME=a\")\" {one}");
+        let remove = format!("{PROBE} notify \"$(printf \"FDSTOREREMOVE=1\\nFDNAME=a\")\"");
+        let removed = units.file("removed");
+        let send = format!(
+            "[ -n \"$LISTEN_FDS\" ] || {{ {store}; read x < {go}; {remove}; echo > {removed}; \
+             read x < {again}; {store}; }}"
+        );
+        // Neither is the one that goes counted beside the one that comes.
+        unit(&units, &send, "fd-store = 1");
+        let manager = Manager::start(&units.path(), &[]);
+        manager.wait_for_state("web", "running");
+        let monitor = manager.next_monitor(0);
+        let begin = fs::OpenOptions::new().write(true).open(go).expect("it reads");
+        assert!(strike(manager.pid(), Signal::SIGSTOP));
+        writeln!(&begin, "go").expect("it reads");
+        units.wait_for_text("removed", |text| text.ends_with('\n'));
+        if takeover {
+            assert!(strike(monitor, Signal::SIGKILL));
+        }
+        manager.wait_for_state("web", "running");
+        fs::write(again, "go\n").expect("it reads");
+        let main = manager.pid_of("web");
+        wait_until("what it hands over", || {
+            let waits = |child: &Child| {
+                let channel = fs::read_to_string(format!("/proc/{}/wchan", child.pid));
+                child.name == "ham-probe" && channel.is_ok_and(|name| name.contains("pipe"))
+            };
+            children(main).iter().any(waits) || !units.text("done").is_empty()
+        });
+        // Whoever has looked at this has looked at what came before it.
+        assert_eq!(manager.status()["entities"][0]["state"], "running");
+        assert!(strike(manager.pid(), Signal::SIGCONT));
+        given(&units, 1);
+        manager.wait_for_state("web", "running");
+        kill(&manager);
+        assert_eq!(given(&units, 2), format!("1 a mine {inode}"), "{}", manager.log());
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::Manager;
 use ham_tests::skip;
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use std::fs::File;
 
 const NOTIFY: &str = "ready = \"notify\"";
 
@@ -77,6 +79,44 @@ fn the_main_process_is_who_the_main_process_names() {
     let child: u32 = units.text("child").trim().parse().expect("a process id");
     teller.tell(&format!("MAINPID={child}"));
     manager.wait_for("web", |web| web["pid"] == child);
+}
+
+/// Heard before the monitor knows that its program was executed: it is held in
+/// between, with what the program says in its socket.
+#[test]
+fn what_is_said_before_the_start_was_seen_counts() {
+    let units = Units::new("notify-early");
+    let teller = Teller::write(&units, "web", NOTIFY);
+    let (input, log) = (units.file("input"), units.file("web.out"));
+    nix::unistd::mkfifo(input.as_str(), Mode::S_IRUSR | Mode::S_IWUSR).expect("a FIFO");
+    let script = format!(
+        "sleep 1000 & echo $! > {}; exec {PROBE} tell {}",
+        units.file("child"),
+        units.file("web.fifo")
+    );
+    units.write(
+        "web",
+        &format!(
+            "[entity]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nstdin = {{ file = \"{input}\" }}\n\
+             stdout = {{ file = \"{log}\" }}\n{NOTIFY}\n"
+        ),
+    );
+    let manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_state("web", "starting");
+    let first = manager.catch_child("ham-spawn");
+    let monitor = manager.next_monitor(0);
+    assert!(strike(monitor, Signal::SIGSTOP));
+    let _writer = File::options().write(true).open(input).expect("the child reads");
+    wait_until("its child", || units.text("child").ends_with('\n'));
+    let child: u32 = units.text("child").trim().parse().expect("a process id");
+    for line in [&format!("MAINPID={child}"), "STATUS=early", "READY=1"] {
+        teller.tell(line);
+    }
+    assert!(strike(monitor, Signal::SIGCONT));
+    manager.wait_for("web", |web| web["state"] == "running" && web["pid"] == child);
+    manager.wait_for("web", |web| web["status_text"] == "early");
+    assert_eq!(manager.next_monitor(0), monitor);
+    assert!(manager.log().contains(&format!("web: started, pid {first}\n")), "{}", manager.log());
 }
 
 #[test]

@@ -27,10 +27,12 @@ fn a_monitor_killed_right_after_a_death_loses_nothing() {
     victim(&units);
     let mut manager = Manager::start(&units.path(), &["-t", "relative"]);
     let mut random = Random::new(3);
+    let mut monitor = 0;
     for death in 0..DEATHS {
         wait_until("the victim's start", || starts(&units, "victim") == death + 1);
         let pid = last_start(&units).expect("it has noted its start");
-        let monitor = manager.next_monitor(0);
+        // The last one may have made this start, and not be gone yet.
+        monitor = manager.next_monitor(monitor);
         assert!(strike(pid, Signal::SIGKILL));
         // Within this time the reaper records, the monitor commits, clones,
         // and sees the exec.

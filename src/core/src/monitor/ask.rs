@@ -74,6 +74,14 @@ impl Monitor {
         wait: bool,
         from: Option<Caller>,
     ) {
+        let starts = matches!(ask, Ask::Start | Ask::Restart) && !self.is_shutting_down();
+        // Before anything else, and so the same answer to every repeat.
+        if starts && let Some((one, other)) = self.clash_of_start(entities) {
+            for entity in entities {
+                self.reply(id, *entity, Reply::Conflict(one, other));
+            }
+            return;
+        }
         let place = match from.map(|from| self.take_request(from, Asked::Ask(ask), entities)) {
             None => None,
             Some(Taken::New(place)) => Some(place),
@@ -88,6 +96,9 @@ impl Monitor {
                 return;
             }
         };
+        if starts {
+            self.bring_along(entities);
+        }
         for entity in entities {
             self.ask(Asker { id, place }, *entity, ask, wait);
         }
@@ -151,13 +162,13 @@ impl Monitor {
         }
     }
 
-    /// Does what was asked. False when it was so already, or is on its way.
+    /// Does what was asked; what starts with it has been seen to. False when it
+    /// was so already, or is on its way.
     pub(super) fn apply(&mut self, id: EntityId, ask: Ask) -> bool {
         match ask {
             Ask::Start => self.apply_start(id),
             Ask::Stop => self.apply_stop(id, Why::AskedStop),
             Ask::Restart => {
-                self.bring_along(id);
                 self.want_running(id);
                 let next = Next::Start(self.now, Cause::Asked);
                 self.bring_down(id, Why::AskedStart, next);
@@ -167,7 +178,7 @@ impl Monitor {
                 let Some((slot, pid)) = self.entity(id).running() else { return false };
                 let occurred = occurrence(id, &[], Some(slot), pid, None);
                 if !self.begin_own_list(id, RELOAD, occurred) {
-                    self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
+                    self.answer(id, Goal::Reloaded, Reply::ReloadFailed(None));
                 }
                 true
             }
@@ -194,7 +205,6 @@ impl Monitor {
     }
 
     fn apply_start(&mut self, id: EntityId) -> bool {
-        self.bring_along(id);
         self.want_running(id);
         match self.entity(id).actual {
             Actual::Up { .. }
@@ -283,7 +293,7 @@ impl Monitor {
         };
         self.answer(id, Goal::Up, up);
         self.answer(id, Goal::Down, down);
-        self.answer(id, Goal::Reloaded, Reply::ReloadFailed);
+        self.answer(id, Goal::Reloaded, Reply::ReloadFailed(None));
     }
 
     /// Everything is to go down within that time; asked again, sooner.
@@ -340,9 +350,8 @@ impl Monitor {
         for id in self.active.all() {
             // It waited for others, whose time is over too.
             self.begin_end(id);
-            let entity = self.entity(id);
-            if let Actual::Stopping { killed: false, .. } = entity.actual {
-                self.entity_due(id);
+            if let Actual::Stopping { killed: false, .. } = self.entity(id).actual {
+                self.end_by_force(id);
             }
         }
         // Lists that are still in progress have had their time.
@@ -364,7 +373,7 @@ impl Monitor {
         }
         for id in blockers {
             if let Actual::Stopping { killed: false, .. } = self.entity(id).actual {
-                self.entity_due(id);
+                self.end_by_force(id);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use super::Monitor;
 use super::ask::{Goal, Waiter, Who};
+use super::failed;
 use crate::directive::Verdict;
 use crate::effect::Reply;
 use crate::event::{Ask, Caller};
@@ -173,7 +174,10 @@ impl Client {
 /// Entity in 16 bits, kind in 4, detail in 44.
 fn answer_word(entity: EntityId, told: Told) -> u64 {
     let (kind, detail) = match told {
-        Told::Pending | Told::Signalled(_) | Told::Answered(Reply::SerialUsed) => (0, 0),
+        // The two last are never kept: they follow from the request alone.
+        Told::Pending
+        | Told::Signalled(_)
+        | Told::Answered(Reply::SerialUsed | Reply::Conflict(..)) => (0, 0),
         Told::Answered(Reply::Already) => (1, 0),
         Told::Answered(Reply::Done) => (2, 0),
         Told::Answered(Reply::NotRunning) => (3, 0),
@@ -184,7 +188,7 @@ fn answer_word(entity: EntityId, told: Told) -> u64 {
         Told::Answered(Reply::ShuttingDown) => (8, 0),
         Told::Answered(Reply::Dependency(on)) => (9, u64::from(on.0)),
         Told::Answered(Reply::NoReload) => (10, 0),
-        Told::Answered(Reply::ReloadFailed) => (11, 0),
+        Told::Answered(Reply::ReloadFailed(failed)) => (11, failed::word(failed)),
         Told::Answered(Reply::PreStartFailed) => (12, 0),
     };
     u64::from(entity.0) | (kind << 16) | (detail << 20)
@@ -204,7 +208,7 @@ fn answer_from(word: u64) -> Result<(EntityId, Told), Odd> {
         8 => Told::Answered(Reply::ShuttingDown),
         9 => Told::Answered(Reply::Dependency(entity_from(detail)?)),
         10 => Told::Answered(Reply::NoReload),
-        11 => Told::Answered(Reply::ReloadFailed),
+        11 => Told::Answered(Reply::ReloadFailed(failed::from_word(detail)?)),
         12 => Told::Answered(Reply::PreStartFailed),
         _ => return Err(Odd),
     };
@@ -323,6 +327,7 @@ impl Monitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effect::{Failed, Failure};
 
     fn client(ask: Ask, told: &[Told]) -> Client {
         let answers =
@@ -346,7 +351,11 @@ mod tests {
             Told::Answered(Reply::ShuttingDown),
             Told::Answered(Reply::Dependency(EntityId(MAX_ENTITIES - 1))),
             Told::Answered(Reply::NoReload),
-            Told::Answered(Reply::ReloadFailed),
+            Told::Answered(Reply::ReloadFailed(None)),
+            Told::Answered(Reply::ReloadFailed(Some(Failed {
+                action: 255,
+                why: Failure::Spawn((200 << 32) | 2),
+            }))),
             Told::Answered(Reply::PreStartFailed),
         ];
         for ask in [Ask::Start, Ask::Stop, Ask::Restart, Ask::Reload] {

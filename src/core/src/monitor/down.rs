@@ -3,6 +3,7 @@
 //! anything else begins in its place.
 
 use super::entity::{Actual, Desired, NEVER, Next, Why};
+use super::heir::HEIR_APPEARS;
 use super::life::occurrence;
 use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Reply};
@@ -12,6 +13,7 @@ use crate::plan::{
     DirectoryPlace, EntityPlan, KeepDirectory, KillScope, Kind, POST_STOP, STOP_COMMAND, SendTo,
 };
 use crate::signal::Signal;
+use crate::status::ExitStatus;
 use crate::time::Span;
 
 /// What was killed and has not ended is killed again after this time: the
@@ -82,7 +84,9 @@ impl Monitor {
         }
         entity.actual = Actual::Tidying { next };
         self.put(id, entity);
-        let occurred = occurrence(id, &[], None, 0, entity.last_exit);
+        // Of this start: there may have been no process, and one before it.
+        let status = entity.last_exit.filter(|_| entity.last_pid > 0);
+        let occurred = occurrence(id, &[], None, entity.last_pid, status);
         if !has_list || !self.begin_own_list(id, POST_STOP, occurred) {
             self.remove_directories(id);
         }
@@ -163,9 +167,13 @@ impl Monitor {
                 self.put(id, entity);
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
-            Actual::Stopping { slot, pid, killed, next, .. } => {
-                self.kill(id, slot, pid, killed, next);
+            Actual::Stopping { slot, due, .. } if due > self.now => {
+                // As at a start: a reading that hangs is not repeated.
+                entity.look = Some(NEVER);
+                self.put(id, entity);
+                self.find_main(id, slot);
             }
+            Actual::Stopping { .. } => self.end_by_force(id),
             Actual::Down
             | Actual::Queued(_)
             | Actual::Gated(_)
@@ -178,9 +186,17 @@ impl Monitor {
         }
     }
 
-    /// Its time to end is over.
-    fn kill(&mut self, id: EntityId, slot: SlotRef, pid: i32, killed: bool, next: Next) {
+    /// Its time to end is over, if it is to end.
+    pub(super) fn end_by_force(&mut self, id: EntityId) {
         let mut entity = self.entity(id);
+        let Actual::Stopping { slot, pid, killed, next, .. } = entity.actual else { return };
+        if entity.moving {
+            if self.kills_all(id) {
+                self.note(id, Fact::Killing);
+            }
+            self.ended_unfound(id, slot, pid, next);
+            return;
+        }
         let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
         let last = self.global.shutdown.is_some_and(|shutdown| shutdown.killing);
         let due = match scope {
@@ -263,11 +279,15 @@ impl Monitor {
                 self.retire(id, None, 0, self.now, (why, next));
                 return;
             }
-            // Which process it is nobody knows yet, so nobody can be asked.
-            Actual::Handover { slot, .. } => {
-                entity.why = why;
-                self.put(id, entity);
-                self.clear_all(id, slot, next);
+            Actual::Handover { slot, pid, .. } => {
+                if !entity.moving {
+                    // Of that process a good end is known, and nothing else.
+                    entity.last_exit = Some(ExitStatus::Code(0));
+                    entity.moving = true;
+                    self.put(id, entity);
+                }
+                let since = entity.times.up.unwrap_or(self.now);
+                self.retire(id, Some(slot), pid, since, (why, next));
                 return;
             }
             Actual::Retiring { slot, pid, since, .. } => {
@@ -323,9 +343,23 @@ impl Monitor {
         };
         let plan = self.plan_of(id);
         let timeout = plan.as_ref().map_or(Span::ZERO, |plan| plan.stop.timeout);
-        let due = self.now.after(timeout);
+        // Where not all are to end, only the one that is looked for is waited for.
+        let only_one = entity.moving && !self.kills_all(id);
+        let due = self.now.after(if only_one { timeout.min(HEIR_APPEARS) } else { timeout });
         entity.actual = Actual::Stopping { slot, pid, due, killed: false, next };
+        entity.look = None;
         self.put(id, entity);
+        if entity.moving {
+            self.find_main(id, slot);
+            return;
+        }
+        self.ask_main_to_end(id, slot, pid);
+    }
+
+    /// Its main process is known: it is asked by the command of its stop, or
+    /// else by its signal.
+    pub(super) fn ask_main_to_end(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
+        let plan = self.plan_of(id);
         let has_command = plan.is_some_and(|plan| plan.stop.command.is_some());
         let occurred = occurrence(id, &[], Some(slot), pid, None);
         if !has_command || !self.begin_own_list(id, STOP_COMMAND, occurred) {

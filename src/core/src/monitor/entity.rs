@@ -1,5 +1,6 @@
 //! One entity: what it should be and what it is, as two enums whose variants
-//! hold the data that is valid in them. What happens to it is in `start`,
+//! hold the data that is valid in them. What can be told of it is in `aspect`,
+//! what happens to it in `start`,
 //! `life` and `down`; its record in `record`.
 
 use super::budget::Budget;
@@ -246,6 +247,9 @@ impl Marks {
 pub struct StartTimes {
     /// It was to start: from here on it waited for others.
     pub asked: Option<Mono>,
+    /// The others were there, and it waited for the path of `start-when`;
+    /// `None`: it has none, or waits for others again.
+    pub gated: Option<Mono>,
     /// All that it waited for was there: its lists and its process began.
     pub begun: Option<Mono>,
     /// It was up.
@@ -280,9 +284,17 @@ pub struct Entity {
     pub adopted: bool,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
-    /// Whether it was up, its process has ended, and another that it may have
-    /// left in its place is looked for: in `Handover`.
+    /// Whether its process has ended, and another that it may have left in its
+    /// place is looked for: in `Handover` one that was up, and one that is to
+    /// end in `Retiring` and `Stopping`.
     pub moving: bool,
+    /// In `Stopping`, when that is so, and no such process was found yet: when
+    /// it is looked for again, and for whether anything is left; [`NEVER`]
+    /// until that is answered, `None` before the first answer.
+    pub look: Option<Mono>,
+    /// The id that its last process had; 0: it had none since it was last to
+    /// start, or has not ended.
+    pub last_pid: i32,
     /// Whether it has said that it is about to end.
     pub ends: bool,
     /// The last signal that an action of ham has sent to its process: a death
@@ -296,191 +308,9 @@ pub struct Entity {
     pub reloading: Option<Mono>,
     /// When the last such reading began that it has ended.
     pub reloaded: Option<Mono>,
+    /// The main process that it has named before its start was seen; 0: none.
+    pub named: i32,
     /// The state that its process has reported last; 0: none yet (QNX HAM does
     /// not interpret it).
     pub state: u32,
-}
-
-impl Entity {
-    /// The slot that it owns: until nothing is left of its process, so that
-    /// a successor knows what there is to clear.
-    #[must_use]
-    pub fn slot(&self) -> Option<SlotRef> {
-        match self.actual {
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Preparing { .. }
-            | Actual::Reached
-            | Actual::Tidying { .. } => None,
-            Actual::Retiring { slot, .. } => slot,
-            Actual::Starting { slot, .. }
-            | Actual::Readying { slot, .. }
-            | Actual::Handover { slot, .. }
-            | Actual::Aborting { slot, .. }
-            | Actual::Up { slot, .. }
-            | Actual::Stopping { slot, .. }
-            | Actual::Clearing { slot, .. }
-            | Actual::Left { slot } => Some(slot),
-        }
-    }
-
-    /// Its process, when that has been seen to run and is not known to have
-    /// ended: whom a signal is for. The id is 0 when only the slot knows it.
-    #[must_use]
-    pub fn running(&self) -> Option<(SlotRef, i32)> {
-        match self.actual {
-            Actual::Up { slot, pid, .. } | Actual::Readying { slot, pid, .. } => Some((slot, pid)),
-            Actual::Retiring { slot, pid, .. } => slot.map(|slot| (slot, pid)),
-            Actual::Stopping { slot, pid, .. } => (pid != 0).then_some((slot, pid)),
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Preparing { .. }
-            | Actual::Starting { .. }
-            | Actual::Handover { .. }
-            | Actual::Aborting { .. }
-            | Actual::Reached
-            | Actual::Clearing { .. }
-            | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
-        }
-    }
-
-    /// Since when that process runs; `None`: nobody knows.
-    #[must_use]
-    pub fn runs_since(&self) -> Option<Mono> {
-        match self.actual {
-            Actual::Up { since, .. }
-            | Actual::Readying { since, .. }
-            | Actual::Retiring { slot: Some(_), since, .. } => Some(since),
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Preparing { .. }
-            | Actual::Starting { .. }
-            | Actual::Handover { .. }
-            | Actual::Aborting { .. }
-            | Actual::Reached
-            | Actual::Retiring { slot: None, .. }
-            | Actual::Stopping { .. }
-            | Actual::Clearing { .. }
-            | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
-        }
-    }
-
-    /// The slot of [`Entity::running`].
-    #[must_use]
-    pub fn running_slot(&self) -> Option<SlotRef> {
-        self.running().map(|(slot, _)| slot)
-    }
-
-    /// Another process takes the place of the one that runs. False when that
-    /// is nothing new, or none runs.
-    pub(super) fn change_pid(&mut self, to: i32) -> bool {
-        if self.running().is_none_or(|(_, pid)| pid == to) {
-            return false;
-        }
-        if let Actual::Up { pid, .. }
-        | Actual::Readying { pid, .. }
-        | Actual::Retiring { pid, .. }
-        | Actual::Stopping { pid, .. } = &mut self.actual
-        {
-            *pid = to;
-        }
-        true
-    }
-
-    /// What it is doing may take until then, at least.
-    pub(super) fn extend(&mut self, least: Mono) {
-        if let Actual::Starting { due: Some(due), .. }
-        | Actual::Readying { due: Some(due), .. }
-        | Actual::Handover { until: Some(due), .. }
-        | Actual::Stopping { due, killed: false, .. } = &mut self.actual
-        {
-            *due = (*due).max(least);
-        }
-    }
-
-    /// Whether it has no process and none is planned.
-    #[must_use]
-    pub fn is_down(&self) -> bool {
-        matches!(self.actual, Actual::Down | Actual::Left { .. })
-    }
-
-    /// Whether it counts as up.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        match self.actual {
-            Actual::Up { .. } | Actual::Reached => true,
-            Actual::Down => self.finished,
-            Actual::Handover { .. } => self.moving,
-            Actual::Waiting(..)
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Preparing { .. }
-            | Actual::Starting { .. }
-            | Actual::Readying { .. }
-            | Actual::Aborting { .. }
-            | Actual::Retiring { .. }
-            | Actual::Stopping { .. }
-            | Actual::Clearing { .. }
-            | Actual::Tidying { .. }
-            | Actual::Left { .. } => false,
-        }
-    }
-
-    /// What comes when its processes are gone; `None`: they are to stay, or
-    /// there are none.
-    #[must_use]
-    pub fn next(&self) -> Option<Next> {
-        match self.actual {
-            Actual::Retiring { next, .. }
-            | Actual::Stopping { next, .. }
-            | Actual::Clearing { next, .. }
-            | Actual::Tidying { next } => Some(next),
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Preparing { .. }
-            | Actual::Starting { .. }
-            | Actual::Readying { .. }
-            | Actual::Handover { .. }
-            | Actual::Aborting { .. }
-            | Actual::Up { .. }
-            | Actual::Reached
-            | Actual::Left { .. } => None,
-        }
-    }
-
-    /// Its deadline.
-    #[must_use]
-    pub fn due(&self) -> Option<Mono> {
-        match self.actual {
-            Actual::Waiting(due, _) => Some(due),
-            Actual::Preparing { due, .. }
-            | Actual::Starting { due, .. }
-            | Actual::Readying { due, .. } => due,
-            Actual::Handover { due, until, .. } => {
-                Some(until.map_or(due, |until| due.min(until))).filter(|due| *due != NEVER)
-            }
-            Actual::Aborting { due, .. } | Actual::Stopping { due, .. } => {
-                Some(due).filter(|due| *due != NEVER)
-            }
-            Actual::Down
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Up { .. }
-            | Actual::Reached
-            | Actual::Retiring { .. }
-            | Actual::Clearing { .. }
-            | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! a death; a process is never started while anything is left of the one
 //! before, unless the unit says that it may be.
 
-use super::entity::{Actual, Cause, Entity, NEVER, Next, Why};
+use super::entity::{Actual, Cause, Entity, Next, Why};
 use super::run::{Detail, Kinds, Occurrence};
 use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Failure, Reply};
@@ -10,10 +10,6 @@ use crate::ids::{EntityId, SlotRef};
 use crate::plan::{ConditionKind, EntityPlan, KillScope, Kind, STOP_COMMAND};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
-
-/// One that ends well and leaves processes behind may be about to name one of
-/// them.
-const HEIR_APPEARS: Span = Span::seconds(2);
 
 impl Monitor {
     pub(super) fn exited(
@@ -33,6 +29,10 @@ impl Monitor {
             self.spawned(id, slot, pid);
         }
         let mut entity = self.entity(id);
+        if entity.moving {
+            // Told again: that one has been seen to end.
+            return;
+        }
         if let Some((_, known)) = entity.running()
             && entity.adopted
             && known != pid
@@ -42,6 +42,8 @@ impl Monitor {
             self.emit(Effect::Adopt { slot, entity: id, pid: known });
             return;
         }
+        entity.last_pid = pid;
+        self.put(id, entity);
         match entity.actual {
             Actual::Up { .. } if self.may_have_moved(id) => self.look_for_heir(id, slot, pid, status),
             Actual::Up { since, .. } => {
@@ -62,15 +64,7 @@ impl Monitor {
                 self.start_failed(id, Why::StartTimeout, cause, Some(slot));
             }
             Actual::Retiring { next, .. } | Actual::Stopping { next, .. } => {
-                entity.last_exit = Some(status);
-                (entity.abnormal, entity.good) = (false, true);
-                entity.since = Some(self.now);
-                self.put(id, entity);
-                self.note(id, Fact::Stopped { pid, status });
-                self.clear(id, slot, next);
-                // What it was to stop is gone: it must not meet the next.
-                self.cancel_own_list(id, STOP_COMMAND);
-                self.fire(id, occurrence(id, &[ConditionKind::Stopped], Some(slot), pid, Some(status)));
+                self.ended_as_asked(id, (slot, pid), status, (false, next));
             }
             Actual::Down
             | Actual::Waiting(..)
@@ -87,31 +81,33 @@ impl Monitor {
         }
     }
 
-    fn may_have_moved(&mut self, id: EntityId) -> bool {
-        self.plan_of(id).is_some_and(|plan| matches!(plan.kind, Kind::Forking { .. }))
-    }
-
-    /// A daemon with a pid file may go on as another process, which it has left
-    /// behind and named there (sshd reads its configuration so): as long as
-    /// nobody knows better it is up.
-    fn look_for_heir(&mut self, id: EntityId, slot: SlotRef, pid: i32, status: ExitStatus) {
+    /// It was to end, and its process has; `all`: so must be what it has left,
+    /// whatever the unit spares.
+    pub(super) fn ended_as_asked(
+        &mut self,
+        id: EntityId,
+        (slot, pid): (SlotRef, i32),
+        status: ExitStatus,
+        (all, next): (bool, Next),
+    ) {
         let mut entity = self.entity(id);
         entity.last_exit = Some(status);
-        entity.moving = true;
-        let (until, cause) = (Some(self.now.after(HEIR_APPEARS)), Cause::Asked);
-        entity.actual = Actual::Handover { slot, pid, due: NEVER, until, cause };
+        (entity.abnormal, entity.good) = (false, true);
+        entity.since = Some(self.now);
         self.put(id, entity);
-        self.find_main(id, slot);
+        self.note(id, Fact::Stopped { pid, status });
+        if all {
+            self.clear_all(id, slot, next);
+        } else {
+            self.clear(id, slot, next);
+        }
+        // What it was to stop is gone: it must not meet the next.
+        self.cancel_own_list(id, STOP_COMMAND);
+        self.fire(id, occurrence(id, &[ConditionKind::Stopped], Some(slot), pid, Some(status)));
     }
 
-    /// It has named nobody: it has died.
-    pub(super) fn has_no_heir(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
-        let mut entity = self.entity(id);
-        entity.moving = false;
-        self.put(id, entity);
-        let status = entity.last_exit.unwrap_or(ExitStatus::Unknown);
-        let length = entity.times.up.map_or(Span::ZERO, |up| self.now.since(up));
-        self.died(id, slot, pid, status, length);
+    fn may_have_moved(&mut self, id: EntityId) -> bool {
+        self.plan_of(id).is_some_and(|plan| matches!(plan.kind, Kind::Forking { .. }))
     }
 
     /// Before it was up: a one-shot is, in a way, and a forking daemon's first
@@ -158,7 +154,14 @@ impl Monitor {
         self.fire(id, occurrence(id, &kinds, Some(slot), pid, Some(status)));
     }
 
-    fn died(&mut self, id: EntityId, slot: SlotRef, pid: i32, status: ExitStatus, length: Span) {
+    pub(super) fn died(
+        &mut self,
+        id: EntityId,
+        slot: SlotRef,
+        pid: i32,
+        status: ExitStatus,
+        length: Span,
+    ) {
         let mut entity = self.entity(id);
         let abnormal = match status {
             ExitStatus::Signal { signal, .. } => {

@@ -6,7 +6,7 @@
 use super::Monitor;
 use super::run::{Occurrence, Phase, Run};
 use super::verbs::Begun;
-use crate::effect::{Effect, Fact, Failure};
+use crate::effect::{Effect, Fact, Failed, Failure};
 use crate::event::Wait;
 use crate::ids::{EntityId, MAX_RUNS, RunRef};
 use crate::memory::RecordId;
@@ -92,7 +92,7 @@ impl Monitor {
             due: None,
             prune: false,
             began: self.now,
-            failed: false,
+            failed: None,
         };
         self.runs.insert(index, run);
         self.runs_of.entry(id).or_default().push(index);
@@ -220,7 +220,7 @@ impl Monitor {
         let (id, class) = (run.entity, run.class);
         let (place, at) = (usize::from(run.condition), usize::from(run.action));
         let Some(on_fail) = plan.on_fail(run.condition, run.action) else { return false };
-        run.failed |= on_fail.breaks && is_own(run.condition);
+        run.failed = run.failed.filter(|_| on_fail.breaks);
         self.turn.dirty.insert(RecordId::Run(index));
         if !on_fail.keeps {
             let mut entity = self.entity(id);
@@ -239,6 +239,12 @@ impl Monitor {
         let Some(run) = self.runs.get_mut(&index) else { return };
         run.phase = Phase::Ready;
         run.due = None;
+        if let Err(why) = result
+            && run.on_fail == 0
+            && is_own(run.condition)
+        {
+            run.failed = Some(Failed { action: run.action, why });
+        }
         self.turn.dirty.insert(RecordId::Run(index));
         let (id, condition, action, on_fail) = (run.entity, run.condition, run.action, run.on_fail);
         self.note(
@@ -283,7 +289,7 @@ impl Monitor {
         }
         self.moved.insert(run.entity);
         if is_own(run.condition) {
-            self.own_list_over(run.entity, run.condition, run.failed);
+            self.own_list_over(run.entity, run.condition, run.failed.map_or(Ok(()), Err));
         }
     }
 

@@ -5,17 +5,22 @@
 //! and asks again for what may not have been carried out.
 //!
 //! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
-//! - `order`, `neighbours`: who waits for whom; `start`, `up`, `attempts`: the
-//!   way up; `life`: the ends of processes; `down`: the way down; `said`: what
-//!   it says of itself
+//! - `order`, `neighbours`: who waits for whom; `along`: who starts, and who
+//!   ends, with another; `start`, `up`, `attempts`: the
+//!   way up; `life`: the ends of processes; `heir`: who goes on after them;
+//!   `down`: the way down; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
-//!   their actions do; `own`: those of the entity's own life
-//! - `ask`: requests and shutdown; `directives`: what is said of entities; `clients`, `repeat`: requests that come
+//!   their actions do; `own`: those of the entity's own life, and
+//!   `failed`: what has ended one
+//! - `ask`: requests and shutdown; `directives`: what is said of entities;
+//!   `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
 //! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
 //! - `pool`: slots; `timers`: deadlines
 
+mod along;
 mod ask;
+mod aspect;
 mod attempts;
 mod beats;
 mod budget;
@@ -23,8 +28,10 @@ mod clients;
 mod directives;
 mod down;
 mod entity;
+mod failed;
 mod heart;
 mod heart_record;
+mod heir;
 mod life;
 mod lists;
 mod members;

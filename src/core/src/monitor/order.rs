@@ -39,7 +39,7 @@ impl Monitor {
         if self.plan.is_linked(id) { self.plan_of(id) } else { None }
     }
 
-    fn standing(&mut self, id: EntityId) -> Standing {
+    pub(super) fn standing(&mut self, id: EntityId) -> Standing {
         let entity = self.entity(id);
         self.standing_of(id, &entity)
     }
@@ -75,70 +75,6 @@ impl Monitor {
         if comes { Standing::Coming } else { Standing::Off }
     }
 
-    /// Everything that these need, they included, each once.
-    pub(super) fn needed_by(&mut self, ids: &[EntityId]) -> Vec<EntityId> {
-        let mut seen: BTreeSet<EntityId> = BTreeSet::new();
-        let mut found = Vec::new();
-        let mut open: Vec<EntityId> = ids.iter().rev().copied().collect();
-        while let Some(id) = open.pop() {
-            if !seen.insert(id) {
-                continue;
-            }
-            found.push(id);
-            if let Some(plan) = self.links(id) {
-                open.extend(plan.links.requires.iter().chain(&plan.links.wants).rev());
-            }
-        }
-        found
-    }
-
-    /// Those that an entity needs start with it, and those that it conflicts
-    /// with end: somebody has asked for it.
-    pub(super) fn bring_along(&mut self, id: EntityId) {
-        if !self.plan.is_linked(id) {
-            return;
-        }
-        for needed in self.needed_by(&[id]).into_iter().rev() {
-            let plan = self.links(needed);
-            // What cannot be beside the one that was asked for would stop it.
-            if needed != id && plan.is_some_and(|plan| plan.links.conflicts.contains(&id)) {
-                continue;
-            }
-            self.end_conflicting(needed);
-            if needed == id {
-                continue;
-            }
-            let entity = self.entity(needed);
-            // A list in progress may bring it back; that is not waited for.
-            let rests = entity.is_down() || entity.next() == Some(Next::Rest);
-            let idle = rests && !entity.is_up() && !entity.finished;
-            if idle || self.standing(needed) == Standing::Off {
-                self.want_running(needed);
-                let why = Why::Wanted(id);
-                if !self.stays_up(needed, why) {
-                    self.bring_down(needed, why, Next::Start(self.now, Cause::Dependency));
-                }
-            }
-        }
-    }
-
-    /// Of those that conflict the first starts with the manager: if all did,
-    /// each would wait for the end of the other.
-    pub(super) fn yields_at_boot(&mut self, id: EntityId) -> bool {
-        let conflicts = self.links(id).map_or_else(Vec::new, |plan| plan.links.conflicts.clone());
-        let first = conflicts.into_iter().find(|other| {
-            let entity = self.entity(*other);
-            *other != id && (entity.desired == Desired::Running || !entity.is_down())
-        });
-        let Some(with) = first else { return false };
-        let mut entity = self.entity(id);
-        entity.why = Why::Conflict(with);
-        entity.since = Some(self.now);
-        self.put(id, entity);
-        self.note(id, Fact::Conflict { with });
-        true
-    }
-
     /// It was to end, and nobody has asked it to yet: if it was up, and all that
     /// it requires still is, it stays so.
     pub(super) fn stays_up(&mut self, id: EntityId, why: Why) -> bool {
@@ -155,19 +91,11 @@ impl Monitor {
         entity.why = why;
         entity.since = Some(self.now);
         self.put(id, entity);
+        if entity.moving {
+            self.await_heir(id, slot, pid);
+        }
         self.answer(id, Goal::Up, Reply::Done);
         true
-    }
-
-    fn end_conflicting(&mut self, id: EntityId) {
-        let Some(plan) = self.links(id) else { return };
-        for other in &plan.links.conflicts {
-            let entity = self.entity(*other);
-            if entity.desired == Desired::Running || !entity.is_down() {
-                self.note(*other, Fact::Conflict { with: id });
-                self.apply_stop(*other, Why::Conflict(id));
-            }
-        }
     }
 
     /// What has changed is looked at, and its neighbours; until all is quiet.

@@ -5,7 +5,7 @@
 use super::entity::Actual;
 use super::run::{Occurrence, Phase};
 use super::{Goal, Monitor};
-use crate::effect::Reply;
+use crate::effect::{Failed, Reply};
 use crate::ids::EntityId;
 use crate::plan::{Class, POST_STOP, PRE_START, RELOAD, STOP_COMMAND};
 
@@ -35,13 +35,16 @@ impl Monitor {
     }
 
     /// A list has come to its end, or was ended.
-    pub(super) fn own_list_over(&mut self, id: EntityId, place: u16, failed: bool) {
+    pub(super) fn own_list_over(&mut self, id: EntityId, place: u16, result: Result<(), Failed>) {
         match place {
-            PRE_START => self.prepared(id, !failed),
+            PRE_START => self.prepared(id, result.is_ok()),
             STOP_COMMAND => self.stop_command_over(id),
             POST_STOP => self.remove_directories(id),
             RELOAD if !self.has_own_list(id, RELOAD) => {
-                let reply = if failed { Reply::ReloadFailed } else { Reply::Done };
+                let reply = match result {
+                    Ok(()) => Reply::Done,
+                    Err(failed) => Reply::ReloadFailed(Some(failed)),
+                };
                 self.answer(id, Goal::Reloaded, reply);
             }
             _ => {}
@@ -53,8 +56,13 @@ impl Monitor {
     pub(super) fn resume_own_list(&mut self, id: EntityId) {
         let prepares = matches!(self.entity(id).actual, Actual::Preparing { .. });
         let place = if prepares { PRE_START } else { POST_STOP };
-        if !self.has_own_list(id, place) {
-            self.own_list_over(id, place, true);
+        if self.has_own_list(id, place) {
+            return;
+        }
+        if prepares {
+            self.prepared(id, false);
+        } else {
+            self.remove_directories(id);
         }
     }
 }

@@ -17,6 +17,8 @@ const ENDS: u64 = 8;
 const ABNORMAL: u64 = 16;
 const EARLY: u64 = 32;
 const MOVING: u64 = 64;
+/// In the same word, above them: the state that it has reported.
+const STATE_AT: u32 = 32;
 
 impl Entity {
     pub(super) fn record(&self) -> Record {
@@ -57,7 +59,10 @@ impl Entity {
             .put(self.budget.window.0)
             .put(self.restarts)
             .put(self.last_exit.map_or(0, ExitStatus::to_word))
-            .put(self.told.map_or(0, |signal| u64::from(signal.0)))
+            .put(
+                self.told.map_or(0, |signal| u64::from(signal.0))
+                    | (u64::try_from(self.last_pid).unwrap_or(0) << 8),
+            )
             .put(self.removed.conditions);
         for word in self.removed.actions {
             words.put(word);
@@ -70,12 +75,15 @@ impl Entity {
                 | flag(self.ends, ENDS)
                 | flag(self.abnormal, ABNORMAL)
                 | flag(self.early, EARLY)
-                | flag(self.moving, MOVING),
+                | flag(self.moving, MOVING)
+                | (u64::from(self.state) << STATE_AT),
         );
         for time in [self.times.asked, self.times.begun, self.times.up] {
             words.put_due(time);
         }
-        words.put_due(self.reloading).put_due(self.reloaded).put(u64::from(self.state));
+        words.put_due(self.reloading).put_due(self.reloaded);
+        words.put_due(self.look).put_due(self.times.gated);
+        words.put(u64::try_from(self.named).unwrap_or(0));
         words.finish()
     }
 
@@ -92,16 +100,18 @@ impl Entity {
         };
         let restarts = from.get()?;
         let last_exit = from.get_status()?;
-        let told = Some(from.get_u8()?).filter(|number| *number != 0).map(Signal);
+        let word = from.get()?;
+        let told = u8::try_from(word & 0xff).map_err(|_| Odd)?;
+        let told = Some(told).filter(|number| *number != 0).map(Signal);
+        let last_pid = i32::try_from(word >> 8).map_err(|_| Odd)?;
         let mut removed = Marks { conditions: from.get()?, ..Marks::default() };
         for word in &mut removed.actions {
             *word = from.get()?;
         }
         let flags = from.get()?;
         let has = |bit: u64| flags & bit != 0;
-        let times =
-            StartTimes { asked: from.get_due()?, begun: from.get_due()?, up: from.get_due()? };
-        let entity = Entity {
+        let (asked, begun, up) = (from.get_due()?, from.get_due()?, from.get_due()?);
+        let mut entity = Entity {
             desired,
             actual,
             since,
@@ -118,11 +128,16 @@ impl Entity {
             ends: has(ENDS),
             told,
             removed,
-            times,
+            times: StartTimes { asked, gated: None, begun, up },
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
-            state: from.get_u32()?,
+            look: from.get_due()?,
+            last_pid,
+            named: 0,
+            state: u32::try_from(flags >> STATE_AT).map_err(|_| Odd)?,
         };
+        entity.times.gated = from.get_due()?;
+        entity.named = from.get_pid()?;
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
         if entity.encode() == *words { Ok(entity) } else { Err(Odd) }
@@ -328,9 +343,27 @@ mod tests {
             Actual::Tidying { next },
             Actual::Left { slot },
         ] {
-            let times = StartTimes { asked: Some(Mono(1)), begun: Some(Mono(2)), up: None };
-            let why = Why::Dependency(EntityId(7));
-            let entity = Entity { actual, why, times, finished: true, ..Entity::default() };
+            let times = StartTimes {
+                asked: Some(Mono(1)),
+                gated: Some(Mono(3)),
+                begun: Some(Mono(2)),
+                up: None,
+            };
+            let (why, look, last_pid) =
+                (Why::Dependency(EntityId(7)), Some(super::super::NEVER), i32::MAX);
+            let told = Some(Signal(64));
+            let (finished, named) = (true, 78);
+            let entity = Entity {
+                actual,
+                why,
+                times,
+                finished,
+                look,
+                last_pid,
+                told,
+                named,
+                ..Entity::default()
+            };
             let record = entity.record();
             assert_eq!(Entity::decode(&record.words), Ok(entity));
             assert_eq!(record.head.slot, entity.slot());
@@ -345,7 +378,7 @@ mod tests {
         entity.actual = Actual::Stopping { slot, pid: 77, due: Mono(5), killed: false, next };
         let record = entity.record();
         assert_eq!(Entity::decode(&record.words), Ok(entity));
-        for (place, wrong) in [(0, 2), (1, 16), (2, 1 << 20), (3, 1 << 40), (8, 9), (31, 1)] {
+        for (place, wrong) in [(0, 2), (1, 16), (2, 1 << 20), (3, 1 << 40), (8, 9), (31, 1 << 40)] {
             let mut words = record.words;
             words[place] = wrong;
             assert_eq!(Entity::decode(&words), Err(Odd), "word {place}");

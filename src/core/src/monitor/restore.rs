@@ -279,6 +279,10 @@ impl Monitor {
                 }
             }
             Actual::Stopping { slot, pid, killed, .. } => {
+                if entity.moving {
+                    self.resume_unfound(id, slot);
+                    return;
+                }
                 // First who it is, and then what it is told.
                 self.resume_adopted(id, &entity);
                 if pid == 0 {

@@ -3,6 +3,8 @@
 //! the process of an `execute` action. Both have records, since a successor
 //! must go on exactly where the monitor was. How they move is in `lists`.
 
+use super::failed;
+use crate::effect::Failed;
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::{Head, Record};
 use crate::plan::{Class, ConditionKind, ConditionPlan, Only};
@@ -181,9 +183,9 @@ pub struct Run {
     pub prune: bool,
     /// When it began.
     pub began: Mono,
-    /// Whether an action has failed that breaks its list; of the entity's own
-    /// lists.
-    pub failed: bool,
+    /// The action that has failed, when that ends the list or may; of the
+    /// entity's own lists.
+    pub failed: Option<Failed>,
 }
 
 impl Run {
@@ -242,7 +244,7 @@ impl Run {
             .put_due(self.due)
             .put(u64::from(self.prune))
             .put(self.began.0)
-            .put(u64::from(self.failed))
+            .put(failed::word(self.failed))
             .put(u64::from(self.occurrence.about.0));
         let (tag, a, b, c) = match self.occurrence.detail {
             Detail::None => (0, 0, 0, 0),
@@ -291,7 +293,7 @@ impl Run {
             _ => return Err(Odd),
         };
         let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);
-        let (began, failed) = (Mono(from.get()?), from.get_bool()?);
+        let (began, failed) = (Mono(from.get()?), failed::from_word(from.get()?)?);
         occurrence.about = EntityId(from.get_u32()?);
         let tag = from.get()?;
         let (a, b, c) = (from.get_u32()?, from.get_u32()?, from.get_u32()?);
@@ -419,6 +421,7 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effect::Failure;
 
     #[test]
     fn any_is_fired_by_everything_and_nothing_else_is() {
@@ -454,7 +457,7 @@ mod tests {
             due: None,
             prune: true,
             began: Mono(3),
-            failed: true,
+            failed: Some(Failed { action: 2, why: Failure::Exit(ExitStatus::Code(1)) }),
         };
         assert_eq!(Run::decode(&run.record().words), Ok(run.clone()));
         let waits = Run { phase: Phase::Path, due: Some(Mono(77)), ..run.clone() };

@@ -157,9 +157,24 @@ impl Monitor {
         }
     }
 
+    /// The main process that it has named before its start was seen, if any.
+    pub(super) fn take_named(&mut self, id: EntityId, slot: SlotRef) {
+        let mut entity = self.entity(id);
+        let pid = std::mem::take(&mut entity.named);
+        if pid != 0 {
+            self.put(id, entity);
+            self.new_main(id, slot, pid);
+        }
+    }
+
     /// Another process is its main process from now on.
     fn new_main(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
         let mut entity = self.entity(id);
+        if !entity.is_seen() {
+            // A quick one can say so sooner than the thread that has made it.
+            entity.named = pid;
+            return self.put(id, entity);
+        }
         if !entity.change_pid(pid) {
             return;
         }

@@ -63,8 +63,9 @@ impl Monitor {
         }
         let mut entity = self.entity(id);
         entity.finished = false;
+        entity.last_pid = 0;
         entity.since = Some(self.now);
-        entity.times = StartTimes { asked: Some(self.now), begun: None, up: None };
+        entity.times = StartTimes { asked: Some(self.now), ..StartTimes::default() };
         match cause {
             Cause::Boot => entity.why = Why::Boot,
             Cause::Asked => entity.why = Why::AskedStart,
@@ -101,6 +102,8 @@ impl Monitor {
         };
         let mut entity = self.entity(id);
         entity.actual = Actual::Gated(cause);
+        // A successor asks for the path again, and has not begun to wait now.
+        entity.times.gated = entity.times.gated.or(Some(self.now));
         self.put(id, entity);
         let wait = Wait::Start(id);
         self.emit(Effect::Watch { wait, path, not_before: None });
@@ -113,6 +116,7 @@ impl Monitor {
         if ok && self.is_kept_from_starting(id) {
             // Others have changed while it waited for its path.
             entity.actual = Actual::Queued(cause);
+            entity.times.gated = None;
             self.put(id, entity);
             return;
         }
@@ -188,6 +192,7 @@ impl Monitor {
         entity.reloading = None;
         entity.reloaded = None;
         entity.state = 0;
+        entity.named = 0;
         self.put(id, entity);
         self.forget_said(id);
         let plan = Arc::clone(plan);

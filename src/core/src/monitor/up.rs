@@ -1,7 +1,6 @@
-//! The rest of the way up: its process runs, says that it is ready, or leaves
-//! another one behind that is.
+//! The rest of the way up: its process runs and says that it is ready.
 
-use super::entity::{Actual, Cause, Entity, NEVER};
+use super::entity::{Actual, Cause, Entity};
 use super::life::{count_restart, occurrence};
 use super::pool::Owner;
 use super::{Goal, Monitor};
@@ -9,12 +8,7 @@ use crate::effect::{Effect, Fact, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, SlotRef};
 use crate::plan::{ConditionKind, Kind, Readiness};
-use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
-
-/// A daemon that leaves another process behind has as a rule written its id
-/// before it ends; else it does so within moments.
-const LOOK_AGAIN: Span = Span::millis(50);
 
 impl Monitor {
     pub(super) fn spawned(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
@@ -31,6 +25,7 @@ impl Monitor {
                 let due = if killed { due } else { self.now.after(timeout) };
                 entity.actual = Actual::Stopping { slot, pid, due, killed, next };
                 self.put(id, entity);
+                self.take_named(id, slot);
                 if killed {
                     self.emit(Effect::Clear { slot, entity: id, command: false });
                 } else {
@@ -81,6 +76,7 @@ impl Monitor {
             self.came_up(id, entity, pid);
         }
         self.has_started(id, again, Some(slot), pid);
+        self.take_named(id, slot);
         if entity.early {
             self.process_ready(id, slot);
         }
@@ -155,61 +151,5 @@ impl Monitor {
             self.begin_planned_beats(id, slot);
         }
         self.fire(id, occurrence(id, &[ConditionKind::Ready], slot, pid, None));
-    }
-
-    /// The process that was made has ended well and should have left another
-    /// behind.
-    pub(super) fn hand_over(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
-        let mut entity = self.entity(id);
-        let Actual::Readying { due: until, cause, .. } = entity.actual else { return };
-        entity.actual = Actual::Handover { slot, pid, due: NEVER, until, cause };
-        self.put(id, entity);
-        self.find_main(id, slot);
-    }
-
-    pub(super) fn find_main(&mut self, id: EntityId, slot: SlotRef) {
-        if let Some(Kind::Forking { pid_file }) = self.plan_of(id).map(|plan| plan.kind.clone()) {
-            self.emit(Effect::FindMain { slot, entity: id, path: pid_file });
-        }
-    }
-
-    pub(super) fn main_found(&mut self, slot: SlotRef, pid: i32) {
-        let Owner::Main(id) = self.pool.owner(slot) else { return };
-        let mut entity = self.entity(id);
-        if let Actual::Handover { slot: mine, .. } = entity.actual
-            && mine == slot
-        {
-            entity.actual = Actual::Up { slot, pid, since: self.now };
-            entity.since = Some(self.now);
-            entity.adopted = true;
-            self.note(id, Fact::MainProcess { pid });
-            self.emit(Effect::Adopt { slot, entity: id, pid });
-            if std::mem::take(&mut entity.moving) {
-                // It was up all the time.
-                self.put(id, entity);
-            } else {
-                self.came_up(id, entity, pid);
-            }
-        }
-    }
-
-    /// The file does not name it yet: it is read again, for as long as a start
-    /// may take.
-    pub(super) fn main_missing(&mut self, slot: SlotRef, left: bool) {
-        let Owner::Main(id) = self.pool.owner(slot) else { return };
-        let mut entity = self.entity(id);
-        if let Actual::Handover { slot: mine, pid, until, cause, .. } = entity.actual
-            && mine == slot
-        {
-            let late = until.is_some_and(|until| until <= self.now);
-            let well = entity.last_exit.is_some_and(ExitStatus::is_success);
-            if entity.moving && (late || !left || !well) {
-                self.has_no_heir(id, slot, pid);
-                return;
-            }
-            let due = self.now.after(LOOK_AGAIN);
-            entity.actual = Actual::Handover { slot, pid, due, until, cause };
-            self.put(id, entity);
-        }
     }
 }

@@ -279,7 +279,10 @@ impl Monitor {
             return Begun::Done(Err(Failure::Refused));
         }
         if ask == Ask::Start {
-            self.bring_along(other);
+            if self.clash_of_start(&[other]).is_some() {
+                return Begun::Done(Err(Failure::Conflict));
+            }
+            self.bring_along(&[other]);
         }
         self.apply(other, ask);
         Begun::Done(Ok(()))

@@ -48,6 +48,12 @@ pub struct GraphEntity {
     pub waits_for: Vec<String>,
     /// Its last start: since when it waited for others.
     pub asked_mono_ns: Option<u64>,
+    /// Since when it waited for the path of `start-when`.
+    #[serde(default)]
+    pub gated_mono_ns: Option<u64>,
+    /// That path, absent when it has none.
+    #[serde(default)]
+    pub start_when: Option<String>,
     /// Since when it was being started.
     pub begun_mono_ns: Option<u64>,
     /// Since when it was up.

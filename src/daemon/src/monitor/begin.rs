@@ -127,7 +127,6 @@ impl Engine {
         }
         engine.begin_keeping();
         engine.recall_pages();
-        engine.recall_outputs();
         if has_plan {
             engine.loading.recall();
             engine.feed(Event::Boot);
@@ -139,6 +138,8 @@ impl Engine {
 
     /// Carries on what the monitor before may have left undone.
     pub(super) fn resume(&mut self, resume: Resume) {
+        // First: a start that is made again may have to go on in what is kept.
+        self.recall_outputs();
         self.turn = resume.turn;
         self.finish_turn();
         self.recall_kept();

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::facts;
-use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOT};
+use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOTS};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::history::Entry;
@@ -88,8 +88,8 @@ impl Engine {
                     self.making.remove(&slot.index);
                     match slot.index {
                         LOADER_SLOT => {}
-                        WATCHER_SLOT => self.paths.started(),
-                        OUTPUT_SLOT => self.outputs.started(),
+                        OUTPUT_SLOT => self.outputs.made(),
+                        index if WATCHER_SLOTS.contains(&index) => self.paths.made(),
                         _ => self.feed(Event::Spawned { slot, pid }),
                     }
                 }
@@ -97,8 +97,8 @@ impl Engine {
                     self.making.remove(&slot.index);
                     match slot.index {
                         LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
-                        WATCHER_SLOT => self.paths.ended(),
                         OUTPUT_SLOT => self.outputs.ended(),
+                        index if WATCHER_SLOTS.contains(&index) => self.paths.ended(index),
                         _ => self.feed(Event::SpawnFailed { slot, error }),
                     }
                 }

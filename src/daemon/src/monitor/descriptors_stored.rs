@@ -4,7 +4,7 @@
 
 use super::Engine;
 use super::keeper::Answer;
-use crate::keep::Verb;
+use crate::keep::{READY, Verb};
 use ham_core::ids::EntityId;
 use ham_core::memory::RecordId;
 use ham_snapshot::header::Field;
@@ -50,18 +50,20 @@ impl Engine {
         // to a successor that finds it again.
         let message = self.state.get(Field::HandoversTaken) << PLACE_BITS;
         for (place, fd) in (0..).zip(handed) {
-            let known = |tag| {
-                let what = Kept { owner: Owner::Entity(entity.0), tag };
-                before.iter().any(|(kept, _)| *kept == what) || asked.contains(&what)
-            };
             let tag = fingerprint(&fd).unwrap_or(message | place);
-            if known(tag) {
+            let what = Kept { owner: Owner::Entity(entity.0), tag };
+            // What may be about to be dropped is stored once more.
+            let is_kept = || before.iter().any(|(kept, _)| *kept == what);
+            if asked.contains(&what) || (self.keeper.is_sure(what) && is_kept()) {
                 self.closer.close(fd);
                 continue;
             }
-            let count = before.len().saturating_add(asked.len());
+            let stays = |kept: &Kept| {
+                *kept != what && !asked.contains(kept) && !self.keeper.is_going(*kept)
+            };
+            let others = before.iter().filter(|(kept, _)| stays(kept)).count();
+            let count = others.saturating_add(asked.len());
             if u32::try_from(count).is_ok_and(|count| count < most) {
-                let what = Kept { owner: Owner::Entity(entity.0), tag };
                 self.keeper.store(what, name, fd);
                 asked.push(what);
             } else {
@@ -128,11 +130,12 @@ impl Engine {
                 let name = answer.name;
                 self.stored_sent(entity, answer.errno, answer.fd.map(|fd| (fd, name)));
             }
-            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Unknown => {}
+            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Settle | Verb::Unknown => {}
         }
     }
 
-    /// After a takeover: what is kept, and for whom.
+    /// After a takeover: what is kept, and for whom. Looked at again when all
+    /// is done that the monitor before had asked for.
     pub(super) fn recall_kept(&mut self) {
         if self.planless {
             return;
@@ -143,9 +146,11 @@ impl Engine {
                 Owner::Entity(id) => {
                     self.stored.0.insert(EntityId(id));
                 }
-                Owner::Slot { index, generation } => {
+                Owner::Slot { index, generation } if kept.tag == READY => {
                     self.recall_ready(ham_core::ids::SlotRef { index, generation });
                 }
+                // A pipe for output.
+                Owner::Slot { .. } => {}
             }
         }
         self.drop_stored(None);

@@ -1,7 +1,7 @@
 //! Ends of processes, as the reaper has recorded them in their slots.
 
-use super::{Engine, PATHS};
-use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOT};
+use super::Engine;
+use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOTS};
 use ham_core::event::Event;
 use ham_core::ids::{RESERVED_SLOTS, SlotRef};
 use ham_core::status::ExitStatus;
@@ -48,22 +48,15 @@ impl Engine {
                 let (code, status, _) = slot.status();
                 self.loader_ended(SlotRef { index, generation }, exit_status(code, status));
             }
-            WATCHER_SLOT => {
-                slot.free(generation);
-                self.paths.ended();
-            }
             OUTPUT_SLOT => {
                 slot.free(generation);
                 self.outputs.ended();
             }
+            index if WATCHER_SLOTS.contains(&index) => {
+                slot.free(generation);
+                self.paths.ended(index);
+            }
             _ => {}
-        }
-    }
-
-    pub(super) fn start_watcher(&mut self) {
-        if let Some(job) = self.paths.start(&self.poller, PATHS) {
-            self.making.insert(WATCHER_SLOT);
-            self.spawners.submit(job);
         }
     }
 }

@@ -8,6 +8,10 @@
 //! all that are open are sent again, since each may be carried out twice. An
 //! answer that found no room is lost as well; whoever waits for it must not do
 //! so for ever, so what is open for long is asked again.
+//!
+//! What the monitor before has asked for may not be done yet when the table is
+//! first read. It is done before anything that this one asks for; so this one
+//! asks when that is, and then reads the table again.
 
 use super::{Engine, KEEPER};
 use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb, as_page};
@@ -34,6 +38,8 @@ pub(super) struct Keeper {
     channel: OwnedFd,
     /// Nobody answers any more.
     lost: bool,
+    /// The reaper has done all that the monitor before has asked for.
+    settled: bool,
     next: u64,
     /// Faults of the reaper, when it was last looked.
     faults: u64,
@@ -76,6 +82,7 @@ impl Keeper {
         Keeper {
             channel,
             lost: false,
+            settled: false,
             next: 0,
             faults,
             waiting: VecDeque::new(),
@@ -107,6 +114,30 @@ impl Keeper {
         let stores =
             all.filter(move |message| message.verb == Verb::Store && message.what.owner == owner);
         stores.map(|message| message.what)
+    }
+
+    /// Whether something about this is on its way: what the table says of it is
+    /// about to change, or has just changed.
+    pub(super) fn is_open(&self, what: Kept) -> bool {
+        self.open.iter().chain(&self.waiting).any(|request| request.message.what == what)
+    }
+
+    /// Whether what the table says of this is so and stays so, as far as this
+    /// monitor and the one before it go.
+    pub(super) fn is_sure(&self, what: Kept) -> bool {
+        self.settled && !self.is_open(what)
+    }
+
+    /// Whether it will be there no more, once all is done that was asked for.
+    pub(super) fn is_going(&self, what: Kept) -> bool {
+        let all = self.open.iter().chain(&self.waiting).map(|request| &request.message);
+        let mut about = all.filter(|message| message.what == what && message.verb != Verb::Send);
+        about.next_back().is_some_and(|message| message.verb == Verb::Drop)
+    }
+
+    /// Say when all is done that the monitor before has asked for.
+    fn settle(&mut self) {
+        self.ask(Verb::Settle, CONTROL, Name::NONE, None);
     }
 
     /// About the process of a slot. False when it cannot be asked.
@@ -228,6 +259,7 @@ impl Engine {
     /// From here on answers are seen.
     pub(super) fn begin_keeping(&mut self) {
         let _ = self.poller.add(&self.keeper.channel, KEEPER, Interest::READ);
+        self.keeper.settle();
         self.begin_listening();
     }
 
@@ -257,11 +289,20 @@ impl Engine {
         self.keeper.ask_late(now);
     }
 
+    /// What is kept is known for certain, but for what was asked for since.
+    fn keeper_settled(&mut self) {
+        self.keeper.settled = true;
+        self.recall_kept();
+        self.recall_outputs();
+        self.tell_output();
+    }
+
     /// Each answer goes to whom the descriptor belongs.
     pub(super) fn take_answers(&mut self) {
         while let Some(answer) = self.keeper.answers.pop_front() {
             let tag = answer.what.tag;
             match (answer.what.owner, answer.verb) {
+                (_, Verb::Settle) => self.keeper_settled(),
                 (Owner::Slot { index, generation }, Verb::Adopt) => {
                     let slot = SlotRef { index, generation };
                     if answer.errno.0 == 0 {

@@ -2,7 +2,7 @@
 //! read and checked like any input from outside, and becomes the plan.
 
 use super::memory::{self, SharedMemory};
-use super::paths::helper_program;
+use super::own_process;
 use super::spawners::Job;
 use super::standby::plan_in_force;
 use super::{Engine, target};
@@ -19,6 +19,7 @@ use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
 use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
+use ham_sys::spawn::Stdio;
 use ham_sys::{allocation, clock, process};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -144,7 +145,9 @@ impl Loading {
             directories: options.directories.clone(),
             system: options.system_directories,
         };
-        let program = helper_program(self.shared, request.words(), theirs.as_raw_fd());
+        let stdout = Stdio::Null;
+        let program =
+            own_process::program(self.shared, request.words(), stdout, theirs.as_raw_fd());
         self.stage = Stage::Running(clock::monotonic().saturating_add(PATIENCE_NS));
         let slot = self.shared.state.slot(LOADER_SLOT).ok_or("there is no slot for it")?;
         let slot = SlotRef { index: LOADER_SLOT, generation: slot.word().0.wrapping_add(1) };

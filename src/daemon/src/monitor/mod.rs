@@ -7,11 +7,11 @@
 //! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
 //! - `directories`: what they have of their own in the file system
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
-//! - `streams`, `outputs`: where they write to
+//! - `streams`, `output…`: where they write to
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `beats`, `pages`: heartbeats
-//! - `loading`, `paths`: helper processes; `control`: the socket; `log`
+//! - `own_process`, `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
 mod adoption;
@@ -40,7 +40,9 @@ mod memory;
 mod notify;
 mod notify_sender;
 mod output_pipes;
+mod output_starts;
 mod outputs;
+mod own_process;
 mod pages;
 mod paths;
 mod prepare;
@@ -301,12 +303,7 @@ impl Engine {
             REAPER => self.reaper_died(),
             KEEPER => self.keeper_readable(),
             OUTPUTS => self.hear_output(),
-            PATHS => {
-                for wait in self.paths.read() {
-                    self.events.push_back(Event::PathSeen { wait, ok: true });
-                }
-                self.paths.flush(&self.poller);
-            }
+            PATHS => self.hear_paths(),
             NOTIFY => self.notified(),
             token if token >= READY_ENDS => {
                 self.ready_readable(u32::try_from(token - READY_ENDS).unwrap_or(u32::MAX));

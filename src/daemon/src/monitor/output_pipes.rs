@@ -2,7 +2,7 @@
 //! knows them: by what they are kept as, by the number that the helper knows
 //! each by, and by whose stream they are. No descriptors.
 
-use ham_snapshot::kept::Kept;
+use ham_snapshot::kept::{Kept, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pipes that a stream of an entity has at most while their end has not been
@@ -60,6 +60,25 @@ impl Pipes {
         self.kept.insert(kept, Pipe { number, name: name.to_owned(), goes_on: false });
         self.numbers.insert(number, kept);
         self.streams.entry((name.to_owned(), kept.tag)).or_default().insert(number);
+    }
+
+    /// What the table of the reaper says; of a busy one that is about to change
+    /// by what was asked for here. Gives those that were not known.
+    pub(super) fn recall(
+        &mut self,
+        table: &BTreeMap<Kept, Name>,
+        is_busy: impl Fn(Kept) -> bool,
+    ) -> Vec<Kept> {
+        let gone = |kept: &Kept| !table.contains_key(kept) && !is_busy(*kept);
+        self.all().into_iter().filter(gone).for_each(|kept| self.forget(kept));
+        let is_new = |kept: Kept| !self.kept.contains_key(&kept) && !is_busy(kept);
+        let found: Vec<(Kept, &Name)> = table
+            .iter()
+            .map(|(kept, name)| (*kept, name))
+            .filter(|(kept, _)| is_new(*kept))
+            .collect();
+        found.iter().for_each(|(kept, name)| self.know(*kept, name.text()));
+        found.into_iter().map(|(kept, _)| kept).collect()
     }
 
     pub(super) fn forget(&mut self, kept: Kept) {
@@ -141,6 +160,24 @@ mod tests {
         assert_eq!(pipes.ended(before), None);
         assert_eq!(pipes.ended(number), Some(Ended::Drop(pipe(4))));
         assert_eq!(pipes.get(pipe(4)), None);
+    }
+
+    #[test]
+    fn what_is_recalled_again_is_known_once() {
+        let mut pipes = Pipes::default();
+        let name = Name::new("web").unwrap();
+        let table = |generations: &[u32]| -> BTreeMap<Kept, Name> {
+            generations.iter().map(|generation| (pipe(*generation), name)).collect()
+        };
+        let none_busy = |_: Kept| false;
+        assert_eq!(pipes.recall(&table(&[1, 2]), none_busy), [pipe(1), pipe(2)]);
+        let (number, _) = pipes.get(pipe(2)).unwrap();
+        // The first was dropped, the third stored, as had been asked before; the
+        // fourth is of somebody who is still at it.
+        let busy = |kept| kept == pipe(4);
+        assert_eq!(pipes.recall(&table(&[2, 3, 4]), busy), [pipe(3)]);
+        assert_eq!(pipes.all(), [pipe(2), pipe(3)]);
+        assert_eq!(pipes.get(pipe(2)), Some((number, "web")));
     }
 
     #[test]

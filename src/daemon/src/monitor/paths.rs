@@ -1,25 +1,22 @@
-//! The path watcher as the monitor sees it: a helper process that is there
-//! while somebody waits for a path. Its death costs a repeat (details 22).
+//! The path watcher as the monitor sees it: a process that is there while
+//! somebody waits for a path. What hangs there is told, and remembered for the
+//! next one.
 
-use super::spawners::Job;
-use crate::shared::{OWN_DESCRIPTORS, Shared, WATCHER_SLOT};
-use crate::watch::{FIRST_DESCRIPTOR, MESSAGE_BYTES, PATH_BYTES};
-use ham_core::event::Wait;
+use super::own_process::{Kind, OwnProcess, Place};
+use super::{Engine, PATHS};
+use crate::facts::Weight;
+use crate::shared::{Shared, WATCHER_SLOTS};
+use crate::watch::{Answer, MESSAGE_BYTES, PATH_BYTES, ask_message, forget_message};
+use ham_core::event::{Event, Wait};
 use ham_core::ids::SlotRef;
-use ham_snapshot::slots::Phase;
-use ham_sys::poller::{Interest, Poller};
-use ham_sys::spawn::{Exec, Program, Settings, Stdio};
-use ham_sys::{clock, process, socket};
-use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsRawFd, OwnedFd};
+use ham_sys::clock;
+use ham_sys::poller::Poller;
+use ham_sys::spawn::Stdio;
+use std::collections::BTreeMap;
 
 /// By how much the time stamp of a file can be behind, with 100 ticks a second
 /// of the kernel.
 const COARSE_NS: u64 = 10_000_000;
-
-/// A helper that ended sooner did not come to its work: another would fare no
-/// better at once.
-const PAUSE_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 pub(super) struct Paths {
@@ -27,16 +24,7 @@ pub(super) struct Paths {
     /// Who waits for what, by the number that goes to the helper.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
-    channel: Option<OwnedFd>,
-    /// What the helper has not been told yet: the kernel holds only so much.
-    unsent: VecDeque<Vec<u8>>,
-    /// Whether the channel is looked at for room to write.
-    writing: bool,
-    /// The helper is being made.
-    making: bool,
-    started_at: u64,
-    /// When a helper is to be started again.
-    again_at: Option<u64>,
+    process: OwnProcess,
 }
 
 /// A path that somebody waits for.
@@ -47,26 +35,32 @@ struct Waiting {
     /// What has not changed since then does not count: nanoseconds since 1970;
     /// 0: anything counts.
     since: u64,
+    /// A look at it has not come back.
+    hangs: bool,
+}
+
+/// What the helper has said.
+enum Heard {
+    /// The path is there.
+    Seen(Wait),
+    /// A look at the path does not come back.
+    Hangs(String),
+    /// It has come back.
+    Answers(String),
+    /// The helper has ended itself, as all its looks hang.
+    AllHang,
 }
 
 impl Paths {
     pub(super) fn new(shared: &'static Shared) -> Paths {
-        Paths {
-            shared,
-            waiting: BTreeMap::new(),
-            next: 0,
-            channel: None,
-            unsent: VecDeque::new(),
-            writing: false,
-            making: false,
-            started_at: 0,
-            again_at: None,
-        }
+        let kind = Kind { name: "ham-watch", slots: &WATCHER_SLOTS, token: PATHS };
+        let process = OwnProcess::new(shared, kind);
+        Paths { shared, waiting: BTreeMap::new(), next: 0, process }
     }
 
-    /// When `start` is to be called.
+    /// When a helper is to be started.
     pub(super) fn due(&self) -> Option<u64> {
-        self.again_at.filter(|_| !self.waiting.is_empty())
+        self.process.due().filter(|_| !self.waiting.is_empty())
     }
 
     /// Somebody waits for a path; what is older than the process of `not_before`
@@ -84,13 +78,11 @@ impl Paths {
         let number = self.next;
         self.next += 1;
         let since = not_before.map_or(0, |slot| self.began(slot));
-        self.waiting.insert(number, Waiting { wait, path, since });
-        if self.channel.is_some() {
-            self.ask(number);
-            self.flush(poller);
-        } else if self.again_at.is_none() {
-            self.again_at = Some(clock::monotonic());
-        }
+        let waiting = Waiting { wait, path, since, hangs: false };
+        self.process.tell(waiting.message(number), None);
+        self.waiting.insert(number, waiting);
+        self.process.want();
+        self.process.flush(poller);
         true
     }
 
@@ -112,9 +104,9 @@ impl Paths {
     pub(super) fn unwatch(&mut self, wait: Wait, poller: &Poller) {
         let Some(number) = self.number_of(wait) else { return };
         self.waiting.remove(&number);
-        self.unsent.push_back(format!("-{number}").into_bytes());
-        self.flush(poller);
-        self.close_when_idle();
+        self.process.tell(forget_message(number), None);
+        self.process.flush(poller);
+        self.dismiss_when_idle();
     }
 
     fn number_of(&self, wait: Wait) -> Option<u64> {
@@ -128,167 +120,111 @@ impl Paths {
         self.waiting.iter().find(|(_, waiting)| is(&waiting.wait)).map(|(number, _)| *number)
     }
 
-    /// The helper to be made now, if one is wanted and none is there; it gets
-    /// all that is waited for.
-    pub(super) fn start(&mut self, poller: &Poller, token: u64) -> Option<Job> {
-        self.again_at = None;
-        if self.waiting.is_empty() || self.making {
-            return None;
+    fn dismiss_when_idle(&mut self) {
+        if self.waiting.is_empty() {
+            self.process.dismiss();
         }
-        let slot = self.shared.state.slot(WATCHER_SLOT)?;
-        let is_there = match slot.word().1 {
-            Phase::Running => true,
-            // Without a process it is one that a killed monitor meant to make.
-            Phase::Intent => slot.live_pid().is_some(),
-            Phase::Free | Phase::Exited => false,
-        };
-        if is_there {
-            // Of a monitor before this one: its channel is closed, so it
-            // ends, and its exit leads here again.
-            return None;
-        }
-        self.started_at = clock::monotonic();
-        let made = self.connect(poller, token);
-        if made.is_err() {
-            self.again_at = Some(self.started_at.saturating_add(PAUSE_NS));
-        }
-        let keep = made.ok()?;
-        let all: Vec<u64> = self.waiting.keys().copied().collect();
-        self.unsent.clear();
-        for number in all {
-            self.ask(number);
-        }
-        self.flush(poller);
-        self.making = true;
-        let program = helper_program(self.shared, vec!["watch".into()], keep.as_raw_fd());
-        let slot = SlotRef { index: WATCHER_SLOT, generation: slot.word().0.wrapping_add(1) };
-        Some(Job::Helper { slot, name: "ham-watch", program: Box::new(program), _keep: keep })
-    }
-
-    /// Makes the channel; gives the helper's end.
-    fn connect(&mut self, poller: &Poller, token: u64) -> ham_sys::Result<OwnedFd> {
-        let (ours, theirs) = socket::seqpacket_pair()?;
-        let theirs = process::move_above(theirs, OWN_DESCRIPTORS)?;
-        poller.add(&ours, token, Interest::READ)?;
-        self.channel = Some(ours);
-        self.writing = false;
-        Ok(theirs)
     }
 
     /// The helper has been made.
-    pub(super) fn started(&mut self) {
-        self.making = false;
+    pub(super) fn made(&mut self) {
+        self.process.made();
     }
 
-    /// The helper is gone, or could not be made.
-    pub(super) fn ended(&mut self) {
-        self.channel = None;
-        self.making = false;
-        let now = clock::monotonic();
-        let soon = now.saturating_sub(self.started_at) < PAUSE_NS;
-        self.again_at = Some(if soon { now.saturating_add(PAUSE_NS) } else { now });
+    /// The helper in this slot is gone, or could not be made.
+    pub(super) fn ended(&mut self, slot: u32) {
+        self.process.ended(slot);
     }
 
-    /// What the helper has seen.
-    pub(super) fn read(&mut self) -> Vec<Wait> {
-        let mut seen = Vec::new();
+    fn hear(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
         let mut buffer = [0u8; MESSAGE_BYTES];
-        loop {
-            let Some(channel) = &self.channel else { return seen };
-            match socket::receive_packet(channel, &mut buffer) {
-                Ok(Some(0)) | Err(_) => {
-                    // Its exit starts another.
-                    self.channel = None;
-                    return seen;
-                }
-                Ok(Some(count)) => {
-                    let text =
-                        buffer.get(..count).and_then(|bytes| std::str::from_utf8(bytes).ok());
-                    let number = text.and_then(|text| text.parse().ok());
-                    if let Some(waiting) =
-                        number.and_then(|number: u64| self.waiting.remove(&number))
-                    {
-                        seen.push(waiting.wait);
-                    }
-                }
-                Ok(None) => {
-                    self.close_when_idle();
-                    return seen;
-                }
+        while let Some(packet) = self.process.hear(&mut buffer) {
+            let Some(answer) = Answer::parse(packet) else { continue };
+            heard.extend(self.understand(answer));
+        }
+        self.dismiss_when_idle();
+        heard
+    }
+
+    fn understand(&mut self, answer: Answer) -> Option<Heard> {
+        match answer {
+            Answer::There(number) => Some(Heard::Seen(self.waiting.remove(&number)?.wait)),
+            Answer::Hangs(number) => {
+                let waiting = self.waiting.get_mut(&number).filter(|waiting| !waiting.hangs)?;
+                waiting.hangs = true;
+                Some(Heard::Hangs(waiting.path.clone()))
             }
-        }
-    }
-
-    fn close_when_idle(&mut self) {
-        if self.waiting.is_empty() {
-            self.channel = None;
-            self.unsent.clear();
-        }
-    }
-
-    fn ask(&mut self, number: u64) {
-        if let Some(Waiting { path, since, .. }) = self.waiting.get(&number) {
-            self.unsent.push_back(format!("+{number} {since} {path}").into_bytes());
-        }
-    }
-
-    /// Tells the helper what it has not been told, as far as there is room.
-    pub(super) fn flush(&mut self, poller: &Poller) {
-        while let (Some(channel), Some(message)) = (&self.channel, self.unsent.front()) {
-            match socket::send_packet(channel, message) {
-                Ok(true) => {
-                    self.unsent.pop_front();
-                }
-                Ok(false) => break,
-                // Its exit starts another.
-                Err(_) => self.channel = None,
+            Answer::Answers(number) => {
+                let waiting = self.waiting.get_mut(&number).filter(|waiting| waiting.hangs)?;
+                waiting.hangs = false;
+                Some(Heard::Answers(waiting.path.clone()))
             }
-        }
-        let wants = !self.unsent.is_empty();
-        if let Some(channel) = &self.channel
-            && wants != self.writing
-        {
-            let interest = if wants { Interest::BOTH } else { Interest::READ };
-            if poller.change(channel, super::PATHS, interest).is_ok() {
-                self.writing = wants;
+            Answer::AllHang => {
+                self.process.dismiss();
+                self.process.want();
+                Some(Heard::AllHang)
             }
         }
     }
 }
 
-/// This program again, in a role of its own, with one descriptor.
-pub(super) fn helper_program(
-    shared: &Shared,
-    words: Vec<std::ffi::OsString>,
-    descriptor: i32,
-) -> Program {
-    use std::ffi::CString;
-    use std::os::unix::ffi::OsStringExt;
-    let text = |word: std::ffi::OsString| CString::new(word.into_vec()).unwrap_or_default();
-    let mut argv = vec![c"ham".to_owned()];
-    argv.extend(words.into_iter().map(text));
-    let envp = std::env::vars_os()
-        .filter_map(|(name, value)| {
-            let mut both = name.into_vec();
-            both.push(b'=');
-            both.extend(value.into_vec());
-            CString::new(both).ok()
-        })
-        .collect();
-    Program {
-        exec: Exec::Fd(shared.common.program.as_raw_fd()),
-        argv,
-        envp,
-        directory: None,
-        umask: 0o077,
-        stdin: Stdio::Null,
-        stdout: Stdio::Null,
-        stderr: Stdio::Inherit,
-        ids: None,
-        settings: Settings::default(),
-        cgroup: None,
-        passed: vec![(descriptor, FIRST_DESCRIPTOR)],
-        listen_pid: false,
-        watchdog_pid: false,
+impl Waiting {
+    fn message(&self, number: u64) -> Vec<u8> {
+        ask_message(number, self.since, &self.path, self.hangs)
+    }
+}
+
+impl Engine {
+    /// The helper for paths has something to say, or there is room to tell it
+    /// more.
+    pub(super) fn hear_paths(&mut self) {
+        for heard in self.paths.hear() {
+            match heard {
+                Heard::Seen(wait) => self.feed(Event::PathSeen { wait, ok: true }),
+                Heard::Hangs(path) => {
+                    let text = format!("looking for {path} hangs: its file system does not answer");
+                    self.remark(Weight::Always, &text);
+                }
+                Heard::Answers(path) => {
+                    let text = format!("looking for {path} does not hang any more");
+                    self.remark(Weight::Event, &text);
+                }
+                Heard::AllHang => {
+                    let text = "so many looks for paths hang that the path watcher is replaced";
+                    self.remark(Weight::Always, text);
+                }
+            }
+        }
+        self.paths.process.flush(&self.poller);
+    }
+
+    /// The helper for paths is to be made now, if none is there; it gets all
+    /// that is waited for.
+    pub(super) fn start_watcher(&mut self) {
+        let Some(place) = self.paths.process.place() else { return };
+        let (Place::Free(_, stuck) | Place::Taken(stuck)) = &place;
+        for index in stuck {
+            let pid = self.state.slot(*index).and_then(|slot| slot.live_pid()).unwrap_or(0);
+            let text = format!("a path watcher (pid {pid}) cannot end: a path hangs in the kernel");
+            self.remark(Weight::Always, &text);
+        }
+        let slot = match place {
+            Place::Free(slot, _) => slot,
+            Place::Taken(stuck) if stuck.is_empty() => return,
+            Place::Taken(_) => {
+                let text = "no path is looked for until a path watcher has ended";
+                return self.remark(Weight::Always, text);
+            }
+        };
+        let words = vec!["watch".into()];
+        let job = self.paths.process.make(slot, words, Stdio::Null, &self.poller);
+        let Some(job) = job else { return };
+        for (number, waiting) in &self.paths.waiting {
+            self.paths.process.tell(waiting.message(*number), None);
+        }
+        self.paths.process.flush(&self.poller);
+        self.making.insert(slot.index);
+        self.spawners.submit(job);
     }
 }

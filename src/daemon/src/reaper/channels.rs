@@ -22,6 +22,9 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 /// Requests that are answered before others get their turn.
 const IN_TURN: usize = 16;
 
+/// More than a channel holds.
+const ALL: usize = 512;
+
 /// They end within microseconds; one that does not is an orphan like others.
 const CLOSERS: usize = 64;
 
@@ -36,6 +39,8 @@ pub(super) struct Channels {
     /// Processes that close what was kept, the last ones.
     closers: [i32; CLOSERS],
     next_closer: usize,
+    /// Somebody has told of the end of a process, and it was recorded.
+    recorded: bool,
 }
 
 impl Channels {
@@ -47,6 +52,7 @@ impl Channels {
             new: [false; 2],
             closers: [0; CLOSERS],
             next_closer: 0,
+            recorded: false,
         }
     }
 
@@ -93,17 +99,35 @@ impl Channels {
         }
     }
 
-    /// Somebody asks for something, or has gone. True: the end of a process was
-    /// recorded by that.
-    pub(super) fn serve(&mut self, place: usize) -> bool {
-        let mut recorded = false;
-        for _ in 0..IN_TURN {
+    /// Somebody asks for something, or has gone. What the monitor wants is done
+    /// before what the other one wants: that asks only when the monitor is
+    /// dead, which may not have been noticed here. Else what the dead one
+    /// wanted would come over what its successor has found or wants.
+    pub(super) fn serve(&mut self, place: usize, of_monitor: usize) {
+        if place != of_monitor {
+            self.finish(of_monitor);
+        }
+        self.answer_up_to(IN_TURN, place);
+    }
+
+    /// Does all that a process has asked for that is dead.
+    pub(super) fn finish(&mut self, place: usize) {
+        self.answer_up_to(ALL, place);
+    }
+
+    /// Whether the end of a process was recorded since this was last asked.
+    pub(super) fn take_recorded(&mut self) -> bool {
+        std::mem::take(&mut self.recorded)
+    }
+
+    fn answer_up_to(&mut self, most: usize, place: usize) {
+        for _ in 0..most {
             let Some(Some(end)) = self.ends.get(place) else { break };
             let mut bytes = [0u8; MESSAGE_BYTES];
             match receive_with(end, &mut bytes) {
                 Ok(None) => break,
                 Ok(Some((MESSAGE_BYTES, passed))) => match Message::read(&bytes) {
-                    Some(message) => recorded |= self.answer(place, message, passed),
+                    Some(message) => self.answer(place, message, passed),
                     None => self.put_away(passed, true),
                 },
                 // Gone, or not one of ours.
@@ -115,22 +139,19 @@ impl Channels {
                 }
             }
         }
-        recorded
     }
 
-    fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) -> bool {
-        let mut recorded = false;
+    fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) {
         let errno = match message.verb {
             Verb::Store => self.store(&message, passed),
             Verb::Drop => self.drop(message.what),
-            Verb::Send => {
-                self.send(place, message);
-                return false;
-            }
+            Verb::Send => return self.send(place, message),
+            // All that was to be done before was done before this was read.
+            Verb::Settle => Errno(0),
             Verb::Adopt | Verb::Gone => match self.another_process(message) {
                 Adopted::Done => Errno(0),
                 Adopted::Ended => {
-                    recorded = true;
+                    self.recorded = true;
                     Errno(0)
                 }
                 Adopted::Refused(errno) => errno,
@@ -138,7 +159,6 @@ impl Channels {
             Verb::Unknown => Errno::EINVAL,
         };
         self.reply(place, Message { errno, ..message }, None);
-        recorded
     }
 
     fn another_process(&self, message: Message) -> Adopted {

@@ -65,7 +65,11 @@ pub(crate) fn run(shared: &'static Shared) -> u8 {
 /// there.
 pub(crate) fn resume(shared: &'static Shared) -> ham_sys::Result<u8> {
     say("the reaper had a fault and was executed again; nothing was lost");
-    let (roles, channels) = (Roles::recall(shared), Channels::recall(shared));
+    let (roles, mut channels) = (Roles::recall(shared), Channels::recall(shared));
+    if let Some(left) = roles.channel_of_nobody() {
+        // By a monitor that was reaped before the fault.
+        channels.finish(left);
+    }
     let mut reaper = Reaper::new(shared, roles, channels)?;
     again::tidy(shared);
     reaper.sweep_at = Some(0);
@@ -129,6 +133,7 @@ impl Reaper {
                 Some(_) => self.roles.dismiss(),
                 None => {
                     self.roles.look(now, &mut self.channels);
+                    self.tell_recorded();
                     self.channels.watch(&self.poller, CHANNELS);
                     self.hang.look(now, self.roles.monitor());
                     self.set_timer();
@@ -149,13 +154,19 @@ impl Reaper {
                     channel => {
                         let place = channel.saturating_sub(CHANNELS);
                         let place = usize::try_from(place).unwrap_or(usize::MAX);
-                        if self.channels.serve(place) {
-                            self.shared.common.wake_monitor.post();
-                            self.hang.handed_over(clock::monotonic());
-                        }
+                        self.channels.serve(place, self.roles.monitor_channel());
+                        self.tell_recorded();
                     }
                 }
             }
+        }
+    }
+
+    /// The monitor may have told of an end itself: it has to take it as others.
+    fn tell_recorded(&mut self) {
+        if self.channels.take_recorded() {
+            self.shared.common.wake_monitor.post();
+            self.hang.handed_over(clock::monotonic());
         }
     }
 
@@ -225,6 +236,10 @@ impl Reaper {
     fn take(&mut self, exit: Exit) {
         if self.roles.is_any(exit.pid) {
             reap::collect(exit.pid);
+            if exit.pid == self.roles.monitor() {
+                self.channels.finish(self.roles.monitor_channel());
+                self.tell_recorded();
+            }
             self.roles.died(exit);
             self.hang.begin_anew(clock::monotonic());
             return;

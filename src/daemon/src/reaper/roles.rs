@@ -111,6 +111,16 @@ impl Roles {
         self.monitor
     }
 
+    /// The place of its channel.
+    pub(super) fn monitor_channel(&self) -> usize {
+        self.monitor_channel
+    }
+
+    /// The place of the channel that is only of who was there before.
+    pub(super) fn channel_of_nobody(&self) -> Option<usize> {
+        (self.guardian == 0).then(|| self.other_channel())
+    }
+
     pub(super) fn is_any(&self, pid: i32) -> bool {
         pid != 0 && (self.monitor == pid || self.guardian == pid)
     }

@@ -22,6 +22,11 @@ pub(crate) struct Bar {
     pub(crate) state: String,
     /// From here on it waited for others.
     pub(crate) asked_ns: u64,
+    /// From here on it waited for the path of `start-when`; `None`: it has
+    /// none, or never got there.
+    pub(crate) gated_ns: Option<u64>,
+    /// That path.
+    pub(crate) path: Option<String>,
     /// From here on it was being started; `None`: it still waits, or never
     /// got there.
     pub(crate) begun_ns: Option<u64>,
@@ -36,7 +41,13 @@ pub(crate) struct Bar {
 impl Bar {
     /// How long it waited for others.
     pub(crate) fn waited(&self) -> Option<u64> {
-        self.begun_ns.map(|begun| begun.saturating_sub(self.asked_ns))
+        self.gated_ns.or(self.begun_ns).map(|end| end.saturating_sub(self.asked_ns))
+    }
+
+    /// The path that it waited for, and how long.
+    pub(crate) fn waited_for_path(&self) -> Option<(&str, u64)> {
+        let took = self.begun_ns?.saturating_sub(self.gated_ns?);
+        Some((self.path.as_deref()?, took))
     }
 
     /// How long its own start took, or took to fail.
@@ -46,7 +57,8 @@ impl Bar {
 
     /// The last that is known of its start.
     fn last(&self) -> u64 {
-        self.up_ns.or(self.failed_ns).or(self.begun_ns).unwrap_or(0).max(self.asked_ns)
+        let ends = self.up_ns.or(self.failed_ns).or(self.begun_ns);
+        ends.or(self.gated_ns).unwrap_or(0).max(self.asked_ns)
     }
 
     /// Whether it has failed, be it after it was up.
@@ -102,6 +114,8 @@ fn bar(entity: &GraphEntity, origin: u64) -> Option<Bar> {
         name: entity.name.clone(),
         state: entity.state.clone(),
         asked_ns: since(entity.asked_mono_ns?),
+        gated_ns: entity.gated_mono_ns.map(since),
+        path: entity.start_when.clone(),
         begun_ns: entity.begun_mono_ns.map(since),
         up_ns: entity.up_mono_ns.map(since),
         failed_ns: entity

@@ -1,6 +1,7 @@
 //! The start of the manager as a picture: SVG 1.1 that needs nothing else. A
 //! row an entity, its name at the left, a light bar while it waited for
-//! others, a full one while it started; what is on the critical path has
+//! others, one of another colour while it waited for a path, a full one while it
+//! started; what is on the critical path has
 //! another colour.
 
 use super::{Bar, Boot, moment, summary};
@@ -35,8 +36,8 @@ const MANY: usize = 25;
 const STYLE: &str = "\
 text{font:12px monospace;fill:#222}.title{font-size:15px}.axis,.note{fill:#666}\
 .name{text-anchor:end}.mid{text-anchor:middle}.grid{stroke:#e4e4e4}.stripe{fill:#f7f7f7}\
-.wait{fill:#cfd8e3}.start{fill:#4a7fb5}.fail{fill:#c0392b}\
-.critical .wait{fill:#f6d9b8}.critical .start{fill:#e07b16}.critical text{fill:#a4540a}";
+.wait{fill:#cfd8e3}.gate{fill:#b79fd4}.start{fill:#4a7fb5}.fail{fill:#c0392b}\
+.critical .wait{fill:#f6d9b8}.critical .gate{fill:#9560b8}.critical .start{fill:#e07b16}.critical text{fill:#a4540a}";
 
 /// The picture.
 pub(crate) fn text(boot: &Boot) -> String {
@@ -130,6 +131,7 @@ fn head(svg: &mut String, boot: &Boot) {
         ("", "start", "starts"),
         ("critical", "wait", "waits, critical path"),
         ("critical", "start", "starts, critical path"),
+        ("", "gate", "waits for a path"),
         ("", "fail", "failed, or not up"),
     ] {
         let _ = writeln!(
@@ -176,11 +178,15 @@ fn row(svg: &mut String, scale: &Scale, bar: &Bar, y: f64) {
     let edge = scale.x(scale.end);
     let asked = scale.x(bar.asked_ns);
     let begun = bar.begun_ns.map(|at| scale.x(at));
-    let wait_ends = begun.unwrap_or(if bar.is_open() { edge } else { asked });
-    if wait_ends > asked {
-        rect("wait", asked, wait_ends);
+    let gated = bar.gated_ns.map(|at| scale.x(at));
+    let mut end = begun.unwrap_or(if bar.is_open() { edge } else { gated.unwrap_or(asked) });
+    let others_end = gated.unwrap_or(end).min(end);
+    if others_end > asked {
+        rect("wait", asked, others_end);
     }
-    let mut end = wait_ends;
+    if end > others_end {
+        rect("gate", others_end, end);
+    }
     if let Some(begun) = begun
         && let Some(up) =
             bar.up_ns.or(bar.failed_ns).map(|at| scale.x(at)).or(bar.is_open().then_some(edge))
@@ -211,7 +217,9 @@ fn path(svg: &mut String, boot: &Boot, y: f64) {
         boot.critical.iter().filter_map(|name| boot.entities.iter().find(|bar| bar.name == *name));
     for (place, bar) in bars.enumerate() {
         let y = y + 12.0 + ROW * (place as f64 + 1.0);
-        text_at(svg, "", MARGIN * 2.0, y, &tip(bar, &clip(&bar.name, LONGEST_LINE)));
+        // A path takes the room of half a name.
+        let longest = bar.waited_for_path().map_or(LONGEST_LINE, |_| LONGEST_NAME);
+        text_at(svg, "", MARGIN * 2.0, y, &tip(bar, &clip(&bar.name, longest)));
     }
 }
 
@@ -219,6 +227,13 @@ fn tip(bar: &Bar, name: &str) -> String {
     let mut text = name.to_owned();
     if let Some(waited) = bar.waited() {
         let _ = write!(text, ": waited {}", moment(waited));
+    }
+    if let Some((path, took)) = bar.waited_for_path() {
+        let _ = write!(text, ", waited for {} {}", clip(path, LONGEST_NAME), moment(took));
+    } else if let Some(path) =
+        bar.path.as_deref().filter(|_| bar.is_open() && bar.gated_ns.is_some())
+    {
+        let _ = write!(text, ", waits for {}", clip(path, LONGEST_NAME));
     }
     match bar.took().zip(bar.up_ns) {
         Some((took, up)) => {

@@ -63,6 +63,14 @@ fn row(bar: &Bar) -> Vec<Cell> {
         time(bar.begun_ns),
         time(bar.took()),
         time(bar.up_ns),
-        Cell::new(&bar.name, name),
+        Cell::new(named(bar), name),
     ]
+}
+
+/// `web (waited for /run/db.sock 3.20s)`: no other entity, and not the start.
+fn named(bar: &Bar) -> String {
+    match bar.waited_for_path() {
+        Some((path, took)) => format!("{} (waited for {path} {})", bar.name, moment(took)),
+        None => bar.name.clone(),
+    }
 }

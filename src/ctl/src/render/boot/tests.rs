@@ -115,6 +115,49 @@ Slowest:
     assert_eq!(table::text(&Boot::default(), Look::default()), "no entity has come up\n");
 }
 
+/// A shop whose `web` waits for a path when `db` is up, and `held` for ever.
+fn gated_shop() -> Graph {
+    let mut graph = shop();
+    graph.entities[4].gated_mono_ns = Some(ORIGIN + 905 * MS);
+    graph.entities[4].begun_mono_ns = Some(ORIGIN + 960 * MS);
+    graph.entities[4].start_when = Some("/run/shop/<pay>".into());
+    graph.entities[7].gated_mono_ns = Some(ORIGIN + 700 * MS);
+    graph.entities[7].start_when = Some("/run/never".into());
+    graph
+}
+
+#[test]
+fn a_wait_for_a_path_is_no_wait_for_others_and_no_start() {
+    let boot = boot(&gated_shop());
+    let web = boot.entities.iter().find(|bar| bar.name == "web").unwrap();
+    assert_eq!(web.waited(), Some(895 * MS));
+    assert_eq!(web.waited_for_path(), Some(("/run/shop/<pay>", 55 * MS)));
+    assert_eq!(web.took(), Some(40 * MS));
+    let text = table::text(&boot, Look::default());
+    let row = " 895ms     960ms  40.0ms  1.00s  web (waited for /run/shop/<pay> 55.0ms)\n";
+    assert!(text.contains(row), "{text}");
+}
+
+#[test]
+fn a_wait_for_a_path_has_a_colour_of_its_own() {
+    let svg = svg::text(&boot(&gated_shop()));
+    let place = |name: &str, class: &str| {
+        let line = bar(&svg, name, class).unwrap();
+        (number(line, "x"), number(line, "width"))
+    };
+    let pixel = place("disk", "start").1 / 390.0;
+    let near = |a: f64, b: f64| (a - b).abs() < 0.1;
+    let (wait, gate, start) = (place("web", "wait"), place("web", "gate"), place("web", "start"));
+    assert!(near(wait.0 + wait.1, gate.0) && near(gate.0 + gate.1, start.0));
+    assert!(near(gate.1, 55.0 * pixel) && near(start.1, 40.0 * pixel));
+    assert!(row(&svg, "web")[0].contains("waited for /run/shop/&lt;pay&gt; 55.0ms, took 40.0ms"));
+    // One that still waits does so to the edge.
+    let held = place("held", "gate");
+    assert!(near(held.0 + held.1, place("slow", "start").0 + place("slow", "start").1));
+    assert!(row(&svg, "held")[0].contains("waits for /run/never"));
+    assert!(bar(&svg, "db", "gate").is_none());
+}
+
 #[test]
 fn moments_have_three_digits() {
     for (ns, expected) in [
@@ -221,6 +264,10 @@ fn rows_do_not_overlap_however_many_there_are() {
             "running",
         ));
     }
+    // The last one, on the critical path, has waited for a path as long.
+    let last = graph.entities.last_mut().unwrap();
+    last.gated_mono_ns = Some(1);
+    last.start_when = Some(format!("/{}", "p".repeat(200)));
     let svg = svg::text(&boot(&graph));
     let names = svg.lines().filter(|line| line.starts_with("<text class=\"name\""));
     let mut places: Vec<(f64, f64)> = names

@@ -134,14 +134,21 @@ impl Engine {
         let Some(token) = self.control.requests.get(&id).copied() else { return };
         let name = self.name(entity);
         let state = self.core.view(entity).state.to_owned();
-        let blamed = match answer {
-            Reply::Dependency(on) => Some(self.blame(on)),
+        let named = match answer {
+            Reply::Dependency(on) => Some(format!("not started: {}", self.blame(on))),
+            Reply::Conflict(one, other) => {
+                let (one, other) = (self.name(one), self.name(other));
+                Some(format!(
+                    "nothing done: {one} and {other} conflict, and both would have to be up"
+                ))
+            }
+            Reply::ReloadFailed(Some(failed)) => Some(self.reload_failed(entity, failed)),
             _ => None,
         };
         let Some(client) = self.control.clients.get_mut(&token) else { return };
         let Some(waiting) = &mut client.waiting else { return };
-        let (ok, text) = match blamed {
-            Some(blamed) => (false, format!("not started: {blamed}")),
+        let (ok, text) = match named {
+            Some(text) => (false, text),
             None => outcome(waiting.verb, answer),
         };
         waiting.outcomes.push(Outcome { name, ok, text, state });
@@ -179,9 +186,10 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
         Reply::Already if verb == "reloaded" => (true, "already being reloaded".to_owned()),
         Reply::Already => (true, "already stopped".to_owned()),
         Reply::Dependency(_) => (false, "one that it requires is not up".to_owned()),
+        Reply::Conflict(..) => (false, "nothing done: two of them conflict".to_owned()),
         Reply::PreStartFailed => (false, "its pre-start list failed".to_owned()),
         Reply::NoReload => (false, "its unit has no `reload` list".to_owned()),
-        Reply::ReloadFailed => (false, "an action of its `reload` list failed".to_owned()),
+        Reply::ReloadFailed(_) => (false, "its `reload` list could not be worked off".to_owned()),
         Reply::NotRunning => (false, "it has no process".to_owned()),
         Reply::StartFailed(0) => (false, "did not start within start-timeout".to_owned()),
         Reply::StartFailed(error) => (false, crate::facts::spawn_error(error)),

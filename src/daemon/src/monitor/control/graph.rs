@@ -60,6 +60,8 @@ impl Engine {
             conflicts: neighbours.conflicts,
             waits_for: self.waits_for(id),
             asked_mono_ns: view.times.asked.map(|at| at.0),
+            gated_mono_ns: view.times.gated.map(|at| at.0),
+            start_when: plan.as_ref().and_then(|plan| plan.start_when.clone()),
             begun_mono_ns: view.times.begun.map(|at| at.0),
             up_mono_ns: view.times.up.map(|at| at.0),
             since_mono_ns: view.since.map(|at| at.0),

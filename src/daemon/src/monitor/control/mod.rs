@@ -5,6 +5,7 @@
 mod access;
 mod calls;
 mod directives;
+mod failed;
 mod graph;
 mod heartbeat;
 mod history;

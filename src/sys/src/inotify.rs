@@ -1,0 +1,178 @@
+//! Directories that are watched for what happens in them (inotify(7)). Keeps no
+//! names: who watches knows what each number is.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+
+use crate::{Result, SysError};
+
+/// A directory that is watched. A number is not given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Watch(WatchDescriptor);
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// It was made or moved there.
+    Came,
+    /// It was written to, or its status changed.
+    Changed,
+    /// It was removed or moved away.
+    Went,
+    /// The watched directory itself was removed, moved or unmounted, or is not
+    /// watched any more.
+    Ended,
+}
+
+/// Something that has happened in a watched directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which directory.
+    pub watch: Watch,
+    /// What in it; `None`: the directory itself.
+    pub name: Option<OsString>,
+    /// What has happened to that.
+    pub what: Happened,
+}
+
+/// What was read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// As they happened.
+    pub all: Vec<Change>,
+    /// The kernel could not keep all that happened.
+    pub missed: bool,
+}
+
+/// Directories that are watched together. Threads may share it: one that hangs
+/// in [`Directories::watch`] holds up none of the others.
+#[derive(Debug)]
+pub struct Directories(Inotify);
+
+impl Directories {
+    /// None as yet; close-on-exec.
+    ///
+    /// # Errors
+    /// EMFILE beyond the limit of open files or of `max_user_instances`.
+    pub fn new() -> Result<Directories> {
+        Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
+            .map(Directories)
+            .map_err(|errno| SysError::new("create", "an inotify instance", errno))
+    }
+
+    /// Watches a directory. One that is watched already, by whatever name, keeps
+    /// its number. Waits for as long as the file system of the path does, which
+    /// may be for ever: the path is looked up before anything of this instance
+    /// is locked (Linux 5.10, fs/notify/inotify/inotify_user.c).
+    ///
+    /// # Errors
+    /// ENOENT, ENOTDIR; EACCES when it cannot be read; ENOSPC beyond the limit
+    /// of `max_user_watches`.
+    pub fn watch(&self, directory: &Path) -> Result<Watch> {
+        let what = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_MODIFY
+            | AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
+            | AddWatchFlags::IN_ONLYDIR;
+        let failed = |errno| SysError::new("watch", directory.display().to_string(), errno);
+        self.0.add_watch(directory, what).map(Watch).map_err(failed)
+    }
+
+    /// Ends a watch. One that has ended by itself is none.
+    pub fn unwatch(&self, watch: Watch) {
+        let _ = self.0.rm_watch(watch.0);
+    }
+
+    /// What has happened since it was read the last time; does not wait. There
+    /// may be more when this is not empty.
+    ///
+    /// # Errors
+    /// None that a descriptor of this kind gives.
+    pub fn read(&self) -> Result<Changes> {
+        match self.0.read_events() {
+            Ok(events) => {
+                let missed =
+                    events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW));
+                Ok(Changes { all: events.into_iter().filter_map(change).collect(), missed })
+            }
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => Ok(Changes::default()),
+            Err(errno) => Err(SysError::new("read", "changes of directories", errno)),
+        }
+    }
+}
+
+impl AsFd for Directories {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn change(event: InotifyEvent) -> Option<Change> {
+    use AddWatchFlags as Flags;
+    let has = |flags: Flags| event.mask.intersects(flags);
+    let ended = Flags::IN_DELETE_SELF | Flags::IN_MOVE_SELF | Flags::IN_UNMOUNT | Flags::IN_IGNORED;
+    let what = if has(ended) {
+        Happened::Ended
+    } else if has(Flags::IN_CREATE | Flags::IN_MOVED_TO) {
+        Happened::Came
+    } else if has(Flags::IN_MODIFY | Flags::IN_CLOSE_WRITE | Flags::IN_ATTRIB) {
+        Happened::Changed
+    } else if has(Flags::IN_DELETE | Flags::IN_MOVED_FROM) {
+        Happened::Went
+    } else {
+        return None;
+    };
+    Some(Change { watch: Watch(event.wd), name: event.name, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Errno;
+    use std::fs;
+
+    /// All that has happened, told once and in order.
+    fn read(directories: &Directories) -> Vec<(Option<String>, Happened)> {
+        let changes = directories.read().unwrap();
+        assert!(!changes.missed);
+        let name = |name: OsString| name.to_string_lossy().into_owned();
+        changes.all.into_iter().map(|change| (change.name.map(name), change.what)).collect()
+    }
+
+    #[test]
+    fn what_happens_in_a_directory_is_told() {
+        let folder = std::env::temp_dir().join(format!("ham-inotify-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let directories = Directories::new().unwrap();
+        let watch = directories.watch(&folder).unwrap();
+        // The same directory by another name.
+        assert_eq!(directories.watch(&folder.join(".")).unwrap(), watch);
+        assert_eq!(directories.watch(&folder.join("none")).unwrap_err().errno, Errno::ENOENT);
+        assert_eq!(read(&directories), []);
+
+        fs::create_dir(folder.join("one")).unwrap();
+        fs::rename(folder.join("one"), folder.join("other")).unwrap();
+        fs::remove_dir(folder.join("other")).unwrap();
+        let [one, other] = ["one", "other"].map(|name| Some(name.to_owned()));
+        let expected = [
+            (one.clone(), Happened::Came),
+            (one, Happened::Went),
+            (other.clone(), Happened::Came),
+            (other, Happened::Went),
+        ];
+        assert_eq!(read(&directories), expected);
+        // To look changes nothing, or looks would lead to looks.
+        let _ = fs::read_dir(&folder).unwrap().count();
+        assert_eq!(read(&directories), []);
+        fs::remove_dir(&folder).unwrap();
+        assert!(read(&directories).contains(&(None, Happened::Ended)));
+    }
+}
