@@ -21,7 +21,7 @@ const LAYERS: [(&str, &str, &str); 10] = [
     ("ham", "src/daemon", "ham-core ham-snapshot ham-sys ham-unit"),
     ("hamctl", "src/ctl", "ham-core ham-unit"),
     ("libham", "src/client", "ham-core ham-sys"),
-    ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit"),
+    ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit libham"),
     ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests"),
     ("ham-benches", "benches", "ham-benches ham-snapshot ham-sys"),
 ];

@@ -24,6 +24,8 @@ usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
        ham-probe connect COUNT PATH  hold so many connections to a socket
        ham-probe notify TEXT FILE... send that, and these files opened, to
                                      NOTIFY_SOCKET, and wait until it was taken
+       ham-probe beat MILLISECONDS FILE
+                                     beat so often while the file is there
        ham-probe tell FIFO           send each line of the FIFO to NOTIFY_SOCKET
        ham-probe last FIFO TEXT FILE...
                                      wait for the end of the FIFO, send that and
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["take", size] => take(size),
         ["connect", count, path] => connect(count, path),
         ["notify", text, files @ ..] => notify(text, files),
+        ["beat", interval, file] => beat(interval, file),
         ["tell", fifo] => tell(fifo),
         ["last", fifo, text, files @ ..] => last(fifo, text, files),
         _ => {
@@ -55,6 +58,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The heart of the entity that this is.
+fn beat(interval: &str, file: &str) -> Result<(), Error> {
+    let interval = Duration::from_millis(interval.parse().map_err(Error::other)?);
+    let heart = libham::Ham::connect().and_then(|mut ham| ham.heart()).map_err(Error::other)?;
+    let end = Instant::now() + LIFETIME;
+    while Instant::now() < end {
+        if std::path::Path::new(file).exists() {
+            heart.beat();
+        }
+        std::thread::sleep(interval);
+    }
+    Ok(())
 }
 
 /// One line at once: a reader must not see half of it.
