@@ -3,10 +3,11 @@
 //! again under its name has no second effect and gets the same verdict: its
 //! digest and its verdict are kept (`monitor/clients`).
 
+use crate::change::{Change, Objection};
 use crate::ids::EntityId;
 
 /// One of them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Directive {
     /// An entity has come to this state.
     State {
@@ -26,6 +27,8 @@ pub enum Directive {
         /// Likewise.
         severity: u32,
     },
+    /// Something about what is supervised is to be different.
+    Change(Box<Change>),
 }
 
 impl Directive {
@@ -42,6 +45,12 @@ impl Directive {
             Directive::Raise { entity, kind, class, severity } => {
                 digest.add(2).add(u64::from(entity.0)).add(u64::from(*kind));
                 digest.add(u64::from(*class)).add(u64::from(*severity));
+            }
+            Directive::Change(change) => {
+                digest.add(3);
+                for byte in serde_json::to_vec(change).unwrap_or_default() {
+                    digest.add(u64::from(byte));
+                }
             }
         }
         digest.0
@@ -77,7 +86,12 @@ pub enum Verdict {
     /// The client has used this serial number, or a later one, for another
     /// request; nothing was done.
     SerialUsed,
+    /// It is not done, and nothing was changed.
+    Objected(Objection),
 }
+
+/// Words from here on are objections.
+const OBJECTIONS: u64 = 256;
 
 impl Verdict {
     /// As a word of a record; 0 is none.
@@ -87,6 +101,10 @@ impl Verdict {
             Verdict::Done => 1,
             Verdict::Already => 2,
             Verdict::SerialUsed => 3,
+            Verdict::Objected(objection) => {
+                let place = Objection::ALL.iter().position(|known| *known == objection);
+                OBJECTIONS.saturating_add(place.unwrap_or(0) as u64)
+            }
         }
     }
 
@@ -97,7 +115,10 @@ impl Verdict {
             1 => Some(Verdict::Done),
             2 => Some(Verdict::Already),
             3 => Some(Verdict::SerialUsed),
-            _ => None,
+            word => {
+                let place = usize::try_from(word.checked_sub(OBJECTIONS)?).ok()?;
+                Objection::ALL.get(place).copied().map(Verdict::Objected)
+            }
         }
     }
 }
@@ -124,9 +145,12 @@ mod tests {
 
     #[test]
     fn verdicts_survive_as_words() {
-        for verdict in [Verdict::Done, Verdict::Already, Verdict::SerialUsed] {
+        let objections = Objection::ALL.map(Verdict::Objected);
+        let others = [Verdict::Done, Verdict::Already, Verdict::SerialUsed];
+        for verdict in others.into_iter().chain(objections) {
             assert_eq!(Verdict::from_word(verdict.to_word()), Some(verdict));
         }
         assert_eq!(Verdict::from_word(0), None);
+        assert_eq!(Verdict::from_word(OBJECTIONS + Objection::ALL.len() as u64), None);
     }
 }

@@ -274,6 +274,7 @@ impl Monitor {
             }
         }
         self.put(id, entity);
+        self.overlays.sweeps.insert(id);
     }
 }
 

@@ -30,6 +30,11 @@ impl Members {
         }
     }
 
+    pub(super) fn has(&self, id: EntityId) -> bool {
+        let (place, bit) = at(id);
+        self.words.get(place).is_some_and(|word| word & bit != 0)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -10,13 +10,16 @@
 //!   it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
-//! - `ask`: requests and shutdown; `directives`: what is said of entities; `clients`, `repeat`: requests that come
-//!   again; `restore`: taking over; `view`: reports
+//! - `ask`: requests and shutdown; `directives`: what is said of entities;
+//!   `changes`: what is changed at run time, `overlays`: where that is kept,
+//!   `places`: what names items by place follows; `clients`, `repeat`: requests
+//!   that come again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
 mod attempts;
 mod budget;
+mod changes;
 mod clients;
 mod directives;
 mod down;
@@ -26,7 +29,9 @@ mod lists;
 mod members;
 mod neighbours;
 mod order;
+mod overlays;
 mod own;
+mod places;
 mod pool;
 #[cfg(test)]
 mod properties;
@@ -59,6 +64,7 @@ use crate::words::{Odd, Reader, Words, Writer};
 use ask::{Goal, Waiter};
 use clients::Client;
 use members::Members;
+use overlays::Overlays;
 use pool::{Owner, Pool};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -200,6 +206,7 @@ pub struct Monitor {
     /// Slots whose process is gone in this turn, and nothing else need be.
     unclear: Vec<SlotRef>,
     said: BTreeMap<EntityId, Said>,
+    overlays: Overlays,
 }
 
 impl Monitor {
@@ -208,6 +215,7 @@ impl Monitor {
         turn.clear();
         std::mem::swap(&mut self.turn, turn);
         self.now = self.now.max(now);
+        self.overlays.gone.clear();
         self.take(event);
         self.work_off();
         self.settle();
@@ -236,6 +244,10 @@ impl Monitor {
                 continue;
             }
             self.settle_order();
+            if let Some(id) = self.overlays.sweeps.pop_first() {
+                self.sweep(id);
+                continue;
+            }
             if self.ready.is_empty() && self.unclear.is_empty() {
                 return;
             }
@@ -258,9 +270,9 @@ impl Monitor {
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
             RecordId::Client(place) => self.clients.get(&place).map(Client::record),
             RecordId::Said(entity) => self.said.get(&entity).map(Said::record),
-            RecordId::Beat(_) | RecordId::Overlay(_) | RecordId::Chunk(_) | RecordId::Pulse(_) => {
-                None
-            }
+            RecordId::Overlay(entity) => self.overlays.record(entity),
+            RecordId::Chunk(place) => self.overlays.part_record(place),
+            RecordId::Beat(_) | RecordId::Pulse(_) => None,
         }
     }
 
@@ -322,13 +334,13 @@ impl Monitor {
         // What fell due before it in this turn may have moved its deadline.
         let due = match id {
             RecordId::Entity(entity) => self.entity(entity).due(),
+            RecordId::Overlay(entity) => self.overlay(entity).and_then(|overlay| overlay.due()),
             RecordId::Global
             | RecordId::Run(_)
             | RecordId::Command(_)
             | RecordId::Client(_)
             | RecordId::Said(_)
             | RecordId::Beat(_)
-            | RecordId::Overlay(_)
             | RecordId::Chunk(_)
             | RecordId::Pulse(_) => self.record(id).and_then(|record| record.head.due),
         };
@@ -341,10 +353,10 @@ impl Monitor {
             RecordId::Entity(entity) => self.entity_due(entity),
             RecordId::Run(index) => self.run_due(index),
             RecordId::Command(slot) => self.command_due(slot),
+            RecordId::Overlay(entity) => self.overlay_due(entity),
             RecordId::Client(_)
             | RecordId::Said(_)
             | RecordId::Beat(_)
-            | RecordId::Overlay(_)
             | RecordId::Chunk(_)
             | RecordId::Pulse(_) => {}
         }
@@ -416,18 +428,9 @@ impl Monitor {
         self.entities.insert(id, entity);
         self.turn.dirty.insert(RecordId::Entity(id));
         self.moved.insert(id);
-    }
-
-    fn plan_of(&mut self, id: EntityId) -> Option<Arc<EntityPlan>> {
-        if let Some(plan) = self.plans.get(&id) {
-            return Some(Arc::clone(plan));
+        if self.overlays.made.contains_key(&id) {
+            self.overlays.sweeps.insert(id);
         }
-        let plan = Arc::new(self.plan.entity(id).ok()?);
-        if self.plans.len() >= CACHED_PLANS {
-            self.plans.clear();
-        }
-        self.plans.insert(id, Arc::clone(&plan));
-        Some(plan)
     }
 
     fn emit(&mut self, effect: Effect) {
