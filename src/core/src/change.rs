@@ -146,6 +146,29 @@ impl Objection {
         Objection::ShuttingDown,
     ];
 
+    /// In one word, for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Objection::Missing => "missing",
+            Objection::Exists => "exists",
+            Objection::OfUnit => "of-unit",
+            Objection::Busy => "busy",
+            Objection::NoSuchFlag => "no-such-flag",
+            Objection::NotLater => "not-later",
+            Objection::BothClasses => "both-classes",
+            Objection::NoWait => "no-wait",
+            Objection::NoDeath => "no-death",
+            Objection::SecondRestart => "second-restart",
+            Objection::NoProcess => "no-process",
+            Objection::NotNow => "not-now",
+            Objection::OfAnother => "of-another",
+            Objection::Unsound => "unsound",
+            Objection::Full => "full",
+            Objection::ShuttingDown => "shutting-down",
+        }
+    }
+
     /// In words, and how to mend it.
     #[must_use]
     pub fn words(self) -> &'static str {

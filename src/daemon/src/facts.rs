@@ -110,6 +110,11 @@ pub(crate) mod kind {
     pub(crate) const PRE_START_FAILED: u32 = 30;
     pub(crate) const STATE: u32 = 31;
     pub(crate) const RAISED: u32 = 32;
+    pub(crate) const ARMED: u32 = 40;
+    pub(crate) const DISARMED: u32 = 41;
+    pub(crate) const OVERLAY_LOST: u32 = 42;
+    pub(crate) const MADE: u32 = 43;
+    pub(crate) const REMOVED: u32 = 44;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -181,6 +186,11 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::Raised { kind, class, severity } => {
             (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
         }
+        Fact::Armed { .. } => (kind::ARMED, [0, 0]),
+        Fact::Disarmed { .. } => (kind::DISARMED, [0, 0]),
+        Fact::OverlayLost => (kind::OVERLAY_LOST, [0, 0]),
+        Fact::Made => (kind::MADE, [0, 0]),
+        Fact::Removed => (kind::REMOVED, [0, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -307,6 +317,16 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::RAISED => {
             format!("event of type {}, class {}, severity {b}", a & 0xffff_ffff, a >> 32)
         }
+        kind::ARMED if text.is_empty() => "armed".to_owned(),
+        kind::ARMED => format!("{text} is armed"),
+        kind::DISARMED if text.is_empty() => "disarmed: nothing that happens to it counts".to_owned(),
+        kind::DISARMED => format!("{text} is disarmed"),
+        kind::OVERLAY_LOST => {
+            weight = Weight::Always;
+            "what was changed of it at run time could not be read; it goes on without".to_owned()
+        }
+        kind::MADE => "made at run time".to_owned(),
+        kind::REMOVED => "removed: it was made at run time, and is over".to_owned(),
         other => format!("fact {other} of another version"),
     };
     (name.to_owned(), what, weight)

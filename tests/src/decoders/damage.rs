@@ -20,6 +20,7 @@ const COUNTS: [Field; 15] = [
     Field::OverlaysUsed,
     Field::ChunksUsed,
     Field::PulsesUsed,
+    Field::MadeUsed,
     Field::ExitQueueTail,
     Field::HistoryNext,
     Field::HistoryLogged,

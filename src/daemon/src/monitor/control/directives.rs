@@ -106,6 +106,10 @@ impl Engine {
                 Verdict::Done => result(&Decided { changed: true }),
                 Verdict::Already => result(&Decided { changed: false }),
                 Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
+                Verdict::Objected(objection) => {
+                    let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
+                    Answer::refusal(&Refusal::NotChanged { what, why })
+                }
             };
             self.send(token, &answer);
         }
