@@ -319,7 +319,9 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::ARMED if text.is_empty() => "armed".to_owned(),
         kind::ARMED => format!("{text} is armed"),
-        kind::DISARMED if text.is_empty() => "disarmed: nothing that happens to it counts".to_owned(),
+        kind::DISARMED if text.is_empty() => {
+            "disarmed: nothing that happens to it counts".to_owned()
+        }
         kind::DISARMED => format!("{text} is disarmed"),
         kind::OVERLAY_LOST => {
             weight = Weight::Always;

@@ -104,7 +104,6 @@ pub struct Status {
     /// Its entities, by name.
     pub entities: Vec<EntityStatus>,
     /// All that is disarmed, whichever entities were asked for.
-    #[serde(default)]
     pub disarmed: Vec<super::Disarmed>,
 }
 
@@ -263,7 +262,6 @@ pub struct Shown {
     /// It is never up at the same time as these.
     pub conflicts: Vec<String>,
     /// Paths of what was made at run time; its own name, if no unit has it.
-    #[serde(default)]
     pub run_time: Vec<String>,
 }
 

@@ -113,12 +113,14 @@ impl Engine {
             let why = format!("more than {MOST_NAMES} names, or {MOST_GLOBS} globs");
             return Err(bad("names", &why));
         }
-        let all = if names.iter().any(|name| is_glob(&name)) { self.core.ids() } else { Vec::new() };
+        let all =
+            if names.iter().any(|name| is_glob(&name)) { self.core.ids() } else { Vec::new() };
         let mut chosen: BTreeSet<EntityId> = BTreeSet::new();
         for name in names {
             let matching: Vec<EntityId> = if is_glob(&name) {
-                let fits =
-                    |id: &EntityId| self.core.name(*id).is_some_and(|known| matches_glob(name, &known));
+                let fits = |id: &EntityId| {
+                    self.core.name(*id).is_some_and(|known| matches_glob(name, &known))
+                };
                 all.iter().copied().filter(fits).collect()
             } else {
                 self.core.find(name).into_iter().collect()

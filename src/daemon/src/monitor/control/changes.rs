@@ -102,19 +102,20 @@ impl Engine {
         self.make_change(client, peer, call, (entity, &said), change, request.as_ref())
     }
 
-    pub(super) fn add(
-        &mut self,
-        client: u64,
-        peer: Peer,
-        call: &Call,
-    ) -> Result<Answered, Answer> {
+    pub(super) fn add(&mut self, client: u64, peer: Peer, call: &Call) -> Result<Answered, Answer> {
         let mut call = call.clone();
         hams_defaults(&mut call.parameters);
         let AddParameters { path, item: added, flags: words, request } = parameters(&call)?;
         let wanted = flags("flags", &words)?;
         let (name, at) = parsed(&path)?;
         if let Added::Entity(plan) = added {
-            return self.add_entity(client, peer, &call, (name, &at, *plan, wanted), request.as_ref());
+            return self.add_entity(
+                client,
+                peer,
+                &call,
+                (name, &at, *plan, wanted),
+                request.as_ref(),
+            );
         }
         let (entity, _) = self.item(peer, "Add", &path)?;
         let runs_as = if self.may_change(peer) { None } else { Some(self.identity(client, peer)) };

@@ -21,11 +21,8 @@ pub(super) struct Neighbours {
 
 impl Engine {
     pub(super) fn graph(&self, chosen: &Chosen) -> Result<Answer, Answer> {
-        let ids: Vec<EntityId> = if chosen.names.is_empty() {
-            self.core.ids()
-        } else {
-            self.resolve(&chosen.names)?
-        };
+        let ids: Vec<EntityId> =
+            if chosen.names.is_empty() { self.core.ids() } else { self.resolve(&chosen.names)? };
         let entities = ids.into_iter().map(|id| self.graph_entity(id)).collect();
         let started_mono_ns = self.state.get(Field::StartedMono);
         Ok(result(&Graph { started_mono_ns, entities }))

@@ -17,11 +17,8 @@ use ham_sys::spawn::Method;
 
 impl Engine {
     pub(super) fn status(&self, names: &Names) -> Result<Answer, Answer> {
-        let entities = if names.names.is_empty() {
-            self.core.ids()
-        } else {
-            self.resolve(&names.names)?
-        };
+        let entities =
+            if names.names.is_empty() { self.core.ids() } else { self.resolve(&names.names)? };
         let entities = entities.into_iter().map(|id| self.entity_status(id)).collect();
         let disarmed = self.disarmed();
         Ok(result(&Status { ham: self.manager_status(), entities, disarmed }))
