@@ -10,6 +10,7 @@ use ham_core::wire::{
     PathParameters, PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction,
     ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
+use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -273,6 +274,12 @@ fn every_field_is_described_and_every_described_field_exists() {
         check(&format!("{method}("), asked);
         check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
     }
+    let (name, state) = (Some("a".into()), "1".into());
+    check("State(", serde_json::to_value(StateParameters { name, state, request: tag() }).unwrap());
+    check("State)", serde_json::to_value(Decided { changed: true }).unwrap());
+    let raised = RaiseParameters { name: Some("a".into()), request: tag(), ..Default::default() };
+    check("Raise(", serde_json::to_value(raised).unwrap());
+    check("Raise)", serde_json::to_value(Decided { changed: true }).unwrap());
     let named = PathParameters { path: "a".into(), request: tag() };
     check("Flags(", serde_json::to_value(named).unwrap());
     check("Flags)", serde_json::to_value(FlagsNow { flags: vec!["rearm".into()] }).unwrap());
@@ -292,6 +299,7 @@ fn every_field_is_described_and_every_described_field_exists() {
         Refusal::BadParameter { parameter: "signal".into(), why: "x".into() },
         Refusal::ShuttingDown { method: "Start".into() },
         Refusal::Busy { why: "x".into() },
+        Refusal::SerialUsed {},
         Refusal::NotChanged { what: "x".into(), why: "x".into() },
     ] {
         let answer = ham_core::wire::Answer::refusal(&refusal);
