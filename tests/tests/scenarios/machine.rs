@@ -1,8 +1,10 @@
 //! What a scenario runs on: a monitor, its memory, and a daemon that answers
 //! at once whatever the scenario does not hold back.
 
+use crate::changes;
 use crate::notation::{self, Line};
 use crate::show;
+use ham_core::directive::Directive;
 use ham_core::effect::Effect;
 use ham_core::event::{Caller, Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
@@ -106,8 +108,8 @@ impl Machine {
             "takeover" => return self.take_over(),
             "show" => {
                 let id = self.id(&line.word());
-                let name = &self.names[id.index()];
-                return show::whole(name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
+                let name = self.monitor.name(id).expect("its name");
+                return show::whole(&name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
             }
             "would-stop" => {
                 let id = self.id(&line.word());
@@ -132,8 +134,7 @@ impl Machine {
     }
 
     fn id(&self, name: &str) -> EntityId {
-        let place = self.names.iter().position(|other| other == name).expect("an entity");
-        EntityId(u32::try_from(place).expect("few entities"))
+        self.monitor.find(name).expect("an entity")
     }
 
     fn names_of(&self, ids: &[EntityId]) -> String {
@@ -221,6 +222,12 @@ impl Machine {
                     Caller { client: number(client), serial: number(serial) }
                 });
                 Event::Request { id, entities, ask: notation::ask(&verb, line), wait, from }
+            }
+            "change" => {
+                let id = RequestId(line.word().parse().expect("a number"));
+                let change = changes::change(line, |name| self.id(name));
+                let directive = Directive::Change(Box::new(change));
+                Event::Directive { id, directive, from: None }
             }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
@@ -356,7 +363,10 @@ impl Machine {
     /// The states and the deadline that are not as they were last shown.
     fn changes(&mut self) -> String {
         let mut out = String::new();
-        for name in self.names.clone() {
+        let made = self.monitor.ids().into_iter().filter(|id| self.monitor.is_made(*id));
+        let made: Vec<String> = made.filter_map(|id| self.monitor.name(id)).collect();
+        self.shown.retain(|name, _| self.names.contains(name) || made.contains(name));
+        for name in self.names.iter().chain(&made).cloned().collect::<Vec<String>>() {
             let id = self.id(&name);
             let waits_for = self.monitor.waits_for(id);
             let mut line = show::view(&name, &self.monitor.view(id));
