@@ -4,7 +4,10 @@
 
 use ham_tests::own_units::Units;
 use ham_tests::processes::send;
-use ham_tests::programs::Manager;
+use ham_tests::programs::{Manager, hamctl};
+use ham_tests::skip::is_root;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 /// Runs until it is killed, and comes back.
@@ -215,4 +218,67 @@ fn an_action_that_is_to_be_done_now_is() {
     kill_and_wait(&manager);
     units.wait_for_text("trace", |text| text == "audio\naudio\n");
     assert_eq!(count(&manager, "audio: audio died"), 1);
+}
+
+/// A process of an entity may add to its own, and no more, and what it adds
+/// runs as that process (details 29).
+#[test]
+fn a_process_adds_to_its_own_entity_what_runs_as_itself() {
+    if !is_root("a process of another user adds to its entity") {
+        return;
+    }
+    let units = Units::new("own");
+    let folder = units.folder().to_owned();
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("own folder");
+    // Where the programs were built others may not look.
+    let program = folder.join("hamctl");
+    std::fs::copy(hamctl(), &program).expect("a copy of the program");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("own file");
+    let trace = folder.join("trace");
+    std::fs::write(&trace, "").expect("own file");
+    std::fs::set_permissions(&trace, Permissions::from_mode(0o666)).expect("own file");
+    let text = format!(
+        "name = \"who\"\nexecute = [\"sh\", \"-c\", \"echo {{entity}} $(id -u) $(id -g) >> {}\"]\n",
+        trace.display()
+    );
+    std::fs::write(folder.join("who"), text).expect("own file");
+    std::fs::write(folder.join("stop"), "stop = \"other\"\n").expect("own file");
+    let said = folder.join("said");
+    std::fs::write(&said, "").expect("own file");
+    std::fs::set_permissions(&said, Permissions::from_mode(0o666)).expect("own file");
+    let script = format!(
+        "cd {}; exec >> said 2>&1; while ! [ -s runtime ]; do sleep 0.05; done; \
+         export HAM_RUNTIME_DIR=$(cat runtime); \
+         ./hamctl add --now own/death who && echo added; \
+         ./hamctl add own/death stop || echo no stop; \
+         ./hamctl add other/death who || echo no other; \
+         ./hamctl disarm own/death || echo no disarm; \
+         ./hamctl disarm own/death/who && echo disarmed; \
+         ./hamctl arm own/death/who && echo end; exec sleep 1000",
+        folder.display()
+    );
+    units.write(
+        "own",
+        &format!(
+            "[entity]\nuser = \"nobody\"\ninherit-environment = true\n\
+             command = [\"sh\", \"-c\", \"{script}\"]\n\
+             [[condition]]\non = \"death\"\nactions = [ {{ log = \"died\" }} ]\n"
+        ),
+    );
+    let other = "[entity]\ncommand = [\"sleep\", \"1000\"]\n";
+    units.write(
+        "other",
+        &format!("{other}[[condition]]\non = \"death\"\nactions = [ {{ log = \"x\" }} ]\n"),
+    );
+    let manager = start(&units);
+    let runtime = manager.runtime().display().to_string();
+    std::fs::write(folder.join("runtime"), runtime).expect("own file");
+    let told = units.wait_for_text("said", |text| text.contains("\nend\n"));
+    for line in ["added", "no stop", "no other", "no disarm", "disarmed"] {
+        assert!(told.lines().any(|known| known == line), "no `{line}` in:\n{told}");
+    }
+    units.wait_for_text("trace", |text| text.starts_with("own 65534 65534\n"));
+    let log = manager.log();
+    assert!(log.contains("own: add action death/who, asked by process "), "{log}");
+    assert!(log.contains(" of user 65534"), "{log}");
 }
