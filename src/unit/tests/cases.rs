@@ -147,7 +147,7 @@ fn a_plan_that_is_written_reads_as_the_same_plan() {
             .into_iter()
             .map(|plan| EntityPlan { links: links.clone(), ..plan })
             .collect();
-        assert_eq!(same, [plan.clone()], "{name}: {text}");
+        assert_eq!(same.first(), Some(plan), "{name}: {text}");
         written += 1;
     }
     assert!(written > 5, "only {written} plans");

@@ -2,6 +2,7 @@
 //! of a turn, and beside it a shadow that is restored from the committed
 //! memory before every step and must do what the monitor does.
 
+use crate::changes;
 use crate::clients::{Clients, had_no_effect, some};
 use crate::rules::Rules;
 use ham_core::effect::Effect;
@@ -155,6 +156,9 @@ impl World {
 
     fn request(&mut self) -> Event {
         let id = self.request_id();
+        if self.random.chance(25) {
+            return changes::change(&mut self.random, &self.plans, id);
+        }
         if self.random.chance(60) {
             return self.clients.event(&mut self.random, &self.plans, id);
         }
@@ -234,6 +238,7 @@ impl World {
                 Event::Boot
                 | Event::Shutdown { .. }
                 | Event::Request { .. }
+                | Event::Directive { .. }
                 | Event::Told { .. }
                 | Event::Ready { .. } => self.step(event),
                 _ => Ok(()),

@@ -208,31 +208,6 @@ pub enum Why {
     RecordLost,
 }
 
-impl Why {
-    /// Whether it is down since its process ended, or never came up.
-    pub(super) fn is_end(self) -> bool {
-        match self {
-            Why::Died(_)
-            | Why::Finished(_)
-            | Why::StartFailed(_)
-            | Why::PreStartFailed
-            | Why::StartTimeout
-            | Why::Limit => true,
-            Why::NeverStarted
-            | Why::Boot
-            | Why::AskedStart
-            | Why::Restarted(_)
-            | Why::AskedStop
-            | Why::Shutdown
-            | Why::Dependency(_)
-            | Why::CameBack(_)
-            | Why::Wanted(_)
-            | Why::Conflict(_)
-            | Why::RecordLost => false,
-        }
-    }
-}
-
 /// Bits for conditions and actions of an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {

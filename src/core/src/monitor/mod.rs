@@ -11,7 +11,7 @@
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
 //! - `ask`: requests and shutdown; `directives`: what is said of entities;
-//!   `changes`: what is changed at run time, `overlays`: where that is kept,
+//!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
 //!   `places`: what names items by place follows; `clients`, `repeat`: requests
 //!   that come again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
@@ -26,6 +26,7 @@ mod down;
 mod entity;
 mod life;
 mod lists;
+mod made;
 mod members;
 mod neighbours;
 mod order;
