@@ -324,6 +324,12 @@ impl Monitor {
         self.overlays.made.contains_key(&id)
     }
 
+    /// Whether something of it was changed at run time.
+    #[must_use]
+    pub fn is_changed(&self, id: EntityId) -> bool {
+        self.overlays.present.has(id)
+    }
+
     /// Entities of which something was changed at run time.
     #[must_use]
     pub fn changed(&self) -> Vec<EntityId> {
