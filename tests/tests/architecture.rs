@@ -255,13 +255,13 @@ fn the_description_of_the_state_is_exact() {
         ("history", HISTORY_AT, "4096", HISTORY_WORDS.to_string()),
         ("kept", KEPT_AT, "16384", KEPT_WORDS.to_string()),
         ("kept names", KEPT_NAMES_AT, "16384", NAME_WORDS.to_string()),
-        ("heads", HEADS_AT, "262401", format!("{VERSIONS} x {HEAD_WORDS}")),
-        ("bodies", BODIES_AT, "262401", format!("{VERSIONS} x {BODY_WORDS}")),
+        ("heads", HEADS_AT, "463105", format!("{VERSIONS} x {HEAD_WORDS}")),
+        ("bodies", BODIES_AT, "463105", format!("{VERSIONS} x {BODY_WORDS}")),
         ("plan halves", PLANS_AT, "2", PLAN_WORDS.to_string()),
         ("end", TOTAL, "", String::new()),
     ];
     assert_eq!([SLOTS, HINTS, EXIT_QUEUE], [65_536; 3]);
-    assert_eq!([ORPHANS, KEPT, HISTORY, RECORDS], [1_024, 16_384, 4_096, 262_401]);
+    assert_eq!([ORPHANS, KEPT, HISTORY, RECORDS], [1_024, 16_384, 4_096, 463_105]);
     let expected: Vec<[String; 4]> = areas
         .map(|(name, at, count, words)| {
             [name.to_owned(), (at * WORD).to_string(), count.to_owned(), words]

@@ -8,7 +8,7 @@ use ham_core::directive::Directive;
 use ham_core::effect::Effect;
 use ham_core::event::{Caller, Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
-use ham_core::memory::SlotState;
+use ham_core::memory::{RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::notify::Told;
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
@@ -104,6 +104,10 @@ impl Machine {
                         (word.generation, word.state) = (1, SlotState::Running);
                     }
                 }
+            }
+            "damage-changes" => {
+                let id = self.id(&line.word());
+                self.memory.store().broken.push(RecordId::Overlay(id));
             }
             "takeover" => return self.take_over(),
             "show" => {
