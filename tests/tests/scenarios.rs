@@ -8,6 +8,8 @@
 //! difference before you keep it.
 #![forbid(unsafe_code)]
 
+#[path = "scenarios/changes.rs"]
+mod changes;
 #[path = "scenarios/machine.rs"]
 mod machine;
 #[path = "scenarios/notation.rs"]

@@ -7,6 +7,8 @@
 //! `HAM_SIM_SEEDS=COUNT` more of them, `HAM_SIM_STEPS=COUNT` longer ones.
 #![forbid(unsafe_code)]
 
+#[path = "simulation/changes.rs"]
+mod changes;
 #[path = "simulation/clients.rs"]
 mod clients;
 #[path = "simulation/heartbeats.rs"]

@@ -3,10 +3,11 @@
 //! again under its name has no second effect and gets the same verdict: its
 //! digest and its verdict are kept (`monitor/clients`).
 
+use crate::change::{Change, Objection};
 use crate::ids::EntityId;
 
 /// One of them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Directive {
     /// An entity has come to this state.
     State {
@@ -34,6 +35,8 @@ pub enum Directive {
         /// What is to be.
         to: Heartbeat,
     },
+    /// Something about what is supervised is to be different.
+    Change(Box<Change>),
 }
 
 /// What can be asked of heartbeats (QNX: `ham_heartbeat_control`).
@@ -71,6 +74,12 @@ impl Directive {
                 // One more than any id stands for all.
                 let of = entity.map_or(u64::MAX, |entity| u64::from(entity.0));
                 digest.add(10).add(of).add(to);
+            }
+            Directive::Change(change) => {
+                digest.add(3);
+                for byte in serde_json::to_vec(change).unwrap_or_default() {
+                    digest.add(u64::from(byte));
+                }
             }
         }
         digest.0
@@ -112,7 +121,12 @@ pub enum Verdict {
     WasSuspended,
     /// It has no heartbeat: neither its unit nor its process has named one.
     NoHeartbeat,
+    /// It is not done, and nothing was changed.
+    Objected(Objection),
 }
+
+/// Words from here on are objections.
+const OBJECTIONS: u64 = 256;
 
 impl Verdict {
     /// As a word of a record; 0 is none.
@@ -125,6 +139,10 @@ impl Verdict {
             Verdict::WasActive => 20,
             Verdict::WasSuspended => 21,
             Verdict::NoHeartbeat => 22,
+            Verdict::Objected(objection) => {
+                let place = Objection::ALL.iter().position(|known| *known == objection);
+                OBJECTIONS.saturating_add(place.unwrap_or(0) as u64)
+            }
         }
     }
 
@@ -138,7 +156,10 @@ impl Verdict {
             20 => Some(Verdict::WasActive),
             21 => Some(Verdict::WasSuspended),
             22 => Some(Verdict::NoHeartbeat),
-            _ => None,
+            word => {
+                let place = usize::try_from(word.checked_sub(OBJECTIONS)?).ok()?;
+                Objection::ALL.get(place).copied().map(Verdict::Objected)
+            }
         }
     }
 }
@@ -169,16 +190,19 @@ mod tests {
 
     #[test]
     fn verdicts_survive_as_words() {
-        for verdict in [
+        let objections = Objection::ALL.map(Verdict::Objected);
+        let others = [
             Verdict::Done,
             Verdict::Already,
             Verdict::SerialUsed,
             Verdict::WasActive,
             Verdict::WasSuspended,
             Verdict::NoHeartbeat,
-        ] {
+        ];
+        for verdict in others.into_iter().chain(objections) {
             assert_eq!(Verdict::from_word(verdict.to_word()), Some(verdict));
         }
         assert_eq!(Verdict::from_word(0), None);
+        assert_eq!(Verdict::from_word(OBJECTIONS + Objection::ALL.len() as u64), None);
     }
 }

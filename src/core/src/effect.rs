@@ -385,6 +385,27 @@ pub enum Fact {
         /// So many in the time of `max`, or in a part of it.
         count: u32,
     },
+    /// What happens to an item counts again.
+    Armed {
+        /// Place of the condition; `None`: the entity itself.
+        condition: Option<u16>,
+        /// Place of the action in it; `None`: the condition itself.
+        action: Option<u16>,
+    },
+    /// What happens to an item does not count.
+    Disarmed {
+        /// Place of the condition; `None`: the entity itself.
+        condition: Option<u16>,
+        /// Place of the action in it; `None`: the condition itself.
+        action: Option<u16>,
+    },
+    /// What was changed of it at run time could not be read after a takeover;
+    /// it goes on as its unit says.
+    OverlayLost,
+    /// It was made at run time.
+    Made,
+    /// It was made at run time and is no more.
+    Removed,
 }
 
 /// An action that failed, and with it the list that it stands in.

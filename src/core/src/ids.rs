@@ -16,6 +16,14 @@ pub const RESERVED_SLOTS: u32 = 8;
 /// The number of entities that the state is laid out for.
 pub const MAX_ENTITIES: u32 = 65_536;
 
+/// Of these so many are for entities that no unit has, made at run time. Their
+/// ids are the last ones, from the last downwards, so that those of units need
+/// not make way.
+pub const MAX_MADE: u32 = 16_384;
+
+/// The number of entities that units can have.
+pub const MAX_PLANNED: u32 = MAX_ENTITIES - MAX_MADE;
+
 /// The number of action lists that can be in progress at the same time.
 pub const MAX_RUNS: u32 = 65_536;
 

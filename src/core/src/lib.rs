@@ -27,6 +27,7 @@
     )
 )]
 
+pub mod change;
 pub mod directive;
 pub mod effect;
 pub mod event;

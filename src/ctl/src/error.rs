@@ -163,6 +163,7 @@ impl Error {
             Error::Refused(Refusal::BadParameter { .. }) => Exit::Usage,
             // A reader that went away has what it wanted (`hamctl | head`).
             Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+            Error::Refused(Refusal::NotChanged { .. }) => Exit::Failed,
             Error::Refused(
                 Refusal::ShuttingDown { .. } | Refusal::Busy { .. } | Refusal::SerialUsed {},
             )

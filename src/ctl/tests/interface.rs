@@ -1,12 +1,16 @@
 //! The description of the interface in `schema/` and the types that server
 //! and clients use say the same: every method, error, field and type.
 
+use ham_core::ids::EntityId;
+use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
-    Chosen, EntityStatus, ExitReport, Failures, Graph, GraphEntity, History, HistoryFact,
+    AddParameters, Added, ArmParameters, Chosen, Decided, Definition, Disarmed, EntityStatus,
+    ExitReport, Failures, FlagsNow, FlagsParameters, Graph, GraphEntity, History, HistoryFact,
     HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
-    PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction, ShownCondition,
-    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    PathParameters, PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction,
+    ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
+use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -79,6 +83,7 @@ fn compare(all: &BTreeMap<String, Fields>, name: &str, value: &Value, seen: &mut
             "int" => value.is_i64() || value.is_u64(),
             "float" => value.is_f64(),
             "bool" => value.is_boolean(),
+            "object" => value.is_object(),
             named => {
                 compare(all, named, value, seen);
                 true
@@ -157,7 +162,45 @@ fn shown() -> Shown {
         wants: vec!["x".into()],
         after: vec!["x".into()],
         conflicts: vec!["x".into()],
+        run_time: vec!["x".into()],
     }
+}
+
+fn disarmed() -> Disarmed {
+    Disarmed { path: "a/b".into(), left_ns: Some(1) }
+}
+
+fn definition() -> Definition {
+    let one = || vec![String::from("x")];
+    let plan = EntityPlan::new(EntityId(1), "a", one());
+    Definition {
+        plan: Box::new(plan),
+        changes: Overlay::default(),
+        requires: one(),
+        wants: one(),
+        after: one(),
+        conflicts: one(),
+    }
+}
+
+/// The methods that change something at run time, with their parameters.
+fn changes() -> Vec<(&'static str, Value)> {
+    let (path, one) = (|| String::from("a/b"), || vec![String::from("rearm")]);
+    let request = || Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
+    let arm = ArmParameters { path: path(), recursive: true, for_ns: Some(1), request: request() };
+    let set = Some(one());
+    let flags =
+        FlagsParameters { path: path(), set, add: one(), remove: one(), request: request() };
+    let item = Added::OnFail(Box::new(Verb::Log("x".into())));
+    let add = AddParameters { path: path(), item, flags: one(), request: request() };
+    let named = PathParameters { path: path(), request: request() };
+    vec![
+        ("Arm", serde_json::to_value(&arm).unwrap()),
+        ("Disarm", serde_json::to_value(&arm).unwrap()),
+        ("SetFlags", serde_json::to_value(flags).unwrap()),
+        ("Add", serde_json::to_value(add).unwrap()),
+        ("Remove", serde_json::to_value(named).unwrap()),
+    ]
 }
 
 fn graph() -> Graph {
@@ -212,7 +255,7 @@ fn every_field_is_described_and_every_described_field_exists() {
     let names = |request| {
         serde_json::to_value(Names { names: vec!["a".into()], wait: true, request }).unwrap()
     };
-    let status = Status { ham: manager(), entities: vec![entity()] };
+    let status = Status { ham: manager(), entities: vec![entity()], disarmed: vec![disarmed()] };
     check("Status(", names(None));
     check("Status)", serde_json::to_value(status).unwrap());
     check("Show(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
@@ -229,6 +272,21 @@ fn every_field_is_described_and_every_described_field_exists() {
     let kill = KillParameters { names: vec!["a".into()], signal: 15, request: tag() };
     check("Kill(", serde_json::to_value(kill).unwrap());
     check("Kill)", serde_json::to_value(outcomes()).unwrap());
+    for (method, asked) in changes() {
+        check(&format!("{method}("), asked);
+        check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
+    }
+    let (name, state) = (Some("a".into()), "1".into());
+    check("State(", serde_json::to_value(StateParameters { name, state, request: tag() }).unwrap());
+    check("State)", serde_json::to_value(Decided { changed: true }).unwrap());
+    let raised = RaiseParameters { name: Some("a".into()), request: tag(), ..Default::default() };
+    check("Raise(", serde_json::to_value(raised).unwrap());
+    check("Raise)", serde_json::to_value(Decided { changed: true }).unwrap());
+    let named = PathParameters { path: "a".into(), request: tag() };
+    check("Flags(", serde_json::to_value(named).unwrap());
+    check("Flags)", serde_json::to_value(FlagsNow { flags: vec!["rearm".into()] }).unwrap());
+    check("Definition(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
+    check("Definition)", serde_json::to_value(definition()).unwrap());
     let down = ShutdownParameters { code: 0, request: tag() };
     check("Shutdown(", serde_json::to_value(down).unwrap());
     check("Shutdown)", Value::Object(Map::new()));
@@ -243,6 +301,8 @@ fn every_field_is_described_and_every_described_field_exists() {
         Refusal::BadParameter { parameter: "signal".into(), why: "x".into() },
         Refusal::ShuttingDown { method: "Start".into() },
         Refusal::Busy { why: "x".into() },
+        Refusal::SerialUsed {},
+        Refusal::NotChanged { what: "x".into(), why: "x".into() },
     ] {
         let answer = ham_core::wire::Answer::refusal(&refusal);
         let error = answer.error.unwrap();

@@ -113,6 +113,11 @@ pub(crate) mod kind {
     pub(crate) const HEARTBEAT_MISSED: u32 = 40;
     pub(crate) const HEARTBEAT_HEALTHY: u32 = 41;
     pub(crate) const HEARTBEAT_TOO_MANY: u32 = 42;
+    pub(crate) const ARMED: u32 = 50;
+    pub(crate) const DISARMED: u32 = 51;
+    pub(crate) const OVERLAY_LOST: u32 = 52;
+    pub(crate) const MADE: u32 = 53;
+    pub(crate) const REMOVED: u32 = 54;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -189,6 +194,11 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         }
         Fact::HeartbeatHealthy => (kind::HEARTBEAT_HEALTHY, [0, 0]),
         Fact::HeartbeatTooMany { count } => (kind::HEARTBEAT_TOO_MANY, [u64::from(count), 0]),
+        Fact::Armed { .. } => (kind::ARMED, [0, 0]),
+        Fact::Disarmed { .. } => (kind::DISARMED, [0, 0]),
+        Fact::OverlayLost => (kind::OVERLAY_LOST, [0, 0]),
+        Fact::Made => (kind::MADE, [0, 0]),
+        Fact::Removed => (kind::REMOVED, [0, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -331,6 +341,18 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::HEARTBEAT_MISSED => format!("heartbeat missed {a} times in a row: low"),
         kind::HEARTBEAT_HEALTHY => "heartbeat is healthy again".to_owned(),
         kind::HEARTBEAT_TOO_MANY => format!("too many heartbeats: {a}"),
+        kind::ARMED if text.is_empty() => "armed".to_owned(),
+        kind::ARMED => format!("{text} is armed"),
+        kind::DISARMED if text.is_empty() => {
+            "disarmed: nothing that happens to it counts".to_owned()
+        }
+        kind::DISARMED => format!("{text} is disarmed"),
+        kind::OVERLAY_LOST => {
+            weight = Weight::Always;
+            "what was changed of it at run time could not be read; it goes on without".to_owned()
+        }
+        kind::MADE => "made at run time".to_owned(),
+        kind::REMOVED => "removed: it was made at run time, and is over".to_owned(),
         other => format!("fact {other} of another version"),
     };
     (name.to_owned(), what, weight)

@@ -45,6 +45,9 @@ pub(crate) fn fact(entry: &Entry) -> HistoryFact {
         kind::STOPPED | kind::FINISHED => (told.pid, told.exit) = (pid, ended(false)),
         kind::MAIN_PROCESS => told.pid = pid,
         kind::FIRED => told.condition = Some(condition),
+        kind::ARMED | kind::DISARMED if !named.is_empty() => {
+            (told.condition, told.action) = (Some(condition), action);
+        }
         kind::ACTION_DONE | kind::ACTION_FAILED => {
             (told.condition, told.action) = (Some(condition), action);
             if entry.kind == kind::ACTION_FAILED && a == FAILED_BY_EXIT {
@@ -91,6 +94,11 @@ fn word(kind: u32) -> &'static str {
         kind::HEARTBEAT_MISSED => "heartbeat-missed",
         kind::HEARTBEAT_HEALTHY => "heartbeat-healthy",
         kind::HEARTBEAT_TOO_MANY => "heartbeat-too-many",
+        kind::ARMED => "armed",
+        kind::DISARMED => "disarmed",
+        kind::OVERLAY_LOST => "changes-lost",
+        kind::MADE => "made",
+        kind::REMOVED => "removed",
         _ => "unknown",
     }
 }

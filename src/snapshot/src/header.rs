@@ -136,6 +136,9 @@ pub enum Field {
     ChunksUsed = 58,
     /// One more than the highest record used of pulses.
     PulsesUsed = 59,
+    /// How many of the last places for entities were used, counted from the
+    /// end: by those that no unit has.
+    MadeUsed = 61,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

@@ -139,6 +139,37 @@ pub fn peer(stream: impl AsFd) -> Result<Peer> {
         .map_err(|errno| SysError::new("ask for", "the credentials of a peer", errno))
 }
 
+/// The supplementary groups of the process that connected (SO_PEERGROUPS,
+/// Linux 4.13).
+///
+/// # Errors
+/// ENOTCONN and kin.
+pub fn peer_groups(stream: impl AsFd) -> Result<Vec<u32>> {
+    // The most that a process can have (NGROUPS_MAX of linux/limits.h) would
+    // be 256 kB; first what is common, then as many as the kernel says.
+    let mut groups = vec![0u32; 64];
+    loop {
+        let mut bytes = libc::socklen_t::try_from(groups.len().saturating_mul(4)).unwrap_or(0);
+        let fd = stream.as_fd().as_raw_fd();
+        // SAFETY: the kernel writes at most `bytes` bytes to where `groups` has
+        // as many, and how many it wrote, or would have, to `bytes`.
+        let answer = unsafe {
+            let to = groups.as_mut_ptr().cast();
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERGROUPS, to, &raw mut bytes)
+        };
+        let count = usize::try_from(bytes).unwrap_or(0) / 4;
+        if answer == 0 {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let errno = Errno::last();
+        if errno.0 != libc::ERANGE || count <= groups.len() {
+            return Err(SysError::new("ask for", "the groups of a peer", errno));
+        }
+        groups.resize(count, 0);
+    }
+}
+
 /// Connects to a stream socket and says something on it; it is blocking then,
 /// for a program that knows nothing of it, and close-on-exec. Nothing is read
 /// from it. Waits for at most `patience`, for each of the two.

@@ -14,7 +14,7 @@ use crate::opposites;
 use crate::references::{self, KnownNames};
 use crate::text::Text;
 use crate::watching;
-use ham_core::ids::{EntityId, MAX_ENTITIES};
+use ham_core::ids::{EntityId, MAX_PLANNED};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Reads the texts, compares them with each other, and gives out numbers.
@@ -66,7 +66,7 @@ pub(crate) fn compare(
         }
         if homeless.contains(&source.name) {
             let file = source.path.display().to_string();
-            let message = format!("more than {MAX_ENTITIES} entities");
+            let message = format!("more than {MAX_PLANNED} entities");
             let code = codes::TOO_MANY;
             loaded.diagnostics.push(Diagnostic::of_file(Severity::Error, code, &file, message));
         }
@@ -104,11 +104,11 @@ fn number(loaded: &mut Loaded, settings: &Settings<'_>) -> HashSet<String> {
         }
         while taken.contains(&EntityId(next)) || (settings.id_in_use)(EntityId(next)) {
             next = next.saturating_add(1);
-            if next >= MAX_ENTITIES {
+            if next >= MAX_PLANNED {
                 break;
             }
         }
-        if next >= MAX_ENTITIES {
+        if next >= MAX_PLANNED {
             homeless.insert(entity.name.clone());
             continue;
         }

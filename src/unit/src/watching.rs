@@ -12,7 +12,7 @@ use crate::references::Reference;
 use crate::states::Written;
 use crate::suggest::quoted;
 use ham_core::ids::EntityId;
-use ham_core::plan::{ConditionKind, EntityPlan, Kind, Only, StateSet};
+use ham_core::plan::{ConditionKind, ConditionPlan, EntityPlan, Kind, Only, StateSet};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -110,10 +110,40 @@ fn judge(drafts: &mut [Draft<'_>], place: usize, other: usize, watch: &Watch) {
         plan.conditions.iter_mut().find(|condition| condition.name == watch.condition)
     });
     if let Some(condition) = found {
-        condition.only = match (&from, &to) {
-            (StateSet::Any, StateSet::Any) => Only::All,
-            _ => Only::State { from, to },
+        condition.only = transitions(from, to);
+    }
+}
+
+/// Conditions that stand by themselves, beside no unit: their states are
+/// numbers, and they are about the entity that they are added to.
+pub(crate) fn settle(reader: &mut Reader<'_>, conditions: &mut [ConditionPlan]) {
+    for watch in std::mem::take(&mut reader.watches) {
+        if let Some((_, span)) = watch.of {
+            reader
+                .error(codes::CONFLICT, span, "`of` in a condition that is added")
+                .help("only a unit can have conditions about another entity");
+            continue;
+        }
+        let Some(Transition { from, to }) = watch.transition else { continue };
+        let mut set = |written: Option<Written>| match written {
+            Some(written) => {
+                written.resolve(&[], Some("a condition by itself"), &mut reader.report)
+            }
+            None => Some(StateSet::Any),
         };
+        let (from, to) = (set(from), set(to));
+        let (Some(from), Some(to)) = (from, to) else { continue };
+        let found = conditions.iter_mut().find(|condition| condition.name == watch.condition);
+        if let Some(condition) = found {
+            condition.only = transitions(from, to);
+        }
+    }
+}
+
+fn transitions(from: StateSet, to: StateSet) -> Only {
+    match (&from, &to) {
+        (StateSet::Any, StateSet::Any) => Only::All,
+        _ => Only::State { from, to },
     }
 }
 

@@ -10,7 +10,7 @@ use ham_snapshot::layout::*;
 use std::collections::BTreeSet;
 
 /// Those that decide how much is read, and what of it counts.
-const COUNTS: [Field; 15] = [
+const COUNTS: [Field; 16] = [
     Field::SlotsUsed,
     Field::EntitiesUsed,
     Field::RunsUsed,
@@ -20,6 +20,7 @@ const COUNTS: [Field; 15] = [
     Field::OverlaysUsed,
     Field::ChunksUsed,
     Field::PulsesUsed,
+    Field::MadeUsed,
     Field::ExitQueueTail,
     Field::HistoryNext,
     Field::HistoryLogged,

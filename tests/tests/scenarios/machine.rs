@@ -1,13 +1,14 @@
 //! What a scenario runs on: a monitor, its memory, and a daemon that answers
 //! at once whatever the scenario does not hold back.
 
+use crate::changes;
 use crate::notation::{self, Line};
 use crate::show;
 use ham_core::directive::{Directive, Heartbeat};
 use ham_core::effect::Effect;
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
-use ham_core::memory::SlotState;
+use ham_core::memory::{RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::notify::Told;
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
@@ -104,11 +105,15 @@ impl Machine {
                     }
                 }
             }
+            "damage-changes" => {
+                let id = self.id(&line.word());
+                self.memory.store().broken.push(RecordId::Overlay(id));
+            }
             "takeover" => return self.take_over(),
             "show" => {
                 let id = self.id(&line.word());
-                let name = &self.names[id.index()];
-                return show::whole(name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
+                let name = self.monitor.name(id).expect("its name");
+                return show::whole(&name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
             }
             "would-stop" => {
                 let id = self.id(&line.word());
@@ -133,8 +138,7 @@ impl Machine {
     }
 
     fn id(&self, name: &str) -> EntityId {
-        let place = self.names.iter().position(|other| other == name).expect("an entity");
-        EntityId(u32::try_from(place).expect("few entities"))
+        self.monitor.find(name).expect("an entity")
     }
 
     fn names_of(&self, ids: &[EntityId]) -> String {
@@ -232,6 +236,12 @@ impl Machine {
                 let slot = slot.unwrap_or_else(|| self.current[&entity]);
                 let count = line.word().parse().expect("how many");
                 Event::Beats { entity, slot, count }
+            }
+            "change" => {
+                let id = RequestId(line.word().parse().expect("a number"));
+                let change = changes::change(line, |name| self.id(name));
+                let directive = Directive::Change(Box::new(change));
+                Event::Directive { id, directive, from: None }
             }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
@@ -393,7 +403,10 @@ impl Machine {
     /// The states and the deadline that are not as they were last shown.
     fn changes(&mut self) -> String {
         let mut out = String::new();
-        for name in self.names.clone() {
+        let made = self.monitor.ids().into_iter().filter(|id| self.monitor.is_made(*id));
+        let made: Vec<String> = made.filter_map(|id| self.monitor.name(id)).collect();
+        self.shown.retain(|name, _| self.names.contains(name) || made.contains(name));
+        for name in self.names.iter().chain(&made).cloned().collect::<Vec<String>>() {
             let id = self.id(&name);
             let waits_for = self.monitor.waits_for(id);
             let mut line = show::view(&name, &self.monitor.view(id));

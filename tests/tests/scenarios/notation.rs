@@ -47,6 +47,12 @@ impl Line {
         std::mem::take(&mut self.words)
     }
 
+    /// All that is left of it.
+    pub(crate) fn take(&mut self) -> Line {
+        let (words, pairs) = (std::mem::take(&mut self.words), std::mem::take(&mut self.pairs));
+        Line { words, pairs }
+    }
+
     pub(crate) fn end(self) {
         assert!(self.words.is_empty() && self.pairs.is_empty(), "too many words: {self:?}");
     }

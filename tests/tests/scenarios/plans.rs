@@ -209,7 +209,7 @@ fn stop(line: &mut Line, usual: &StopPlan) -> StopPlan {
     }
 }
 
-fn condition_plan(mut line: Line) -> ConditionPlan {
+pub(crate) fn condition_plan(mut line: Line) -> ConditionPlan {
     let kind = line.word();
     let (on, _) = ConditionKind::ALL
         .into_iter()
@@ -252,7 +252,7 @@ fn only(on: ConditionKind, line: &mut Line) -> Only {
     }
 }
 
-fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
+pub(crate) fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
     let break_on_fail = line.flag("break-on-fail");
     let keep_on_fail = !line.flag("no-keep-on-fail");
     let rearm = !line.flag("no-rearm");
@@ -262,7 +262,7 @@ fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
     ActionPlan { name, verb, break_on_fail, keep_on_fail, rearm, on_fail: Vec::new() }
 }
 
-fn verb(word: &str, line: &mut Line) -> Verb {
+pub(crate) fn verb(word: &str, line: &mut Line) -> Verb {
     match word {
         "restart" => Verb::Restart(restart(line)),
         "execute" => Verb::Execute(ExecutePlan {

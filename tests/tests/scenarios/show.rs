@@ -16,7 +16,7 @@ fn run(run: RunRef) -> String {
 }
 
 fn name(monitor: &Monitor, id: EntityId) -> String {
-    monitor.plan().name(id).unwrap_or_default()
+    monitor.name(id).unwrap_or_default()
 }
 
 pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {

@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     told: BTreeMap<i32, u32>,
     /// Where each run was last seen, by entity and serial number.
     places: BTreeMap<(EntityId, u32), (u32, Place)>,
+    /// Entities of which something was changed at run time, a step ago.
+    overlaid: std::collections::BTreeSet<EntityId>,
     /// Turns in which the manager said that it is done.
     pub(crate) finishes: u32,
     /// How often each of these has happened.
@@ -68,6 +70,11 @@ impl Rules {
         }
         for id in monitor.plan().ids() {
             let mut lists = 0;
+            // The last change may have been its end.
+            let changed = !monitor.is_changed(id) && self.overlaid.remove(&id);
+            if monitor.is_changed(id) {
+                self.overlaid.insert(id);
+            }
             for run in monitor.lists(id) {
                 lists += 1;
                 let place = (run.condition, run.action, run.on_fail);
@@ -76,7 +83,10 @@ impl Rules {
                 if let Some((step, old)) = before {
                     let still = step == run.step && old == place;
                     let further = step < run.step && old < place;
-                    if !still && !further {
+                    // What was taken out before it makes its place a lower one.
+                    let shifts = monitor.is_changed(id) && step <= run.step;
+                    let shifts = shifts || changed;
+                    if !still && !further && !shifts {
                         return Err(format!("{run:?} was at {old:?} in step {step}"));
                     }
                 }

@@ -2,6 +2,7 @@
 //! of a turn, and beside it a shadow that is restored from the committed
 //! memory before every step and must do what the monitor does.
 
+use crate::changes;
 use crate::clients::{Clients, had_no_effect, some};
 use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
@@ -164,6 +165,9 @@ impl World {
         let id = self.request_id();
         if self.random.chance(40) {
             return self.sayings.event(&mut self.random, &self.plans, id);
+        }
+        if self.random.chance(25) {
+            return changes::change(&mut self.random, &self.plans, id);
         }
         if self.random.chance(60) {
             return self.clients.event(&mut self.random, &self.plans, id);

@@ -100,7 +100,7 @@ impl Monitor {
 
     /// A period of a process has ended, with so many heartbeats.
     pub(super) fn beats(&mut self, id: EntityId, slot: SlotRef, count: u32) {
-        self.change(id, |watch, fresh, now| match watch.slot == slot {
+        self.change_beats(id, |watch, fresh, now| match watch.slot == slot {
             true => watch.period(count, fresh, now),
             false => Reached::default(),
         });
@@ -108,7 +108,7 @@ impl Monitor {
 
     /// Its process says that it is in trouble: as if too many were missed.
     fn trigger(&mut self, id: EntityId) {
-        self.change(id, |watch, _, _| {
+        self.change_beats(id, |watch, _, _| {
             let high = watch.trigger();
             Reached { high, ..Reached::default() }
         });
@@ -116,7 +116,7 @@ impl Monitor {
 
     /// Changes what is supervised, unless nothing counts at present, and does
     /// what follows.
-    fn change(
+    fn change_beats(
         &mut self,
         id: EntityId,
         how: impl FnOnce(&mut Watch, Option<Mono>, Mono) -> Reached,
@@ -273,7 +273,7 @@ impl Monitor {
                 heart.suspended = false;
                 heart.fresh = Some(self.now);
                 self.put_heart(id, heart);
-                self.change(id, |watch, fresh, _| {
+                self.change_beats(id, |watch, fresh, _| {
                     let healthy = watch.refresh(fresh);
                     Reached { healthy, ..Reached::default() }
                 });

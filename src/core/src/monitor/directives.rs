@@ -27,6 +27,7 @@ impl Monitor {
             }
         };
         let verdict = match *directive {
+            Directive::Change(ref change) => self.change(change),
             Directive::State { entity, to } => self.comes_to(entity, to),
             Directive::Raise { entity, kind, class, severity } => {
                 self.note(entity, Fact::Raised { kind, class, severity });

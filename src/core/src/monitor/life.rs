@@ -277,6 +277,7 @@ impl Monitor {
             }
         }
         self.put(id, entity);
+        self.overlays.sweeps.insert(id);
     }
 }
 

@@ -13,8 +13,9 @@
 //!   their actions do; `own`: those of the entity's own life, and
 //!   `failed`: what has ended one
 //! - `ask`: requests and shutdown; `directives`: what is said of entities;
-//!   `clients`, `repeat`: requests that come
-//!   again; `restore`: taking over; `view`: reports
+//!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
+//!   `places`: what names items by place follows; `clients`, `repeat`: requests
+//!   that come again; `restore`: taking over; `view`: reports
 //! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
 //! - `pool`: slots; `timers`: deadlines
 
@@ -24,6 +25,7 @@ mod aspect;
 mod attempts;
 mod beats;
 mod budget;
+mod changes;
 mod clients;
 mod directives;
 mod down;
@@ -34,10 +36,13 @@ mod heart_record;
 mod heir;
 mod life;
 mod lists;
+mod made;
 mod members;
 mod neighbours;
 mod order;
+mod overlays;
 mod own;
+mod places;
 mod pool;
 #[cfg(test)]
 mod properties;
@@ -72,6 +77,7 @@ use crate::words::{Odd, Reader, Words, Writer};
 use ask::{Goal, Waiter};
 use clients::Client;
 use members::Members;
+use overlays::Overlays;
 use pool::{Owner, Pool};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -225,6 +231,7 @@ pub struct Monitor {
     hearts: BTreeMap<EntityId, Heart>,
     /// Those that are supervised.
     beating: Members,
+    overlays: Overlays,
 }
 
 impl Monitor {
@@ -233,6 +240,7 @@ impl Monitor {
         turn.clear();
         std::mem::swap(&mut self.turn, turn);
         self.now = self.now.max(now);
+        self.overlays.gone.clear();
         self.take(event);
         self.work_off();
         self.settle();
@@ -261,6 +269,10 @@ impl Monitor {
                 continue;
             }
             self.settle_order();
+            if let Some(id) = self.overlays.sweeps.pop_first() {
+                self.sweep(id);
+                continue;
+            }
             if self.ready.is_empty() && self.unclear.is_empty() {
                 return;
             }
@@ -287,7 +299,9 @@ impl Monitor {
                 let heart = self.hearts.get(&entity);
                 heart.filter(|heart| **heart != Heart::default()).map(Heart::record)
             }
-            RecordId::Overlay(_) | RecordId::Chunk(_) | RecordId::Pulse(_) => None,
+            RecordId::Overlay(entity) => self.overlays.record(entity),
+            RecordId::Chunk(place) => self.overlays.part_record(place),
+            RecordId::Pulse(_) => None,
         }
     }
 
@@ -349,13 +363,13 @@ impl Monitor {
         // What fell due before it in this turn may have moved its deadline.
         let due = match id {
             RecordId::Entity(entity) => self.entity(entity).due(),
+            RecordId::Overlay(entity) => self.overlay(entity).and_then(|overlay| overlay.due()),
             RecordId::Global
             | RecordId::Run(_)
             | RecordId::Command(_)
             | RecordId::Client(_)
             | RecordId::Said(_)
             | RecordId::Beat(_)
-            | RecordId::Overlay(_)
             | RecordId::Chunk(_)
             | RecordId::Pulse(_) => self.record(id).and_then(|record| record.head.due),
         };
@@ -368,10 +382,10 @@ impl Monitor {
             RecordId::Entity(entity) => self.entity_due(entity),
             RecordId::Run(index) => self.run_due(index),
             RecordId::Command(slot) => self.command_due(slot),
+            RecordId::Overlay(entity) => self.overlay_due(entity),
             RecordId::Client(_)
             | RecordId::Said(_)
             | RecordId::Beat(_)
-            | RecordId::Overlay(_)
             | RecordId::Chunk(_)
             | RecordId::Pulse(_) => {}
         }
@@ -445,18 +459,9 @@ impl Monitor {
         self.turn.dirty.insert(RecordId::Entity(id));
         self.moved.insert(id);
         self.follow_beats(id, &entity);
-    }
-
-    fn plan_of(&mut self, id: EntityId) -> Option<Arc<EntityPlan>> {
-        if let Some(plan) = self.plans.get(&id) {
-            return Some(Arc::clone(plan));
+        if self.overlays.made.contains_key(&id) {
+            self.overlays.sweeps.insert(id);
         }
-        let plan = Arc::new(self.plan.entity(id).ok()?);
-        if self.plans.len() >= CACHED_PLANS {
-            self.plans.clear();
-        }
-        self.plans.insert(id, Arc::clone(&plan));
-        Some(plan)
     }
 
     fn emit(&mut self, effect: Effect) {

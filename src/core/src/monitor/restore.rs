@@ -5,6 +5,7 @@
 
 use super::entity::{Actual, Entity};
 use super::members::Members;
+use super::overlays::Overlays;
 use super::pool::{Owner, Pool, is_unused};
 use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
@@ -68,6 +69,7 @@ impl Monitor {
             said: BTreeMap::new(),
             hearts: BTreeMap::new(),
             beating: Members::default(),
+            overlays: Overlays::default(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -100,10 +102,11 @@ impl Monitor {
     /// Gives those that are in the middle of something, and entities that
     /// cannot own the slot that they name.
     fn read_heads(&mut self) -> (Vec<RecordId>, Vec<EntityId>) {
-        let Monitor { memory, timers, pool, active, unread_clients, beating, .. } = self;
+        let Monitor { memory, timers, pool, active, unread_clients, beating, overlays, .. } = self;
         pool.expect(memory.slots_used());
         let (mut open, mut denied) = (Vec::new(), Vec::new());
         memory.heads(&mut |id, head: Head| {
+            overlays.seen(id, &head);
             // Most have none, and there are many.
             if head.due.is_some() {
                 timers.set(id, head.due);

@@ -101,6 +101,8 @@ pub enum Detail {
         /// How many were missed in a row.
         missed: u32,
     },
+    /// Nothing has happened: one action is done as soon as it was added.
+    Now,
 }
 
 impl Occurrence {
@@ -199,9 +201,21 @@ impl Run {
     /// its unit.
     #[must_use]
     pub fn takes(&self, place: usize, condition: &ConditionPlan, global: bool) -> bool {
-        let mine = self.class != Class::Independent || place == usize::from(self.condition);
-        let fired = || self.occurrence.fires(condition, self.entity, global);
-        mine && condition.class == self.class && fired()
+        let here = place == usize::from(self.condition);
+        if self.is_single() {
+            return here;
+        }
+        // Its class may have changed since it began here.
+        let alone = self.class == Class::Independent;
+        let begun = alone || self.action > 0 || self.on_fail > 0;
+        let mine = if here && begun { true } else { !alone && condition.class == self.class };
+        mine && self.occurrence.fires(condition, self.entity, global)
+    }
+
+    /// Whether it is one action, and no more.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.occurrence.detail == Detail::Now
     }
 
     pub(super) fn record(&self) -> Record {
@@ -251,6 +265,7 @@ impl Run {
             Detail::State { from, to } => (1, from, to, 0),
             Detail::Raise { kind, class, severity } => (2, kind, class, severity),
             Detail::Heartbeat { missed } => (3, missed, 0, 0),
+            Detail::Now => (9, 0, 0, 0),
         };
         words.put(tag).put(u64::from(a)).put(u64::from(b)).put(u64::from(c));
         words.finish()
@@ -302,6 +317,7 @@ impl Run {
             1 => Detail::State { from: a, to: b },
             2 => Detail::Raise { kind: a, class: b, severity: c },
             3 => Detail::Heartbeat { missed: a },
+            9 => Detail::Now,
             _ => return Err(Odd),
         };
         from.finish()?;

@@ -35,17 +35,23 @@ impl Context<'_> {
             },
             "from" | "to" => match self.occurrence.detail {
                 Detail::State { from, to } => if name == "from" { from } else { to }.to_string(),
-                Detail::None | Detail::Raise { .. } | Detail::Heartbeat { .. } => String::new(),
+                Detail::None | Detail::Now | Detail::Raise { .. } | Detail::Heartbeat { .. } => {
+                    String::new()
+                }
             },
             "type" | "class" | "severity" => match self.occurrence.detail {
                 Detail::Raise { kind, .. } if name == "type" => kind.to_string(),
                 Detail::Raise { class, .. } if name == "class" => class.to_string(),
                 Detail::Raise { severity, .. } => severity.to_string(),
-                Detail::None | Detail::State { .. } | Detail::Heartbeat { .. } => String::new(),
+                Detail::None | Detail::Now | Detail::State { .. } | Detail::Heartbeat { .. } => {
+                    String::new()
+                }
             },
             "missed" => match self.occurrence.detail {
                 Detail::Heartbeat { missed } => missed.to_string(),
-                Detail::None | Detail::State { .. } | Detail::Raise { .. } => String::new(),
+                Detail::None | Detail::Now | Detail::State { .. } | Detail::Raise { .. } => {
+                    String::new()
+                }
             },
             "status" => status.map_or_else(String::new, |status| status.to_string()),
             _ => return None,

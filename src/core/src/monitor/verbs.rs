@@ -73,7 +73,7 @@ impl Monitor {
         if occurrence.about == run.entity {
             return Some(get(&Context { entity: &plan.name, condition, occurrence }));
         }
-        let entity = self.plan.name(occurrence.about).unwrap_or_default();
+        let entity = self.name(occurrence.about).unwrap_or_default();
         Some(get(&Context { entity: &entity, condition, occurrence }))
     }
 
@@ -230,7 +230,7 @@ impl Monitor {
     fn begin_signal(&mut self, about: EntityId, run: RunRef, plan: &SignalPlan) -> Begun {
         let target = match &plan.target {
             SignalTarget::Own => about,
-            SignalTarget::Entity(name) => match self.plan.find(name) {
+            SignalTarget::Entity(name) => match self.find(name) {
                 Some(target) => target,
                 None => return Begun::Done(Err(Failure::NoEntity)),
             },
@@ -272,7 +272,7 @@ impl Monitor {
 
     /// `start` and `stop` of another entity are done when they are asked for.
     fn begin_other(&mut self, name: &str, ask: Ask) -> Begun {
-        let Some(other) = self.plan.find(name) else {
+        let Some(other) = self.find(name) else {
             return Begun::Done(Err(Failure::NoEntity));
         };
         if self.is_shutting_down() && ask == Ask::Start {
@@ -356,7 +356,7 @@ impl Monitor {
         self.commands.insert(command.slot.index, command);
     }
 
-    fn remove_command(&mut self, slot: SlotRef) -> Option<Command> {
+    pub(super) fn remove_command(&mut self, slot: SlotRef) -> Option<Command> {
         let command = self.commands.remove(&slot.index)?;
         let action = (command.entity, command.place);
         if let Some(alike) = self.alike.get_mut(&action) {

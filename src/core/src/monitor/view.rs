@@ -95,7 +95,8 @@ impl Monitor {
     #[must_use]
     pub fn definition(&self, id: EntityId) -> Option<Arc<EntityPlan>> {
         let cached = self.plans.get(&id).map(Arc::clone);
-        cached.or_else(|| self.plan.entity(id).ok().map(Arc::new))
+        let gone = || self.overlays.gone.get(&id).map(Arc::clone);
+        cached.or_else(|| self.effective(id).map(Arc::new)).or_else(gone)
     }
 
     pub(super) fn peek(&self, id: EntityId) -> Entity {

@@ -12,7 +12,7 @@
 //! ```
 
 use super::{EntityPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
-use crate::ids::{EntityId, MAX_ENTITIES};
+use crate::ids::{EntityId, MAX_ENTITIES, MAX_PLANNED};
 use std::fmt;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"hamplan1");
@@ -106,6 +106,9 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
     let mut texts: Vec<u8> = Vec::new();
     for entity in sorted {
         check(entity)?;
+        if entity.id.0 >= MAX_PLANNED {
+            return wrong(format!("{}: id {} is out of range", entity.name, entity.id.0));
+        }
         let text = serde_json::to_vec(entity)
             .map_err(|error| PlanBytesError { what: format!("{}: {error}", entity.name) })?;
         let name_at = texts_start.saturating_add(texts.len());
@@ -146,7 +149,10 @@ fn unpack(word: u64) -> (usize, usize) {
 }
 
 /// The bounds that the records of the core rely on.
-fn check(entity: &EntityPlan) -> Result<(), PlanBytesError> {
+///
+/// # Errors
+/// When an entity is out of them.
+pub fn check(entity: &EntityPlan) -> Result<(), PlanBytesError> {
     let name = &entity.name;
     if name.is_empty() || name.len() > MAX_NAME {
         return wrong(format!("`{name}` is no name"));
@@ -222,7 +228,7 @@ impl<S: PlanSource> PlanIndex<S> {
         }
         let count = usize::try_from(word(1)?).unwrap_or(usize::MAX);
         let total = usize::try_from(word(2)?).unwrap_or(usize::MAX);
-        if count > MAX_ENTITIES as usize || total > source.len() {
+        if count > MAX_PLANNED as usize || total > source.len() {
             return wrong("its sizes are out of range");
         }
         let mut index = vec![0u8; count.saturating_mul(ENTRY_WORDS).saturating_mul(8)];
@@ -247,7 +253,7 @@ impl<S: PlanSource> PlanIndex<S> {
             let Ok(id) = u32::try_from(at(0) & !(LINKED | GLOBAL)) else {
                 return wrong("an id is out of range");
             };
-            if id >= MAX_ENTITIES {
+            if id >= MAX_PLANNED {
                 return wrong("an id is out of range");
             }
             let entry = Entry {

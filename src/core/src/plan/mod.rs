@@ -9,24 +9,33 @@
 mod action;
 mod bytes;
 mod condition;
+mod flags;
 mod heartbeat;
+mod item;
 mod lists;
 mod order;
+mod overlay;
 mod process;
+mod sound;
 
 pub use action::{
     ActionPlan, Ending, ExecutePlan, LimitPlan, PulsePlan, RestartPlan, SignalPlan, SignalTarget,
     Spacing, Verb, WaitPlan,
 };
-pub use bytes::{PlanBytesError, PlanIndex, PlanSource, encode};
+pub use bytes::{PlanBytesError, PlanIndex, PlanSource, check, encode};
 pub use condition::{Class, ConditionKind, ConditionPlan, Only, StateSet};
+pub use flags::Flags;
 pub use heartbeat::HeartbeatPlan;
+pub use item::{Item, Part};
 pub use lists::{OnFail, POST_STOP, PRE_START, RELOAD, STOP_COMMAND, is_own};
 pub use order::{Kind, Links, NotifyAccess, OnDependencyRestart, Readiness};
+pub use overlay::{LateOnFail, Off, Overlay};
 pub use process::{
     Capabilities, DirectoryPlace, DirectoryPlan, Ends, InheritEnvironment, KeepDirectory,
     KillScope, Policy, Scheduling, SendTo, Setting, Settings, StopPlan, Stream,
 };
+
+pub use sound::{sound_action, sound_condition, sound_entity, sound_name, sound_on_fail};
 
 use crate::ids::EntityId;
 use crate::signal::Signal;

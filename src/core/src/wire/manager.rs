@@ -103,6 +103,8 @@ pub struct Status {
     pub ham: ManagerStatus,
     /// Its entities, by name.
     pub entities: Vec<EntityStatus>,
+    /// All that is disarmed, whichever entities were asked for.
+    pub disarmed: Vec<super::Disarmed>,
 }
 
 /// The manager itself.
@@ -262,6 +264,8 @@ pub struct Shown {
     pub after: Vec<String>,
     /// It is never up at the same time as these.
     pub conflicts: Vec<String>,
+    /// Paths of what was made at run time; its own name, if no unit has it.
+    pub run_time: Vec<String>,
 }
 
 /// One condition in `Show`.
@@ -345,6 +349,13 @@ pub enum Refusal {
     /// The client has used this serial number, or a later one, for another
     /// request; nothing was done.
     SerialUsed {},
+    /// A change at run time is not made, and nothing was changed.
+    NotChanged {
+        /// Why, in one word.
+        what: String,
+        /// Why, and how to mend it.
+        why: String,
+    },
 }
 
 impl Refusal {
@@ -358,6 +369,7 @@ impl Refusal {
             Refusal::ShuttingDown { .. } => "ShuttingDown",
             Refusal::Busy { .. } => "Busy",
             Refusal::SerialUsed {} => "SerialUsed",
+            Refusal::NotChanged { .. } => "NotChanged",
         };
         format!("{INTERFACE}.{name}")
     }
@@ -378,6 +390,7 @@ impl std::fmt::Display for Refusal {
                 write!(f, "the manager is shutting down; {method} is refused")
             }
             Refusal::Busy { why } => write!(f, "the manager is busy: {why}"),
+            Refusal::NotChanged { why, .. } => f.write_str(why),
             Refusal::SerialUsed {} => {
                 f.write_str("nothing done: the client has used this serial for another request")
             }

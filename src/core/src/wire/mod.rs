@@ -2,6 +2,7 @@
 //! messages of the interface `io.ham.Manager`, which `schema/` describes.
 //! Server and clients use the same types, so the two cannot drift apart.
 
+mod changes;
 mod directives;
 mod frames;
 mod graph;
@@ -9,6 +10,7 @@ mod heartbeat;
 mod history;
 mod manager;
 
+pub use changes::*;
 pub use directives::*;
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
 pub use graph::*;

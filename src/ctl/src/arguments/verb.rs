@@ -1,8 +1,11 @@
 //! The verbs and what belongs to each. Decides nothing about what a verb does.
 
+use crate::error::Error;
 use crate::zone::{self, Zone};
 use clap::{Args, Subcommand};
 use ham_core::signal::Signal;
+use ham_core::time::Span;
+use ham_core::wire::Refusal;
 use std::path::PathBuf;
 
 /// What to do.
@@ -28,6 +31,57 @@ pub(crate) enum Verb {
     Show {
         /// Its name
         name: String,
+        /// As a unit file, with all that was changed at run time
+        #[arg(long, conflicts_with = "json")]
+        toml: bool,
+    },
+    /// Let what happens to an entity, condition or action count again
+    Arm {
+        /// NAME, NAME/CONDITION or NAME/CONDITION/ACTION
+        path: String,
+        /// Also all below it
+        #[arg(short, long)]
+        recursive: bool,
+    },
+    /// Let what happens to an entity, condition or action not count
+    Disarm {
+        /// NAME, NAME/CONDITION or NAME/CONDITION/ACTION
+        path: String,
+        /// Also all below it
+        #[arg(short, long)]
+        recursive: bool,
+        /// Armed again after that time: 10min, "1h 30s"
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Span>,
+    },
+    /// Show the flags of an entity, condition or action, or change them
+    Flags {
+        /// NAME, NAME/CONDITION or NAME/CONDITION/ACTION
+        path: String,
+        /// +FLAG, -FLAG, or =FLAG,FLAG in place of all [default: show them]
+        #[arg(value_name = "+FLAG|-FLAG|=FLAGS", allow_hyphen_values = true)]
+        flags: Vec<String>,
+    },
+    /// Add conditions, an action, an item of an on-fail list, or an entity
+    Add {
+        /// NAME (conditions, or a new entity), NAME/CONDITION (an action), or
+        /// NAME/CONDITION/ACTION/ITEM
+        path: String,
+        /// What, as it would stand in a unit file; - for standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// An action with a command: also run it at once
+        #[arg(long)]
+        now: bool,
+        /// A condition: stays when its last action goes; an entity: stays when
+        /// it has died
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Remove what was added at run time
+    Remove {
+        /// Its path
+        path: String,
     },
     /// Start entities
     Start(Targets),
@@ -239,6 +293,42 @@ pub(crate) enum Level {
     Less,
 }
 
+/// What `flags` is to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// These in place of all.
+    pub(crate) set: Option<Vec<String>>,
+    /// These too.
+    pub(crate) add: Vec<String>,
+    /// Without these.
+    pub(crate) remove: Vec<String>,
+}
+
+impl Flags {
+    /// Reads `+FLAG`, `-FLAG` and `=FLAG,FLAG`.
+    ///
+    /// # Errors
+    /// When a word is none of them.
+    pub(crate) fn read(words: &[String]) -> Result<Flags, Error> {
+        let mut flags = Flags::default();
+        for word in words {
+            if let Some(flag) = word.strip_prefix('+') {
+                flags.add.push(flag.to_owned());
+            } else if let Some(flag) = word.strip_prefix('-') {
+                flags.remove.push(flag.to_owned());
+            } else if let Some(all) = word.strip_prefix('=') {
+                let all = all.split(',').filter(|flag| !flag.is_empty());
+                flags.set.get_or_insert_default().extend(all.map(str::to_owned));
+            } else {
+                let parameter = "flags".to_owned();
+                let why = format!("`{word}` is neither +FLAG nor -FLAG nor =FLAG,FLAG");
+                return Err(Error::Refused(Refusal::BadParameter { parameter, why }));
+            }
+        }
+        Ok(flags)
+    }
+}
+
 impl Verb {
     /// Whether it changes something, which decides the exit code for an
     /// unknown entity.
@@ -256,6 +346,11 @@ impl Verb {
             | Verb::State { .. }
             | Verb::Raise { .. }
             | Verb::Heartbeat { .. }
+            | Verb::Arm { .. }
+            | Verb::Disarm { .. }
+            | Verb::Flags { .. }
+            | Verb::Add { .. }
+            | Verb::Remove { .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)
@@ -280,6 +375,11 @@ fn signal(text: &str) -> Result<Signal, String> {
         "no such signal; write a name (TERM, USR1), RTMIN+n, RTMAX-n, or a number from 1 to 64"
             .to_owned()
     })
+}
+
+fn duration(text: &str) -> Result<Span, String> {
+    let wrong = || "write a time with its unit: 30s, 10min, \"1h 30s\"".to_owned();
+    ham_unit::parse_duration(text).ok().filter(|time| *time != Span::ZERO).ok_or_else(wrong)
 }
 
 fn since(text: &str) -> Result<f64, String> {

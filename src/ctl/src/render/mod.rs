@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod outcomes;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod toml;
 pub(crate) mod tree;
 pub(crate) mod why;
 

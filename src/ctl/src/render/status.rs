@@ -3,7 +3,9 @@
 use super::{lasting, state_style};
 use crate::output::Look;
 use crate::table::{Cell, Column, Style, harmless, render};
-use ham_core::wire::{EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status};
+use ham_core::wire::{
+    Disarmed, EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status,
+};
 
 const COLUMNS: [Column; 7] = [
     Column { heading: "ENTITY", right: false },
@@ -25,6 +27,15 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
     } else {
         let rows: Vec<Vec<Cell>> = status.entities.iter().map(row).collect();
         text.push_str(&render(&COLUMNS, &rows, look));
+    }
+    if !status.disarmed.is_empty() {
+        let one = |item: &Disarmed| {
+            let left = item.left_ns.map(|ns| format!(" (for {})", lasting(ns)));
+            format!("{}{}", harmless(&item.path), left.unwrap_or_default())
+        };
+        let all: Vec<String> = status.disarmed.iter().map(one).collect();
+        text.push_str(&Style::Passing.paint(&format!("disarmed: {}", all.join(", ")), look));
+        text.push('\n');
     }
     if !status.ham.plan.refused.is_empty() {
         let names = harmless(&status.ham.plan.refused.join(", "));
@@ -201,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_table_reads_as_it_should() {
-        let status = Status { ham: manager(), entities: entities() };
+        let status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
         let expected = "\
 ham 0.1.0: reaper 812, monitor 813, guardian 814, 1 takeover (the last in 87 µs), containment cgroup, 0 plan errors
 ENTITY  STATE    PID   UPTIME  RESTARTS  LAST EXIT           WHY
@@ -214,7 +225,7 @@ radio   stopped    -        -         0  -
 
     #[test]
     fn a_narrow_terminal_clips_the_reason_only() {
-        let status = Status { ham: manager(), entities: entities() };
+        let status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
         let look = Look { width: Some(80), ..Look::default() };
         let text = text(&status, look);
         let expected = "\
@@ -228,7 +239,7 @@ radio   stopped    -        -         0  -
 
     #[test]
     fn colours_mark_states_and_errors() {
-        let mut status = Status { ham: manager(), entities: entities() };
+        let mut status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
         status.ham.plan.errors.push("error[ham::unit::unknown-key]: …".into());
         let look = Look { colour: true, ..Look::default() };
         let text = text(&status, look);
@@ -255,7 +266,7 @@ ham 0.1.0: reaper 812, monitor none, guardian 814, 1 takeover (the last in 87 µ
 no entities (units are read from /etc/ham)
 refused: mixer, radio (`hamctl check /etc/ham` shows why)
 ";
-        let status = Status { ham, entities: Vec::new() };
+        let status = Status { ham, entities: Vec::new(), disarmed: Vec::new() };
         assert_eq!(text(&status, Look::default()), expected);
     }
 }

@@ -2,7 +2,9 @@
 //! files), prints the result and says how the run ends.
 
 mod act;
+mod add;
 mod boot;
+mod change;
 mod check;
 mod enable;
 mod events;
@@ -19,7 +21,7 @@ mod stop;
 mod verbosity;
 mod why;
 
-use crate::arguments::{Arguments, Stop, Unit, Verb};
+use crate::arguments::{Arguments, Flags, Stop, Unit, Verb};
 use crate::connection::Manager;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -42,7 +44,21 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::List { names, tree: true, reverse } => {
             graph::tree(&manager()?, names, reverse, output)
         }
-        Verb::Show { name } => show::run(&manager()?, name, output),
+        Verb::Show { name, toml } => show::run(&manager()?, name, toml, output),
+        Verb::Arm { path, recursive } => {
+            change::arming(&manager()?, "Arm", (path, recursive, None), output)
+        }
+        Verb::Disarm { path, recursive, time } => {
+            change::arming(&manager()?, "Disarm", (path, recursive, time), output)
+        }
+        Verb::Flags { path, flags } => {
+            change::flags(&manager()?, path, Flags::read(&flags)?, output)
+        }
+        Verb::Add { path, file, now, keep } => {
+            let addition = add::Addition { path, file: &file, now, keep };
+            add::run(program, &manager()?, &addition, runtime::effective_uid(), output)
+        }
+        Verb::Remove { path } => change::remove(&manager()?, path, output),
         Verb::Start(targets) => act::run(program, &manager()?, "Start", targets, output),
         Verb::Stop(Stop { targets, plan: false }) => {
             act::run(program, &manager()?, "Stop", targets, output)

@@ -8,7 +8,17 @@ use crate::render;
 use ham_core::wire::OneName;
 
 /// See the file.
-pub(super) fn run(manager: &Manager, name: String, output: Output) -> Result<Exit, Error> {
+pub(super) fn run(
+    manager: &Manager,
+    name: String,
+    toml: bool,
+    output: Output,
+) -> Result<Exit, Error> {
+    if toml {
+        let reply = manager.call("Definition", &OneName { name }, Manner::AT_ONCE)?;
+        output.print(&render::toml::text(&reply.read()?))?;
+        return Ok(Exit::Success);
+    }
     let reply = manager.call("Show", &OneName { name }, Manner::AT_ONCE)?;
     if output.json {
         output.print_line(reply.json())?;

@@ -234,6 +234,7 @@ pub(crate) fn status(reaper: i32, entities: &[(&str, &str)]) -> Status {
             notifications_dropped: 0,
         },
         entities: entities.iter().map(entity).collect(),
+        disarmed: Vec::new(),
     }
 }
 

@@ -97,7 +97,7 @@ impl Engine {
     }
 
     pub(super) fn name(&self, entity: EntityId) -> String {
-        self.core.plan().name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
+        self.core.name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
     }
 
     /// What a fact is about beside its entity, by name: condition and action, or
@@ -112,6 +112,8 @@ impl Engine {
             Fact::State { from, to } => {
                 return self.transition(notice.entity, from, to);
             }
+            Fact::Armed { condition: Some(condition), action }
+            | Fact::Disarmed { condition: Some(condition), action } => (condition, action, 0),
             _ => return String::new(),
         };
         let Some(plan) = self.core.definition(notice.entity) else { return String::new() };

@@ -2,7 +2,7 @@
 //! user may do all; a process of an entity may speak for its own. `schema/` has
 //! the table. Whatever is changed by a call leaves a line that says by whom.
 
-use super::calls::{bad, nearest_of};
+use super::calls::bad;
 use crate::facts::Weight;
 use crate::monitor::Engine;
 use ham_core::ids::EntityId;
@@ -42,9 +42,8 @@ impl Engine {
 
     /// The entity of just this name.
     pub(super) fn entity_named(&self, name: &str) -> Result<EntityId, Answer> {
-        let plan = self.core.plan();
-        plan.find(name).ok_or_else(|| {
-            let nearest = nearest_of(plan, name);
+        self.core.find(name).ok_or_else(|| {
+            let nearest = self.nearest_of(name);
             Answer::refusal(&Refusal::UnknownEntity { name: name.to_owned(), nearest })
         })
     }

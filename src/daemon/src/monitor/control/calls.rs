@@ -6,7 +6,6 @@ use crate::monitor::Engine;
 use ham_core::effect::Reply;
 use ham_core::event::{Ask, Caller, Event};
 use ham_core::ids::{EntityId, RequestId};
-use ham_core::plan::{PlanIndex, PlanSource};
 use ham_core::signal::Signal;
 use ham_core::wire::{
     Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, RequestTag,
@@ -54,6 +53,13 @@ impl Engine {
                 }
                 Err(Engine::denied(method, peer))
             }
+            "Arm" => return later(self.arming(client, peer, call, true)),
+            "Disarm" => return later(self.arming(client, peer, call, false)),
+            "Flags" => self.flags(call),
+            "SetFlags" => return later(self.set_flags(client, peer, call)),
+            "Add" => return later(self.add(client, peer, call)),
+            "Remove" => return later(self.remove(client, peer, call)),
+            "Definition" => self.definition(call),
             "State" => return later(self.report_state(client, peer, call)),
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
             "Raise" => return later(self.publish(client, peer, call)),
@@ -104,29 +110,42 @@ impl Engine {
 
     /// Names and globs to entities, each once, in order of name.
     pub(super) fn resolve(&self, names: &[String]) -> Result<Vec<EntityId>, Answer> {
-        let plan = self.core.plan();
         let is_glob = |name: &&String| is_glob(name);
         if names.len() > MOST_NAMES || names.iter().filter(is_glob).count() > MOST_GLOBS {
             let why = format!("more than {MOST_NAMES} names, or {MOST_GLOBS} globs");
             return Err(bad("names", &why));
         }
+        let all =
+            if names.iter().any(|name| is_glob(&name)) { self.core.ids() } else { Vec::new() };
         let mut chosen: BTreeSet<EntityId> = BTreeSet::new();
         for name in names {
             let matching: Vec<EntityId> = if is_glob(&name) {
-                let fits =
-                    |id: &EntityId| plan.name(*id).is_some_and(|known| matches_glob(name, &known));
-                plan.ids().filter(fits).collect()
+                let fits = |id: &EntityId| {
+                    self.core.name(*id).is_some_and(|known| matches_glob(name, &known))
+                };
+                all.iter().copied().filter(fits).collect()
             } else {
-                plan.find(name).into_iter().collect()
+                self.core.find(name).into_iter().collect()
             };
             chosen.extend(&matching);
             if matching.is_empty() {
-                let nearest = nearest_of(plan, name);
+                let nearest = self.nearest_of(name);
                 let name = name.clone();
                 return Err(Answer::refusal(&Refusal::UnknownEntity { name, nearest }));
             }
         }
-        Ok(plan.ids().filter(|id| chosen.contains(id)).collect())
+        // One needs no look at the others.
+        if chosen.len() < 2 {
+            return Ok(chosen.into_iter().collect());
+        }
+        Ok(self.core.ids().into_iter().filter(|id| chosen.contains(id)).collect())
+    }
+
+    /// The name of an entity that is most like one that is none.
+    pub(super) fn nearest_of(&self, name: &str) -> Option<String> {
+        let ids = self.core.ids();
+        let known: Vec<String> = ids.into_iter().filter_map(|id| self.core.name(id)).collect();
+        ham_unit::nearest(name, known.iter().map(String::as_str)).map(str::to_owned)
     }
 
     /// The core has answered a request for one of its entities.
@@ -166,12 +185,6 @@ impl Engine {
         // worked off in here, where a turn is being finished.
         self.control.ready.insert(token);
     }
-}
-
-/// The name in the plan that is most like one that is not.
-pub(super) fn nearest_of<S: PlanSource>(plan: &PlanIndex<S>, name: &str) -> Option<String> {
-    let known: Vec<String> = plan.ids().filter_map(|id| plan.name(id)).collect();
-    ham_unit::nearest(name, known.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// An answer that may come later, or a refusal.

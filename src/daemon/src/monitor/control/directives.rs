@@ -138,6 +138,10 @@ impl Engine {
                 Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
                 Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
                 Verdict::NoHeartbeat => bad("name", "it has no heartbeat"),
+                Verdict::Objected(objection) => {
+                    let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
+                    Answer::refusal(&Refusal::NotChanged { what, why })
+                }
             };
             self.send(token, &answer);
         }

@@ -4,6 +4,7 @@
 
 mod access;
 mod calls;
+mod changes;
 mod directives;
 mod failed;
 mod graph;
@@ -181,6 +182,12 @@ impl Engine {
             interest: Interest::READ,
         };
         self.control.clients.insert(token, client);
+    }
+
+    /// The supplementary groups of a client; none, if nobody can tell.
+    fn groups_of(&self, token: u64) -> Vec<u32> {
+        let client = self.control.clients.get(&token);
+        client.and_then(|client| socket::peer_groups(&client.stream).ok()).unwrap_or_default()
     }
 
     fn drop_client(&mut self, token: u64) {

@@ -5,7 +5,7 @@ use crate::monitor::Engine;
 use crate::told::{self, exit_report, seconds};
 use ham_core::ids::EntityId;
 use ham_core::monitor::{Desired, Phase};
-use ham_core::plan::{ConditionKind, EntityPlan, Kind, Readiness};
+use ham_core::plan::{ConditionKind, EntityPlan, Item, Kind, Readiness};
 use ham_core::wire::{
     Answer, EntityStatus, Failures, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
     ShownAction, ShownCondition, Status,
@@ -17,13 +17,11 @@ use ham_sys::spawn::Method;
 
 impl Engine {
     pub(super) fn status(&self, names: &Names) -> Result<Answer, Answer> {
-        let entities = if names.names.is_empty() {
-            self.core.plan().ids().collect()
-        } else {
-            self.resolve(&names.names)?
-        };
+        let entities =
+            if names.names.is_empty() { self.core.ids() } else { self.resolve(&names.names)? };
         let entities = entities.into_iter().map(|id| self.entity_status(id)).collect();
-        Ok(result(&Status { ham: self.manager_status(), entities }))
+        let disarmed = self.disarmed();
+        Ok(result(&Status { ham: self.manager_status(), entities, disarmed }))
     }
 
     fn manager_status(&self) -> ManagerStatus {
@@ -68,13 +66,13 @@ impl Engine {
     fn entity_status(&self, id: EntityId) -> EntityStatus {
         let view = self.core.view(id);
         let said = self.core.said(id);
-        let plan = self.core.plan().entity(id).ok();
+        let plan = self.core.definition(id);
         let now = clock::monotonic();
         let age = view.since.map(|since| now.saturating_sub(since.0));
         let real = clock::realtime();
         EntityStatus {
             name: self.name(id),
-            description: plan.map(|plan| plan.description).unwrap_or_default(),
+            description: plan.map(|plan| plan.description.clone()).unwrap_or_default(),
             state: view.state.to_owned(),
             desired: match view.desired {
                 Desired::Running => "running",
@@ -102,15 +100,26 @@ impl Engine {
         let ids = self.resolve(std::slice::from_ref(&name.name))?;
         let Some(id) = ids.first().copied() else { return self.status(&Names::default()) };
         let status = self.entity_status(id);
-        let Ok(plan) = self.core.plan().entity(id) else {
+        let Some(plan) = self.core.definition(id) else {
             return Ok(result(&Shown { status, ..Shown::default() }));
         };
+        let changes = self.core.overlay_of(id).unwrap_or_default();
+        let mut run_time = Vec::new();
+        let mut late = |item: &Item| {
+            if changes.made(item) {
+                run_time.push(item.path(&plan.name));
+            }
+        };
+        late(&Item::Entity);
+        Item::Entity.below(&plan).iter().for_each(&mut late);
+        changes.on_fail.iter().for_each(|made| late(&made.item));
         let mut conditions = Vec::new();
         for (place, condition) in plan.conditions.iter().enumerate() {
             let actions = condition.actions.iter().enumerate().map(|(at, action)| ShownAction {
                 name: action.name.clone(),
                 verb: action.verb.word().to_owned(),
-                armed: self.core.is_armed(id, place, Some(plan.action_bit(place, at))),
+                armed: self.core.is_armed(id, place, Some(plan.action_bit(place, at)))
+                    && !changes.is_action_off(&condition.name, &action.name),
             });
             conditions.push(ShownCondition {
                 name: condition.name.clone(),
@@ -145,9 +154,10 @@ impl Engine {
             after: neighbours.after,
             conflicts: neighbours.conflicts,
             running: running.collect(),
-            source: plan.source,
-            command: plan.command,
+            source: plan.source.clone(),
+            command: plan.command.clone(),
             user,
+            run_time,
             conditions,
         }))
     }
