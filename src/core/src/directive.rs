@@ -3,7 +3,7 @@
 //! again under its name has no second effect and gets the same verdict: its
 //! digest and its verdict are kept (`monitor/clients`).
 
-use crate::ids::EntityId;
+use crate::ids::{EntityId, MAX_ENTITIES, SlotRef};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,34 @@ pub enum Directive {
         /// Likewise.
         severity: u32,
     },
+    /// A process that ham did not start is to become that of an entity. Its
+    /// verdict may come later.
+    Attach {
+        /// Of which.
+        entity: EntityId,
+        /// The process.
+        process: Stranger,
+    },
+    /// An entity is to let go of its process.
+    Detach {
+        /// Which.
+        entity: EntityId,
+    },
+}
+
+/// A process that is to be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stranger {
+    /// Its id.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot: with its id that names it for
+    /// good.
+    pub start: u64,
+    /// The slot that it has already; `None`: none.
+    pub slot: Option<SlotRef>,
+    /// Whether it has none and is a process of that entity all the same: its
+    /// main process has started it.
+    pub own: bool,
 }
 
 impl Directive {
@@ -42,6 +70,14 @@ impl Directive {
             Directive::Raise { entity, kind, class, severity } => {
                 digest.add(2).add(u64::from(entity.0)).add(u64::from(*kind));
                 digest.add(u64::from(*class)).add(u64::from(*severity));
+            }
+            // What it is to ham may have changed when it comes again.
+            Directive::Attach { entity, process: Stranger { pid, start, .. } } => {
+                digest.add(16).add(u64::from(entity.0));
+                digest.add(u64::from(pid.unsigned_abs())).add(*start);
+            }
+            Directive::Detach { entity } => {
+                digest.add(17).add(u64::from(entity.0));
             }
         }
         digest.0
@@ -77,6 +113,22 @@ pub enum Verdict {
     /// The client has used this serial number, or a later one, for another
     /// request; nothing was done.
     SerialUsed,
+    /// The entity has a process already, or is on its way up or down.
+    Exists,
+    /// The process is this entity's.
+    Taken(EntityId),
+    /// There is no such process any more.
+    Gone,
+    /// The entity has no process.
+    NotRunning,
+    /// The entity never has one that others could attach: a target, a one-shot.
+    NoProcess,
+    /// All slots are in use.
+    Full,
+    /// Somebody asked for something else meanwhile.
+    Overruled,
+    /// The manager is shutting down.
+    ShuttingDown,
 }
 
 impl Verdict {
@@ -87,6 +139,14 @@ impl Verdict {
             Verdict::Done => 1,
             Verdict::Already => 2,
             Verdict::SerialUsed => 3,
+            Verdict::Exists => 16,
+            Verdict::Gone => 17,
+            Verdict::NotRunning => 18,
+            Verdict::NoProcess => 19,
+            Verdict::Full => 20,
+            Verdict::Overruled => 21,
+            Verdict::ShuttingDown => 22,
+            Verdict::Taken(entity) => 23 | (u64::from(entity.0) << 8),
         }
     }
 
@@ -97,6 +157,17 @@ impl Verdict {
             1 => Some(Verdict::Done),
             2 => Some(Verdict::Already),
             3 => Some(Verdict::SerialUsed),
+            16 => Some(Verdict::Exists),
+            17 => Some(Verdict::Gone),
+            18 => Some(Verdict::NotRunning),
+            19 => Some(Verdict::NoProcess),
+            20 => Some(Verdict::Full),
+            21 => Some(Verdict::Overruled),
+            22 => Some(Verdict::ShuttingDown),
+            word if word & 0xff == 23 => {
+                let entity = u32::try_from(word >> 8).ok().filter(|id| *id < MAX_ENTITIES);
+                entity.map(|id| Verdict::Taken(EntityId(id)))
+            }
             _ => None,
         }
     }
@@ -109,6 +180,7 @@ mod tests {
     #[test]
     fn different_directives_have_different_digests() {
         let entity = EntityId(1);
+        let stranger = Stranger { pid: 1, start: 1, slot: None, own: false };
         let directives = [
             Directive::State { entity, to: 2 },
             Directive::State { entity, to: 3 },
@@ -116,6 +188,9 @@ mod tests {
             Directive::Raise { entity, kind: 2, class: 0, severity: 0 },
             Directive::Raise { entity, kind: 0, class: 2, severity: 0 },
             Directive::Raise { entity, kind: 0, class: 0, severity: 2 },
+            Directive::Attach { entity, process: Stranger { pid: 2, start: 3, ..stranger } },
+            Directive::Attach { entity, process: Stranger { pid: 2, start: 4, ..stranger } },
+            Directive::Detach { entity },
         ];
         let digests: std::collections::BTreeSet<u64> =
             directives.iter().map(Directive::digest).collect();
@@ -124,9 +199,24 @@ mod tests {
 
     #[test]
     fn verdicts_survive_as_words() {
-        for verdict in [Verdict::Done, Verdict::Already, Verdict::SerialUsed] {
+        for verdict in [
+            Verdict::Done,
+            Verdict::Already,
+            Verdict::SerialUsed,
+            Verdict::Exists,
+            Verdict::Taken(EntityId(0)),
+            Verdict::Taken(EntityId(MAX_ENTITIES - 1)),
+            Verdict::Gone,
+            Verdict::NotRunning,
+            Verdict::NoProcess,
+            Verdict::Full,
+            Verdict::Overruled,
+            Verdict::ShuttingDown,
+        ] {
             assert_eq!(Verdict::from_word(verdict.to_word()), Some(verdict));
         }
-        assert_eq!(Verdict::from_word(0), None);
+        for word in [0, 24, (1 << 8) | 16, (u64::from(MAX_ENTITIES) << 8) | 23] {
+            assert_eq!(Verdict::from_word(word), None, "{word}");
+        }
     }
 }

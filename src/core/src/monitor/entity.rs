@@ -30,6 +30,8 @@ pub enum Cause {
     Restart,
     /// Another entity: one that needs it starts, or one that it needs is back.
     Dependency,
+    /// None: a file is to name its process.
+    PidFile,
 }
 
 /// A time that does not come: the end of an infinite `stop` timeout.
@@ -166,6 +168,16 @@ pub enum Actual {
         /// The process that is gone.
         slot: SlotRef,
     },
+    /// A process that ham did not start is being taken for its own.
+    Joining {
+        /// Its slot, from here on.
+        slot: SlotRef,
+        /// The process.
+        pid: i32,
+        /// When that started, in clock ticks since boot: its number can be
+        /// another's by the time that it is looked at.
+        start: u64,
+    },
 }
 
 /// Why an entity is as it is; the text is the daemon's.
@@ -206,6 +218,10 @@ pub enum Why {
     Conflict(EntityId),
     /// Its record was lost in a takeover.
     RecordLost,
+    /// A process that ham did not start was attached to it.
+    Attached,
+    /// It was let go of.
+    Detached,
 }
 
 /// Bits for conditions and actions of an entity.
@@ -278,6 +294,8 @@ pub struct Entity {
     pub finished: bool,
     /// Whether its process is not the one that ham has made.
     pub adopted: bool,
+    /// Whether nothing of it is: its process was attached.
+    pub attached: bool,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
     /// Whether it was up, its process has ended, and another that it may have
@@ -322,7 +340,8 @@ impl Entity {
             | Actual::Up { slot, .. }
             | Actual::Stopping { slot, .. }
             | Actual::Clearing { slot, .. }
-            | Actual::Left { slot } => Some(slot),
+            | Actual::Left { slot }
+            | Actual::Joining { slot, .. } => Some(slot),
         }
     }
 
@@ -345,7 +364,8 @@ impl Entity {
             | Actual::Reached
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 
@@ -369,7 +389,8 @@ impl Entity {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 
@@ -430,7 +451,8 @@ impl Entity {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => false,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => false,
         }
     }
 
@@ -454,7 +476,8 @@ impl Entity {
             | Actual::Aborting { .. }
             | Actual::Up { .. }
             | Actual::Reached
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 
@@ -480,7 +503,8 @@ impl Entity {
             | Actual::Retiring { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 }

@@ -10,11 +10,13 @@
 //!   it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
+//! - `attach`: processes that ham did not start
 //! - `ask`: requests and shutdown; `directives`: what is said of entities; `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
+mod attach;
 mod attempts;
 mod budget;
 mod clients;
@@ -57,6 +59,7 @@ use crate::plan::{EntityPlan, PlanIndex, PlanSource};
 use crate::time::{Mono, Span};
 use crate::words::{Odd, Reader, Words, Writer};
 use ask::{Goal, Waiter};
+use attach::Attacher;
 use clients::Client;
 use members::Members;
 use pool::{Owner, Pool};
@@ -200,6 +203,9 @@ pub struct Monitor {
     /// Slots whose process is gone in this turn, and nothing else need be.
     unclear: Vec<SlotRef>,
     said: BTreeMap<EntityId, Said>,
+    /// Who waits until a process is attached to an entity. In no record: who is
+    /// cut off asks again.
+    attachers: BTreeMap<EntityId, Vec<Attacher>>,
 }
 
 impl Monitor {
@@ -307,6 +313,7 @@ impl Monitor {
             Event::Told { slot, told } => self.told(slot, &told),
             Event::MainFound { slot, pid } => self.main_found(slot, pid),
             Event::MainMissing { slot, left } => self.main_missing(slot, left),
+            Event::PidRead { entity, process } => self.pid_read(entity, process),
             // Nobody asks for them yet.
             Event::Beats { .. } => {}
             Event::Tidied { entity } => self.tidied(entity),

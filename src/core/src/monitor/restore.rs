@@ -13,7 +13,7 @@ use crate::effect::{Effect, Failure, Process, Spawn};
 use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
 use crate::memory::{Head, Memory, RecordId, SlotState};
-use crate::plan::{KillScope, PlanIndex, PlanSource, STOP_COMMAND, Verb};
+use crate::plan::{PlanIndex, PlanSource, STOP_COMMAND, Verb};
 use crate::time::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -63,6 +63,7 @@ impl Monitor {
             moved: BTreeSet::new(),
             unclear: Vec::new(),
             said: BTreeMap::new(),
+            attachers: BTreeMap::new(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -235,9 +236,11 @@ impl Monitor {
                 (SlotState::Exited, _) | (SlotState::Intent, false) => {
                     self.emit(Effect::Free { slot });
                 }
+                // Let go of, and not given back in time.
+                (SlotState::Running, _) => self.emit(Effect::Release { slot }),
                 // A process that no record owns cannot be by the protocol;
                 // its slot stays as it is until the process ends.
-                (SlotState::Intent, true) | (SlotState::Running | SlotState::Free, _) => {}
+                (SlotState::Intent, true) | (SlotState::Free, _) => {}
             }
         }
         exited.reverse();
@@ -281,7 +284,7 @@ impl Monitor {
                     }
                 }
                 if killed {
-                    let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
+                    let scope = self.kill_scope(id);
                     self.emit_kill(id, slot, pid, scope);
                 } else if pid != 0 && !self.has_own_list(id, STOP_COMMAND) {
                     self.ask_to_end(id, slot);
@@ -299,6 +302,9 @@ impl Monitor {
             }
             Actual::Clearing { slot, next } => self.clear_all(id, slot, next),
             Actual::Gated(cause) => self.go(id, cause),
+            Actual::Joining { slot, pid, start } => {
+                self.emit(Effect::Attach { slot, entity: id, pid, start });
+            }
             Actual::Readying { slot, .. } => {
                 self.watch_readiness(id, slot);
                 self.resume_adopted(id, &entity);
