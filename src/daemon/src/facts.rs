@@ -110,6 +110,9 @@ pub(crate) mod kind {
     pub(crate) const PRE_START_FAILED: u32 = 30;
     pub(crate) const STATE: u32 = 31;
     pub(crate) const RAISED: u32 = 32;
+    pub(crate) const ATTACHED: u32 = 40;
+    pub(crate) const NOT_ATTACHED: u32 = 41;
+    pub(crate) const DETACHED: u32 = 42;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -177,6 +180,9 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::EndsItself => (kind::ENDS_ITSELF, [0, 0]),
         Fact::NotRestarted { status } => (kind::NOT_RESTARTED, [0, status.to_word()]),
         Fact::PreStartFailed => (kind::PRE_START_FAILED, [0, 0]),
+        Fact::Attached { pid: id } => (kind::ATTACHED, [pid(id), 0]),
+        Fact::NotAttached { pid: id } => (kind::NOT_ATTACHED, [pid(id), 0]),
+        Fact::Detached { pid: id } => (kind::DETACHED, [pid(id), 0]),
         Fact::State { from, to } => (kind::STATE, [u64::from(from), u64::from(to)]),
         Fact::Raised { kind, class, severity } => {
             (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
@@ -293,6 +299,9 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::CONFLICT => format!("stopped, since {text} starts"),
         kind::MAIN_PROCESS => format!("its main process is {a} now"),
+        kind::ATTACHED => format!("attached, pid {a}"),
+        kind::NOT_ATTACHED => format!("not attached: process {a} has ended"),
+        kind::DETACHED => format!("detached: process {a} goes on by itself"),
         kind::RELOADING => "reads its configuration again".to_owned(),
         kind::RELOADED => "has read its configuration again".to_owned(),
         kind::ENDS_ITSELF => "is about to end by itself".to_owned(),

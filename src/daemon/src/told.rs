@@ -43,7 +43,9 @@ pub(crate) fn fact(entry: &Entry) -> HistoryFact {
         kind::STARTED => (told.pid, told.again) = (pid, Some(b == 1)),
         kind::DIED => (told.pid, told.exit) = (pid, ended(true)),
         kind::STOPPED | kind::FINISHED => (told.pid, told.exit) = (pid, ended(false)),
-        kind::MAIN_PROCESS => told.pid = pid,
+        kind::MAIN_PROCESS | kind::ATTACHED | kind::NOT_ATTACHED | kind::DETACHED => {
+            told.pid = pid;
+        }
         kind::FIRED => told.condition = Some(condition),
         kind::ACTION_DONE | kind::ACTION_FAILED => {
             (told.condition, told.action) = (Some(condition), action);
@@ -88,6 +90,9 @@ fn word(kind: u32) -> &'static str {
         kind::PRE_START_FAILED => "pre-start-failed",
         kind::STATE => "state",
         kind::RAISED => "raised",
+        kind::ATTACHED => "attached",
+        kind::NOT_ATTACHED => "not-attached",
+        kind::DETACHED => "detached",
         _ => "unknown",
     }
 }
@@ -127,6 +132,8 @@ pub(crate) fn cause(why: Why) -> &'static str {
         Why::StartTimeout => "start-timeout",
         Why::Limit => "restart-limit",
         Why::RecordLost => "record-lost",
+        Why::Attached => "attached",
+        Why::Detached => "detached",
     }
 }
 

@@ -206,7 +206,7 @@ impl Slot {
         // With the pid its end is recorded in this phase already.
         self.put(generation, Phase::Intent);
         self.pid_word().store(u64::try_from(pid).unwrap_or(0), Ordering::Release);
-        for place in [STATUS, EXITED_AT, ENDED, ERROR] {
+        for place in [STATUS, EXITED_AT, ENDED, ERROR, START_TIME] {
             self.at(place).store(0, Ordering::Relaxed);
         }
         self.put(generation, Phase::Running);

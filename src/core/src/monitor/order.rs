@@ -221,6 +221,8 @@ impl Monitor {
     fn look_again(&mut self, id: EntityId) {
         let entity = self.entity(id);
         match entity.actual {
+            // It has no process that could lack anything.
+            Actual::Waiting(_, Cause::PidFile) | Actual::Gated(Cause::PidFile) => {}
             Actual::Down | Actual::Left { .. } => self.come_back(id, &entity),
             Actual::Waiting(..)
             | Actual::Gated(_)

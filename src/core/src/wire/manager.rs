@@ -342,6 +342,13 @@ pub enum Refusal {
     /// The client has used this serial number, or a later one, for another
     /// request; nothing was done.
     SerialUsed {},
+    /// It cannot be done as things are.
+    NotPossible {
+        /// Why, in one word.
+        reason: String,
+        /// The same for people.
+        why: String,
+    },
 }
 
 impl Refusal {
@@ -355,6 +362,7 @@ impl Refusal {
             Refusal::ShuttingDown { .. } => "ShuttingDown",
             Refusal::Busy { .. } => "Busy",
             Refusal::SerialUsed {} => "SerialUsed",
+            Refusal::NotPossible { .. } => "NotPossible",
         };
         format!("{INTERFACE}.{name}")
     }
@@ -363,6 +371,7 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Refusal::NotPossible { why, .. } => f.write_str(why),
             Refusal::UnknownEntity { name, nearest: Some(near) } => {
                 write!(f, "no entity `{name}`; did you mean `{near}`?")
             }

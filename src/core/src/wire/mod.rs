@@ -2,12 +2,14 @@
 //! messages of the interface `io.ham.Manager`, which `schema/` describes.
 //! Server and clients use the same types, so the two cannot drift apart.
 
+mod attach;
 mod directives;
 mod frames;
 mod graph;
 mod history;
 mod manager;
 
+pub use attach::*;
 pub use directives::*;
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
 pub use graph::*;

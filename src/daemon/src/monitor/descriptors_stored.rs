@@ -128,7 +128,7 @@ impl Engine {
                 let name = answer.name;
                 self.stored_sent(entity, answer.errno, answer.fd.map(|fd| (fd, name)));
             }
-            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Unknown => {}
+            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Join | Verb::Release | Verb::Unknown => {}
         }
     }
 

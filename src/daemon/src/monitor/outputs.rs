@@ -281,7 +281,7 @@ impl Engine {
         match answer.verb {
             Verb::Store => self.output_stored(answer),
             Verb::Send => self.output_fetched(answer),
-            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Unknown => {}
+            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Join | Verb::Release | Verb::Unknown => {}
         }
         self.tell_output();
     }

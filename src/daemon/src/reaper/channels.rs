@@ -127,7 +127,7 @@ impl Channels {
                 self.send(place, message);
                 return false;
             }
-            Verb::Adopt | Verb::Gone => match self.another_process(message) {
+            Verb::Adopt | Verb::Gone | Verb::Join | Verb::Release => match self.another_process(message) {
                 Adopted::Done => Errno(0),
                 Adopted::Ended => {
                     recorded = true;
@@ -147,10 +147,14 @@ impl Channels {
         };
         let slot = SlotRef { index, generation };
         let pid = i32::try_from(message.what.tag).unwrap_or(0);
-        if message.verb == Verb::Adopt {
-            adopt::adopt(self.state, slot, pid)
-        } else {
-            adopt::gone(self.state, slot, pid)
+        match message.verb {
+            Verb::Adopt => adopt::adopt(self.state, slot, pid),
+            Verb::Gone => adopt::gone(self.state, slot, pid, message.ended),
+            Verb::Join => adopt::join(self.state, slot, pid),
+            Verb::Release => adopt::release(self.state, slot),
+            Verb::Store | Verb::Drop | Verb::Send | Verb::Unknown => {
+                Adopted::Refused(Errno::EINVAL)
+            }
         }
     }
 
