@@ -12,6 +12,7 @@ mod links;
 mod memory;
 mod plans;
 mod random;
+mod strangers;
 mod talk;
 mod temper;
 
@@ -20,4 +21,5 @@ pub use links::{Edge, link};
 pub use memory::{SharedMemory, SlotWord, Store};
 pub use plans::{brings_itself_back, plain, random_plan};
 pub use random::Random;
+pub use strangers::START;
 pub use temper::Temper;

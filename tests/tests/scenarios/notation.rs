@@ -1,7 +1,7 @@
 //! The words of plans and events in scenario files; a word that is not known
 //! fails the scenario.
 
-use ham_core::event::Ask;
+use ham_core::event::{Ask, Caller};
 use ham_core::ids::{RunRef, SlotRef};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
@@ -93,6 +93,14 @@ pub(crate) fn status(line: &mut Line) -> ExitStatus {
     }
     let name = line.pair("signal").expect("status=, signal= or unknown");
     ExitStatus::Signal { signal: signal(&name), core: line.flag("core") }
+}
+
+/// `from=CLIENT.SERIAL`
+pub(crate) fn caller(line: &mut Line) -> Option<Caller> {
+    let text = line.pair("from")?;
+    let (client, serial) = text.split_once('.').expect("from=CLIENT.SERIAL");
+    let number = |text: &str| text.parse().expect("a number");
+    Some(Caller { client: number(client), serial: number(serial) })
 }
 
 pub(crate) fn ask(word: &str, line: &mut Line) -> Ask {

@@ -89,7 +89,10 @@ fn entity_plan(id: EntityId, mut line: Line, said: &mut Said) -> EntityPlan {
     let kind = kind(&mut line);
     let entity = EntityPlan {
         start: if line.flag("manual") { StartMode::Manual } else { StartMode::Auto },
-        command: if kind == Kind::Target { Vec::new() } else { plain.command.clone() },
+        command: match kind {
+            Kind::Target | Kind::Placeholder { .. } => Vec::new(),
+            _ => plain.command.clone(),
+        },
         kind,
         on_dependency_restart: match line.pair("on-dependency-restart").as_deref() {
             None | Some("keep") => OnDependencyRestart::Keep,
@@ -115,6 +118,7 @@ fn kind(line: &mut Line) -> Kind {
         Some("oneshot") => Kind::Oneshot { remain: line.flag("remain") },
         Some("forking") => Kind::Forking { pid_file: line.pair("pid-file").expect("pid-file=") },
         Some("target") => Kind::Target,
+        Some("placeholder") => Kind::Placeholder { pid_file: line.pair("pid-file") },
         Some(other) => panic!("no type is called {other}"),
     }
 }

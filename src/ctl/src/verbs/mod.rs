@@ -2,6 +2,7 @@
 //! files), prints the result and says how the run ends.
 
 mod act;
+mod attach;
 mod boot;
 mod check;
 mod enable;
@@ -82,6 +83,9 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
             events::run(program, &manager()?, names, follow, lines, output)
         }
         Verb::Why { name } => why::run(&manager()?, name, output),
+        Verb::Attach { name, pid } => attach::attach(&manager()?, name, pid, output),
+        Verb::Detach { name } => attach::detach(&manager()?, name, output),
+        Verb::Guard { name, command } => attach::guard(&manager()?, name, &command),
         Verb::Verbosity { level } => verbosity::run(&manager()?, level, output),
     }
 }
