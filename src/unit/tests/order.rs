@@ -3,6 +3,9 @@
 
 mod fake_users;
 mod folder;
+mod order {
+    mod watching;
+}
 
 use folder::{Folder, mode, names, own_uid, settings};
 use ham_core::ids::EntityId;
