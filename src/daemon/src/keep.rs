@@ -95,8 +95,7 @@ impl Message {
     pub(crate) fn bytes(&self) -> [u8; MESSAGE_BYTES] {
         let errno = u64::from(self.errno.0.unsigned_abs());
         let owner = self.what.owner.to_word();
-        let words =
-            [self.verb.word(), self.serial, owner, self.what.tag, errno, self.ended];
+        let words = [self.verb.word(), self.serial, owner, self.what.tag, errno, self.ended];
         let mut bytes = [0; MESSAGE_BYTES];
         for (to, from) in bytes.chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&from.to_le_bytes());

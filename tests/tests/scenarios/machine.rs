@@ -3,8 +3,8 @@
 
 use crate::notation::{self, Line};
 use crate::show;
-use ham_core::effect::Effect;
 use ham_core::directive::{Directive, Stranger};
+use ham_core::effect::Effect;
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
 use ham_core::memory::SlotState;

@@ -11,7 +11,7 @@ use crate::directive::{Stranger, Verdict};
 use crate::effect::{Effect, Fact, Failure, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, RequestId, SlotRef};
-use crate::plan::{Kind, KillScope, STOP_COMMAND};
+use crate::plan::{KillScope, Kind, STOP_COMMAND};
 use crate::time::Span;
 
 /// A file that names no process that could be taken may stay as it is for
@@ -37,6 +37,12 @@ impl Monitor {
         if self.is_shutting_down() {
             return Some(Verdict::ShuttingDown);
         }
+        match self.plan_of(id).map(|plan| plan.kind.clone()) {
+            Some(Kind::Service | Kind::Forking { .. } | Kind::Placeholder { .. }) => {}
+            Some(Kind::Oneshot { .. } | Kind::Target | Kind::Global) | None => {
+                return Some(Verdict::NoProcess);
+            }
+        }
         if let Some(slot) = stranger.slot {
             return match self.owner_of(slot) {
                 // It attaches itself again (QNX HAM accepts that).
@@ -52,7 +58,9 @@ impl Monitor {
                 self.new_main(id, slot, stranger.pid);
                 return Some(Verdict::Done);
             }
-            Actual::Joining { pid, start, .. } if (pid, start) == (stranger.pid, stranger.start) => {
+            Actual::Joining { pid, start, .. }
+                if (pid, start) == (stranger.pid, stranger.start) =>
+            {
                 self.wait_for_join(id, by);
                 return None;
             }
@@ -70,12 +78,6 @@ impl Monitor {
             | Actual::Tidying { .. }
             | Actual::Left { .. }
             | Actual::Joining { .. } => return Some(Verdict::Exists),
-        }
-        match self.plan_of(id).map(|plan| plan.kind.clone()) {
-            Some(Kind::Service | Kind::Forking { .. } | Kind::Placeholder { .. }) => {}
-            Some(Kind::Oneshot { .. } | Kind::Target | Kind::Global) | None => {
-                return Some(Verdict::NoProcess);
-            }
         }
         if !self.join(id, stranger.pid, stranger.start) {
             return Some(Verdict::Full);
@@ -190,14 +192,30 @@ impl Monitor {
         entity.attached = false;
         entity.adopted = false;
         self.put(id, entity);
-        self.let_go(slot);
+        self.let_go(id, slot);
         self.end_join(id, Verdict::Overruled);
     }
 
-    /// Its process goes on and is nobody's from here on.
-    fn let_go(&mut self, slot: SlotRef) {
+    /// Its process goes on and is nobody's from here on. Of two that are let go
+    /// of at once only the last is released again after a takeover: the other's
+    /// slot is free when its process has ended.
+    fn let_go(&mut self, id: EntityId, slot: SlotRef) {
         self.pool.disown(slot);
+        let mut entity = self.entity(id);
+        entity.letting = Some(slot);
+        self.put(id, entity);
+        self.letting.insert(slot, id);
         self.emit(Effect::Release { slot });
+    }
+
+    /// That slot is given back.
+    pub(super) fn has_let_go(&mut self, slot: SlotRef) {
+        let Some(id) = self.letting.remove(&slot) else { return };
+        let mut entity = self.entity(id);
+        if entity.letting == Some(slot) {
+            entity.letting = None;
+            self.put(id, entity);
+        }
     }
 
     /// An entity lets go of its process: no death, and nothing is ended.
@@ -219,7 +237,7 @@ impl Monitor {
         entity.adopted = false;
         self.put(id, entity);
         self.note(id, Fact::Detached { pid });
-        self.let_go(slot);
+        self.let_go(id, slot);
         self.cancel_own_list(id, STOP_COMMAND);
         self.cancel_restarts(id);
         self.answer(id, Goal::Up, Reply::Overruled);

@@ -296,6 +296,9 @@ pub struct Entity {
     pub adopted: bool,
     /// Whether nothing of it is: its process was attached.
     pub attached: bool,
+    /// The slot that it has let go of though the process in it goes on, until
+    /// that is given back.
+    pub letting: Option<SlotRef>,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
     /// Whether it was up, its process has ended, and another that it may have

@@ -206,6 +206,9 @@ pub struct Monitor {
     /// Who waits until a process is attached to an entity. In no record: who is
     /// cut off asks again.
     attachers: BTreeMap<EntityId, Vec<Attacher>>,
+    /// Slots that are being given back though their process goes on, and whose
+    /// they were.
+    letting: BTreeMap<SlotRef, EntityId>,
 }
 
 impl Monitor {
@@ -300,7 +303,10 @@ impl Monitor {
                     self.cleared(entity, slot, left);
                 }
             }
-            Event::SlotFreed { slot } => self.pool.freed(slot),
+            Event::SlotFreed { slot } => {
+                self.pool.freed(slot);
+                self.has_let_go(slot);
+            }
             Event::ActionDone { run, ok } => self.action_done(run, ok),
             Event::PathSeen { wait: Wait::Run(run), ok } => self.action_done(run, ok),
             Event::PathSeen { wait: Wait::Start(id), ok } => self.gate_opens(id, ok),

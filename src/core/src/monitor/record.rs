@@ -40,6 +40,7 @@ impl Entity {
             | Actual::Tidying { .. }
             | Actual::Joining { .. } => true,
         };
+        let open = open || self.letting.is_some();
         let head = Head { due: self.due(), slot: self.slot(), open, active: !self.is_down() };
         Record { head, words: self.encode() }
     }
@@ -79,6 +80,7 @@ impl Entity {
             words.put_due(time);
         }
         words.put_due(self.reloading).put_due(self.reloaded).put(u64::from(self.state));
+        words.put(self.letting.map_or(0, SlotRef::to_word));
         words.finish()
     }
 
@@ -126,6 +128,7 @@ impl Entity {
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
             state: from.get_u32()?,
+            letting: from.get_slot()?,
         };
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
@@ -343,7 +346,15 @@ mod tests {
         ] {
             let times = StartTimes { asked: Some(Mono(1)), begun: Some(Mono(2)), up: None };
             let why = Why::Dependency(EntityId(7));
-            let entity = Entity { actual, why, times, finished: true, attached: true, ..Entity::default() };
+            let entity = Entity {
+                actual,
+                why,
+                times,
+                finished: true,
+                attached: true,
+                letting: Some(slot),
+                ..Entity::default()
+            };
             let record = entity.record();
             assert_eq!(Entity::decode(&record.words), Ok(entity));
             assert_eq!(record.head.slot, entity.slot());

@@ -64,6 +64,7 @@ impl Monitor {
             unclear: Vec::new(),
             said: BTreeMap::new(),
             attachers: BTreeMap::new(),
+            letting: BTreeMap::new(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -236,11 +237,10 @@ impl Monitor {
                 (SlotState::Exited, _) | (SlotState::Intent, false) => {
                     self.emit(Effect::Free { slot });
                 }
-                // Let go of, and not given back in time.
-                (SlotState::Running, _) => self.emit(Effect::Release { slot }),
-                // A process that no record owns cannot be by the protocol;
-                // its slot stays as it is until the process ends.
-                (SlotState::Intent, true) | (SlotState::Free, _) => {}
+                // One that was let go of its entity knows. Any other process
+                // that no record owns cannot be by the protocol; its slot
+                // stays as it is until the process ends.
+                (SlotState::Intent, true) | (SlotState::Running | SlotState::Free, _) => {}
             }
         }
         exited.reverse();
@@ -262,6 +262,10 @@ impl Monitor {
 
     fn resume_entity(&mut self, id: EntityId, resume: &mut Resume) {
         let entity: Entity = self.entity(id);
+        if let Some(slot) = entity.letting {
+            self.letting.insert(slot, id);
+            self.emit(Effect::Release { slot });
+        }
         match entity.actual {
             Actual::Starting { slot, .. } => {
                 if self.was_made(slot) {

@@ -5,9 +5,7 @@ use crate::connection::{Manager, Manner, new_tag};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
-use ham_core::wire::{
-    AttachParameters, AttachSelfParameters, Decided, DetachParameters, Refusal,
-};
+use ham_core::wire::{AttachParameters, AttachSelfParameters, Decided, DetachParameters, Refusal};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -35,8 +33,7 @@ pub(super) fn attach(
 
 /// An entity is to let go of its process.
 pub(super) fn detach(manager: &Manager, name: String, output: Output) -> Result<Exit, Error> {
-    let parameters =
-        DetachParameters { name: Some(name.clone()), request: Some(new_tag()) };
+    let parameters = DetachParameters { name: Some(name.clone()), request: Some(new_tag()) };
     let reply = manager
         .call("Detach", &parameters, Manner::AT_ONCE)
         .map_err(|error| about(error, "detach", &name))?;
@@ -53,8 +50,7 @@ pub(super) fn detach(manager: &Manager, name: String, output: Output) -> Result<
 /// signals that it gets are its own.
 pub(super) fn guard(manager: &Manager, name: String, command: &[OsString]) -> Result<Exit, Error> {
     let Some((program, words)) = command.split_first() else { return Ok(Exit::Usage) };
-    let parameters =
-        AttachSelfParameters { name: Some(name.clone()), request: Some(new_tag()) };
+    let parameters = AttachSelfParameters { name: Some(name.clone()), request: Some(new_tag()) };
     manager
         .call("AttachSelf", &parameters, Manner::AT_ONCE)
         .map_err(|error| about(error, "guard", &name))?;

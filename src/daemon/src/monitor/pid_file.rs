@@ -14,11 +14,12 @@ const COARSE_NS: u64 = 20_000_000;
 /// The process and when it started; the error says why there is none. Blocks:
 /// for a spawner thread.
 pub(super) fn find(path: &str) -> Result<(i32, u64), String> {
-    let (bytes, status) = read_short_status(path, FILE_LIMIT).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("there is no pid-file {path}"),
-        ErrorKind::InvalidInput => format!("pid-file {path} is no regular file"),
-        _ => format!("could not read pid-file {path}: {error}"),
-    })?;
+    let (bytes, status) =
+        read_short_status(path, FILE_LIMIT).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("there is no pid-file {path}"),
+            ErrorKind::InvalidInput => format!("pid-file {path} is no regular file"),
+            _ => format!("could not read pid-file {path}: {error}"),
+        })?;
     let pid = named(&bytes).filter(|pid| *pid > 1);
     let pid = pid.ok_or_else(|| format!("pid-file {path} holds no process id"))?;
     let nobody = || format!("pid-file {path} names process {pid}, and there is none");
@@ -70,7 +71,8 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o646)).unwrap();
         assert!(find(&name).unwrap_err().contains("by anybody"));
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        for (text, expected) in [("", "holds no"), ("1\n", "holds no"), ("5000000", "there is none")]
+        for (text, expected) in
+            [("", "holds no"), ("1\n", "holds no"), ("5000000", "there is none")]
         {
             fs::write(&path, text).unwrap();
             assert!(find(&name).unwrap_err().contains(expected), "{text}");

@@ -127,14 +127,16 @@ impl Channels {
                 self.send(place, message);
                 return false;
             }
-            Verb::Adopt | Verb::Gone | Verb::Join | Verb::Release => match self.another_process(message) {
-                Adopted::Done => Errno(0),
-                Adopted::Ended => {
-                    recorded = true;
-                    Errno(0)
+            Verb::Adopt | Verb::Gone | Verb::Join | Verb::Release => {
+                match self.another_process(message) {
+                    Adopted::Done => Errno(0),
+                    Adopted::Ended => {
+                        recorded = true;
+                        Errno(0)
+                    }
+                    Adopted::Refused(errno) => errno,
                 }
-                Adopted::Refused(errno) => errno,
-            },
+            }
             Verb::Unknown => Errno::EINVAL,
         };
         self.reply(place, Message { errno, ..message }, None);

@@ -127,9 +127,10 @@ fn refusal(verdict: Verdict, holder: &str, method: &str) -> Answer {
         }
         Verdict::Gone => ("gone", "the process has ended"),
         Verdict::NotRunning => ("not-running", "it has no process"),
-        Verdict::NoProcess => {
-            ("no-process", "its kind has no process that could be attached (oneshot, target, global)")
-        }
+        Verdict::NoProcess => (
+            "no-process",
+            "its kind has no process that could be attached (oneshot, target, global)",
+        ),
         Verdict::Overruled => ("overruled", "somebody asked for something else meanwhile"),
         Verdict::Taken(_) => {
             let why = format!("the process is that of {holder}: one process is one entity's");

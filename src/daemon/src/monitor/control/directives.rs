@@ -89,7 +89,8 @@ impl Engine {
         let from = caller(request)?;
         if let Some(client) = self.control.clients.get_mut(&client) {
             let (outcomes, oneway) = (Vec::new(), call.oneway);
-            client.waiting = Some(Waiting { verb: method_of(&directive), open: 1, outcomes, oneway });
+            client.waiting =
+                Some(Waiting { verb: method_of(&directive), open: 1, outcomes, oneway });
         }
         let id = self.control.request(client);
         self.feed(Event::Directive { id, directive, from });
