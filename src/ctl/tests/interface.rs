@@ -2,10 +2,11 @@
 //! and clients use say the same: every method, error, field and type.
 
 use ham_core::wire::{
-    Chosen, EntityStatus, ExitReport, Failures, Graph, GraphEntity, History, HistoryFact,
-    HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
-    PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction, ShownCondition,
-    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    AttachParameters, AttachSelfParameters, Chosen, Decided, DetachParameters, EntityStatus,
+    ExitReport, Failures, Graph, GraphEntity, History, HistoryFact, HistoryParameters,
+    KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes, PlanStatus, RaiseParameters,
+    Refusal, RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters,
+    StateParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -235,12 +236,18 @@ fn every_field_is_described_and_every_described_field_exists() {
     let set = VerbosityParameters { set: Some(1) };
     check("Verbosity(", serde_json::to_value(set).unwrap());
     check("Verbosity)", serde_json::to_value(Verbosity { verbosity: 1 }).unwrap());
+    for (method, parameters) in directives() {
+        check(&format!("{method}("), parameters);
+        check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
+    }
     for refusal in [
         Refusal::UnknownEntity { name: "a".into(), nearest: Some("b".into()) },
         Refusal::PermissionDenied { method: "Stop".into(), uid: 1 },
         Refusal::BadParameter { parameter: "signal".into(), why: "x".into() },
         Refusal::ShuttingDown { method: "Start".into() },
         Refusal::Busy { why: "x".into() },
+        Refusal::SerialUsed {},
+        Refusal::NotPossible { reason: "gone".into(), why: "x".into() },
     ] {
         let answer = ham_core::wire::Answer::refusal(&refusal);
         let error = answer.error.unwrap();
@@ -248,6 +255,26 @@ fn every_field_is_described_and_every_described_field_exists() {
     }
     let described: BTreeSet<String> = all.keys().cloned().collect();
     assert_eq!(seen, described, "described, but not a part of the interface");
+}
+
+/// What is said of entities, or done with them, each with one verdict.
+fn directives() -> Vec<(&'static str, Value)> {
+    let request = || Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
+    let name = || Some("a".to_owned());
+    let value = |parameters: serde_json::Result<Value>| parameters.unwrap();
+    let state = StateParameters { name: name(), state: "1".into(), request: request() };
+    let raise =
+        RaiseParameters { name: name(), kind: 1, class: 2, severity: 3, request: request() };
+    let attach = AttachParameters { name: "a".into(), pid: 7, request: request() };
+    let attach_self = AttachSelfParameters { name: name(), request: request() };
+    let detach = DetachParameters { name: name(), request: request() };
+    vec![
+        ("State", value(serde_json::to_value(state))),
+        ("Raise", value(serde_json::to_value(raise))),
+        ("Attach", value(serde_json::to_value(attach))),
+        ("AttachSelf", value(serde_json::to_value(attach_self))),
+        ("Detach", value(serde_json::to_value(detach))),
+    ]
 }
 
 #[test]

@@ -164,3 +164,35 @@ struct Siginfo {
 }
 
 const _: () = assert!(size_of::<Siginfo>() == size_of::<libc::siginfo_t>());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::start_time;
+    use std::process::Command;
+
+    #[test]
+    fn who_is_not_the_parent_learns_how_a_process_has_ended() {
+        for (script, code, status) in
+            [("exit 7", Exit::EXITED, 7), ("exit 0", Exit::EXITED, 0), ("kill -KILL $$", 2, 9)]
+        {
+            let script = format!("read _; {script}");
+            let mut command = Command::new("sh");
+            command.args(["-c", &script]).stdin(std::process::Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let pid = i32::try_from(child.id()).unwrap();
+            let (process, start) = (PidFd::open(pid).unwrap(), start_time(pid).unwrap());
+            assert_eq!(process.exit_of(pid, start), None);
+            drop(child.stdin.take());
+            while !process.has_exited() {
+                std::thread::yield_now();
+            }
+            let expected = Exit { pid, code, status };
+            assert_eq!(process.exit_of(pid, start), Some(expected));
+            assert_eq!(zombie_status(pid, start + 1), None);
+            child.wait().unwrap();
+            // Linux 6.15 keeps it.
+            assert!(process.exit_of(pid, start).is_none_or(|exit| exit == expected));
+        }
+    }
+}
