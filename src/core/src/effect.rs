@@ -105,8 +105,9 @@ pub enum Effect {
         /// When it started, in clock ticks since boot.
         start: u64,
     },
-    /// Give a slot back whose process goes on: its end is nobody's business
-    /// any more. Answered by `SlotFreed`.
+    /// Let a slot hold nothing any more though its process goes on, whose end is
+    /// nobody's business from then on. Answered by `Cleared`. To ask twice does
+    /// no harm.
     Release {
         /// Which; a later generation in it is left alone.
         slot: SlotRef,

@@ -382,8 +382,7 @@ impl<'a> Successor<'a> {
                 {
                     place.forget_pid(pid);
                 }
-                place.free(slot.generation);
-                Event::SlotFreed { slot: *slot }
+                Event::Cleared { slot: *slot, left: 0 }
             }
             Effect::ReadPid { entity, .. } => Event::PidRead { entity: *entity, process: None },
             Effect::Tidy { entity, .. } => Event::Tidied { entity: *entity },

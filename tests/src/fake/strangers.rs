@@ -95,9 +95,12 @@ impl Kernel {
                     (process.slot, process.entity) = NOBODY;
                 }
             }
-            (word.state, word.pid, word.exit) = (SlotState::Free, 0, None);
-            self.set_word(slot.index, word);
+            if word.state == SlotState::Running {
+                word.pid = 0;
+                self.set_word(slot.index, word);
+            }
+            self.remains.remove(&slot);
         }
-        self.post(Event::SlotFreed { slot });
+        self.post(Event::Cleared { slot, left: 0 });
     }
 }

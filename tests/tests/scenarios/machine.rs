@@ -357,7 +357,7 @@ impl Machine {
                 (!holds("attach")).then_some(Event::Spawned { slot: *slot, pid: *pid })
             }
             Effect::Release { slot } => {
-                (!holds("release")).then_some(Event::SlotFreed { slot: *slot })
+                (!holds("release")).then_some(Event::Cleared { slot: *slot, left: 0 })
             }
             Effect::Signal { run: Some(run), .. } => {
                 (!holds("signal")).then_some(Event::ActionDone { run: *run, ok: true })

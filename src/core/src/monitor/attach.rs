@@ -184,68 +184,64 @@ impl Monitor {
         }
     }
 
-    /// Something else is wanted of it before the process was taken, which is
-    /// none of its then.
-    pub(super) fn leave_joining(&mut self, id: EntityId, slot: SlotRef) {
+    /// Its process goes on and is nobody's from here on; the slot is given back.
+    fn let_go(&mut self, id: EntityId, slot: SlotRef, next: Next) {
         let mut entity = self.entity(id);
-        entity.actual = Actual::Down;
+        entity.actual = Actual::Clearing { slot, next };
+        entity.letting = true;
         entity.attached = false;
         entity.adopted = false;
         self.put(id, entity);
-        self.let_go(id, slot);
-        self.end_join(id, Verdict::Overruled);
-    }
-
-    /// Its process goes on and is nobody's from here on. Of two that are let go
-    /// of at once only the last is released again after a takeover: the other's
-    /// slot is free when its process has ended.
-    fn let_go(&mut self, id: EntityId, slot: SlotRef) {
-        self.pool.disown(slot);
-        let mut entity = self.entity(id);
-        entity.letting = Some(slot);
-        self.put(id, entity);
-        self.letting.insert(slot, id);
         self.emit(Effect::Release { slot });
     }
 
-    /// That slot is given back.
-    pub(super) fn has_let_go(&mut self, slot: SlotRef) {
-        let Some(id) = self.letting.remove(&slot) else { return };
+    /// Its slot holds nothing any more. False when it had not let go of anything.
+    pub(super) fn has_let_go(&mut self, id: EntityId) -> bool {
         let mut entity = self.entity(id);
-        if entity.letting == Some(slot) {
-            entity.letting = None;
-            self.put(id, entity);
+        if !std::mem::take(&mut entity.letting) {
+            return false;
         }
+        self.put(id, entity);
+        self.end_join(id, Verdict::Done);
+        true
     }
 
     /// An entity lets go of its process: no death, and nothing is ended.
-    pub(super) fn detach(&mut self, id: EntityId) -> Verdict {
+    /// `None`: that is told when another process can be attached.
+    pub(super) fn detach(&mut self, id: EntityId, by: Attacher) -> Option<Verdict> {
         let mut entity = self.entity(id);
         if let Actual::Joining { slot, .. } = entity.actual {
-            self.leave_joining(id, slot);
-            return Verdict::Done;
+            self.stop_joining(id, slot, entity.why, Next::Rest);
+            self.wait_for_join(id, by);
+            return None;
         }
-        let Some((slot, pid)) = entity.running() else { return Verdict::NotRunning };
+        let Some((slot, pid)) = entity.running() else { return Some(Verdict::NotRunning) };
         if let Actual::Readying { .. } = entity.actual {
             self.unwatch_readiness(id, slot);
         }
         entity.desired = Desired::Stopped;
-        entity.actual = Actual::Down;
         entity.since = Some(self.now);
         entity.why = Why::Detached;
-        entity.attached = false;
-        entity.adopted = false;
         self.put(id, entity);
         self.note(id, Fact::Detached { pid });
-        self.let_go(id, slot);
+        self.let_go(id, slot, Next::Rest);
+        self.wait_for_join(id, by);
         self.cancel_own_list(id, STOP_COMMAND);
         self.cancel_restarts(id);
         self.answer(id, Goal::Up, Reply::Overruled);
-        self.answer(id, Goal::Down, Reply::Done);
         self.answer(id, Goal::Reloaded, Reply::Overruled);
         let occurred = occurrence(id, &[crate::plan::ConditionKind::Detach], Some(slot), pid, None);
         self.fire(id, occurred);
-        Verdict::Done
+        None
+    }
+
+    /// What a directive that comes again is told of a detach.
+    pub(super) fn detach_again(&mut self, id: EntityId, by: Attacher) -> Option<Verdict> {
+        if self.entity(id).letting {
+            self.wait_for_join(id, by);
+            return None;
+        }
+        Some(Verdict::Done)
     }
 
     /// Of an entity that ham does not start the file that names its process,
@@ -327,13 +323,14 @@ impl Monitor {
         self.placeholder(id) == Some(None)
     }
 
-    /// A stop while it joins.
+    /// Something else is wanted of it before the process was taken, which is
+    /// none of its then.
     pub(super) fn stop_joining(&mut self, id: EntityId, slot: SlotRef, why: Why, next: Next) {
         let mut entity = self.entity(id);
         entity.why = why;
         entity.since = Some(self.now);
         self.put(id, entity);
-        self.leave_joining(id, slot);
-        self.is_down(id, next);
+        self.end_join(id, Verdict::Overruled);
+        self.let_go(id, slot, next);
     }
 }

@@ -26,6 +26,11 @@ impl Monitor {
                         };
                         verdict
                     }
+                    (None, Directive::Detach { entity }) => {
+                        let by = Attacher { id, place: Some(place) };
+                        let Some(verdict) = self.detach_again(*entity, by) else { return };
+                        verdict
+                    }
                     (kept, _) => kept.unwrap_or(Verdict::Done),
                 };
                 self.emit(Effect::Verdict { id, verdict });
@@ -50,7 +55,10 @@ impl Monitor {
                     None => return,
                 }
             }
-            Directive::Detach { entity } => self.detach(entity),
+            Directive::Detach { entity } => match self.detach(entity, Attacher { id, place }) {
+                Some(verdict) => verdict,
+                None => return,
+            },
         };
         self.emit(Effect::Verdict { id, verdict });
         if let Some(place) = place {

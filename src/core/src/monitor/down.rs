@@ -60,6 +60,10 @@ impl Monitor {
             return;
         }
         self.release(slot);
+        if self.has_let_go(id) {
+            self.is_down(id, next);
+            return;
+        }
         let plan = self.plan_of(id);
         let remains =
             matches!(plan.map(|plan| plan.kind.clone()), Some(Kind::Oneshot { remain: true }));

@@ -3,8 +3,8 @@
 //! `life` and `down`; its record in `record`.
 
 use super::budget::Budget;
+use super::marks::Marks;
 use crate::ids::{EntityId, SlotRef};
-use crate::plan::MAX_ACTIONS;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::Mono;
@@ -224,39 +224,6 @@ pub enum Why {
     Detached,
 }
 
-/// Bits for conditions and actions of an entity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
-    pub(super) conditions: u64,
-    pub(super) actions: [u64; MAX_ACTIONS / 64],
-}
-
-impl Marks {
-    /// Whether a condition is marked.
-    #[must_use]
-    pub fn condition(&self, place: usize) -> bool {
-        place < 64 && (self.conditions >> place) & 1 == 1
-    }
-
-    /// Whether an action is marked, by its bit in the entity's flat list.
-    #[must_use]
-    pub fn action(&self, bit: usize) -> bool {
-        self.actions.get(bit / 64).is_some_and(|word| (word >> (bit % 64)) & 1 == 1)
-    }
-
-    pub(super) fn mark_condition(&mut self, place: usize) {
-        if place < 64 {
-            self.conditions |= 1 << place;
-        }
-    }
-
-    pub(super) fn mark_action(&mut self, bit: usize) {
-        if let Some(word) = self.actions.get_mut(bit / 64) {
-            *word |= 1 << (bit % 64);
-        }
-    }
-}
-
 /// When a start came to each of its stages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartTimes {
@@ -296,9 +263,9 @@ pub struct Entity {
     pub adopted: bool,
     /// Whether nothing of it is: its process was attached.
     pub attached: bool,
-    /// The slot that it has let go of though the process in it goes on, until
-    /// that is given back.
-    pub letting: Option<SlotRef>,
+    /// In `Clearing`, whether the process in its slot goes on, and only the slot
+    /// is given back.
+    pub letting: bool,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
     /// Whether it was up, its process has ended, and another that it may have

@@ -25,6 +25,7 @@ mod down;
 mod entity;
 mod life;
 mod lists;
+mod marks;
 mod members;
 mod neighbours;
 mod order;
@@ -45,7 +46,8 @@ mod verbs;
 mod view;
 
 pub use budget::Budget;
-pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
+pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
+pub use marks::Marks;
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
@@ -203,12 +205,9 @@ pub struct Monitor {
     /// Slots whose process is gone in this turn, and nothing else need be.
     unclear: Vec<SlotRef>,
     said: BTreeMap<EntityId, Said>,
-    /// Who waits until a process is attached to an entity. In no record: who is
-    /// cut off asks again.
+    /// Who waits until a process is attached to an entity, or is let go of. In no
+    /// record: who is cut off asks again.
     attachers: BTreeMap<EntityId, Vec<Attacher>>,
-    /// Slots that are being given back though their process goes on, and whose
-    /// they were.
-    letting: BTreeMap<SlotRef, EntityId>,
 }
 
 impl Monitor {
@@ -303,10 +302,7 @@ impl Monitor {
                     self.cleared(entity, slot, left);
                 }
             }
-            Event::SlotFreed { slot } => {
-                self.pool.freed(slot);
-                self.has_let_go(slot);
-            }
+            Event::SlotFreed { slot } => self.pool.freed(slot),
             Event::ActionDone { run, ok } => self.action_done(run, ok),
             Event::PathSeen { wait: Wait::Run(run), ok } => self.action_done(run, ok),
             Event::PathSeen { wait: Wait::Start(id), ok } => self.gate_opens(id, ok),

@@ -1,7 +1,8 @@
 //! An entity as a record, and back. What cannot be a state is refused.
 
 use super::budget::Budget;
-use super::entity::{Actual, Cause, Desired, Entity, Marks, Next, StartTimes, Why};
+use super::entity::{Actual, Cause, Desired, Entity, Next, StartTimes, Why};
+use super::marks::Marks;
 use crate::ids::{EntityId, MAX_ENTITIES, SlotRef};
 use crate::memory::{Head, Record};
 use crate::signal::Signal;
@@ -18,6 +19,7 @@ const ABNORMAL: u64 = 16;
 const EARLY: u64 = 32;
 const MOVING: u64 = 64;
 const ATTACHED: u64 = 1 << 16;
+const LETTING: u64 = 1 << 17;
 
 impl Entity {
     pub(super) fn record(&self) -> Record {
@@ -40,7 +42,6 @@ impl Entity {
             | Actual::Tidying { .. }
             | Actual::Joining { .. } => true,
         };
-        let open = open || self.letting.is_some();
         let head = Head { due: self.due(), slot: self.slot(), open, active: !self.is_down() };
         Record { head, words: self.encode() }
     }
@@ -74,13 +75,13 @@ impl Entity {
                 | flag(self.abnormal, ABNORMAL)
                 | flag(self.early, EARLY)
                 | flag(self.moving, MOVING)
-                | flag(self.attached, ATTACHED),
+                | flag(self.attached, ATTACHED)
+                | flag(self.letting, LETTING),
         );
         for time in [self.times.asked, self.times.begun, self.times.up] {
             words.put_due(time);
         }
         words.put_due(self.reloading).put_due(self.reloaded).put(u64::from(self.state));
-        words.put(self.letting.map_or(0, SlotRef::to_word));
         words.finish()
     }
 
@@ -128,7 +129,7 @@ impl Entity {
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
             state: from.get_u32()?,
-            letting: from.get_slot()?,
+            letting: has(LETTING),
         };
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.
@@ -352,7 +353,7 @@ mod tests {
                 times,
                 finished: true,
                 attached: true,
-                letting: Some(slot),
+                letting: true,
                 ..Entity::default()
             };
             let record = entity.record();

@@ -64,7 +64,6 @@ impl Monitor {
             unclear: Vec::new(),
             said: BTreeMap::new(),
             attachers: BTreeMap::new(),
-            letting: BTreeMap::new(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -237,9 +236,8 @@ impl Monitor {
                 (SlotState::Exited, _) | (SlotState::Intent, false) => {
                     self.emit(Effect::Free { slot });
                 }
-                // One that was let go of its entity knows. Any other process
-                // that no record owns cannot be by the protocol; its slot
-                // stays as it is until the process ends.
+                // A process that no record owns cannot be by the protocol;
+                // its slot stays as it is until the process ends.
                 (SlotState::Intent, true) | (SlotState::Running | SlotState::Free, _) => {}
             }
         }
@@ -262,10 +260,6 @@ impl Monitor {
 
     fn resume_entity(&mut self, id: EntityId, resume: &mut Resume) {
         let entity: Entity = self.entity(id);
-        if let Some(slot) = entity.letting {
-            self.letting.insert(slot, id);
-            self.emit(Effect::Release { slot });
-        }
         match entity.actual {
             Actual::Starting { slot, .. } => {
                 if self.was_made(slot) {
@@ -303,6 +297,9 @@ impl Monitor {
                 } else {
                     self.spawn_failed(id, slot, 0);
                 }
+            }
+            Actual::Clearing { slot, .. } if entity.letting => {
+                self.emit(Effect::Release { slot });
             }
             Actual::Clearing { slot, next } => self.clear_all(id, slot, next),
             Actual::Gated(cause) => self.go(id, cause),

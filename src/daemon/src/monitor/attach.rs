@@ -11,7 +11,7 @@ use crate::keep::Verb;
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::slots::Phase;
-use ham_sys::{Errno, clock, process};
+use ham_sys::{Errno, process};
 
 /// The error word of a process that was not there: nobody reads more into it.
 const NOT_THERE: u64 = ham_core::monitor::ERROR_NO_PLAN;
@@ -59,18 +59,14 @@ impl Engine {
     /// The process of this slot goes on, and is nobody's.
     pub(super) fn release(&mut self, slot: SlotRef) {
         self.let_alien_go(slot);
-        let until = clock::monotonic().saturating_add(super::BUSY_AT_MOST_NS);
         if !self.keeper.ask_about(Verb::Release, slot, 0) {
-            self.unfreed.insert(slot, until);
+            self.released(slot);
         }
     }
 
     /// The slot holds nothing any more.
     pub(super) fn released(&mut self, slot: SlotRef) {
-        // Of one that could not be taken the core gives back the slot itself.
-        if self.core.owner_of(slot).is_none() {
-            self.free(slot, clock::monotonic().saturating_add(super::BUSY_AT_MOST_NS));
-        }
+        self.feed(Event::Cleared { slot, left: 0 });
     }
 
     /// Which process a file names is read by a thread.
