@@ -90,6 +90,17 @@ pub fn uid_of(pid: i32) -> Option<u32> {
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|status| status.uid())
 }
 
+/// Whether a user other than root may send signals to a process (kill(2)): its
+/// real or saved user is that one.
+pub fn may_be_signalled_by(pid: i32, uid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    // Real, effective, saved, of the file system (proc_pid_status(5)).
+    let mut users = line.into_iter().flat_map(str::split_ascii_whitespace);
+    let (real, saved) = (users.next(), users.nth(1));
+    [real, saved].into_iter().flatten().any(|user| user.parse() == Ok(uid))
+}
+
 /// Whether the process that started at that time lives: a zombie does not.
 /// `start_time` 0: whenever it started.
 pub fn lives(pid: i32, start_time: u64) -> bool {
@@ -127,6 +138,10 @@ mod tests {
     #[test]
     fn this_process_has_a_name_and_a_start_time() {
         assert!(start_time(pid()).unwrap() > 0);
+        let own = crate::process::effective_uid();
+        assert!(may_be_signalled_by(pid(), own));
+        assert!(!may_be_signalled_by(pid(), own + 1));
+        assert!(!may_be_signalled_by(5_000_000, own));
         assert_eq!(forked_not_execed(pid()), Some(false));
         assert!(name_of(pid()).is_some());
         // Above the largest pid_max (2^22), so no process has this number.

@@ -23,12 +23,18 @@ impl Engine {
     ) -> Result<Answered, Answer> {
         let AttachParameters { name, pid, request } = parameters(call)?;
         let entity = self.attachable(&name)?;
-        // By number it needs what kill(2) would need, and be it for the peer.
-        let of_peer = process::uid_of(pid) == Some(peer.uid);
-        if !self.may_change(peer) && !(of_peer && self.is_attacher(entity, peer)) {
+        let may_all = self.may_change(peer);
+        if !may_all && !self.is_attacher(entity, peer) {
             return Err(Engine::denied("Attach", peer));
         }
         let process = self.stranger(entity, pid)?;
+        // By number it needs what kill(2) would need of the peer, for just the
+        // process that is attached.
+        let of_peer = process::may_be_signalled_by(pid, peer.uid)
+            && process::start_time(pid) == Some(process.start);
+        if !may_all && !of_peer {
+            return Err(Engine::denied("Attach", peer));
+        }
         self.audit(peer, entity, &format!("attach process {pid}"));
         let directive = Directive::Attach { entity, process };
         self.direct(client, call, directive, request.as_ref())
@@ -101,8 +107,8 @@ impl Engine {
             return Err(bad("pid", &format!("process {pid} is {whose}")));
         }
         let own = process::effective_uid();
-        if let Some(uid) = process::uid_of(pid).filter(|uid| own != 0 && *uid != own) {
-            let why = format!("process {pid} is of user {uid}: this manager may not signal it");
+        if own != 0 && !process::may_be_signalled_by(pid, own) {
+            let why = format!("process {pid} is of another user: this manager may not signal it");
             return Err(bad("pid", &why));
         }
         let sender = self.sender(pid);
