@@ -32,6 +32,8 @@ pub(crate) struct Rules {
     pub(crate) taken_along: u32,
     pub(crate) reloaded: u32,
     pub(crate) conflicts: u32,
+    pub(crate) attached: u32,
+    pub(crate) detached: u32,
 }
 
 impl Rules {
@@ -50,6 +52,8 @@ impl Rules {
                     Fact::RecordLost | Fact::ListRefused => {
                         return Err(format!("{notice:?} in a sound machine"));
                     }
+                    Fact::Attached { .. } => self.attached += 1,
+                    Fact::Detached { .. } => self.detached += 1,
                     _ => {}
                 },
                 Effect::Finish { .. } => self.finishes += 1,
