@@ -212,6 +212,15 @@ impl Slot {
         self.put(generation, Phase::Running);
     }
 
+    /// Reaper: the process of this generation goes on and is nobody's. Left as
+    /// if none had been made, which whoever comes may give back.
+    pub fn release(&self, generation: u32) {
+        if self.word() == (generation, Phase::Running) {
+            self.pid_word().store(0, Ordering::Release);
+            self.change(generation, Phase::Running, Phase::Intent);
+        }
+    }
+
     /// Reaper: the zombie is reaped, its id may be used again by anybody. Only
     /// if it still stands here: the slot may hold a later process by now.
     pub fn forget_pid(&self, pid: i32) {

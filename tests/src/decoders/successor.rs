@@ -377,11 +377,7 @@ impl<'a> Successor<'a> {
             Effect::Attach { slot, .. } => Event::SpawnFailed { slot: *slot, error: 2 },
             Effect::Release { slot } => {
                 let Some(place) = self.state.slot(slot.index) else { return };
-                if place.word().0 == slot.generation
-                    && let Some(pid) = place.live_pid()
-                {
-                    place.forget_pid(pid);
-                }
+                place.release(slot.generation);
                 Event::Cleared { slot: *slot, left: 0 }
             }
             Effect::ReadPid { entity, .. } => Event::PidRead { entity: *entity, process: None },

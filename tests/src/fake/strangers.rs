@@ -96,7 +96,7 @@ impl Kernel {
                 }
             }
             if word.state == SlotState::Running {
-                word.pid = 0;
+                (word.state, word.pid) = (SlotState::Intent, 0);
                 self.set_word(slot.index, word);
             }
             self.remains.remove(&slot);

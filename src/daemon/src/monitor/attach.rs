@@ -52,8 +52,9 @@ impl Engine {
             self.feed(Event::Spawned { slot, pid });
             return;
         }
-        self.keeper.ask_about(Verb::Release, slot, pid);
-        self.feed(Event::SpawnFailed { slot, error: NOT_THERE });
+        if !self.keeper.ask_about(Verb::Release, slot, pid) {
+            self.released(slot);
+        }
     }
 
     /// The process of this slot goes on, and is nobody's.
@@ -66,6 +67,9 @@ impl Engine {
 
     /// The slot holds nothing any more.
     pub(super) fn released(&mut self, slot: SlotRef) {
+        // One that was to be taken and was not, or one that was let go of: each
+        // of the two means only one of these.
+        self.feed(Event::SpawnFailed { slot, error: NOT_THERE });
         self.feed(Event::Cleared { slot, left: 0 });
     }
 

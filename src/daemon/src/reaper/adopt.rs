@@ -42,7 +42,7 @@ pub(super) fn join(state: State, owner: SlotRef, pid: i32) -> Adopted {
     let Some(slot) = state.slot(owner.index) else { return Adopted::Refused(Errno::EINVAL) };
     let adopted = adopt(state, owner, pid);
     if matches!(adopted, Adopted::Done) && is_anothers(state, owner.index, pid) {
-        slot.forget_pid(pid);
+        slot.release(owner.generation);
         return Adopted::Refused(Errno::EEXIST);
     }
     adopted
@@ -52,11 +52,7 @@ pub(super) fn join(state: State, owner: SlotRef, pid: i32) -> Adopted {
 /// that is nobody's.
 pub(super) fn release(state: State, owner: SlotRef) -> Adopted {
     let Some(slot) = state.slot(owner.index) else { return Adopted::Refused(Errno::EINVAL) };
-    if slot.word() == (owner.generation, Phase::Running)
-        && let Some(pid) = slot.live_pid()
-    {
-        slot.forget_pid(pid);
-    }
+    slot.release(owner.generation);
     Adopted::Done
 }
 
