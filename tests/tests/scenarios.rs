@@ -74,7 +74,7 @@ fn rewrites() -> bool {
 /// Without the answers that depend on who was connected.
 fn without_replies(text: &str) -> String {
     text.lines()
-        .filter(|line| !line.starts_with("reply "))
+        .filter(|line| !line.starts_with("reply ") && !line.starts_with("verdict "))
         .map(|line| format!("{line}\n"))
         .collect()
 }

@@ -4,7 +4,7 @@
 //! digest and its verdict are kept (`monitor/clients`).
 
 use crate::change::{Change, Objection};
-use crate::ids::EntityId;
+use crate::ids::{EntityId, MAX_ENTITIES, SlotRef};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,19 @@ pub enum Directive {
     },
     /// Something about what is supervised is to be different.
     Change(Box<Change>),
+    /// A process that ham did not start is to become that of an entity. Its
+    /// verdict may come later.
+    Attach {
+        /// Of which.
+        entity: EntityId,
+        /// The process.
+        process: Stranger,
+    },
+    /// An entity is to let go of its process.
+    Detach {
+        /// Which.
+        entity: EntityId,
+    },
 }
 
 /// What can be asked of heartbeats (QNX: `ham_heartbeat_control`).
@@ -48,6 +61,21 @@ pub enum Heartbeat {
     Resume,
     /// As it is.
     Query,
+}
+
+/// A process that is to be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stranger {
+    /// Its id.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot: with its id that names it for
+    /// good.
+    pub start: u64,
+    /// The slot that it has already; `None`: none.
+    pub slot: Option<SlotRef>,
+    /// Whether it has none and is a process of that entity all the same: its
+    /// main process has started it.
+    pub own: bool,
 }
 
 impl Directive {
@@ -80,6 +108,14 @@ impl Directive {
                 for byte in serde_json::to_vec(change).unwrap_or_default() {
                     digest.add(u64::from(byte));
                 }
+            }
+            // What it is to ham may have changed when it comes again.
+            Directive::Attach { entity, process: Stranger { pid, start, .. } } => {
+                digest.add(16).add(u64::from(entity.0));
+                digest.add(u64::from(pid.unsigned_abs())).add(*start);
+            }
+            Directive::Detach { entity } => {
+                digest.add(17).add(u64::from(entity.0));
             }
         }
         digest.0
@@ -123,10 +159,29 @@ pub enum Verdict {
     NoHeartbeat,
     /// It is not done, and nothing was changed.
     Objected(Objection),
+    /// The entity has a process already, or is on its way up or down.
+    Exists,
+    /// The process is this entity's.
+    Taken(EntityId),
+    /// There is no such process any more.
+    Gone,
+    /// The entity has no process.
+    NotRunning,
+    /// The entity never has one that others could attach: a target, a one-shot.
+    NoProcess,
+    /// All slots are in use.
+    Full,
+    /// Somebody asked for something else meanwhile.
+    Overruled,
+    /// The manager is shutting down.
+    ShuttingDown,
 }
 
 /// Words from here on are objections.
 const OBJECTIONS: u64 = 256;
+
+/// With the id of an entity below it.
+const TAKEN: u64 = 1 << 32;
 
 impl Verdict {
     /// As a word of a record; 0 is none.
@@ -143,6 +198,14 @@ impl Verdict {
                 let place = Objection::ALL.iter().position(|known| *known == objection);
                 OBJECTIONS.saturating_add(place.unwrap_or(0) as u64)
             }
+            Verdict::Exists => 30,
+            Verdict::Gone => 31,
+            Verdict::NotRunning => 32,
+            Verdict::NoProcess => 33,
+            Verdict::Full => 34,
+            Verdict::Overruled => 35,
+            Verdict::ShuttingDown => 36,
+            Verdict::Taken(entity) => TAKEN | u64::from(entity.0),
         }
     }
 
@@ -156,6 +219,17 @@ impl Verdict {
             20 => Some(Verdict::WasActive),
             21 => Some(Verdict::WasSuspended),
             22 => Some(Verdict::NoHeartbeat),
+            30 => Some(Verdict::Exists),
+            31 => Some(Verdict::Gone),
+            32 => Some(Verdict::NotRunning),
+            33 => Some(Verdict::NoProcess),
+            34 => Some(Verdict::Full),
+            35 => Some(Verdict::Overruled),
+            36 => Some(Verdict::ShuttingDown),
+            word if word & TAKEN != 0 => {
+                let entity = u32::try_from(word ^ TAKEN).ok().filter(|id| *id < MAX_ENTITIES);
+                entity.map(|id| Verdict::Taken(EntityId(id)))
+            }
             word => {
                 let place = usize::try_from(word.checked_sub(OBJECTIONS)?).ok()?;
                 Objection::ALL.get(place).copied().map(Verdict::Objected)
@@ -171,6 +245,7 @@ mod tests {
     #[test]
     fn different_directives_have_different_digests() {
         let entity = EntityId(1);
+        let stranger = Stranger { pid: 1, start: 1, slot: None, own: false };
         let directives = [
             Directive::State { entity, to: 2 },
             Directive::State { entity, to: 3 },
@@ -182,6 +257,9 @@ mod tests {
             Directive::Heartbeat { entity: None, to: Heartbeat::Suspend },
             Directive::Heartbeat { entity: None, to: Heartbeat::Resume },
             Directive::Heartbeat { entity: None, to: Heartbeat::Query },
+            Directive::Attach { entity, process: Stranger { pid: 2, start: 3, ..stranger } },
+            Directive::Attach { entity, process: Stranger { pid: 2, start: 4, ..stranger } },
+            Directive::Detach { entity },
         ];
         let digests: std::collections::BTreeSet<u64> =
             directives.iter().map(Directive::digest).collect();
@@ -198,11 +276,22 @@ mod tests {
             Verdict::WasActive,
             Verdict::WasSuspended,
             Verdict::NoHeartbeat,
+            Verdict::Exists,
+            Verdict::Taken(EntityId(0)),
+            Verdict::Taken(EntityId(MAX_ENTITIES - 1)),
+            Verdict::Gone,
+            Verdict::NotRunning,
+            Verdict::NoProcess,
+            Verdict::Full,
+            Verdict::Overruled,
+            Verdict::ShuttingDown,
         ];
         for verdict in others.into_iter().chain(objections) {
             assert_eq!(Verdict::from_word(verdict.to_word()), Some(verdict));
         }
-        assert_eq!(Verdict::from_word(0), None);
+        for word in [0, 24, 37, TAKEN | u64::from(MAX_ENTITIES)] {
+            assert_eq!(Verdict::from_word(word), None, "{word}");
+        }
         assert_eq!(Verdict::from_word(OBJECTIONS + Objection::ALL.len() as u64), None);
     }
 }

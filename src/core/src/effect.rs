@@ -91,6 +91,34 @@ pub enum Effect {
         /// The process.
         pid: i32,
     },
+    /// Let a slot that holds no process yet hold this one, which ham did not
+    /// start; answered by `Spawned` once it was seen to be the one that started
+    /// at that time, else by `SpawnFailed` or `Exited`. To ask twice does no
+    /// harm.
+    Attach {
+        /// The slot.
+        slot: SlotRef,
+        /// The entity.
+        entity: EntityId,
+        /// The process.
+        pid: i32,
+        /// When it started, in clock ticks since boot.
+        start: u64,
+    },
+    /// Let a slot hold nothing any more though its process goes on, whose end is
+    /// nobody's business from then on. Answered by `Cleared`. To ask twice does
+    /// no harm.
+    Release {
+        /// Which; a later generation in it is left alone.
+        slot: SlotRef,
+    },
+    /// Read which process a file names; answered by `PidRead`.
+    ReadPid {
+        /// Whose it would be.
+        entity: EntityId,
+        /// The file.
+        path: String,
+    },
     /// Remove the directories that go with an entity's processes; answered by
     /// `Tidied`.
     Tidy {
@@ -214,6 +242,8 @@ pub enum Reply {
     ReloadFailed(Option<Failed>),
     /// Processes are left that could not be ended: how many.
     Left(u32),
+    /// Ham does not start it: it is attached.
+    NotStartable,
     /// The manager is shutting down.
     ShuttingDown,
     /// The client has used this serial number, or a later one, for another
@@ -406,6 +436,21 @@ pub enum Fact {
     Made,
     /// It was made at run time and is no more.
     Removed,
+    /// A process that ham did not start is its process from now on.
+    Attached {
+        /// Its id.
+        pid: i32,
+    },
+    /// One that was to be had ended before.
+    NotAttached {
+        /// Its id.
+        pid: i32,
+    },
+    /// It was let go of: its process goes on by itself.
+    Detached {
+        /// Its id.
+        pid: i32,
+    },
 }
 
 /// An action that failed, and with it the list that it stands in.

@@ -95,6 +95,14 @@ pub enum Event {
         /// Whether any process of the entity is left at all.
         left: bool,
     },
+    /// What the file names that should name the process of an entity.
+    PidRead {
+        /// Which entity.
+        entity: EntityId,
+        /// The process, which lives and is nobody's, and when it started, in
+        /// clock ticks since boot; `None`: there is none, yet.
+        process: Option<(i32, u64)>,
+    },
     /// A period of a heartbeat that is watched is over. One that is looked at
     /// late stands for all that have passed since (details 28).
     Beats {

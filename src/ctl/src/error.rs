@@ -133,6 +133,13 @@ pub(crate) enum Error {
         /// How long was waited.
         after: Duration,
     },
+    /// A command could not be executed.
+    Execute {
+        /// Its first word.
+        program: String,
+        /// Why not.
+        cause: io::Error,
+    },
     /// Standard input could not be read.
     Input(io::Error),
     /// Standard output could not be written.
@@ -148,6 +155,10 @@ impl Error {
             Error::NoAccess { .. } | Error::Refused(Refusal::PermissionDenied { .. }) => {
                 Exit::NotPermitted
             }
+            Error::Execute { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                Exit::NoCommand
+            }
+            Error::Execute { .. } => Exit::NotExecutable,
             Error::Link { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::NotPermitted
             }
@@ -165,7 +176,10 @@ impl Error {
             Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
             Error::Refused(Refusal::NotChanged { .. }) => Exit::Failed,
             Error::Refused(
-                Refusal::ShuttingDown { .. } | Refusal::Busy { .. } | Refusal::SerialUsed {},
+                Refusal::ShuttingDown { .. }
+                | Refusal::Busy { .. }
+                | Refusal::SerialUsed {}
+                | Refusal::NotPossible { .. },
             )
             | Error::Lost { .. }
             | Error::Silent { .. }
@@ -242,6 +256,9 @@ impl fmt::Display for Error {
                 "the manager (reaper {reaper}) took the request and still runs after {} s",
                 after.as_secs()
             ),
+            Error::Execute { program, cause } => {
+                write!(f, "could not execute {program}: {cause}")
+            }
             Error::Input(cause) => write!(f, "could not read standard input: {cause}"),
             Error::Output(cause) => write!(f, "could not write to standard output: {cause}"),
         }
@@ -257,6 +274,7 @@ impl std::error::Error for Error {
             | Error::Connection { cause, .. }
             | Error::Link { cause, .. }
             | Error::File { cause, .. }
+            | Error::Execute { cause, .. }
             | Error::Input(cause)
             | Error::Output(cause) => Some(cause),
             Error::Refused(_)

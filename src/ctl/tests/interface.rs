@@ -4,11 +4,12 @@
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
-    AddParameters, Added, ArmParameters, Chosen, Decided, Definition, Disarmed, EntityStatus,
-    ExitReport, Failures, FlagsNow, FlagsParameters, Graph, GraphEntity, History, HistoryFact,
-    HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
-    PathParameters, PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction,
-    ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    AddParameters, Added, ArmParameters, AttachParameters, AttachSelfParameters, Chosen, Decided,
+    Definition, DetachParameters, Disarmed, EntityStatus, ExitReport, Failures, FlagsNow,
+    FlagsParameters, Graph, GraphEntity, History, HistoryFact, HistoryParameters, KillParameters,
+    ManagerStatus, Names, OneName, Outcome, Outcomes, PathParameters, PlanStatus, Refusal,
+    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops,
+    Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
@@ -295,6 +296,10 @@ fn every_field_is_described_and_every_described_field_exists() {
     let set = VerbosityParameters { set: Some(1) };
     check("Verbosity(", serde_json::to_value(set).unwrap());
     check("Verbosity)", serde_json::to_value(Verbosity { verbosity: 1 }).unwrap());
+    for (method, parameters) in directives() {
+        check(&format!("{method}("), parameters);
+        check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
+    }
     for refusal in [
         Refusal::UnknownEntity { name: "a".into(), nearest: Some("b".into()) },
         Refusal::PermissionDenied { method: "Stop".into(), uid: 1 },
@@ -303,6 +308,7 @@ fn every_field_is_described_and_every_described_field_exists() {
         Refusal::Busy { why: "x".into() },
         Refusal::SerialUsed {},
         Refusal::NotChanged { what: "x".into(), why: "x".into() },
+        Refusal::NotPossible { reason: "gone".into(), why: "x".into() },
     ] {
         let answer = ham_core::wire::Answer::refusal(&refusal);
         let error = answer.error.unwrap();
@@ -310,6 +316,26 @@ fn every_field_is_described_and_every_described_field_exists() {
     }
     let described: BTreeSet<String> = all.keys().cloned().collect();
     assert_eq!(seen, described, "described, but not a part of the interface");
+}
+
+/// What is said of entities, or done with them, each with one verdict.
+fn directives() -> Vec<(&'static str, Value)> {
+    let request = || Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
+    let name = || Some("a".to_owned());
+    let value = |parameters: serde_json::Result<Value>| parameters.unwrap();
+    let state = StateParameters { name: name(), state: "1".into(), request: request() };
+    let raise =
+        RaiseParameters { name: name(), kind: 1, class: 2, severity: 3, request: request() };
+    let attach = AttachParameters { name: "a".into(), pid: 7, request: request() };
+    let attach_self = AttachSelfParameters { name: name(), request: request() };
+    let detach = DetachParameters { name: name(), request: request() };
+    vec![
+        ("State", value(serde_json::to_value(state))),
+        ("Raise", value(serde_json::to_value(raise))),
+        ("Attach", value(serde_json::to_value(attach))),
+        ("AttachSelf", value(serde_json::to_value(attach_self))),
+        ("Detach", value(serde_json::to_value(detach))),
+    ]
 }
 
 #[test]

@@ -118,6 +118,9 @@ pub(crate) mod kind {
     pub(crate) const OVERLAY_LOST: u32 = 52;
     pub(crate) const MADE: u32 = 53;
     pub(crate) const REMOVED: u32 = 54;
+    pub(crate) const ATTACHED: u32 = 43;
+    pub(crate) const NOT_ATTACHED: u32 = 44;
+    pub(crate) const DETACHED: u32 = 45;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -185,6 +188,9 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::EndsItself => (kind::ENDS_ITSELF, [0, 0]),
         Fact::NotRestarted { status } => (kind::NOT_RESTARTED, [0, status.to_word()]),
         Fact::PreStartFailed => (kind::PRE_START_FAILED, [0, 0]),
+        Fact::Attached { pid: id } => (kind::ATTACHED, [pid(id), 0]),
+        Fact::NotAttached { pid: id } => (kind::NOT_ATTACHED, [pid(id), 0]),
+        Fact::Detached { pid: id } => (kind::DETACHED, [pid(id), 0]),
         Fact::State { from, to } => (kind::STATE, [u64::from(from), u64::from(to)]),
         Fact::Raised { kind, class, severity } => {
             (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
@@ -319,6 +325,9 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::CONFLICT => format!("stopped, since {text} starts"),
         kind::MAIN_PROCESS => format!("its main process is {a} now"),
+        kind::ATTACHED => format!("attached, pid {a}"),
+        kind::NOT_ATTACHED => format!("not attached: process {a} has ended"),
+        kind::DETACHED => format!("detached: process {a} goes on by itself"),
         kind::RELOADING => "reads its configuration again".to_owned(),
         kind::RELOADED => "has read its configuration again".to_owned(),
         kind::ENDS_ITSELF => "is about to end by itself".to_owned(),

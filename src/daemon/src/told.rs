@@ -43,7 +43,9 @@ pub(crate) fn fact(entry: &Entry) -> HistoryFact {
         kind::STARTED => (told.pid, told.again) = (pid, Some(b == 1)),
         kind::DIED => (told.pid, told.exit) = (pid, ended(true)),
         kind::STOPPED | kind::FINISHED => (told.pid, told.exit) = (pid, ended(false)),
-        kind::MAIN_PROCESS => told.pid = pid,
+        kind::MAIN_PROCESS | kind::ATTACHED | kind::NOT_ATTACHED | kind::DETACHED => {
+            told.pid = pid;
+        }
         kind::FIRED => told.condition = Some(condition),
         kind::ARMED | kind::DISARMED if !named.is_empty() => {
             (told.condition, told.action) = (Some(condition), action);
@@ -99,6 +101,9 @@ fn word(kind: u32) -> &'static str {
         kind::OVERLAY_LOST => "changes-lost",
         kind::MADE => "made",
         kind::REMOVED => "removed",
+        kind::ATTACHED => "attached",
+        kind::NOT_ATTACHED => "not-attached",
+        kind::DETACHED => "detached",
         _ => "unknown",
     }
 }
@@ -138,6 +143,8 @@ pub(crate) fn cause(why: Why) -> &'static str {
         Why::StartTimeout => "start-timeout",
         Why::Limit => "restart-limit",
         Why::RecordLost => "record-lost",
+        Why::Attached => "attached",
+        Why::Detached => "detached",
     }
 }
 

@@ -3,7 +3,7 @@
 //! close-on-exec, and no write raises SIGPIPE. Knows nothing of what is said.
 
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -17,6 +17,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, fchmod};
 
 use crate::poller::is_readable;
+use crate::process::PidFd;
 use crate::{Errno, Result, SysError};
 
 /// A listening stream socket.
@@ -169,6 +170,30 @@ pub fn peer_groups(stream: impl AsFd) -> Result<Vec<u32>> {
         groups.resize(count, 0);
     }
 }
+
+/// The process that connected, as a descriptor that no later process of its
+/// number can have (SO_PEERPIDFD, Linux 6.5); `None`: the kernel is older, or
+/// the process has gone.
+pub fn peer_process(stream: impl AsFd) -> Option<PidFd> {
+    let mut fd: libc::c_int = -1;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).ok()?;
+    let number = stream.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes at most `length` bytes to `fd`, which is as long.
+    let result = unsafe {
+        libc::getsockopt(
+            number,
+            libc::SOL_SOCKET,
+            PEER_PIDFD,
+            (&raw mut fd).cast(),
+            &raw mut length,
+        )
+    };
+    // SAFETY: the kernel just made this descriptor, nobody else owns it.
+    (result == 0 && fd >= 0).then(|| PidFd::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// SO_PEERPIDFD of asm-generic/socket.h, the same on x86-64 and aarch64.
+const PEER_PIDFD: libc::c_int = 77;
 
 /// Connects to a stream socket and says something on it; it is blocking then,
 /// for a program that knows nothing of it, and close-on-exec. Nothing is read

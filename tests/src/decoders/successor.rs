@@ -373,6 +373,14 @@ impl<'a> Successor<'a> {
                 Event::MainFound { slot: *slot, pid: 3 }
             }
             Effect::FindMain { slot, .. } => Event::MainMissing { slot: *slot, left: false },
+            // Nobody runs here but for ham.
+            Effect::Attach { slot, .. } => Event::SpawnFailed { slot: *slot, error: 2 },
+            Effect::Release { slot } => {
+                let Some(place) = self.state.slot(slot.index) else { return };
+                place.release(slot.generation);
+                Event::Cleared { slot: *slot, left: 0 }
+            }
+            Effect::ReadPid { entity, .. } => Event::PidRead { entity: *entity, process: None },
             Effect::Tidy { entity, .. } => Event::Tidied { entity: *entity },
             Effect::Notice(notice) => {
                 self.noted.push(notice.clone());

@@ -44,6 +44,14 @@ impl Kernel {
                 self.action_done(*run, ok);
             }
             Effect::Finish { code } => self.finished.push(*code),
+            Effect::Attach { slot, entity, pid, .. } => self.attach(*slot, *entity, *pid),
+            Effect::Release { slot } => self.release(*slot),
+            // Files that name processes are of the world outside.
+            Effect::ReadPid { entity, .. } => {
+                let after = self.delay();
+                let event = Event::PidRead { entity: *entity, process: None };
+                self.task(after, Task::Deliver(event));
+            }
             Effect::WatchBeats { entity, slot, interval, from, every } => {
                 self.watch_beats(*entity, *slot, (*interval, *from), *every);
             }

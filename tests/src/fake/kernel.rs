@@ -323,7 +323,7 @@ impl Kernel {
             World::Says(pid, word) => self.says(pid, word),
             World::Executes(pid) => self.executes(pid),
             World::ExecFails(pid) => {
-                let Some(slot) = self.living_slot(pid) else { return };
+                let Some(slot) = self.held_slot(pid) else { return };
                 let mut word = self.word(slot.index);
                 word.error = EXEC_ERROR;
                 self.set_word(slot.index, word);
@@ -347,8 +347,13 @@ impl Kernel {
         self.processes.get(&pid).filter(|process| process.alive).map(|process| process.slot)
     }
 
+    /// The same of one that ham has not let go of.
+    fn held_slot(&self, pid: i32) -> Option<SlotRef> {
+        self.living_slot(pid).filter(|slot| slot.generation != 0)
+    }
+
     fn executes(&mut self, pid: i32) {
-        let Some(slot) = self.living_slot(pid) else { return };
+        let Some(slot) = self.held_slot(pid) else { return };
         let Some(process) = self.processes.get_mut(&pid) else { return };
         process.executed = true;
         let (main, entity, plan) = (process.main, process.entity, Arc::clone(&process.plan));

@@ -13,6 +13,7 @@ mod links;
 mod memory;
 mod plans;
 mod random;
+mod strangers;
 mod talk;
 mod temper;
 
@@ -22,4 +23,5 @@ pub use links::{Edge, link, watch};
 pub use memory::{SharedMemory, SlotWord, Store};
 pub use plans::{brings_itself_back, plain, random_plan};
 pub use random::Random;
+pub use strangers::START;
 pub use temper::Temper;

@@ -4,7 +4,7 @@
 use crate::changes;
 use crate::notation::{self, Line};
 use crate::show;
-use ham_core::directive::{Directive, Heartbeat};
+use ham_core::directive::{Directive, Heartbeat, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
@@ -21,6 +21,9 @@ pub(crate) const BEGIN: Mono = Mono(1_000_000_000_000);
 
 /// Id of the first process.
 const FIRST_PID: i32 = 100;
+
+/// When each process that ham did not start has started.
+const START: u64 = 77;
 
 pub(crate) struct Machine {
     bytes: Vec<u8>,
@@ -243,6 +246,12 @@ impl Machine {
                 let directive = Directive::Change(Box::new(change));
                 Event::Directive { id, directive, from: None }
             }
+            "attach" | "detach" => self.attachment(word, line),
+            "pid-read" => {
+                let entity = self.id(&line.word());
+                let pid = line.pair("pid").map(|text| text.parse().expect("a process id"));
+                Event::PidRead { entity, process: pid.map(|pid| (pid, START)) }
+            }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
                 let within = notation::span(&line.pair("within").expect("within="));
@@ -273,6 +282,22 @@ impl Machine {
             |key| line.pair(key).map_or(0, |text: String| text.parse().expect("a number"));
         let (kind, class, severity) = (number("type"), number("class"), number("severity"));
         Directive::Raise { entity, kind, class, severity }
+    }
+
+    /// `attach ID NAME pid=… slot=… own from=…`, `detach ID NAME from=…`
+    fn attachment(&self, word: &str, line: &mut Line) -> Event {
+        let id = RequestId(line.word().parse().expect("a number"));
+        let entity = self.id(&line.word());
+        let from = notation::caller(line);
+        let directive = if word == "detach" {
+            Directive::Detach { entity }
+        } else {
+            let pid = line.pair("pid").expect("pid=").parse().expect("a process id");
+            let slot = line.pair("slot").map(|name| self.slot(&name));
+            let process = Stranger { pid, start: START, slot, own: line.flag("own") };
+            Directive::Attach { entity, process }
+        };
+        Event::Directive { id, directive, from }
     }
 
     /// One event, and the answers to what came of it that are not held.
@@ -372,6 +397,18 @@ impl Machine {
                 (word.state, word.pid) = (SlotState::Running, *pid);
                 None
             }
+            Effect::Attach { slot, entity, pid, .. } => {
+                self.pids.insert(*slot, *pid);
+                self.current.insert(*entity, *slot);
+                let mut store = self.memory.store();
+                let word = store.slots.entry(slot.index).or_default();
+                word.generation = slot.generation;
+                (word.state, word.pid) = (SlotState::Running, *pid);
+                (!holds("attach")).then_some(Event::Spawned { slot: *slot, pid: *pid })
+            }
+            Effect::Release { slot } => {
+                (!holds("release")).then_some(Event::Cleared { slot: *slot, left: 0 })
+            }
             Effect::Signal { run: Some(run), .. } => {
                 (!holds("signal")).then_some(Event::ActionDone { run: *run, ok: true })
             }
@@ -389,6 +426,7 @@ impl Machine {
             | Effect::Signal { .. }
             | Effect::SignalAll { .. }
             | Effect::FindMain { .. }
+            | Effect::ReadPid { .. }
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Notice(_)

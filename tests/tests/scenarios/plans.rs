@@ -103,7 +103,7 @@ fn entity_plan(id: EntityId, mut line: Line, said: &mut Said) -> EntityPlan {
     let entity = EntityPlan {
         start: if line.flag("manual") { StartMode::Manual } else { StartMode::Auto },
         command: match kind {
-            Kind::Target | Kind::Global => Vec::new(),
+            Kind::Target | Kind::Global | Kind::Placeholder { .. } => Vec::new(),
             _ => plain.command.clone(),
         },
         kind,
@@ -133,6 +133,7 @@ fn kind(line: &mut Line) -> Kind {
         Some("forking") => Kind::Forking { pid_file: line.pair("pid-file").expect("pid-file=") },
         Some("target") => Kind::Target,
         Some("global") => Kind::Global,
+        Some("placeholder") => Kind::Placeholder { pid_file: line.pair("pid-file") },
         Some(other) => panic!("no type is called {other}"),
     }
 }

@@ -44,6 +44,13 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
         }
         Effect::FindMain { slot: of, path, .. } => format!("find-main {} {path}", slot(*of)),
         Effect::Adopt { slot: to, pid, .. } => format!("adopt {} pid={pid}", slot(*to)),
+        Effect::Attach { slot: to, entity, pid, start } => {
+            format!("attach {} {} pid={pid} start={start}", name(monitor, *entity), slot(*to))
+        }
+        Effect::Release { slot: of } => format!("release {}", slot(*of)),
+        Effect::ReadPid { entity, path } => {
+            format!("read-pid {} {path}", name(monitor, *entity))
+        }
         Effect::Tidy { entity, restarts } => {
             format!("tidy {}{}", name(monitor, *entity), if *restarts { " restarts" } else { "" })
         }

@@ -3,11 +3,11 @@
 use crate::order::{all, rests};
 use ham_core::effect::{Effect, Fact};
 use ham_core::ids::{EntityId, MAX_ENTITIES};
-use ham_core::memory::RecordId;
+use ham_core::memory::{RecordId, SlotState};
 use ham_core::monitor::{Desired, Monitor, Phase, Run, Turn};
 use ham_core::plan::{EntityPlan, Kind};
 use ham_core::time::Mono;
-use ham_tests::fake::{Kernel, brings_itself_back};
+use ham_tests::fake::{Kernel, SlotWord, brings_itself_back};
 use std::collections::BTreeMap;
 
 /// More lists of one entity in progress than this would be a leak: an entity
@@ -34,6 +34,8 @@ pub(crate) struct Rules {
     pub(crate) taken_along: u32,
     pub(crate) reloaded: u32,
     pub(crate) conflicts: u32,
+    pub(crate) attached: u32,
+    pub(crate) detached: u32,
 }
 
 impl Rules {
@@ -52,6 +54,8 @@ impl Rules {
                     Fact::RecordLost | Fact::ListRefused => {
                         return Err(format!("{notice:?} in a sound machine"));
                     }
+                    Fact::Attached { .. } => self.attached += 1,
+                    Fact::Detached { .. } => self.detached += 1,
                     _ => {}
                 },
                 Effect::Finish { .. } => self.finishes += 1,
@@ -168,14 +172,14 @@ impl Rules {
         if let Some((id, record)) = store.records.range(first).find(|_| !waits) {
             return Err(format!("{id:?} is kept: {record:?}"));
         }
-        let kept = store
-            .slots
-            .values()
-            .filter(|word| word.state != ham_core::memory::SlotState::Free)
-            .count();
+        let kept = store.slots.values().filter(|word| word.state != SlotState::Free).count();
         let left = store.records.values().filter(|record| record.head.slot.is_some()).count();
         if kept != left || left < up {
-            return Err(format!("{kept} slots are in use, {left} have an owner, {up} are up"));
+            let used = |(_, word): &(&u32, &SlotWord)| word.state != SlotState::Free;
+            let words: Vec<_> = store.slots.iter().filter(used).collect();
+            return Err(format!(
+                "{kept} slots are in use, {left} have an owner, {up} are up: {words:?}"
+            ));
         }
         Ok(())
     }

@@ -7,16 +7,18 @@ use crate::clients::{Clients, had_no_effect, some};
 use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
 use crate::sayings::Sayings;
+use ham_core::directive::{Directive, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
 use ham_core::memory::{Memory, RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
-use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
+use ham_core::plan::{EntityPlan, Kind, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
-use ham_tests::fake::{Kernel, Random, SharedMemory, Temper, random_plan};
+use ham_tests::fake::{Kernel, Random, START, SharedMemory, Temper, random_plan};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Steps in which a calm machine must come to rest: the longest back-off and
 /// the longest list of a random plan take some dozens.
@@ -169,6 +171,11 @@ impl World {
         if self.random.chance(25) {
             return changes::change(&mut self.random, &self.plans, id);
         }
+        if self.random.chance(8)
+            && let Some(directive) = self.directive()
+        {
+            return Event::Directive { id, directive, from: None };
+        }
         if self.random.chance(60) {
             return self.clients.event(&mut self.random, &self.plans, id);
         }
@@ -182,6 +189,22 @@ impl World {
             _ => Ask::Kill(Signal::TERM),
         };
         Event::Request { id, entities, ask, wait: self.random.chance(50), from: None }
+    }
+
+    /// A process that runs by itself is attached, or one is let go of: of an
+    /// entity alone, since others cannot keep order with what is not ham's.
+    fn directive(&mut self) -> Option<Directive> {
+        let plan = self.random.pick(&self.plans).clone();
+        if plan.kind != Kind::Service || !plan.links.is_empty() {
+            return None;
+        }
+        let entity = plan.id;
+        if self.random.chance(40) {
+            return Some(Directive::Detach { entity });
+        }
+        let pid = self.kernel.stranger(Arc::new(plan));
+        let process = Stranger { pid, start: START, slot: None, own: false };
+        Some(Directive::Attach { entity, process })
     }
 
     fn request_id(&mut self) -> RequestId {
@@ -294,6 +317,9 @@ impl World {
             match effect {
                 Effect::Spawn(spawn) => {
                     self.held.insert(spawn.slot.index, spawn.slot.generation);
+                }
+                Effect::Attach { slot, .. } => {
+                    self.held.insert(slot.index, slot.generation);
                 }
                 Effect::Reply { id, entity, .. } => {
                     *self.answered.entry((id.0, *entity)).or_default() += 1;
@@ -457,13 +483,13 @@ impl World {
 /// the monitor before, which ask again.
 fn without_old_replies<'a>(effects: &'a [Effect], event: &Event) -> Vec<&'a Effect> {
     let asked = match event {
-        Event::Request { id, .. } => Some(*id),
+        Event::Request { id, .. } | Event::Directive { id, .. } => Some(*id),
         _ => None,
     };
     effects
         .iter()
         .filter(|effect| match effect {
-            Effect::Reply { id, .. } => Some(*id) == asked,
+            Effect::Reply { id, .. } | Effect::Verdict { id, .. } => Some(*id) == asked,
             _ => true,
         })
         .collect()

@@ -119,6 +119,13 @@ impl Monitor {
                 return;
             }
         };
+        if matches!(ask, Ask::Start | Ask::Restart)
+            && !self.entity(entity).is_up()
+            && self.cannot_be_started(entity)
+        {
+            self.tell_both(asker, entity, Reply::NotStartable);
+            return;
+        }
         // Whoever waits waits from before the request is carried out: what
         // fails at once must be told too.
         if ask == Ask::Reload
@@ -215,7 +222,8 @@ impl Monitor {
             | Actual::Starting { .. }
             | Actual::Readying { .. }
             | Actual::Handover { .. }
-            | Actual::Aborting { .. } => false,
+            | Actual::Aborting { .. }
+            | Actual::Joining { .. } => false,
             Actual::Retiring { next: Next::Start(..), .. }
             | Actual::Stopping { next: Next::Start(..), .. } => false,
             Actual::Down | Actual::Waiting(..) => {

@@ -27,6 +27,9 @@ impl Monitor {
             {
                 self.not_made(id, slot, Why::StartFailed(error), cause);
             }
+            Actual::Joining { slot: mine, pid, .. } if mine == slot => {
+                self.not_joined(id, slot, pid);
+            }
             Actual::Aborting { slot: mine, cause, .. } if mine == slot => {
                 self.not_made(id, slot, Why::StartTimeout, cause);
             }
@@ -55,7 +58,8 @@ impl Monitor {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => {}
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => {}
         }
     }
 
@@ -152,7 +156,8 @@ impl Monitor {
             | Actual::Up { .. }
             | Actual::Reached
             | Actual::Retiring { .. }
-            | Actual::Stopping { .. } => {
+            | Actual::Stopping { .. }
+            | Actual::Joining { .. } => {
                 self.put(id, entity);
                 self.start_at(id, at, cause);
             }

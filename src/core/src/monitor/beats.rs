@@ -369,6 +369,7 @@ fn up_slot(entity: &Entity) -> Option<SlotRef> {
         | Actual::Stopping { .. }
         | Actual::Clearing { .. }
         | Actual::Tidying { .. }
-        | Actual::Left { .. } => None,
+        | Actual::Left { .. }
+        | Actual::Joining { .. } => None,
     }
 }

@@ -190,6 +190,7 @@ fn answer_word(entity: EntityId, told: Told) -> u64 {
         Told::Answered(Reply::NoReload) => (10, 0),
         Told::Answered(Reply::ReloadFailed(failed)) => (11, failed::word(failed)),
         Told::Answered(Reply::PreStartFailed) => (12, 0),
+        Told::Answered(Reply::NotStartable) => (15, 0),
     };
     u64::from(entity.0) | (kind << 16) | (detail << 20)
 }
@@ -210,6 +211,7 @@ fn answer_from(word: u64) -> Result<(EntityId, Told), Odd> {
         10 => Told::Answered(Reply::NoReload),
         11 => Told::Answered(Reply::ReloadFailed(failed::from_word(detail)?)),
         12 => Told::Answered(Reply::PreStartFailed),
+        15 => Told::Answered(Reply::NotStartable),
         _ => return Err(Odd),
     };
     Ok((entity_from(word & 0xffff)?, told))
@@ -357,6 +359,7 @@ mod tests {
                 why: Failure::Spawn((200 << 32) | 2),
             }))),
             Told::Answered(Reply::PreStartFailed),
+            Told::Answered(Reply::NotStartable),
         ];
         for ask in [Ask::Start, Ask::Stop, Ask::Restart, Ask::Reload] {
             for told in [&answers[..], &answers[1..], &[Told::Pending; MOST_ANSWERS], &[]] {

@@ -2,6 +2,7 @@
 //! are published. Each has one verdict, given in its turn.
 
 use super::Monitor;
+use super::attach::Attacher;
 use super::clients::{Asked, Taken};
 use super::run::{Detail, Kinds, Occurrence};
 use crate::directive::{Directive, Verdict};
@@ -17,7 +18,21 @@ impl Monitor {
             None => None,
             Some(Taken::New(place)) => Some(place),
             Some(Taken::Again(place)) => {
-                let verdict = self.kept_verdict(place).unwrap_or(Verdict::Done);
+                let verdict = match (self.kept_verdict(place), directive) {
+                    (None, Directive::Attach { entity, process }) => {
+                        let by = Attacher { id, place: Some(place) };
+                        let Some(verdict) = self.attach_again(*entity, *process, by) else {
+                            return;
+                        };
+                        verdict
+                    }
+                    (None, Directive::Detach { entity }) => {
+                        let by = Attacher { id, place: Some(place) };
+                        let Some(verdict) = self.detach_again(*entity, by) else { return };
+                        verdict
+                    }
+                    (kept, _) => kept.unwrap_or(Verdict::Done),
+                };
                 self.emit(Effect::Verdict { id, verdict });
                 return;
             }
@@ -36,6 +51,16 @@ impl Monitor {
                 Verdict::Done
             }
             Directive::Heartbeat { entity, to } => self.heartbeat(entity, to),
+            Directive::Attach { entity, process } => {
+                match self.attach(entity, process, Attacher { id, place }) {
+                    Some(verdict) => verdict,
+                    None => return,
+                }
+            }
+            Directive::Detach { entity } => match self.detach(entity, Attacher { id, place }) {
+                Some(verdict) => verdict,
+                None => return,
+            },
         };
         self.emit(Effect::Verdict { id, verdict });
         if let Some(place) = place {

@@ -45,7 +45,7 @@ impl Monitor {
         entity.last_pid = pid;
         self.put(id, entity);
         match entity.actual {
-            Actual::Up { .. } if self.may_have_moved(id) => self.look_for_heir(id, slot, pid, status),
+            Actual::Up { .. } if !entity.attached && self.may_have_moved(id) => self.look_for_heir(id, slot, pid, status),
             Actual::Up { since, .. } => {
                 let length = at.max(since).since(since);
                 self.died(id, slot, pid, status, length);
@@ -78,6 +78,8 @@ impl Monitor {
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
             | Actual::Left { .. } => {}
+            // It has ended before it was taken.
+            Actual::Joining { pid, .. } => self.not_joined(id, slot, pid),
         }
     }
 
@@ -208,8 +210,7 @@ impl Monitor {
 
     /// Its process is gone: so must be, as a rule, what that has started.
     pub(super) fn clear(&mut self, id: EntityId, slot: SlotRef, next: Next) {
-        let kill = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
-        if kill == KillScope::All {
+        if self.kill_scope(id) == KillScope::All {
             self.clear_all(id, slot, next);
             return;
         }

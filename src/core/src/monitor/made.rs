@@ -127,7 +127,8 @@ impl Why {
             | Why::StartFailed(_)
             | Why::PreStartFailed
             | Why::StartTimeout
-            | Why::Limit => true,
+            | Why::Limit
+            | Why::Detached => true,
             Why::NeverStarted
             | Why::Boot
             | Why::AskedStart
@@ -138,7 +139,8 @@ impl Why {
             | Why::CameBack(_)
             | Why::Wanted(_)
             | Why::Conflict(_)
-            | Why::RecordLost => false,
+            | Why::RecordLost
+            | Why::Attached => false,
         }
     }
 }

@@ -16,12 +16,14 @@
 //!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
 //!   `places`: what names items by place follows; `clients`, `repeat`: requests
 //!   that come again; `restore`: taking over; `view`: reports
+//! - `attach`: processes that ham did not start
 //! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
 //! - `pool`: slots; `timers`: deadlines
 
 mod along;
 mod ask;
 mod aspect;
+mod attach;
 mod attempts;
 mod beats;
 mod budget;
@@ -37,6 +39,7 @@ mod heir;
 mod life;
 mod lists;
 mod made;
+mod marks;
 mod members;
 mod neighbours;
 mod order;
@@ -60,8 +63,9 @@ mod view;
 
 pub use beats::HeartView;
 pub use budget::Budget;
-pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
+pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
 pub use heart::{Heart, Level, Reached, Watch};
+pub use marks::Marks;
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
@@ -75,6 +79,7 @@ use crate::plan::{EntityPlan, PlanIndex, PlanSource};
 use crate::time::{Mono, Span};
 use crate::words::{Odd, Reader, Words, Writer};
 use ask::{Goal, Waiter};
+use attach::Attacher;
 use clients::Client;
 use members::Members;
 use overlays::Overlays;
@@ -232,6 +237,9 @@ pub struct Monitor {
     /// Those that are supervised.
     beating: Members,
     overlays: Overlays,
+    /// Who waits until a process is attached to an entity, or is let go of. In no
+    /// record: who is cut off asks again.
+    attachers: BTreeMap<EntityId, Vec<Attacher>>,
 }
 
 impl Monitor {
@@ -350,6 +358,7 @@ impl Monitor {
             Event::MainMissing { slot, left } => self.main_missing(slot, left),
             Event::Beats { entity, slot, count } => self.beats(entity, slot, count),
             Event::WatchAgain { entities } => self.watch_again(&entities),
+            Event::PidRead { entity, process } => self.pid_read(entity, process),
             Event::Tidied { entity } => self.tidied(entity),
             Event::Request { id, entities, ask, wait, from } => {
                 self.request(id, &entities, ask, wait, from);

@@ -3,7 +3,7 @@
 //! A list that is at what has gone goes on with what comes after it.
 
 use super::Monitor;
-use super::entity::Marks;
+use super::marks::Marks;
 use super::run::{Command, Phase, Place};
 use crate::effect::Effect;
 use crate::event::Wait;
@@ -160,7 +160,7 @@ impl Monitor {
             Moved::Gone(to) => (to, true),
         };
         if gone {
-            self.let_go(index);
+            self.waits_no_more(index);
         }
         let Some(run) = self.runs.get_mut(&index) else { return };
         // By itself it is about that condition alone.
@@ -178,7 +178,7 @@ impl Monitor {
     }
 
     /// What the current action of a list waits for is not waited for any more.
-    fn let_go(&mut self, index: u32) {
+    fn waits_no_more(&mut self, index: u32) {
         let Some(run) = self.runs.get_mut(&index) else { return };
         let reference = run.reference(index);
         let phase = std::mem::replace(&mut run.phase, Phase::Ready);

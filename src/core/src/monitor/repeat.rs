@@ -106,6 +106,7 @@ impl Monitor {
             | Actual::Readying { .. }
             | Actual::Handover { .. }
             | Actual::Aborting { .. }
+            | Actual::Joining { .. }
             | Actual::Retiring { next: Next::Start(..), .. }
             | Actual::Stopping { next: Next::Start(..), .. }
             | Actual::Clearing { next: Next::Start(..), .. }
@@ -136,7 +137,9 @@ impl Monitor {
             | Why::CameBack(_)
             | Why::Wanted(_)
             | Why::Limit
-            | Why::RecordLost => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
+            | Why::RecordLost
+            | Why::Attached
+            | Why::Detached => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
         })
     }
 }

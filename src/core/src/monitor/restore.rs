@@ -14,7 +14,7 @@ use crate::effect::{Effect, Failure, Process, Spawn};
 use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
 use crate::memory::{Head, Memory, RecordId, SlotState};
-use crate::plan::{KillScope, PlanIndex, PlanSource, STOP_COMMAND, Verb};
+use crate::plan::{PlanIndex, PlanSource, STOP_COMMAND, Verb};
 use crate::time::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -70,6 +70,7 @@ impl Monitor {
             hearts: BTreeMap::new(),
             beating: Members::default(),
             overlays: Overlays::default(),
+            attachers: BTreeMap::new(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -298,7 +299,7 @@ impl Monitor {
                     }
                 }
                 if killed {
-                    let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
+                    let scope = self.kill_scope(id);
                     self.emit_kill(id, slot, pid, scope);
                 } else if pid != 0 && !self.has_own_list(id, STOP_COMMAND) {
                     self.ask_to_end(id, slot);
@@ -314,8 +315,14 @@ impl Monitor {
                     self.spawn_failed(id, slot, 0);
                 }
             }
+            Actual::Clearing { slot, .. } if entity.letting => {
+                self.emit(Effect::Release { slot });
+            }
             Actual::Clearing { slot, next } => self.clear_all(id, slot, next),
             Actual::Gated(cause) => self.go(id, cause),
+            Actual::Joining { slot, pid, start } => {
+                self.emit(Effect::Attach { slot, entity: id, pid, start });
+            }
             Actual::Readying { slot, .. } => {
                 self.watch_readiness(id, slot);
                 self.resume_adopted(id, &entity);

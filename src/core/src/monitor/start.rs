@@ -61,6 +61,10 @@ impl Monitor {
         if self.is_shutting_down() {
             return;
         }
+        if let Some(file) = self.placeholder(id) {
+            self.await_process(id, file);
+            return;
+        }
         let mut entity = self.entity(id);
         entity.finished = false;
         entity.last_pid = 0;
@@ -69,7 +73,7 @@ impl Monitor {
         match cause {
             Cause::Boot => entity.why = Why::Boot,
             Cause::Asked => entity.why = Why::AskedStart,
-            Cause::Restart | Cause::Dependency => {}
+            Cause::Restart | Cause::Dependency | Cause::PidFile => {}
         }
         entity.actual = Actual::Queued(cause);
         self.put(id, entity);
@@ -92,6 +96,11 @@ impl Monitor {
 
     /// Nobody keeps it from starting any more.
     pub(super) fn go(&mut self, id: EntityId, cause: Cause) {
+        if cause == Cause::PidFile {
+            let file = self.placeholder(id).flatten();
+            self.await_process(id, file);
+            return;
+        }
         let Some(plan) = self.plan_of(id) else {
             self.start_failed(id, Why::StartFailed(ERROR_NO_PLAN), cause, None);
             return;
@@ -113,6 +122,10 @@ impl Monitor {
     pub(super) fn gate_opens(&mut self, id: EntityId, ok: bool) {
         let mut entity = self.entity(id);
         let Actual::Gated(cause) = entity.actual else { return };
+        if cause == Cause::PidFile {
+            self.pid_file_seen(id, ok);
+            return;
+        }
         if ok && self.is_kept_from_starting(id) {
             // Others have changed while it waited for its path.
             entity.actual = Actual::Queued(cause);
@@ -186,6 +199,7 @@ impl Monitor {
         entity.since = Some(self.now);
         entity.told = None;
         entity.adopted = false;
+        entity.attached = false;
         entity.early = false;
         entity.moving = false;
         entity.ends = false;

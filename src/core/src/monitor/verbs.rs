@@ -99,6 +99,7 @@ impl Monitor {
             | Actual::Aborting { .. }
             | Actual::Retiring { .. }
             | Actual::Stopping { .. }
+            | Actual::Joining { .. }
             | Actual::Clearing { next: Next::Start(..), .. }
             | Actual::Tidying { next: Next::Start(..) } => true,
             Actual::Down

@@ -2,12 +2,12 @@
 
 use super::Monitor;
 use super::beats::HeartView;
-use super::entity::{Actual, Desired, Entity, Next, StartTimes, Why};
+use super::entity::{Actual, Cause, Desired, Entity, Next, StartTimes, Why};
 use super::pool::Owner;
 use super::run::Run;
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, RecordId};
-use crate::plan::EntityPlan;
+use crate::plan::{EntityPlan, Kind};
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use std::sync::Arc;
@@ -70,7 +70,8 @@ impl Monitor {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         };
         View {
             state: self.state_word(id, &entity),
@@ -120,6 +121,8 @@ impl Monitor {
             | Actual::Handover { .. }
             | Actual::Aborting { .. } => "starting",
             Actual::Retiring { .. } | Actual::Stopping { .. } => "stopping",
+            Actual::Waiting(_, Cause::PidFile) | Actual::Gated(Cause::PidFile) => "placeholder",
+            Actual::Joining { .. } => "starting",
             Actual::Waiting(..) => "backoff",
             Actual::Queued(_) | Actual::Gated(_) => "waiting",
             Actual::Clearing { .. } | Actual::Tidying { .. } if entity.finished => "finished",
@@ -132,6 +135,7 @@ impl Monitor {
             Actual::Down if entity.finished => "finished",
             // An action list is not through yet, and may bring it back.
             Actual::Down | Actual::Left { .. } if wanted && self.has_lists(id) => "waiting",
+            Actual::Down if self.is_placeholder(id) => "placeholder",
             Actual::Down | Actual::Left { .. } => match entity.why {
                 Why::NeverStarted | Why::AskedStop | Why::Shutdown | Why::Conflict(_) => "stopped",
                 Why::Died(_) if entity.good => "finished",
@@ -149,9 +153,17 @@ impl Monitor {
                 | Why::Restarted(_)
                 | Why::Finished(_)
                 | Why::CameBack(_)
-                | Why::Wanted(_) => "stopped",
+                | Why::Wanted(_)
+                | Why::Attached
+                | Why::Detached => "stopped",
             },
         }
+    }
+
+    /// Whether ham does not start it.
+    fn is_placeholder(&self, id: EntityId) -> bool {
+        let plan = self.definition(id);
+        plan.is_some_and(|plan| matches!(plan.kind, Kind::Placeholder { .. }))
     }
 
     /// Whether somebody has stopped it, or another that it is down for want of.

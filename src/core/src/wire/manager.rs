@@ -356,6 +356,13 @@ pub enum Refusal {
         /// Why, and how to mend it.
         why: String,
     },
+    /// It cannot be done as things are.
+    NotPossible {
+        /// Why, in one word.
+        reason: String,
+        /// The same for people.
+        why: String,
+    },
 }
 
 impl Refusal {
@@ -370,6 +377,7 @@ impl Refusal {
             Refusal::Busy { .. } => "Busy",
             Refusal::SerialUsed {} => "SerialUsed",
             Refusal::NotChanged { .. } => "NotChanged",
+            Refusal::NotPossible { .. } => "NotPossible",
         };
         format!("{INTERFACE}.{name}")
     }
@@ -378,6 +386,7 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Refusal::NotPossible { why, .. } => f.write_str(why),
             Refusal::UnknownEntity { name, nearest: Some(near) } => {
                 write!(f, "no entity `{name}`; did you mean `{near}`?")
             }

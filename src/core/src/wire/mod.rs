@@ -2,6 +2,7 @@
 //! messages of the interface `io.ham.Manager`, which `schema/` describes.
 //! Server and clients use the same types, so the two cannot drift apart.
 
+mod attach;
 mod changes;
 mod directives;
 mod frames;
@@ -10,6 +11,7 @@ mod heartbeat;
 mod history;
 mod manager;
 
+pub use attach::*;
 pub use changes::*;
 pub use directives::*;
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use ham_core::signal::Signal;
 use ham_core::time::Span;
 use ham_core::wire::Refusal;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What to do.
@@ -210,6 +211,27 @@ pub(crate) enum Verb {
         /// Its name
         name: String,
     },
+    /// Have a process that runs become the process of an entity
+    Attach {
+        /// Name of the entity
+        name: String,
+        /// The process
+        #[arg(value_parser = clap::value_parser!(i32).range(2..))]
+        pid: i32,
+    },
+    /// Have an entity let go of its process, which goes on by itself
+    Detach {
+        /// Name of the entity
+        name: String,
+    },
+    /// Run a command as the process of an entity, in place of hamctl
+    Guard {
+        /// Name of the entity
+        name: String,
+        /// The command, after --
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
     /// Show how much the log tells, or set it
     Verbosity {
         /// 0 to 9, + for one more, - for one less
@@ -351,6 +373,9 @@ impl Verb {
             | Verb::Flags { .. }
             | Verb::Add { .. }
             | Verb::Remove { .. }
+            | Verb::Attach { .. }
+            | Verb::Detach { .. }
+            | Verb::Guard { .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)

@@ -3,6 +3,7 @@
 
 mod act;
 mod add;
+mod attach;
 mod boot;
 mod change;
 mod check;
@@ -104,6 +105,9 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
             events::run(program, &manager()?, names, follow, lines, output)
         }
         Verb::Why { name } => why::run(&manager()?, name, output),
+        Verb::Attach { name, pid } => attach::attach(&manager()?, name, pid, output),
+        Verb::Detach { name } => attach::detach(&manager()?, name, output),
+        Verb::Guard { name, command } => attach::guard(&manager()?, name, &command),
         Verb::Verbosity { level } => verbosity::run(&manager()?, level, output),
     }
 }

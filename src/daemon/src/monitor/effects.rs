@@ -83,6 +83,9 @@ impl Engine {
             | Effect::SignalAll { .. }
             | Effect::FindMain { .. }
             | Effect::Adopt { .. }
+            | Effect::Attach { .. }
+            | Effect::Release { .. }
+            | Effect::ReadPid { .. }
             | Effect::Tidy { .. }
             | Effect::Clear { .. }
             | Effect::Free { .. }
@@ -162,6 +165,9 @@ impl Engine {
                 self.spawners.submit(Job::FindMain { held, path, uid });
             }
             Effect::Adopt { slot, entity, pid } => self.adopt_main(slot, entity, pid),
+            Effect::Attach { slot, entity, pid, start } => self.attach(slot, entity, pid, start),
+            Effect::Release { slot } => self.release(slot),
+            Effect::ReadPid { entity, path } => self.read_pid(entity, path),
             Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),

@@ -62,7 +62,7 @@ impl Engine {
 }
 
 /// As waitid(2) has it.
-fn exit_status(code: i32, status: i32) -> ExitStatus {
+pub(super) fn exit_status(code: i32, status: i32) -> ExitStatus {
     let number = u8::try_from(status & 0xff).unwrap_or(0);
     let signal = ham_core::signal::Signal(number);
     match code {

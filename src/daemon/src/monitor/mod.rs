@@ -6,6 +6,7 @@
 //! - `begin`: alone, or after another; `memory`: records and commit; `effects`: carrying out
 //! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
 //! - `directories`: what they have of their own in the file system
+//! - `attach`, `aliens`, `pid_file`: processes that it has not made
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
 //! - `streams`, `output…`: where they write to
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
@@ -16,6 +17,7 @@
 mod abilities;
 mod adoption;
 mod aliens;
+mod attach;
 mod beats;
 mod begin;
 mod clearers;
@@ -45,6 +47,7 @@ mod outputs;
 mod own_process;
 mod pages;
 mod paths;
+mod pid_file;
 mod prepare;
 mod reasons;
 mod report;

@@ -28,6 +28,11 @@ pub(super) fn signal(state: State, reference: SlotRef, signal: Signal, value: Op
     if !is_it() {
         return false;
     }
+    send(&process, signal, value)
+}
+
+/// The same to a process that is held.
+pub(super) fn send(process: &PidFd, signal: Signal, value: Option<i32>) -> bool {
     let number = i32::from(signal.0);
     match value {
         Some(value) => process.queue(number, SI_QUEUE, value).is_ok(),

@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use ham_sys::datagrams::Datagrams;
 use ham_sys::process;
 use ham_sys::rights::send_with;
-use ham_sys::socket::{Listener, peer, receive_packet, send_packet, seqpacket_pair};
+use ham_sys::socket::{Listener, peer, peer_process, receive_packet, send_packet, seqpacket_pair};
 use ham_sys::{Errno, clock};
 
 use crate::harness::*;
@@ -39,11 +39,15 @@ fn listener() {
     let found = peer(&stream).unwrap();
     assert_eq!(found.pid, client);
     assert_eq!((found.uid, found.gid), (process::effective_uid(), process::effective_gid()));
+    // Linux 6.5.
+    let process = peer_process(&stream);
+    assert!(process.as_ref().is_none_or(|process| !process.has_exited()));
     let mut none = [0; 1];
     let error = stream.read(&mut none).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     stream.write_all(b"hello").unwrap();
     assert_eq!(wait_exit(client).status, 0);
+    assert!(process.is_none_or(|process| process.has_exited()));
 }
 
 fn replaces() {

@@ -64,6 +64,9 @@ impl Engine {
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
             "Raise" => return later(self.publish(client, peer, call)),
             "Heartbeat" => return later(self.heartbeats(client, peer, call)),
+            "Attach" => return later(self.attach_other(client, peer, call)),
+            "AttachSelf" => return later(self.attach_self(client, peer, call)),
+            "Detach" => return later(self.detach(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };
         Some(result.unwrap_or_else(|refusal| refusal))
@@ -203,6 +206,9 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
         Reply::PreStartFailed => (false, "its pre-start list failed".to_owned()),
         Reply::NoReload => (false, "its unit has no `reload` list".to_owned()),
         Reply::ReloadFailed(_) => (false, "its `reload` list could not be worked off".to_owned()),
+        Reply::NotStartable => {
+            (false, "ham does not start it: a process is attached (hamctl attach)".to_owned())
+        }
         Reply::NotRunning => (false, "it has no process".to_owned()),
         Reply::StartFailed(0) => (false, "did not start within start-timeout".to_owned()),
         Reply::StartFailed(error) => (false, crate::facts::spawn_error(error)),

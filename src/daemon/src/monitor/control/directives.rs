@@ -118,7 +118,8 @@ impl Engine {
         let from = caller(request)?;
         if let Some(client) = self.control.clients.get_mut(&client) {
             let (outcomes, oneway) = (Vec::new(), call.oneway);
-            client.waiting = Some(Waiting { verb: "", open: 1, outcomes, oneway });
+            client.waiting =
+                Some(Waiting { verb: method_of(&directive), open: 1, outcomes, oneway });
         }
         let id = self.control.request(client);
         self.feed(Event::Directive { id, directive, from });
@@ -129,7 +130,9 @@ impl Engine {
     pub(in crate::monitor) fn verdict(&mut self, id: RequestId, verdict: Verdict) {
         let Some(token) = self.control.requests.remove(&id) else { return };
         let Some(client) = self.control.clients.get_mut(&token) else { return };
-        let oneway = client.waiting.take().is_some_and(|waiting| waiting.oneway);
+        let waiting = client.waiting.take();
+        let oneway = waiting.as_ref().is_some_and(|waiting| waiting.oneway);
+        let method = waiting.map_or("", |waiting| waiting.verb);
         if !oneway {
             let answer = match verdict {
                 Verdict::Done => result(&Decided { changed: true }),
@@ -142,9 +145,29 @@ impl Engine {
                     let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
                     Answer::refusal(&Refusal::NotChanged { what, why })
                 }
+                Verdict::Exists
+                | Verdict::Taken(_)
+                | Verdict::Gone
+                | Verdict::NotRunning
+                | Verdict::NoProcess
+                | Verdict::Full
+                | Verdict::Overruled
+                | Verdict::ShuttingDown => self.refused(verdict, method),
             };
             self.send(token, &answer);
         }
         self.control.ready.insert(token);
+    }
+}
+
+/// The method that a directive comes from.
+fn method_of(directive: &Directive) -> &'static str {
+    match directive {
+        Directive::State { .. } => "State",
+        Directive::Raise { .. } => "Raise",
+        Directive::Attach { .. } => "Attach",
+        Directive::Detach { .. } => "Detach",
+        Directive::Heartbeat { .. } => "Heartbeat",
+        Directive::Change(_) => "Change",
     }
 }

@@ -3,6 +3,7 @@
 //! its answers is cut off; none is ever waited for.
 
 mod access;
+mod attach;
 mod calls;
 mod changes;
 mod directives;
