@@ -2,6 +2,7 @@
 //! at once whatever the scenario does not hold back.
 
 use crate::notation::{self, Line};
+use crate::plans;
 use crate::show;
 use ham_core::directive::{Directive, Heartbeat};
 use ham_core::effect::Effect;
@@ -22,6 +23,7 @@ pub(crate) const BEGIN: Mono = Mono(1_000_000_000_000);
 const FIRST_PID: i32 = 100;
 
 pub(crate) struct Machine {
+    plans: Vec<EntityPlan>,
     bytes: Vec<u8>,
     names: Vec<String>,
     memory: SharedMemory,
@@ -50,8 +52,9 @@ impl Machine {
         let bytes = encode(&plans).expect("a plan inside the rules");
         let memory = SharedMemory::default();
         let (monitor, _) = restore(&bytes, &memory, BEGIN);
-        let names: Vec<String> = plans.into_iter().map(|plan| plan.name).collect();
+        let names: Vec<String> = plans.iter().map(|plan| plan.name.clone()).collect();
         let mut machine = Machine {
+            plans,
             bytes,
             names,
             memory,
@@ -105,6 +108,15 @@ impl Machine {
                 }
             }
             "takeover" => return self.take_over(),
+            "other-heartbeat" => {
+                // Another plan is accepted: the daemon goes on with it as a
+                // successor would.
+                let id = self.id(&line.word());
+                self.plans[id.index()].heartbeat = plans::heartbeat(&mut line);
+                self.bytes = encode(&self.plans).expect("a plan inside the rules");
+                line.end();
+                return self.take_over();
+            }
             "show" => {
                 let id = self.id(&line.word());
                 let name = &self.names[id.index()];
