@@ -44,9 +44,10 @@ impl Heartbeats {
             let row = self.rows.get(&plan.id).copied();
             // One that was supervised when the turn began.
             let Some(mut row) = row else { continue };
+            let suspended = monitor.view(plan.id).heartbeat.is_some_and(|heart| heart.suspended);
             match event {
                 Some(Event::Beats { entity, slot, count })
-                    if *entity == plan.id && *slot == row.slot =>
+                    if !suspended && *entity == plan.id && *slot == row.slot =>
                 {
                     row.most = if *count == 0 { row.most + 1 } else { 0 };
                     row.exact |= *count > 0;
@@ -55,11 +56,20 @@ impl Heartbeats {
                 Some(Event::Told { told, .. }) if told.interval.is_some() => row.exact = false,
                 _ => {}
             }
-            let suspended = monitor.view(plan.id).heartbeat.is_some_and(|heart| heart.suspended);
             row.exact &= !suspended;
             self.rows.insert(plan.id, row);
             if Some(row.slot) != slot {
                 self.rows.remove(&plan.id);
+            }
+            let counted = |effect: &Effect| {
+                let Effect::Notice(notice) = effect else { return false };
+                let fact = notice.fact;
+                let missed = matches!(fact, Fact::HeartbeatMissed { .. });
+                notice.entity == plan.id
+                    && (missed || matches!(fact, Fact::HeartbeatTooMany { .. }))
+            };
+            if suspended && turn.effects.iter().any(counted) {
+                return Err(format!("{} is suspended, and counted: {event:?}", plan.name));
             }
             self.told_of(plan, row, event, turn)?;
         }
