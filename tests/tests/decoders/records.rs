@@ -190,7 +190,7 @@ fn a_heartbeat_whose_record_is_lost_is_supervised_anew() {
         Effect::WatchBeats { entity, slot, .. } => Some((*entity, *slot)),
         _ => None,
     };
-    assert_eq!(turn.effects.iter().filter_map(watched).last(), Some((OTHER, slot)));
+    assert_eq!(turn.effects.iter().filter_map(watched).next_back(), Some((OTHER, slot)));
     assert_eq!(missed(&machine), Some(0));
     for _ in 0..2 {
         machine.now = machine.now.after(Span::seconds(1));
