@@ -90,6 +90,10 @@ impl Heartbeats {
         let Some(numbers) = plan.heartbeat else { return Ok(()) };
         let triggered = matches!(event, Some(Event::Told { told, .. }) if told.trigger);
         for effect in &turn.effects {
+            // Should it be watched after that in the same turn: anew.
+            if *effect == (Effect::UnwatchBeats { entity: plan.id }) {
+                (row.most, row.level) = (0, Level::Healthy);
+            }
             let Effect::Notice(notice) = effect else { continue };
             if notice.entity != plan.id {
                 continue;
@@ -134,7 +138,7 @@ impl Heartbeats {
             }
         }
         if let Some(kept) = self.rows.get_mut(&plan.id) {
-            (kept.level, kept.exact) = (row.level, row.exact);
+            (kept.most, kept.level, kept.exact) = (row.most, row.level, row.exact);
         }
         Ok(())
     }
