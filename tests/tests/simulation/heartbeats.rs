@@ -195,7 +195,8 @@ impl Heartbeats {
             Level::High => true,
         };
         let seen = heart.level <= row.level || heart.level == Level::High;
-        if !fits || !seen {
+        let exact = !row.exact || heart.missed == row.most || row.level == Level::High;
+        if !fits || !seen || !exact {
             return Err(format!("{} is {heart:?} by {numbers:?}, after {row:?}", plan.name));
         }
         Ok(())
