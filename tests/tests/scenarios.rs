@@ -106,3 +106,20 @@ fn a_takeover_before_every_step_changes_no_scenario() {
         assert_eq!(without_replies(&restored), without_replies(&live), "{}", path.display());
     }
 }
+
+/// What the table of HAM's rules names as shown by a scenario is one.
+#[test]
+fn the_table_of_rules_names_scenarios_that_exist() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ham-semantics.md");
+    let text = fs::read_to_string(page).expect("the table");
+    let known: Vec<String> =
+        files().iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    let shown = text.lines().filter(|line| line.starts_with("| "));
+    let shown = shown.filter_map(|line| line.trim_end_matches(" |").rsplit(" | ").next());
+    let words = shown.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let named: Vec<&str> = words.filter(|word| !word.contains('/')).collect();
+    assert!(named.len() > 40, "only {} are named", named.len());
+    let missing: Vec<&&str> =
+        named.iter().filter(|name| !known.iter().any(|known| known == **name)).collect();
+    assert!(missing.is_empty(), "no scenario is called {missing:?}");
+}

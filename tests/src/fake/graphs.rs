@@ -65,7 +65,7 @@ fn dress_one(random: &mut Random, plan: &mut EntityPlan) {
             plan.stop.kill = KillScope::None;
         }
     }
-    if matches!(plan.kind, Kind::Service | Kind::Forking { .. }) && random.chance(45) {
+    if matches!(plan.kind, Kind::Service | Kind::Forking { .. }) && random.chance(75) {
         plan.heartbeat = Some(heartbeat(random));
     }
     if plan.ready == Readiness::Notify || random.chance(30) {
@@ -114,17 +114,17 @@ fn dress_one(random: &mut Random, plan: &mut EntityPlan) {
 }
 
 fn heartbeat(random: &mut Random) -> HeartbeatPlan {
-    let low = u32::try_from(random.below(4)).unwrap_or(0);
+    let low = u32::try_from(random.below(3)).unwrap_or(0);
     let more = u32::try_from(random.below(3)).unwrap_or(0);
     let most = random.chance(25).then(|| LimitPlan {
         count: 1 + u32::try_from(random.below(5)).unwrap_or(0),
         within: random.micros(100_000, 2_000_000),
     });
     HeartbeatPlan {
-        interval: random.micros(50_000, 700_000),
+        interval: random.micros(30_000, 300_000),
         low,
         high: if random.chance(10) { 0 } else { low + more },
-        grace: if random.chance(30) { random.micros(0, 600_000) } else { Span::ZERO },
+        grace: if random.chance(30) { random.micros(0, 300_000) } else { Span::ZERO },
         most,
     }
 }

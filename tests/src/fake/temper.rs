@@ -54,7 +54,7 @@ impl Temper {
             refused: 8,
             never_ready: 15,
             slow: 15,
-            silent: 25,
+            silent: 35,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::changes;
 use crate::notation::{self, Line};
+use crate::plans;
 use crate::show;
 use ham_core::directive::{Directive, Heartbeat, Stranger};
 use ham_core::effect::Effect;
@@ -26,6 +27,7 @@ const FIRST_PID: i32 = 100;
 const START: u64 = 77;
 
 pub(crate) struct Machine {
+    plans: Vec<EntityPlan>,
     bytes: Vec<u8>,
     names: Vec<String>,
     memory: SharedMemory,
@@ -54,8 +56,9 @@ impl Machine {
         let bytes = encode(&plans).expect("a plan inside the rules");
         let memory = SharedMemory::default();
         let (monitor, _) = restore(&bytes, &memory, BEGIN);
-        let names: Vec<String> = plans.into_iter().map(|plan| plan.name).collect();
+        let names: Vec<String> = plans.iter().map(|plan| plan.name.clone()).collect();
         let mut machine = Machine {
+            plans,
             bytes,
             names,
             memory,
@@ -113,6 +116,15 @@ impl Machine {
                 self.memory.store().broken.push(RecordId::Overlay(id));
             }
             "takeover" => return self.take_over(),
+            "other-heartbeat" => {
+                // Another plan is accepted: the daemon goes on with it as a
+                // successor would.
+                let id = self.id(&line.word());
+                self.plans[id.index()].heartbeat = plans::heartbeat(&mut line);
+                self.bytes = encode(&self.plans).expect("a plan inside the rules");
+                line.end();
+                return self.take_over();
+            }
             "show" => {
                 let id = self.id(&line.word());
                 let name = self.monitor.name(id).expect("its name");

@@ -139,7 +139,7 @@ fn kind(line: &mut Line) -> Kind {
 }
 
 /// `heartbeat=1s low=2 high=3 grace=5s most=10/1s`
-fn heartbeat(line: &mut Line) -> Option<HeartbeatPlan> {
+pub(crate) fn heartbeat(line: &mut Line) -> Option<HeartbeatPlan> {
     let interval = span(&line.pair("heartbeat")?);
     let mut number = |key, usual| {
         line.pair(key).map_or(usual, |text: String| text.parse().expect("a number of misses"))

@@ -7,6 +7,7 @@ use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::monitor::{Level, Monitor, Turn};
 use ham_core::plan::EntityPlan;
+use ham_core::time::Mono;
 use ham_tests::fake::Kernel;
 use std::collections::BTreeMap;
 
@@ -14,6 +15,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug)]
 struct Row {
     slot: SlotRef,
+    /// When its first period is over.
+    first: Mono,
+    /// When something may last have counted as a heartbeat that is none.
+    doubt: Mono,
     /// Periods without a heartbeat in a row, at most: that some did not count,
     /// since they were suspended or resumed in them, is not followed.
     most: u32,
@@ -37,34 +42,55 @@ impl Heartbeats {
         monitor: &Monitor,
         plans: &[EntityPlan],
         event: Option<&Event>,
-        turn: &Turn,
+        (now, turn): (Mono, &Turn),
     ) -> Result<(), String> {
+        // Any of these may be a heartbeat for somebody, as far as is followed here.
+        let acts = |effect: &Effect| {
+            matches!(effect, Effect::Notice(notice)
+                if matches!(notice.fact, Fact::ActionDone { .. } | Fact::HeartbeatHealthy))
+        };
+        let doubtful = turn.effects.iter().any(acts)
+            || matches!(event, Some(Event::Directive { .. } | Event::Told { .. }));
         for plan in plans {
             let slot = monitor.slot_of(plan.id);
             let row = self.rows.get(&plan.id).copied();
             // One that was supervised when the turn began.
             let Some(mut row) = row else { continue };
+            let suspended = monitor.view(plan.id).heartbeat.is_some_and(|heart| heart.suspended);
             match event {
+                Some(Event::Beats { .. }) if now < row.first => {}
                 Some(Event::Beats { entity, slot, count })
-                    if *entity == plan.id && *slot == row.slot =>
+                    if !suspended && *entity == plan.id && *slot == row.slot =>
                 {
                     row.most = if *count == 0 { row.most + 1 } else { 0 };
-                    row.exact |= *count > 0;
+                    // What is to count as one does so for a period.
+                    let interval = monitor.view(plan.id).heartbeat.map(|heart| heart.interval);
+                    let sure = interval.is_some_and(|span| now.since(row.doubt) > span);
+                    row.exact |= *count > 0 && sure;
                 }
-                Some(Event::Directive { .. }) => row.exact = false,
-                Some(Event::Told { told, .. }) if told.interval.is_some() => row.exact = false,
                 _ => {}
             }
-            let suspended = monitor.view(plan.id).heartbeat.is_some_and(|heart| heart.suspended);
-            row.exact &= !suspended;
+            if doubtful || suspended {
+                (row.exact, row.doubt) = (false, now);
+            }
             self.rows.insert(plan.id, row);
             if Some(row.slot) != slot {
                 self.rows.remove(&plan.id);
             }
+            let counted = |effect: &Effect| {
+                let Effect::Notice(notice) = effect else { return false };
+                let fact = notice.fact;
+                let missed = matches!(fact, Fact::HeartbeatMissed { .. });
+                notice.entity == plan.id
+                    && (missed || matches!(fact, Fact::HeartbeatTooMany { .. }))
+            };
+            if suspended && turn.effects.iter().any(counted) {
+                return Err(format!("{} is suspended, and counted: {event:?}", plan.name));
+            }
             self.told_of(plan, row, event, turn)?;
         }
         for plan in plans {
-            self.seen(monitor, plan)?;
+            self.seen(monitor, plan, turn)?;
         }
         Ok(())
     }
@@ -80,6 +106,10 @@ impl Heartbeats {
         let Some(numbers) = plan.heartbeat else { return Ok(()) };
         let triggered = matches!(event, Some(Event::Told { told, .. }) if told.trigger);
         for effect in &turn.effects {
+            // Should it be watched after that in the same turn: anew.
+            if *effect == (Effect::UnwatchBeats { entity: plan.id }) {
+                (row.most, row.level) = (0, Level::Healthy);
+            }
             let Effect::Notice(notice) = effect else { continue };
             if notice.entity != plan.id {
                 continue;
@@ -124,13 +154,13 @@ impl Heartbeats {
             }
         }
         if let Some(kept) = self.rows.get_mut(&plan.id) {
-            (kept.level, kept.exact) = (row.level, row.exact);
+            (kept.most, kept.level, kept.exact) = (row.most, row.level, row.exact);
         }
         Ok(())
     }
 
     /// What is seen of it now.
-    fn seen(&mut self, monitor: &Monitor, plan: &EntityPlan) -> Result<(), String> {
+    fn seen(&mut self, monitor: &Monitor, plan: &EntityPlan, turn: &Turn) -> Result<(), String> {
         let view = monitor.view(plan.id);
         let is_up = plan.heartbeat.is_some() && view.state == "running";
         let Some(heart) = view.heartbeat else {
@@ -144,8 +174,17 @@ impl Heartbeats {
         let (Some(slot), Some(numbers)) = (slot, plan.heartbeat) else {
             return Err(format!("{} has a heartbeat: {view:?}", plan.name));
         };
-        let fresh = Row { slot, most: 0, exact: true, level: Level::Healthy };
-        let row = *self.rows.entry(plan.id).or_insert(fresh);
+        let (first, doubt) = Default::default();
+        let fresh = Row { slot, first, doubt, most: 0, exact: true, level: Level::Healthy };
+        let row = self.rows.entry(plan.id).or_insert(fresh);
+        let begun = turn.effects.iter().rev().find_map(|effect| match effect {
+            Effect::WatchBeats { entity, interval, from, .. } if *entity == plan.id => {
+                Some(from.after(*interval))
+            }
+            _ => None,
+        });
+        row.first = begun.unwrap_or(row.first);
+        let row = *row;
         if row.slot != slot {
             return Err(format!("{} is {view:?} of {row:?} and not {slot}", plan.name));
         }
@@ -156,7 +195,8 @@ impl Heartbeats {
             Level::High => true,
         };
         let seen = heart.level <= row.level || heart.level == Level::High;
-        if !fits || !seen {
+        let exact = !row.exact || heart.missed == row.most || row.level == Level::High;
+        if !fits || !seen || !exact {
             return Err(format!("{} is {heart:?} by {numbers:?}, after {row:?}", plan.name));
         }
         Ok(())

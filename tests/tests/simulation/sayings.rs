@@ -111,14 +111,14 @@ impl Sayings {
 fn directive(random: &mut Random, plans: &[EntityPlan]) -> Directive {
     let entity = random.pick(plans).id;
     let number = u32::try_from(random.below(4)).unwrap_or(0);
-    match random.below(7) {
+    match random.below(9) {
         0..=2 => Directive::State { entity, to: number },
         3 | 4 => {
             let severity = u32::try_from(random.below(3)).unwrap_or(0);
             Directive::Raise { entity, kind: number, class: number, severity }
         }
         _ => {
-            let all = random.chance(30);
+            let all = random.chance(50);
             // More often resumed than suspended: mostly they count.
             let to = *random.pick(&[
                 Heartbeat::Suspend,

@@ -329,7 +329,7 @@ impl World {
         }
         self.clients.committed(event, turn)?;
         self.sayings.committed(event, turn)?;
-        self.heartbeats.committed(&self.monitor, &self.plans, event, turn)?;
+        self.heartbeats.committed(&self.monitor, &self.plans, event, (self.kernel.now, turn))?;
         self.rules.committed(turn)
     }
 

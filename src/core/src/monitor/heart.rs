@@ -127,8 +127,12 @@ impl Watch {
         fresh.is_some_and(|at| at > self.last && self.beat(at))
     }
 
-    /// A period has ended in which so many heartbeats came.
+    /// A period has ended in which so many heartbeats came. One that was looked
+    /// at before supervision began (anew) is none of its own.
     pub fn period(&mut self, count: u32, fresh: Option<Mono>, now: Mono) -> Reached {
+        if now < self.from.after(self.interval) {
+            return Reached::default();
+        }
         let mut reached = Reached { healthy: self.refresh(fresh), ..Reached::default() };
         let began = Mono(now.0.saturating_sub(self.interval.0));
         // At most one counts in a period, and one that was to count does.
