@@ -367,6 +367,13 @@ pub enum Fact {
         /// Place in the on-fail list, from 1; 0: the action itself.
         on_fail: u16,
     },
+    /// A pulse of it waits in its channel.
+    PulseSent {
+        /// Where it stands (`Monitor::channel_at`).
+        place: u32,
+        /// Its number in its channel.
+        serial: u64,
+    },
 }
 
 /// Why an action failed.
@@ -390,4 +397,6 @@ pub enum Failure {
     Refused,
     /// One that the entity requires is not up.
     Dependency,
+    /// As many pulses as there may be wait in its channel, or over all.
+    ChannelFull,
 }

@@ -135,6 +135,13 @@ pub enum Event {
         /// repeated.
         from: Option<Caller>,
     },
+    /// Somebody has received pulses, all up to a number.
+    Received {
+        /// From which channel.
+        channel: String,
+        /// The number.
+        upto: u64,
+    },
     /// The manager is to end.
     Shutdown {
         /// Its exit code.

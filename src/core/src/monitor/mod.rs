@@ -12,6 +12,7 @@
 //!   their actions do; `own`: those of the entity's own life
 //! - `ask`: requests and shutdown; `directives`: what is said of entities; `clients`, `repeat`: requests that come
 //!   again; `restore`: taking over; `view`: reports
+//! - `pulses`: what waits for receivers
 //! - `pool`: slots; `timers`: deadlines
 
 mod ask;
@@ -30,6 +31,7 @@ mod own;
 mod pool;
 #[cfg(test)]
 mod properties;
+mod pulses;
 mod record;
 mod repeat;
 mod restore;
@@ -44,6 +46,7 @@ mod view;
 
 pub use budget::Budget;
 pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
+pub use pulses::{ChannelView, MOST_CHANNELS, MOST_WAITING, Pulse};
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
@@ -60,6 +63,7 @@ use ask::{Goal, Waiter};
 use clients::Client;
 use members::Members;
 use pool::{Owner, Pool};
+use pulses::Pulses;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use timers::Timers;
@@ -200,6 +204,7 @@ pub struct Monitor {
     /// Slots whose process is gone in this turn, and nothing else need be.
     unclear: Vec<SlotRef>,
     said: BTreeMap<EntityId, Said>,
+    pulses: Pulses,
 }
 
 impl Monitor {
@@ -258,9 +263,8 @@ impl Monitor {
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
             RecordId::Client(place) => self.clients.get(&place).map(Client::record),
             RecordId::Said(entity) => self.said.get(&entity).map(Said::record),
-            RecordId::Beat(_) | RecordId::Overlay(_) | RecordId::Chunk(_) | RecordId::Pulse(_) => {
-                None
-            }
+            RecordId::Pulse(place) => self.pulses.record(place),
+            RecordId::Beat(_) | RecordId::Overlay(_) | RecordId::Chunk(_) => None,
         }
     }
 
@@ -314,6 +318,7 @@ impl Monitor {
                 self.request(id, &entities, ask, wait, from);
             }
             Event::Directive { id, directive, from } => self.directive(id, &directive, from),
+            Event::Received { channel, upto } => self.received(&channel, upto),
             Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }
     }

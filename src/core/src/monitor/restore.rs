@@ -6,6 +6,7 @@
 use super::entity::{Actual, Entity};
 use super::members::Members;
 use super::pool::{Owner, Pool, is_unused};
+use super::pulses::Pulses;
 use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
 use super::{Global, Monitor, Turn};
@@ -63,6 +64,7 @@ impl Monitor {
             moved: BTreeSet::new(),
             unclear: Vec::new(),
             said: BTreeMap::new(),
+            pulses: Pulses::default(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -94,7 +96,7 @@ impl Monitor {
     /// Gives those that are in the middle of something, and entities that
     /// cannot own the slot that they name.
     fn read_heads(&mut self) -> (Vec<RecordId>, Vec<EntityId>) {
-        let Monitor { memory, timers, pool, active, unread_clients, .. } = self;
+        let Monitor { memory, timers, pool, active, unread_clients, pulses, .. } = self;
         pool.expect(memory.slots_used());
         let (mut open, mut denied) = (Vec::new(), Vec::new());
         memory.heads(&mut |id, head: Head| {
@@ -144,6 +146,7 @@ impl Monitor {
                     }
                 }
                 RecordId::Client(place) if !head.open => unread_clients.push(place),
+                RecordId::Pulse(place) => pulses.found(place),
                 RecordId::Global
                 | RecordId::Run(_)
                 | RecordId::Command(_)
@@ -151,8 +154,7 @@ impl Monitor {
                 RecordId::Said(_)
                 | RecordId::Beat(_)
                 | RecordId::Overlay(_)
-                | RecordId::Chunk(_)
-                | RecordId::Pulse(_) => {}
+                | RecordId::Chunk(_) => {}
             }
         });
         (open, denied)

@@ -49,9 +49,8 @@ impl Monitor {
             }
             Verb::Start(name) => self.begin_other(name, Ask::Start),
             Verb::Stop(name) => self.begin_other(name, Ask::Stop),
-            Verb::NotifyPulse(_) | Verb::HeartbeatHealthy | Verb::Shutdown(_) => {
-                Begun::Done(Err(Failure::Refused))
-            }
+            Verb::NotifyPulse(pulse) => Begun::Done(self.send_pulse(id, about, pulse)),
+            Verb::HeartbeatHealthy | Verb::Shutdown(_) => Begun::Done(Err(Failure::Refused)),
         }
     }
 
