@@ -15,6 +15,7 @@
 )]
 
 mod action;
+mod attached;
 mod capabilities;
 mod circles;
 pub mod codes;
@@ -26,10 +27,12 @@ mod directory;
 mod draft;
 mod duration;
 mod enablement;
+mod endings;
 mod entity;
 mod environment;
 mod getent;
 mod graph;
+mod heartbeat;
 mod identity;
 pub mod keys;
 mod limits;
@@ -37,7 +40,9 @@ mod links;
 mod lists;
 mod load;
 mod names;
+mod notify;
 mod numbers;
+mod on;
 mod opposites;
 mod order;
 mod own_directories;
@@ -50,6 +55,7 @@ mod restart;
 mod search;
 mod source;
 mod start;
+mod states;
 mod stop;
 mod streams;
 mod suggest;
@@ -59,6 +65,7 @@ mod toml10;
 mod unit;
 mod users;
 mod waitfor;
+mod watching;
 mod words;
 
 pub use capabilities::capability_name;

@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::reader::{Field, Reader};
 use crate::suggest::quoted;
-use ham_core::plan::MAX_NAME;
+use ham_core::plan::{MAX_NAME, PulsePlan};
 
 /// What has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,10 @@ pub(crate) enum Named {
     Entity,
     Condition,
     Action,
+    /// Not a number either: a state can be named by that.
+    State,
+    /// Of pulses; shorter than others.
+    Channel,
 }
 
 /// Why a text is no name, in words that follow "it".
@@ -34,6 +38,10 @@ pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
         Some("holds more than one `@`")
     } else if at_signs == 1 && named != Named::Entity {
         Some("holds a `@`, which only names of entities may")
+    } else if named == Named::State && name.chars().all(|c| c.is_ascii_digit()) {
+        Some("is a number")
+    } else if named == Named::Channel && name.len() > PulsePlan::MOST_NAME {
+        Some("is longer than 64 bytes")
     } else if name.chars().all(|c| allowed(c) || c == '@') {
         None
     } else {
@@ -87,6 +95,10 @@ mod tests {
         }
         assert!(refuse("a@b", Named::Condition).is_some());
         assert!(refuse("a@b", Named::Action).is_some());
+        assert!(refuse("17", Named::State).is_some());
+        assert_eq!(refuse("17a", Named::State), None);
+        assert_eq!(refuse(&"n".repeat(64), Named::Channel), None);
+        assert!(refuse(&"n".repeat(65), Named::Channel).is_some());
     }
 
     #[test]

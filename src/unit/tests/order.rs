@@ -3,6 +3,8 @@
 
 mod fake_users;
 mod folder;
+#[path = "order/watching.rs"]
+mod watching;
 
 use folder::{Folder, mode, names, own_uid, settings};
 use ham_core::ids::EntityId;
