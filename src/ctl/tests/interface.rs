@@ -2,10 +2,11 @@
 //! and clients use say the same: every method, error, field and type.
 
 use ham_core::wire::{
-    Chosen, EntityStatus, ExitReport, Failures, Graph, GraphEntity, History, HistoryFact,
-    HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
-    PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction, ShownCondition,
-    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    Channel, Channels, Chosen, EntityStatus, ExitReport, Failures, Graph, GraphEntity, History,
+    HistoryFact, HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome,
+    Outcomes, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag,
+    RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops, Verbosity,
+    VerbosityParameters,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -201,6 +202,16 @@ fn history_asked() -> HistoryParameters {
     HistoryParameters { names, after, since, limit, follow: true }
 }
 
+fn receive() -> ReceiveParameters {
+    let (after, manager) = (Some(1), Some("00000000000000ff".into()));
+    ReceiveParameters { channel: "a".into(), after, manager, at_once: true }
+}
+
+fn received() -> Received {
+    let pulses = vec![ReceivedPulse { time: 1.5, ..ReceivedPulse::default() }];
+    Received { pulses, lost: 0, manager: "00000000000000ff".into() }
+}
+
 #[test]
 fn every_field_is_described_and_every_described_field_exists() {
     let all = description();
@@ -235,6 +246,13 @@ fn every_field_is_described_and_every_described_field_exists() {
     let set = VerbosityParameters { set: Some(1) };
     check("Verbosity(", serde_json::to_value(set).unwrap());
     check("Verbosity)", serde_json::to_value(Verbosity { verbosity: 1 }).unwrap());
+    check("Pulses(", Value::Object(Map::new()));
+    check(
+        "Pulses)",
+        serde_json::to_value(Channels { channels: vec![Channel::default()] }).unwrap(),
+    );
+    check("ReceivePulses(", serde_json::to_value(receive()).unwrap());
+    check("ReceivePulses)", serde_json::to_value(received()).unwrap());
     for refusal in [
         Refusal::UnknownEntity { name: "a".into(), nearest: Some("b".into()) },
         Refusal::PermissionDenied { method: "Stop".into(), uid: 1 },
@@ -271,6 +289,10 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "HistoryFact", &history().facts[0]);
     compare_options(&all, "Verbosity(", &VerbosityParameters { set: Some(1) });
     compare_options(&all, "Verbosity)", &Verbosity { verbosity: 1 });
+    compare_options(&all, "ReceivePulses(", &receive());
+    compare_options(&all, "ReceivePulses)", &received());
+    compare_options(&all, "ReceivedPulse", &received().pulses[0]);
+    compare_options(&all, "Channel", &Channel::default());
     let request = Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
     compare_options(&all, "RequestTag", request.as_ref().unwrap());
     let names = Names { names: vec!["a".into()], wait: true, request: request.clone() };

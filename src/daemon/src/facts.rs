@@ -110,6 +110,7 @@ pub(crate) mod kind {
     pub(crate) const PRE_START_FAILED: u32 = 30;
     pub(crate) const STATE: u32 = 31;
     pub(crate) const RAISED: u32 = 32;
+    pub(crate) const PULSE_SENT: u32 = 60;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -181,6 +182,7 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::Raised { kind, class, severity } => {
             (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
         }
+        Fact::PulseSent { serial, .. } => (kind::PULSE_SENT, [serial, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -199,6 +201,7 @@ fn failure_words(why: Failure) -> [u64; 2] {
         Failure::Full => [7, 0],
         Failure::Refused => [8, 0],
         Failure::Dependency => [9, 0],
+        Failure::ChannelFull => [20, 0],
     }
 }
 
@@ -211,6 +214,7 @@ fn failure(words: [u64; 2]) -> String {
         [5, _] => "no such entity".to_owned(),
         [6, _] => "the restart limit is reached".to_owned(),
         [7, _] => "too many of its commands run".to_owned(),
+        [20, _] => "its channel is full, since nobody receives from it".to_owned(),
         _ => "refused".to_owned(),
     }
 }
@@ -306,6 +310,10 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::STATE => format!("state {b}, before {a}"),
         kind::RAISED => {
             format!("event of type {}, class {}, severity {b}", a & 0xffff_ffff, a >> 32)
+        }
+        kind::PULSE_SENT => {
+            weight = Weight::Detail;
+            format!("pulse {a} of channel {text} sent")
         }
         other => format!("fact {other} of another version"),
     };

@@ -88,6 +88,7 @@ fn word(kind: u32) -> &'static str {
         kind::PRE_START_FAILED => "pre-start-failed",
         kind::STATE => "state",
         kind::RAISED => "raised",
+        kind::PULSE_SENT => "pulse-sent",
         _ => "unknown",
     }
 }

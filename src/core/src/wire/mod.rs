@@ -7,12 +7,14 @@ mod frames;
 mod graph;
 mod history;
 mod manager;
+mod pulses;
 
 pub use directives::*;
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
 pub use graph::*;
 pub use history::*;
 pub use manager::*;
+pub use pulses::*;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -11,6 +11,7 @@ mod history;
 mod is;
 mod kill;
 mod list;
+mod pulses;
 mod show;
 mod shutdown;
 mod status;
@@ -80,6 +81,10 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         }
         Verb::Events { names, follow, lines } => {
             events::run(program, &manager()?, names, follow, lines, output)
+        }
+        Verb::Pulses { channel: None, .. } => pulses::list(&manager()?, output),
+        Verb::Pulses { channel: Some(channel), follow } => {
+            pulses::receive(program, &manager()?, channel, follow, output)
         }
         Verb::Why { name } => why::run(&manager()?, name, output),
         Verb::Verbosity { level } => verbosity::run(&manager()?, level, output),

@@ -108,6 +108,9 @@ impl Engine {
             Fact::Fired { condition } => (condition, None, 0),
             Fact::Dependency { on, .. } => return self.blame(on),
             Fact::Conflict { with } => return self.name(with),
+            Fact::PulseSent { place, .. } => {
+                return self.core.channel_at(place).unwrap_or_default().to_owned();
+            }
             Fact::State { from, to } => {
                 return self.transition(notice.entity, from, to);
             }
@@ -251,6 +254,9 @@ impl Engine {
     /// All is down. What is left of whatever was started is ended, and then
     /// the manager.
     fn finish(&mut self, code: u8) {
+        for line in self.unreceived() {
+            self.remark(Weight::Always, &line);
+        }
         self.remark(Weight::Event, "done");
         self.finish_turn();
         self.finished = true;
@@ -258,6 +264,7 @@ impl Engine {
         // From here on nothing is made any more.
         self.spawners.close();
         self.end_followers();
+        self.end_receiving();
         self.end_listening();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);

@@ -278,6 +278,7 @@ impl Engine {
                 self.finish_turn();
             }
             self.tell_followers();
+            self.tell_receivers();
         }
         Ok(())
     }

@@ -48,6 +48,7 @@ impl Engine {
                 Err(answer) => Err(answer),
             },
             "Verbosity" => self.verbosity(peer, call),
+            "Pulses" => Ok(self.channels()),
             "Start" | "Stop" | "Restart" | "Reload" | "Kill" | "Shutdown" => {
                 if self.may_change(peer) {
                     return later(self.change(client, method, call));
@@ -56,6 +57,7 @@ impl Engine {
             }
             "State" => return later(self.report_state(client, peer, call)),
             "Raise" => return later(self.publish(client, peer, call)),
+            "ReceivePulses" => return later(self.receive(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };
         Some(result.unwrap_or_else(|refusal| refusal))
