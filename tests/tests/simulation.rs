@@ -31,7 +31,7 @@ fn number(name: &str) -> Option<u64> {
 /// Runs lives and fails with the story of the first that breaks a rule.
 fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
     let mut repeated = 0;
-    let mut met = [0; 5];
+    let mut met = [0; 6];
     let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
     let seeds = match number("HAM_SIM_SEED") {
         Some(seed) => seed..seed + 1,
@@ -47,8 +47,14 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         takeovers += u64::from(world.takeovers);
         repeated += world.clients.repeated;
         let rules = &world.rules;
-        let counts =
-            [rules.said, rules.changed, rules.taken_along, rules.reloaded, rules.conflicts];
+        let counts = [
+            rules.said,
+            rules.changed,
+            rules.taken_along,
+            rules.reloaded,
+            rules.conflicts,
+            rules.pulses,
+        ];
         for (sum, count) in met.iter_mut().zip(counts) {
             *sum += count;
         }

@@ -7,7 +7,7 @@
 use crate::directive::Verdict;
 use crate::event::Wait;
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
-use crate::plan::{EntityPlan, Identity};
+use crate::plan::{Ending, EntityPlan, Identity};
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
@@ -26,10 +26,28 @@ pub enum Effect {
         slot: SlotRef,
         /// The signal.
         signal: Signal,
+        /// `si_code`; only with `run`.
+        code: i32,
         /// `si_value`; only with `run`.
         value: i32,
         /// The action that this is.
         run: Option<RunRef>,
+    },
+    /// Queue a signal to a process, unless that has ended; answered by
+    /// `ActionDone`. After a takeover it may be sent twice, but to no other.
+    SignalProcess {
+        /// Its id.
+        pid: i32,
+        /// When it was started, as /proc tells it.
+        start: u64,
+        /// The signal.
+        signal: Signal,
+        /// `si_code`.
+        code: i32,
+        /// `si_value`.
+        value: i32,
+        /// The action that this is.
+        run: RunRef,
     },
     /// Send a signal to every process of an entity.
     SignalAll {
@@ -148,8 +166,8 @@ pub enum Effect {
     },
     /// All is down: end what is left and end the manager.
     Finish {
-        /// Exit code.
-        code: u8,
+        /// What comes after that.
+        ending: Ending,
     },
 }
 
@@ -397,6 +415,10 @@ pub enum Failure {
     Refused,
     /// One that the entity requires is not up.
     Dependency,
+    /// The manager is not the init of a machine, which alone can start it anew.
+    NoInit,
+    /// The command that is to take the place of the manager is too long.
+    TooLong,
     /// As many pulses as there may be wait in its channel, or over all.
     ChannelFull,
 }

@@ -202,6 +202,8 @@ fn failure_words(why: Failure) -> [u64; 2] {
         Failure::Refused => [8, 0],
         Failure::Dependency => [9, 0],
         Failure::ChannelFull => [20, 0],
+        Failure::NoInit => [21, 0],
+        Failure::TooLong => [22, 0],
     }
 }
 
@@ -215,6 +217,8 @@ fn failure(words: [u64; 2]) -> String {
         [6, _] => "the restart limit is reached".to_owned(),
         [7, _] => "too many of its commands run".to_owned(),
         [20, _] => "its channel is full, since nobody receives from it".to_owned(),
+        [21, _] => "ham is not the init of this machine".to_owned(),
+        [22, _] => "its command is too long".to_owned(),
         _ => "refused".to_owned(),
     }
 }

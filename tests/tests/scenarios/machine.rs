@@ -109,6 +109,10 @@ impl Machine {
                 let name = &self.names[id.index()];
                 return show::whole(name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
             }
+            "pulses" => {
+                let channel = line.word();
+                return show::pulses(&mut self.monitor, &channel, BEGIN);
+            }
             "would-stop" => {
                 let id = self.id(&line.word());
                 let all = self.monitor.would_stop(&[id]);
@@ -222,6 +226,11 @@ impl Machine {
                 });
                 Event::Request { id, entities, ask: notation::ask(&verb, line), wait, from }
             }
+            "received" => {
+                let channel = line.word();
+                let upto = line.pair("upto").expect("upto=").parse().expect("a number");
+                Event::Received { channel, upto }
+            }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
                 let within = notation::span(&line.pair("within").expect("within="));
@@ -325,7 +334,7 @@ impl Machine {
                 (word.state, word.pid) = (SlotState::Running, *pid);
                 None
             }
-            Effect::Signal { run: Some(run), .. } => {
+            Effect::Signal { run: Some(run), .. } | Effect::SignalProcess { run, .. } => {
                 (!holds("signal")).then_some(Event::ActionDone { run: *run, ok: true })
             }
             Effect::Clear { slot, command: false, .. } => {

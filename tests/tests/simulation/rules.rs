@@ -32,6 +32,7 @@ pub(crate) struct Rules {
     pub(crate) taken_along: u32,
     pub(crate) reloaded: u32,
     pub(crate) conflicts: u32,
+    pub(crate) pulses: u32,
 }
 
 impl Rules {

@@ -9,7 +9,7 @@ use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
 use ham_core::memory::{Memory, RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
-use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
+use ham_core::plan::{Ending, EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
 use ham_tests::fake::{Kernel, Random, SharedMemory, Temper, random_plan};
@@ -118,6 +118,7 @@ impl World {
                 }
             }
         }
+        self.no_pulse_is_lost()?;
         let within = self.random.micros(0, 3_000_000);
         self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
         if self.random.chance(30) {
@@ -128,8 +129,8 @@ impl World {
         self.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.kernel, &self.plans, self.takeovers)?;
-        if let Some(codes) = self.kernel.finished.iter().find(|code| **code != 4) {
-            return Err(format!("finished with code {codes}"));
+        if let Some(ending) = self.kernel.finished.iter().find(|one| **one != Ending::Exit(4)) {
+            return Err(format!("finished as {ending:?}"));
         }
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.takeovers == 0 => {
@@ -137,6 +138,24 @@ impl World {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Over any number of takeovers, and a successor would find the same.
+    fn no_pulse_is_lost(&mut self) -> Checked {
+        let mut successor = self.shadow();
+        for channel in self.monitor.channels() {
+            let (name, waiting) = (&channel.name, self.monitor.waiting_pulses(&channel.name, 0));
+            let serials: Vec<u64> = waiting.iter().map(|pulse| pulse.serial).collect();
+            let first = channel.last + 1 - serials.len() as u64;
+            if channel.lost > 0 || serials != (first..=channel.last).collect::<Vec<u64>>() {
+                return Err(format!("{channel:?} holds {serials:?}"));
+            }
+            if successor.waiting_pulses(name, 0) != waiting {
+                return Err(format!("a successor finds other pulses in {name}"));
+            }
+            self.rules.pulses += u32::try_from(channel.last).unwrap_or(0);
+        }
+        Ok(())
     }
 
     fn is_quiet(&self) -> bool {
@@ -154,6 +173,11 @@ impl World {
     }
 
     fn request(&mut self) -> Event {
+        if self.random.chance(15) {
+            let channel = format!("p{}", self.random.below(3));
+            let sent = self.monitor.channel(&channel).map_or(0, |channel| channel.last);
+            return Event::Received { channel, upto: self.random.below(sent + 2) };
+        }
         let id = self.request_id();
         if self.random.chance(60) {
             return self.clients.event(&mut self.random, &self.plans, id);

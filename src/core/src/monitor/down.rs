@@ -207,7 +207,7 @@ impl Monitor {
         if scope == KillScope::All || pid == 0 {
             self.emit(Effect::Clear { slot, entity: id, command: false });
         } else {
-            self.emit(Effect::Signal { slot, signal: Signal::KILL, value: 0, run: None });
+            self.emit(Effect::Signal { slot, signal: Signal::KILL, code: 0, value: 0, run: None });
         }
     }
 
@@ -345,7 +345,9 @@ impl Monitor {
         let signal = plan.stop.signal;
         self.note(id, Fact::Stopping { signal });
         match plan.stop.send_to {
-            SendTo::Main => self.emit(Effect::Signal { slot, signal, value: 0, run: None }),
+            SendTo::Main => {
+                self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None })
+            }
             SendTo::All => self.emit(Effect::SignalAll { slot, entity: id, signal }),
         }
     }

@@ -11,7 +11,7 @@
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
 //! - `ask`: requests and shutdown; `directives`: what is said of entities; `clients`, `repeat`: requests that come
-//!   again; `restore`: taking over; `view`: reports
+//!   again; `endings`: what comes after all; `restore`: taking over; `view`: reports
 //! - `pulses`: what waits for receivers
 //! - `pool`: slots; `timers`: deadlines
 
@@ -21,6 +21,7 @@ mod budget;
 mod clients;
 mod directives;
 mod down;
+mod endings;
 mod entity;
 mod life;
 mod lists;
@@ -45,6 +46,7 @@ mod verbs;
 mod view;
 
 pub use budget::Budget;
+pub use endings::Host;
 pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
 pub use pulses::{ChannelView, MOST_CHANNELS, MOST_WAITING, Pulse};
 pub use restore::Resume;
@@ -126,6 +128,9 @@ struct Shutdown {
     share: Span,
     killing: bool,
     finished: bool,
+    /// The action that has asked for it, if one has: what comes at the end is
+    /// said there.
+    by: Option<endings::By>,
 }
 
 impl Global {
@@ -142,6 +147,7 @@ impl Global {
             .put(u64::from(self.next_serial))
             .put(self.signals)
             .put(shutdown.map_or(0, |s| s.share.0));
+        endings::put_by(&mut words, shutdown.and_then(|s| s.by));
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -157,10 +163,12 @@ impl Global {
             share: Span::ZERO,
             killing: from.get_bool()?,
             finished: from.get_bool()?,
+            by: None,
         };
         let next_serial = from.get_u32()?;
         let signals = from.get()?;
         shutdown.share = Span(from.get()?);
+        shutdown.by = endings::get_by(&mut from)?;
         from.finish()?;
         let shutdown = down.then_some(shutdown);
         let global = Global { booted, shutdown, signals, next_serial };
@@ -171,6 +179,7 @@ impl Global {
 /// The state machine.
 #[derive(Debug)]
 pub struct Monitor {
+    host: Host,
     plan: PlanIndex<Box<dyn PlanSource>>,
     memory: Box<dyn Memory>,
     /// Those that something has happened to; the others are as the memory has

@@ -9,7 +9,7 @@ use super::pool::{Owner, Pool, is_unused};
 use super::pulses::Pulses;
 use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
-use super::{Global, Monitor, Turn};
+use super::{Global, Host, Monitor, Turn};
 use crate::effect::{Effect, Failure, Process, Spawn};
 use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
@@ -40,7 +40,19 @@ impl Monitor {
         memory: Box<dyn Memory>,
         now: Mono,
     ) -> (Monitor, Resume) {
+        Monitor::restore_on(Host::default(), plan, memory, now)
+    }
+
+    /// The same, where something is known of the machine.
+    #[must_use]
+    pub fn restore_on(
+        host: Host,
+        plan: PlanIndex<Box<dyn PlanSource>>,
+        memory: Box<dyn Memory>,
+        now: Mono,
+    ) -> (Monitor, Resume) {
         let mut monitor = Monitor {
+            host,
             plan,
             memory,
             entities: BTreeMap::new(),
@@ -331,7 +343,7 @@ impl Monitor {
         match phase {
             Phase::Ready => self.ready.push_back(index),
             Phase::Pause | Phase::Restart | Phase::Up => {}
-            Phase::Log | Phase::Path | Phase::Signal(_) => {
+            Phase::Log | Phase::Path | Phase::Signal(_) | Phase::SignalProcess => {
                 match (phase, self.current_verb(index)) {
                     (Phase::Log, Some(Verb::Log(text))) => {
                         let Some(plan) = self.plan_of(id) else { return };
@@ -345,8 +357,12 @@ impl Monitor {
                         self.emit(Effect::Watch { wait, path, not_before: None });
                     }
                     (Phase::Signal(slot), Some(Verb::NotifySignal(signal))) => {
-                        let (signal, value) = (signal.signal, signal.value);
-                        self.emit(Effect::Signal { slot, signal, value, run: Some(reference) });
+                        let (code, value) = (signal.si_code(), signal.value);
+                        let (signal, run) = (signal.signal, Some(reference));
+                        self.emit(Effect::Signal { slot, signal, code, value, run });
+                    }
+                    (Phase::SignalProcess, Some(Verb::NotifySignal(signal))) => {
+                        self.signal_process(reference, &signal);
                     }
                     // The plan says something else now: the list ends here.
                     (_, _) => self.action_done(reference, false),
@@ -409,7 +425,7 @@ impl Monitor {
         if let Some(shutdown) = self.global.shutdown
             && shutdown.finished
         {
-            self.emit(Effect::Finish { code: shutdown.code });
+            self.emit_finish();
         }
     }
 

@@ -35,8 +35,8 @@ pub(super) struct Aliens {
     told: BTreeMap<SlotRef, Vec<Sent>>,
 }
 
-/// A signal: its value where it is queued, and the action that it is.
-type Sent = (Signal, Option<i32>, Option<RunRef>);
+/// A signal: code and value where it is queued, and the action that it is.
+type Sent = (Signal, Option<(i32, i32)>, Option<RunRef>);
 
 impl Aliens {
     /// When those that could not be watched are looked at.
@@ -68,8 +68,8 @@ impl Engine {
             waiting.push(sent);
             return;
         }
-        let (signal, value, run) = sent;
-        let ok = target::signal(self.state, slot, signal, value);
+        let (signal, queued, run) = sent;
+        let ok = target::signal(self.state, slot, signal, queued);
         if let Some(run) = run {
             self.feed(Event::ActionDone { run, ok });
         }

@@ -7,6 +7,7 @@ use super::control::Control;
 use super::descriptors_passed::Starts;
 use super::descriptors_ready::ReadyEnds;
 use super::descriptors_stored::Stored;
+use super::ending::host;
 use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
@@ -54,7 +55,7 @@ impl Engine {
             false => Box::new(Salvaged::new(memory, Salvage::Manager)),
         };
         let plan = plan.map_or_else(empty_plan, Ok)?;
-        let (core, resume) = Monitor::restore(plan, memory, Mono(began));
+        let (core, resume) = Monitor::restore_on(host(shared), plan, memory, Mono(began));
         state.set(Field::MonitorDue, 0);
         if shared.hang_check {
             shared.common.guard_timer.set(None)?;

@@ -14,6 +14,7 @@ use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::RecordId;
+use ham_core::plan::Ending;
 use ham_core::signal::Signal;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
@@ -80,6 +81,7 @@ impl Engine {
             Effect::Spawn(_)
             | Effect::Signal { .. }
             | Effect::SignalAll { .. }
+            | Effect::SignalProcess { .. }
             | Effect::FindMain { .. }
             | Effect::Adopt { .. }
             | Effect::Tidy { .. }
@@ -129,9 +131,9 @@ impl Engine {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Spawn(spawn) => self.spawn(spawn),
-            Effect::Signal { slot, signal, value, run } => {
-                let value = run.is_some().then_some(value);
-                self.signal(slot, (signal, value, run));
+            Effect::Signal { slot, signal, code, value, run } => {
+                let queued = run.is_some().then_some((code, value));
+                self.signal(slot, (signal, queued, run));
             }
             Effect::Clear { slot, entity, command } => {
                 let held = self.held_by(slot, entity, command);
@@ -170,7 +172,10 @@ impl Engine {
             // Nobody asks for them yet.
             Effect::WatchBeats { .. } | Effect::UnwatchBeats { .. } => {}
             Effect::Verdict { id, verdict } => self.verdict(id, verdict),
-            Effect::Finish { code } => self.finish(code),
+            Effect::Finish { ending } => self.finish(&ending),
+            Effect::SignalProcess { pid, start, signal, code, value, run } => {
+                self.signal_process((pid, start), signal, (code, value), run);
+            }
         }
     }
 
@@ -253,7 +258,7 @@ impl Engine {
 
     /// All is down. What is left of whatever was started is ended, and then
     /// the manager.
-    fn finish(&mut self, code: u8) {
+    fn finish(&mut self, ending: &Ending) {
         for line in self.unreceived() {
             self.remark(Weight::Always, &line);
         }
@@ -296,7 +301,7 @@ impl Engine {
         {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
-        self.state.set(Field::Done, 256 + u64::from(code));
+        self.say_done(ending);
         self.shared.common.wake_reaper.post();
     }
 }

@@ -25,6 +25,7 @@ mod descriptors_ready;
 mod descriptors_stored;
 mod directories;
 mod effects;
+mod ending;
 mod environment;
 mod exits;
 mod expand;
@@ -69,6 +70,7 @@ use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::time::{Mono, Span};
 use ham_snapshot::State;
+use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_sys::poller::{Poller, Ready, Timer};
@@ -171,7 +173,7 @@ fn begin(standby: Standby, learnt: Option<u64>) -> ! {
             if let Some(code) = code {
                 // Nothing can be supervised here: another monitor would fare
                 // no better.
-                shared.state.set(Field::Done, 256 + u64::from(code));
+                shared.state.set_done(code, Ending::Exit);
                 shared.common.wake_reaper.post();
             }
             // What the system refuses may be had later; what is wrong in the
