@@ -385,6 +385,11 @@ pub enum Fact {
         /// Place in the on-fail list, from 1; 0: the action itself.
         on_fail: u16,
     },
+    /// Memory was short, and the kernel has ended processes of it.
+    OomKilled {
+        /// How many since its process was started.
+        kills: u32,
+    },
     /// A pulse of it waits in its channel.
     PulseSent {
         /// Where it stands (`Monitor::channel_at`).

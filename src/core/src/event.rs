@@ -135,6 +135,16 @@ pub enum Event {
         /// repeated.
         from: Option<Caller>,
     },
+    /// The kernel has ended processes because memory was short.
+    OomKilled {
+        /// The process of the entity, which with all that it has started is
+        /// counted.
+        slot: SlotRef,
+        /// How many so far.
+        kills: u64,
+        /// Its process is one of them; its end is told next.
+        ended: bool,
+    },
     /// Somebody has received pulses, all up to a number.
     Received {
         /// From which channel.

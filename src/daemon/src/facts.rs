@@ -111,6 +111,7 @@ pub(crate) mod kind {
     pub(crate) const STATE: u32 = 31;
     pub(crate) const RAISED: u32 = 32;
     pub(crate) const PULSE_SENT: u32 = 60;
+    pub(crate) const OOM_KILLED: u32 = 61;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -182,6 +183,7 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::Raised { kind, class, severity } => {
             (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
         }
+        Fact::OomKilled { kills } => (kind::OOM_KILLED, [u64::from(kills), 0]),
         Fact::PulseSent { serial, .. } => (kind::PULSE_SENT, [serial, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
@@ -314,6 +316,10 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::STATE => format!("state {b}, before {a}"),
         kind::RAISED => {
             format!("event of type {}, class {}, severity {b}", a & 0xffff_ffff, a >> 32)
+        }
+        kind::OOM_KILLED => {
+            weight = Weight::Always;
+            format!("memory was short: the kernel has killed {a} of its processes so far")
         }
         kind::PULSE_SENT => {
             weight = Weight::Detail;

@@ -89,6 +89,7 @@ fn word(kind: u32) -> &'static str {
         kind::STATE => "state",
         kind::RAISED => "raised",
         kind::PULSE_SENT => "pulse-sent",
+        kind::OOM_KILLED => "oom-killed",
         _ => "unknown",
     }
 }

@@ -226,6 +226,11 @@ impl Machine {
                 });
                 Event::Request { id, entities, ask: notation::ask(&verb, line), wait, from }
             }
+            "oom-killed" => {
+                let slot = self.slot(&line.word());
+                let kills = line.pair("kills").expect("kills=").parse().expect("a number");
+                Event::OomKilled { slot, kills, ended: line.flag("ended") }
+            }
             "received" => {
                 let channel = line.word();
                 let upto = line.pair("upto").expect("upto=").parse().expect("a number");

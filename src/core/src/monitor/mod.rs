@@ -6,7 +6,7 @@
 //!
 //! - `entity`: one entity's state; `record`: as words; `budget`: its attempts
 //! - `order`, `neighbours`: who waits for whom; `start`, `up`, `attempts`: the
-//!   way up; `life`: the ends of processes; `down`: the way down; `said`: what
+//!   way up; `life`: the ends of processes; `down`: the way down; `shortage`: of memory; `said`: what
 //!   it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life
@@ -38,6 +38,7 @@ mod repeat;
 mod restore;
 mod run;
 mod said;
+mod shortage;
 mod start;
 mod text;
 mod timers;
@@ -327,6 +328,7 @@ impl Monitor {
                 self.request(id, &entities, ask, wait, from);
             }
             Event::Directive { id, directive, from } => self.directive(id, &directive, from),
+            Event::OomKilled { slot, kills, ended } => self.oom_killed(slot, kills, ended),
             Event::Received { channel, upto } => self.received(&channel, upto),
             Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }

@@ -15,6 +15,9 @@ const GOOD: u64 = 2;
 const ADOPTED: u64 = 4;
 const ENDS: u64 = 8;
 const ABNORMAL: u64 = 16;
+const OOM_ENDED: u64 = 1 << 20;
+/// In the word of the restarts, above as many as there ever are.
+const OOM_KILLS_AT: u32 = 48;
 const EARLY: u64 = 32;
 const MOVING: u64 = 64;
 
@@ -55,7 +58,7 @@ impl Entity {
             .put(u64::from(self.budget.attempts))
             .put(u64::from(self.budget.in_window))
             .put(self.budget.window.0)
-            .put(self.restarts)
+            .put(self.restarts | (u64::from(self.oom_kills) << OOM_KILLS_AT))
             .put(self.last_exit.map_or(0, ExitStatus::to_word))
             .put(self.told.map_or(0, |signal| u64::from(signal.0)))
             .put(self.removed.conditions);
@@ -70,7 +73,8 @@ impl Entity {
                 | flag(self.ends, ENDS)
                 | flag(self.abnormal, ABNORMAL)
                 | flag(self.early, EARLY)
-                | flag(self.moving, MOVING),
+                | flag(self.moving, MOVING)
+                | flag(self.oom_ended, OOM_ENDED),
         );
         for time in [self.times.asked, self.times.begun, self.times.up] {
             words.put_due(time);
@@ -91,6 +95,8 @@ impl Entity {
             window: Mono(from.get()?),
         };
         let restarts = from.get()?;
+        let oom_kills = u16::try_from(restarts >> OOM_KILLS_AT).map_err(|_| Odd)?;
+        let restarts = restarts & !(u64::MAX << OOM_KILLS_AT);
         let last_exit = from.get_status()?;
         let told = Some(from.get_u8()?).filter(|number| *number != 0).map(Signal);
         let mut removed = Marks { conditions: from.get()?, ..Marks::default() };
@@ -122,6 +128,8 @@ impl Entity {
             reloading: from.get_due()?,
             reloaded: from.get_due()?,
             state: from.get_u32()?,
+            oom_kills,
+            oom_ended: has(OOM_ENDED),
         };
         from.finish()?;
         // A word that says nothing in this state is as odd as one out of range.

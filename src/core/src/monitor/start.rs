@@ -188,6 +188,7 @@ impl Monitor {
         entity.reloading = None;
         entity.reloaded = None;
         entity.state = 0;
+        (entity.oom_kills, entity.oom_ended) = (0, false);
         self.put(id, entity);
         self.forget_said(id);
         let plan = Arc::clone(plan);
