@@ -16,6 +16,7 @@ use super::notify_sender::Departed;
 use super::outputs::Outputs;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
+use super::shortage::Shortage;
 use super::standby::Standby;
 use super::{Engine, Fatal};
 use crate::facts::Weight;
@@ -98,6 +99,7 @@ impl Engine {
             starts: Starts::default(),
             closer: tools.closer,
             paths: Paths::new(shared),
+            shortage: Shortage::new(learnt.is_some()),
             outputs: Outputs::new(shared),
             loading: Loading::new(shared),
             finished: false,

@@ -167,6 +167,9 @@ impl Engine {
             Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
+            Effect::Notice(Notice { entity, fact: Fact::Started { .. } }) => {
+                self.watch_memory(entity);
+            }
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
             // Nobody asks for them yet.

@@ -46,6 +46,7 @@ mod reasons;
 mod report;
 mod salvage;
 mod settings;
+mod shortage;
 mod spawners;
 mod standby;
 mod streams;
@@ -88,6 +89,7 @@ use notify::Notify;
 use notify_sender::Departed;
 use outputs::Outputs;
 use paths::Paths;
+use shortage::Shortage;
 use spawners::Spawners;
 pub(crate) use standby::Standby;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -104,6 +106,7 @@ const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
 const OUTPUTS: u64 = 8;
+const SHORTAGE: u64 = 14;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 /// Tokens of watched processes begin here, by the index of their slot.
@@ -246,6 +249,7 @@ struct Engine {
     starts: Starts,
     closer: Closer,
     paths: Paths,
+    shortage: Shortage,
     outputs: Outputs,
     loading: Loading,
     finished: bool,
@@ -281,6 +285,7 @@ impl Engine {
             }
             self.tell_followers();
             self.tell_receivers();
+            self.watch_memory_of_all();
         }
         Ok(())
     }
@@ -299,6 +304,7 @@ impl Engine {
             REAPER => self.reaper_died(),
             KEEPER => self.keeper_readable(),
             OUTPUTS => self.hear_output(),
+            SHORTAGE => self.memory_was_short(),
             PATHS => {
                 for wait in self.paths.read() {
                     self.events.push_back(Event::PathSeen { wait, ok: true });
@@ -389,6 +395,7 @@ impl Engine {
             self.feed(Event::Tick);
         }
         self.loading_due(now);
+        self.tell_shortages(now);
         self.look_at_adopted(now);
         self.look_at_unwatched(now);
         self.look_at_lost_answers(now);
@@ -431,6 +438,7 @@ impl Engine {
             self.keeper_due(),
             self.paths.due(),
             self.outputs.due(),
+            self.shortage.due(),
             self.control.due(),
             unfreed,
         ];
