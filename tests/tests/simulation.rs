@@ -37,7 +37,7 @@ fn number(name: &str) -> Option<u64> {
 /// Runs lives and fails with the story of the first that breaks a rule.
 fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
     let mut repeated = 0;
-    let mut met = [0; 7];
+    let mut met = [0; 8];
     let mut heard = [0; 8];
     let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
     let seeds = match number("HAM_SIM_SEED") {
@@ -57,7 +57,7 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         let counts =
             [rules.said, rules.changed, rules.taken_along, rules.reloaded, rules.conflicts]
                 .into_iter()
-                .chain([rules.attached, rules.detached]);
+                .chain([rules.attached, rules.detached, rules.pulses]);
         for (sum, count) in met.iter_mut().zip(counts) {
             *sum += count;
         }

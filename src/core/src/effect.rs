@@ -7,7 +7,7 @@
 use crate::directive::Verdict;
 use crate::event::Wait;
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
-use crate::plan::{EntityPlan, Identity};
+use crate::plan::{Ending, EntityPlan, Identity};
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
@@ -26,10 +26,28 @@ pub enum Effect {
         slot: SlotRef,
         /// The signal.
         signal: Signal,
+        /// `si_code`; only with `run`.
+        code: i32,
         /// `si_value`; only with `run`.
         value: i32,
         /// The action that this is.
         run: Option<RunRef>,
+    },
+    /// Queue a signal to a process, unless that has ended; answered by
+    /// `ActionDone`. After a takeover it may be sent twice, but to no other.
+    SignalProcess {
+        /// Its id.
+        pid: i32,
+        /// When it was started, as /proc tells it.
+        start: u64,
+        /// The signal.
+        signal: Signal,
+        /// `si_code`.
+        code: i32,
+        /// `si_value`.
+        value: i32,
+        /// The action that this is.
+        run: RunRef,
     },
     /// Send a signal to every process of an entity.
     SignalAll {
@@ -177,8 +195,8 @@ pub enum Effect {
     },
     /// All is down: end what is left and end the manager.
     Finish {
-        /// Exit code.
-        code: u8,
+        /// What comes after that.
+        ending: Ending,
     },
 }
 
@@ -451,6 +469,18 @@ pub enum Fact {
         /// Its id.
         pid: i32,
     },
+    /// Memory was short, and the kernel has ended processes of it.
+    OomKilled {
+        /// How many since its process was started.
+        kills: u32,
+    },
+    /// A pulse of it waits in its channel.
+    PulseSent {
+        /// Where it stands (`Monitor::channel_at`).
+        place: u32,
+        /// Its number in its channel.
+        serial: u64,
+    },
 }
 
 /// An action that failed, and with it the list that it stands in.
@@ -485,4 +515,10 @@ pub enum Failure {
     Dependency,
     /// Two that would have to be up with it conflict.
     Conflict,
+    /// The manager is not the init of a machine, which alone can start it anew.
+    NoInit,
+    /// The command that is to take the place of the manager is too long.
+    TooLong,
+    /// As many pulses as there may be wait in its channel, or over all.
+    ChannelFull,
 }

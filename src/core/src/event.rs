@@ -149,6 +149,23 @@ pub enum Event {
         /// Whose.
         entities: Vec<EntityId>,
     },
+    /// The kernel has ended processes because memory was short.
+    OomKilled {
+        /// The process of the entity, which with all that it has started is
+        /// counted.
+        slot: SlotRef,
+        /// How many so far.
+        kills: u64,
+        /// Its process is one of them; its end is told next.
+        ended: bool,
+    },
+    /// Somebody has received pulses, all up to a number.
+    Received {
+        /// From which channel.
+        channel: String,
+        /// The number.
+        upto: u64,
+    },
     /// The manager is to end.
     Shutdown {
         /// Its exit code.

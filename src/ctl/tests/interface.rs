@@ -4,12 +4,12 @@
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
-    AddParameters, Added, ArmParameters, AttachParameters, AttachSelfParameters, Chosen, Decided,
-    Definition, DetachParameters, Disarmed, EntityStatus, ExitReport, Failures, FlagsNow,
-    FlagsParameters, Graph, GraphEntity, History, HistoryFact, HistoryParameters, KillParameters,
-    ManagerStatus, Names, OneName, Outcome, Outcomes, PathParameters, PlanStatus, Refusal,
-    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops,
-    Verbosity, VerbosityParameters,
+    AddParameters, Added, ArmParameters, AttachParameters, AttachSelfParameters, Channel, Channels,
+    Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus, ExitReport, Failures,
+    FlagsNow, FlagsParameters, Graph, GraphEntity, History, HistoryFact, HistoryParameters,
+    KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes, PathParameters, PlanStatus,
+    ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag, RoleStatus, Shown,
+    ShownAction, ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
@@ -247,6 +247,16 @@ fn history_asked() -> HistoryParameters {
     HistoryParameters { names, after, since, limit, follow: true }
 }
 
+fn receive() -> ReceiveParameters {
+    let (after, manager) = (Some(1), Some("00000000000000ff".into()));
+    ReceiveParameters { channel: "a".into(), after, manager, at_once: true }
+}
+
+fn received() -> Received {
+    let pulses = vec![ReceivedPulse { time: 1.5, ..ReceivedPulse::default() }];
+    Received { pulses, lost: 0, manager: "00000000000000ff".into() }
+}
+
 #[test]
 fn every_field_is_described_and_every_described_field_exists() {
     let all = description();
@@ -300,6 +310,13 @@ fn every_field_is_described_and_every_described_field_exists() {
         check(&format!("{method}("), parameters);
         check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
     }
+    check("Pulses(", Value::Object(Map::new()));
+    check(
+        "Pulses)",
+        serde_json::to_value(Channels { channels: vec![Channel::default()] }).unwrap(),
+    );
+    check("ReceivePulses(", serde_json::to_value(receive()).unwrap());
+    check("ReceivePulses)", serde_json::to_value(received()).unwrap());
     for refusal in [
         Refusal::UnknownEntity { name: "a".into(), nearest: Some("b".into()) },
         Refusal::PermissionDenied { method: "Stop".into(), uid: 1 },
@@ -359,6 +376,10 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "HistoryFact", &history().facts[0]);
     compare_options(&all, "Verbosity(", &VerbosityParameters { set: Some(1) });
     compare_options(&all, "Verbosity)", &Verbosity { verbosity: 1 });
+    compare_options(&all, "ReceivePulses(", &receive());
+    compare_options(&all, "ReceivePulses)", &received());
+    compare_options(&all, "ReceivedPulse", &received().pulses[0]);
+    compare_options(&all, "Channel", &Channel::default());
     let request = Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
     compare_options(&all, "RequestTag", request.as_ref().unwrap());
     let names = Names { names: vec!["a".into()], wait: true, request: request.clone() };

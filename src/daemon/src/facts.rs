@@ -121,6 +121,8 @@ pub(crate) mod kind {
     pub(crate) const ATTACHED: u32 = 43;
     pub(crate) const NOT_ATTACHED: u32 = 44;
     pub(crate) const DETACHED: u32 = 45;
+    pub(crate) const PULSE_SENT: u32 = 60;
+    pub(crate) const OOM_KILLED: u32 = 61;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -205,6 +207,8 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::OverlayLost => (kind::OVERLAY_LOST, [0, 0]),
         Fact::Made => (kind::MADE, [0, 0]),
         Fact::Removed => (kind::REMOVED, [0, 0]),
+        Fact::OomKilled { kills } => (kind::OOM_KILLED, [u64::from(kills), 0]),
+        Fact::PulseSent { serial, .. } => (kind::PULSE_SENT, [serial, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -224,6 +228,9 @@ fn failure_words(why: Failure) -> [u64; 2] {
         Failure::Refused => [8, 0],
         Failure::Dependency => [9, 0],
         Failure::Conflict => [10, 0],
+        Failure::ChannelFull => [20, 0],
+        Failure::NoInit => [21, 0],
+        Failure::TooLong => [22, 0],
     }
 }
 
@@ -243,6 +250,9 @@ fn failure(words: [u64; 2]) -> String {
         [7, _] => "too many of its commands run".to_owned(),
         [9, _] => "one that it requires is not up".to_owned(),
         [10, _] => "two that would have to be up with it conflict".to_owned(),
+        [20, _] => "its channel is full, since nobody receives from it".to_owned(),
+        [21, _] => "ham is not the init of this machine".to_owned(),
+        [22, _] => "its command is too long".to_owned(),
         _ => "refused".to_owned(),
     }
 }
@@ -362,6 +372,14 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::MADE => "made at run time".to_owned(),
         kind::REMOVED => "removed: it was made at run time, and is over".to_owned(),
+        kind::OOM_KILLED => {
+            weight = Weight::Always;
+            format!("memory was short: the kernel has killed {a} of its processes so far")
+        }
+        kind::PULSE_SENT => {
+            weight = Weight::Detail;
+            format!("pulse {a} of channel {text} sent")
+        }
         other => format!("fact {other} of another version"),
     };
     (name.to_owned(), what, weight)

@@ -104,6 +104,8 @@ fn word(kind: u32) -> &'static str {
         kind::ATTACHED => "attached",
         kind::NOT_ATTACHED => "not-attached",
         kind::DETACHED => "detached",
+        kind::PULSE_SENT => "pulse-sent",
+        kind::OOM_KILLED => "oom-killed",
         _ => "unknown",
     }
 }

@@ -51,7 +51,8 @@ pub enum Field {
     ApplyRequests = 20,
     /// Heap allocations of the reaper after its start; 0 or a mistake.
     ReaperAllocations = 21,
-    /// The manager is done: 256 + exit code. Written by the monitor.
+    /// The manager is done: 256 + exit code + what else there is to do << 16
+    /// (`ending`). Written by the monitor.
     Done = 22,
     /// Events that monitors have got done, when the last one became it.
     ProgressAtStart = 23,

@@ -71,6 +71,12 @@ pub const PLAN_WORDS: usize = 64 * 1024 * 1024 / WORD;
 pub const HEADER_AT: usize = 0;
 /// Words in the header.
 pub const HEADER_WORDS: usize = 512;
+/// In the header: the command that may take the place of the reaper at the end,
+/// a word for its length and then its text.
+pub const RECOVERY_AT: usize = HEADER_AT + 128;
+/// Bytes of that text.
+pub const RECOVERY_BYTES: usize = 2_048;
+const _: () = assert!(RECOVERY_AT + 1 + RECOVERY_BYTES / WORD <= HEADER_AT + HEADER_WORDS);
 /// The slots.
 pub const SLOTS_AT: usize = HEADER_AT + HEADER_WORDS;
 /// The phases of the slots.

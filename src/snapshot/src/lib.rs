@@ -17,6 +17,7 @@
 )]
 
 pub mod beats;
+pub mod ending;
 pub mod header;
 pub mod history;
 pub mod kept;

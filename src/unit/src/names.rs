@@ -14,13 +14,16 @@ pub(crate) enum Named {
     Action,
     /// Not a number either: a state can be named by that.
     State,
-    /// Of pulses; shorter than others.
+    /// Of pulses; shorter than others. It may be an entity's, with more behind a
+    /// `/`.
     Channel,
 }
 
 /// Why a text is no name, in words that follow "it".
 pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    let channel = named == Named::Channel;
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c) || (channel && c == '/');
     let at_signs = name.chars().filter(|c| *c == '@').count();
     if name.is_empty() {
         Some("is empty")
@@ -36,14 +39,16 @@ pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
         Some("begins with `@`")
     } else if at_signs > 1 {
         Some("holds more than one `@`")
-    } else if at_signs == 1 && named != Named::Entity {
+    } else if at_signs == 1 && named != Named::Entity && !channel {
         Some("holds a `@`, which only names of entities may")
     } else if named == Named::State && name.chars().all(|c| c.is_ascii_digit()) {
         Some("is a number")
-    } else if named == Named::Channel && name.len() > PulsePlan::MOST_NAME {
+    } else if channel && name.len() > PulsePlan::MOST_NAME {
         Some("is longer than 64 bytes")
     } else if name.chars().all(|c| allowed(c) || c == '@') {
         None
+    } else if channel {
+        Some("holds other characters than letters, digits, `_`, `.`, `:`, `-`, `@` and `/`")
     } else {
         Some("holds other characters than letters, digits, `_`, `.`, `:` and `-`")
     }
@@ -99,6 +104,8 @@ mod tests {
         assert_eq!(refuse("17a", Named::State), None);
         assert_eq!(refuse(&"n".repeat(64), Named::Channel), None);
         assert!(refuse(&"n".repeat(65), Named::Channel).is_some());
+        assert_eq!(refuse("audio@left/out", Named::Channel), None);
+        assert!(refuse("audio out", Named::Channel).is_some());
     }
 
     #[test]

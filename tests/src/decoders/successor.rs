@@ -384,9 +384,9 @@ impl<'a> Successor<'a> {
                 }
                 Event::SlotFreed { slot: *slot }
             }
-            Effect::Signal { run: Some(run), .. } | Effect::Log { run, .. } => {
-                Event::ActionDone { run: *run, ok: true }
-            }
+            Effect::Signal { run: Some(run), .. }
+            | Effect::SignalProcess { run, .. }
+            | Effect::Log { run, .. } => Event::ActionDone { run: *run, ok: true },
             Effect::Watch { wait, .. } => Event::PathSeen { wait: *wait, ok: true },
             Effect::FindMain { slot, .. } if slot.generation.is_multiple_of(2) => {
                 Event::MainFound { slot: *slot, pid: 3 }

@@ -43,7 +43,9 @@ impl Kernel {
                 let ok = !self.random.chance(self.temper.refused);
                 self.action_done(*run, ok);
             }
-            Effect::Finish { code } => self.finished.push(*code),
+            Effect::Finish { ending } => self.finished.push(ending.clone()),
+            // Of processes with such ids none is its own: they have ended.
+            Effect::SignalProcess { run, .. } => self.action_done(*run, false),
             Effect::Attach { slot, entity, pid, .. } => self.attach(*slot, *entity, *pid),
             Effect::Release { slot } => self.release(*slot),
             // Files that name processes are of the world outside.

@@ -8,7 +8,7 @@ use super::{Random, SharedMemory, SlotWord, Temper, Watched};
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::SlotState;
-use ham_core::plan::{EntityPlan, KillScope, Kind};
+use ham_core::plan::{Ending, EntityPlan, KillScope, Kind};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
@@ -88,7 +88,7 @@ pub struct Kernel {
     /// What no correct core would have asked for.
     pub faults: Vec<String>,
     /// Exit codes of `Finish`.
-    pub finished: Vec<u8>,
+    pub finished: Vec<Ending>,
     /// Effects carried out.
     pub carried: u64,
     pub(super) made: BTreeSet<SlotRef>,

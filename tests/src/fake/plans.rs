@@ -8,8 +8,8 @@ use super::Random;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, Kind, LimitPlan,
-    Only, RestartPlan, SignalPlan, SignalTarget, Spacing, StartMode, StateSet, StopPlan, Verb,
-    WaitPlan,
+    Only, PulsePlan, RestartPlan, SignalPlan, SignalTarget, Spacing, StartMode, StateSet, StopPlan,
+    Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -193,7 +193,7 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
     );
     // One more than there are: a name that leads nowhere.
     let other = name(random.below(count + 1));
-    match random.below(10) {
+    match random.below(11) {
         0..=2 => Verb::Execute(ExecutePlan {
             command: vec!["/bin/command".to_owned(), "{entity}".to_owned(), "{pid}".to_owned()],
             wait: random.chance(70),
@@ -201,7 +201,11 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
             identity: None,
         }),
         3 | 4 => Verb::NotifySignal(SignalPlan {
-            target: if random.chance(60) { SignalTarget::Entity(other) } else { SignalTarget::Own },
+            target: match random.below(10) {
+                0..=5 => SignalTarget::Entity(other),
+                6 => SignalTarget::Process { pid: 7, start: 7 },
+                _ => SignalTarget::Own,
+            },
             signal: *random.pick(&[Signal::TERM, Signal::KILL, Signal(10)]),
             code: 0,
             value: 7,
@@ -214,6 +218,11 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
         7 if may_start => Verb::Start(other),
         8 if random.chance(30) => Verb::HeartbeatHealthy,
         8 => Verb::Stop(other),
+        9 => Verb::NotifyPulse(PulsePlan {
+            channel: format!("p{}", random.below(2)),
+            code: 1,
+            value: 2,
+        }),
         _ => Verb::Log("{entity}/{condition}: {status}".to_owned()),
     }
 }

@@ -130,6 +130,10 @@ impl Machine {
                 let name = self.monitor.name(id).expect("its name");
                 return show::whole(&name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
             }
+            "pulses" => {
+                let channel = line.word();
+                return show::pulses(&mut self.monitor, &channel, BEGIN);
+            }
             "would-stop" => {
                 let id = self.id(&line.word());
                 let all = self.monitor.would_stop(&[id]);
@@ -263,6 +267,16 @@ impl Machine {
                 let entity = self.id(&line.word());
                 let pid = line.pair("pid").map(|text| text.parse().expect("a process id"));
                 Event::PidRead { entity, process: pid.map(|pid| (pid, START)) }
+            }
+            "oom-killed" => {
+                let slot = self.slot(&line.word());
+                let kills = line.pair("kills").expect("kills=").parse().expect("a number");
+                Event::OomKilled { slot, kills, ended: line.flag("ended") }
+            }
+            "received" => {
+                let channel = line.word();
+                let upto = line.pair("upto").expect("upto=").parse().expect("a number");
+                Event::Received { channel, upto }
             }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
@@ -421,7 +435,7 @@ impl Machine {
             Effect::Release { slot } => {
                 (!holds("release")).then_some(Event::Cleared { slot: *slot, left: 0 })
             }
-            Effect::Signal { run: Some(run), .. } => {
+            Effect::Signal { run: Some(run), .. } | Effect::SignalProcess { run, .. } => {
                 (!holds("signal")).then_some(Event::ActionDone { run: *run, ok: true })
             }
             Effect::Clear { slot, command: false, .. } => {

@@ -4,10 +4,10 @@
 use crate::notation::{Line, limit, signal, span, states};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, DirectoryPlace, DirectoryPlan, Ends,
+    ActionPlan, Class, ConditionKind, ConditionPlan, DirectoryPlace, DirectoryPlan, Ending, Ends,
     EntityPlan, ExecutePlan, HeartbeatPlan, KeepDirectory, KillScope, Kind, OnDependencyRestart,
-    Only, Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget, Spacing, StartMode, StopPlan,
-    Verb, WaitPlan,
+    Only, PulsePlan, Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget, Spacing, StartMode,
+    StopPlan, Verb, WaitPlan,
 };
 use ham_core::time::Span;
 use ham_tests::fake::{Edge, link, plain, watch};
@@ -273,9 +273,9 @@ pub(crate) fn verb(word: &str, line: &mut Line) -> Verb {
             identity: None,
         }),
         "notify-signal" => Verb::NotifySignal(SignalPlan {
-            target: line.pair("entity").map_or(SignalTarget::Own, SignalTarget::Entity),
+            target: signal_target(line),
             signal: signal(&line.word()),
-            code: 0,
+            code: line.pair("code").map_or(0, |code| code.parse().expect("a number")),
             value: 7,
         }),
         "waitfor" => Verb::WaitFor(WaitPlan {
@@ -283,11 +283,32 @@ pub(crate) fn verb(word: &str, line: &mut Line) -> Verb {
             ready: line.flag("ready"),
             timeout: span(&line.pair("timeout").expect("a timeout")),
         }),
+        "notify-pulse" => Verb::NotifyPulse(PulsePlan {
+            channel: line.word(),
+            code: line.pair("code").expect("code=").parse().expect("a number"),
+            value: line.pair("value").map_or(0, |value| value.parse().expect("a number")),
+        }),
+        "exit" => Verb::Shutdown(Ending::Exit(line.word().parse().expect("a code"))),
+        "reboot" => Verb::Shutdown(Ending::Reboot),
+        "exec-recovery" => Verb::Shutdown(Ending::Execute(line.rest())),
         "log" => Verb::Log(line.rest().join(" ")),
         "heartbeat-healthy" => Verb::HeartbeatHealthy,
         "start" => Verb::Start(line.word()),
         "stop" => Verb::Stop(line.word()),
         other => panic!("no verb is called {other}"),
+    }
+}
+
+fn signal_target(line: &mut Line) -> SignalTarget {
+    let number = |text: Option<String>| text.expect("pid= and start=").parse::<i32>();
+    match (line.pair("entity"), line.pair("pid")) {
+        (Some(name), _) => SignalTarget::Entity(name),
+        (None, Some(pid)) => {
+            let start = number(line.pair("start")).expect("a number");
+            let pid = pid.parse().expect("a process id");
+            SignalTarget::Process { pid, start: u64::try_from(start).expect("a time") }
+        }
+        (None, None) => SignalTarget::Own,
     }
 }
 

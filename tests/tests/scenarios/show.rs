@@ -5,6 +5,7 @@ use ham_core::effect::{Effect, Process};
 use ham_core::event::Wait;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
 use ham_core::monitor::{Level, Monitor, Said, View};
+use ham_core::plan::Ending;
 use ham_core::time::Mono;
 
 fn slot(slot: SlotRef) -> String {
@@ -30,8 +31,9 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
         Effect::Signal { slot: to, signal, run: None, .. } => {
             format!("signal {} {signal}", slot(*to))
         }
-        Effect::Signal { slot: to, signal, value, run: Some(by) } => {
-            format!("signal {} {signal} value={value} {}", slot(*to), run(*by))
+        Effect::Signal { slot: to, signal, code, value, run: Some(by) } => {
+            let code = if *code == -1 { String::new() } else { format!(" code={code}") };
+            format!("signal {} {signal}{code} value={value} {}", slot(*to), run(*by))
         }
         Effect::Clear { slot: of, command, .. } => {
             format!("clear {}{}", slot(*of), if *command { " of a command" } else { "" })
@@ -67,8 +69,26 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
             format!("watch-beats {name} {} {interval} from {from}{every}", slot(*of))
         }
         Effect::UnwatchBeats { entity } => format!("unwatch-beats {}", name(monitor, *entity)),
-        Effect::Finish { code } => format!("finish code={code}"),
+        Effect::Finish { ending: Ending::Exit(code) } => format!("finish code={code}"),
+        Effect::Finish { ending } => format!("finish {ending:?}"),
+        Effect::SignalProcess { pid, start, signal, code, value, run: by } => {
+            let to = format!("process {pid} of {start}");
+            format!("signal {to} {signal} code={code} value={value} {}", run(*by))
+        }
     }
+}
+
+/// What waits in a channel.
+pub(crate) fn pulses(monitor: &mut Monitor, name: &str, begin: Mono) -> String {
+    let pulses = monitor.waiting_pulses(name, 0);
+    let mut out = format!("{:?}\n", monitor.channel(name));
+    for pulse in pulses {
+        let of = self::name(monitor, pulse.entity);
+        let sent = pulse.sent.since(begin);
+        let (serial, code, value) = (pulse.serial, pulse.code, pulse.value);
+        out.push_str(&format!("  {serial}: code={code} value={value} of {of}, sent {sent}\n"));
+    }
+    out
 }
 
 fn wait(monitor: &Monitor, wait: Wait) -> String {

@@ -36,6 +36,7 @@ pub(crate) struct Rules {
     pub(crate) conflicts: u32,
     pub(crate) attached: u32,
     pub(crate) detached: u32,
+    pub(crate) pulses: u32,
 }
 
 impl Rules {

@@ -13,7 +13,7 @@ use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
 use ham_core::memory::{Memory, RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
-use ham_core::plan::{EntityPlan, Kind, PlanIndex, PlanSource, encode};
+use ham_core::plan::{Ending, EntityPlan, Kind, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
 use ham_tests::fake::{Kernel, Random, START, SharedMemory, Temper, random_plan};
@@ -128,6 +128,7 @@ impl World {
                 }
             }
         }
+        self.no_pulse_is_lost()?;
         let within = self.random.micros(0, 3_000_000);
         self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
         if self.random.chance(30) {
@@ -138,8 +139,8 @@ impl World {
         self.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.kernel, &self.plans, self.takeovers)?;
-        if let Some(codes) = self.kernel.finished.iter().find(|code| **code != 4) {
-            return Err(format!("finished with code {codes}"));
+        if let Some(ending) = self.kernel.finished.iter().find(|one| **one != Ending::Exit(4)) {
+            return Err(format!("finished as {ending:?}"));
         }
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.takeovers == 0 => {
@@ -147,6 +148,24 @@ impl World {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Over any number of takeovers, and a successor would find the same.
+    fn no_pulse_is_lost(&mut self) -> Checked {
+        let mut successor = self.shadow();
+        for channel in self.monitor.channels() {
+            let (name, waiting) = (&channel.name, self.monitor.waiting_pulses(&channel.name, 0));
+            let serials: Vec<u64> = waiting.iter().map(|pulse| pulse.serial).collect();
+            let first = channel.last + 1 - serials.len() as u64;
+            if channel.lost > 0 || serials != (first..=channel.last).collect::<Vec<u64>>() {
+                return Err(format!("{channel:?} holds {serials:?}"));
+            }
+            if successor.waiting_pulses(name, 0) != waiting {
+                return Err(format!("a successor finds other pulses in {name}"));
+            }
+            self.rules.pulses += u32::try_from(channel.last).unwrap_or(0);
+        }
+        Ok(())
     }
 
     fn is_quiet(&self) -> bool {
@@ -164,6 +183,11 @@ impl World {
     }
 
     fn request(&mut self) -> Event {
+        if self.random.chance(15) {
+            let channel = format!("p{}", self.random.below(3));
+            let sent = self.monitor.channel(&channel).map_or(0, |channel| channel.last);
+            return Event::Received { channel, upto: self.random.below(sent + 2) };
+        }
         let id = self.request_id();
         if self.random.chance(40) {
             return self.sayings.event(&mut self.random, &self.plans, id);

@@ -162,7 +162,7 @@ impl Monitor {
             self.tell_both(asker, entity, Reply::NotRunning);
             return;
         };
-        self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+        self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
         self.reply(asker.id, entity, Reply::Done);
         if let Some(place) = asker.place {
             self.note_answer(place, entity, Told::Signalled(slot));
@@ -323,7 +323,7 @@ impl Monitor {
         let share = if in_order { Span(within.0 / 4).min(MOST_KEPT) } else { Span::ZERO };
         let due = self.now.after(Span(within.0.saturating_sub(share.0)));
         let (killing, finished) = (false, false);
-        self.global.shutdown = Some(Shutdown { code, due, share, killing, finished });
+        self.global.shutdown = Some(Shutdown { code, due, share, killing, finished, by: None });
         let others = self.waiters.iter().filter(|waiter| waiter.goal != Goal::Down);
         let waited_for: BTreeSet<EntityId> = others.map(|waiter| waiter.entity).collect();
         for id in waited_for {
@@ -401,8 +401,7 @@ impl Monitor {
     fn finish(&mut self) {
         let Some(shutdown) = &mut self.global.shutdown else { return };
         shutdown.finished = true;
-        let code = shutdown.code;
         self.turn.dirty.insert(RecordId::Global);
-        self.emit(Effect::Finish { code });
+        self.emit_finish();
     }
 }

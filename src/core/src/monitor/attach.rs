@@ -143,6 +143,7 @@ impl Monitor {
         entity.reloaded = None;
         entity.state = 0;
         entity.named = 0;
+        (entity.oom_kills, entity.oom_ended) = (0, false);
         entity.last_pid = 0;
         entity.look = None;
         self.put(id, entity);

@@ -233,7 +233,7 @@ impl Monitor {
         if scope == KillScope::All || pid == 0 {
             self.emit(Effect::Clear { slot, entity: id, command: false });
         } else {
-            self.emit(Effect::Signal { slot, signal: Signal::KILL, value: 0, run: None });
+            self.emit(Effect::Signal { slot, signal: Signal::KILL, code: 0, value: 0, run: None });
         }
     }
 
@@ -395,9 +395,11 @@ impl Monitor {
         match plan.stop.send_to {
             // What else is its is not known of one that was attached.
             SendTo::All if self.entity(id).attached => {
-                self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+                self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
             }
-            SendTo::Main => self.emit(Effect::Signal { slot, signal, value: 0, run: None }),
+            SendTo::Main => {
+                self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None })
+            }
             SendTo::All => self.emit(Effect::SignalAll { slot, entity: id, signal }),
         }
     }

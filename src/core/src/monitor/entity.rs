@@ -301,4 +301,9 @@ pub struct Entity {
     /// The state that its process has reported last; 0: none yet (QNX HAM does
     /// not interpret it).
     pub state: u32,
+    /// So many of its processes the kernel has ended since its process was
+    /// started, because memory was short.
+    pub oom_kills: u16,
+    /// Whether its process is one of them.
+    pub oom_ended: bool,
 }

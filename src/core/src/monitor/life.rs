@@ -179,7 +179,9 @@ impl Monitor {
         // One that was to say that it is ready, and ends before, has failed
         // however well it ends.
         let early = matches!(entity.actual, Actual::Readying { .. });
-        let failure = early || (is_failure(status, abnormal) && !listed);
+        let oom = entity.oom_ended;
+        let abnormal = abnormal || oom;
+        let failure = early || oom || (is_failure(status, abnormal) && !listed);
         entity.since = Some(self.now);
         entity.last_exit = Some(status);
         (entity.abnormal, entity.good) = (abnormal, !failure);
@@ -194,6 +196,9 @@ impl Monitor {
         }
         if failure {
             kinds.push(ConditionKind::Failure);
+        }
+        if oom {
+            kinds.push(ConditionKind::OomKill);
         }
         self.fire(id, occurrence(id, &kinds, Some(slot), pid, Some(status)));
     }

@@ -344,7 +344,7 @@ impl Monitor {
             return;
         }
         match run.phase {
-            Phase::Log | Phase::Signal(_) | Phase::Path => {
+            Phase::Log | Phase::Signal(_) | Phase::SignalProcess | Phase::Path => {
                 let result = if ok { Ok(()) } else { Err(Failure::Refused) };
                 self.concluded(reference.index, result);
             }
@@ -362,7 +362,12 @@ impl Monitor {
                 self.concluded(index, Err(Failure::Timeout));
             }
             Phase::Up => self.concluded(index, Err(Failure::Timeout)),
-            Phase::Ready | Phase::Log | Phase::Signal(_) | Phase::Restart | Phase::Command(_) => {}
+            Phase::Ready
+            | Phase::Log
+            | Phase::Signal(_)
+            | Phase::SignalProcess
+            | Phase::Restart
+            | Phase::Command(_) => {}
         }
     }
 }

@@ -8,16 +8,18 @@
 //! - `order`, `neighbours`: who waits for whom; `along`: who starts, and who
 //!   ends, with another; `start`, `up`, `attempts`: the
 //!   way up; `life`: the ends of processes; `heir`: who goes on after them;
-//!   `down`: the way down; `said`: what it says of itself
+//!   `down`: the way down; `shortage`: of memory; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life, and
 //!   `failed`: what has ended one
 //! - `ask`: requests and shutdown; `directives`: what is said of entities;
 //!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
 //!   `places`: what names items by place follows; `clients`, `repeat`: requests
-//!   that come again; `restore`: taking over; `view`: reports
+//!   that come again; `endings`: what comes after all; `restore`: taking over;
+//!   `view`: reports
 //! - `attach`: processes that ham did not start
 //! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
+//! - `pulses`: what waits for receivers
 //! - `pool`: slots; `timers`: deadlines
 
 mod along;
@@ -31,6 +33,7 @@ mod changes;
 mod clients;
 mod directives;
 mod down;
+mod endings;
 mod entity;
 mod failed;
 mod heart;
@@ -49,11 +52,13 @@ mod places;
 mod pool;
 #[cfg(test)]
 mod properties;
+mod pulses;
 mod record;
 mod repeat;
 mod restore;
 mod run;
 mod said;
+mod shortage;
 mod start;
 mod text;
 mod timers;
@@ -63,9 +68,11 @@ mod view;
 
 pub use beats::HeartView;
 pub use budget::Budget;
+pub use endings::Host;
 pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
 pub use heart::{Heart, Level, Reached, Watch};
 pub use marks::Marks;
+pub use pulses::{ChannelView, MOST_CHANNELS, MOST_WAITING, Pulse};
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
@@ -84,6 +91,7 @@ use clients::Client;
 use members::Members;
 use overlays::Overlays;
 use pool::{Owner, Pool};
+use pulses::Pulses;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use timers::Timers;
@@ -150,6 +158,9 @@ struct Shutdown {
     share: Span,
     killing: bool,
     finished: bool,
+    /// The action that has asked for it, if one has: what comes at the end is
+    /// said there.
+    by: Option<endings::By>,
 }
 
 impl Global {
@@ -168,6 +179,7 @@ impl Global {
             .put(shutdown.map_or(0, |s| s.share.0))
             .put(u64::from(self.beats_suspended))
             .put_due(self.beats_fresh);
+        endings::put_by(&mut words, shutdown.and_then(|s| s.by));
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -183,11 +195,13 @@ impl Global {
             share: Span::ZERO,
             killing: from.get_bool()?,
             finished: from.get_bool()?,
+            by: None,
         };
         let next_serial = from.get_u32()?;
         let signals = from.get()?;
         shutdown.share = Span(from.get()?);
         let (beats_suspended, beats_fresh) = (from.get_bool()?, from.get_due()?);
+        shutdown.by = endings::get_by(&mut from)?;
         from.finish()?;
         let shutdown = down.then_some(shutdown);
         let global =
@@ -199,6 +213,7 @@ impl Global {
 /// The state machine.
 #[derive(Debug)]
 pub struct Monitor {
+    host: Host,
     plan: PlanIndex<Box<dyn PlanSource>>,
     memory: Box<dyn Memory>,
     /// Those that something has happened to; the others are as the memory has
@@ -240,6 +255,7 @@ pub struct Monitor {
     /// Who waits until a process is attached to an entity, or is let go of. In no
     /// record: who is cut off asks again.
     attachers: BTreeMap<EntityId, Vec<Attacher>>,
+    pulses: Pulses,
 }
 
 impl Monitor {
@@ -309,7 +325,7 @@ impl Monitor {
             }
             RecordId::Overlay(entity) => self.overlays.record(entity),
             RecordId::Chunk(place) => self.overlays.part_record(place),
-            RecordId::Pulse(_) => None,
+            RecordId::Pulse(place) => self.pulses.record(place),
         }
     }
 
@@ -364,6 +380,8 @@ impl Monitor {
                 self.request(id, &entities, ask, wait, from);
             }
             Event::Directive { id, directive, from } => self.directive(id, &directive, from),
+            Event::OomKilled { slot, kills, ended } => self.oom_killed(slot, kills, ended),
+            Event::Received { channel, upto } => self.received(&channel, upto),
             Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }
     }

@@ -194,6 +194,7 @@ impl Monitor {
             Phase::Ready
             | Phase::Log
             | Phase::Signal(_)
+            | Phase::SignalProcess
             | Phase::Pause
             | Phase::Restart
             | Phase::Up => {}

@@ -16,6 +16,9 @@ const GOOD: u64 = 2;
 const ADOPTED: u64 = 4;
 const ENDS: u64 = 8;
 const ABNORMAL: u64 = 16;
+const OOM_ENDED: u64 = 1 << 20;
+/// In the word of the restarts, above as many as there ever are.
+const OOM_KILLS_AT: u32 = 48;
 const EARLY: u64 = 32;
 const MOVING: u64 = 64;
 const ATTACHED: u64 = 1 << 16;
@@ -61,7 +64,7 @@ impl Entity {
             .put(u64::from(self.budget.attempts))
             .put(u64::from(self.budget.in_window))
             .put(self.budget.window.0)
-            .put(self.restarts)
+            .put(self.restarts | (u64::from(self.oom_kills) << OOM_KILLS_AT))
             .put(self.last_exit.map_or(0, ExitStatus::to_word))
             .put(
                 self.told.map_or(0, |signal| u64::from(signal.0))
@@ -82,6 +85,7 @@ impl Entity {
                 | flag(self.moving, MOVING)
                 | flag(self.attached, ATTACHED)
                 | flag(self.letting, LETTING)
+                | flag(self.oom_ended, OOM_ENDED)
                 | (u64::from(self.state) << STATE_AT),
         );
         for time in [self.times.asked, self.times.begun, self.times.up] {
@@ -105,6 +109,8 @@ impl Entity {
             window: Mono(from.get()?),
         };
         let restarts = from.get()?;
+        let oom_kills = u16::try_from(restarts >> OOM_KILLS_AT).map_err(|_| Odd)?;
+        let restarts = restarts & !(u64::MAX << OOM_KILLS_AT);
         let last_exit = from.get_status()?;
         let word = from.get()?;
         let told = u8::try_from(word & 0xff).map_err(|_| Odd)?;
@@ -143,6 +149,8 @@ impl Entity {
             named: 0,
             state: u32::try_from(flags >> STATE_AT).map_err(|_| Odd)?,
             letting: has(LETTING),
+            oom_kills,
+            oom_ended: has(OOM_ENDED),
         };
         entity.times.gated = from.get_due()?;
         entity.named = from.get_pid()?;

@@ -26,7 +26,7 @@ impl Monitor {
                 (Some(Told::Signalled(slot)), Ask::Kill(signal)) => {
                     // Whether it was sent nobody knows. It names the process,
                     // so that it can reach no later one.
-                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+                    self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
                     self.reply(id, *entity, Reply::Done);
                 }
                 (Some(Told::Pending), Ask::Start | Ask::Restart) if wait => {
@@ -68,7 +68,7 @@ impl Monitor {
                 if let Some((slot, _)) = now.running()
                     && now.runs_since().is_some_and(|since| since <= taken)
                 {
-                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+                    self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
                 }
                 Some(Reply::Done)
             }

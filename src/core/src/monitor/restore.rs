@@ -7,9 +7,10 @@ use super::entity::{Actual, Entity};
 use super::members::Members;
 use super::overlays::Overlays;
 use super::pool::{Owner, Pool, is_unused};
+use super::pulses::Pulses;
 use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
-use super::{Global, Monitor, Turn};
+use super::{Global, Host, Monitor, Turn};
 use crate::effect::{Effect, Failure, Process, Spawn};
 use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
@@ -43,7 +44,19 @@ impl Monitor {
         memory: Box<dyn Memory>,
         now: Mono,
     ) -> (Monitor, Resume) {
+        Monitor::restore_on(Host::default(), plan, memory, now)
+    }
+
+    /// The same, where something is known of the machine.
+    #[must_use]
+    pub fn restore_on(
+        host: Host,
+        plan: PlanIndex<Box<dyn PlanSource>>,
+        memory: Box<dyn Memory>,
+        now: Mono,
+    ) -> (Monitor, Resume) {
         let mut monitor = Monitor {
+            host,
             plan,
             memory,
             entities: BTreeMap::new(),
@@ -71,6 +84,7 @@ impl Monitor {
             beating: Members::default(),
             overlays: Overlays::default(),
             attachers: BTreeMap::new(),
+            pulses: Pulses::default(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -103,7 +117,9 @@ impl Monitor {
     /// Gives those that are in the middle of something, and entities that
     /// cannot own the slot that they name.
     fn read_heads(&mut self) -> (Vec<RecordId>, Vec<EntityId>) {
-        let Monitor { memory, timers, pool, active, unread_clients, beating, overlays, .. } = self;
+        let Monitor {
+            memory, timers, pool, active, unread_clients, beating, overlays, pulses, ..
+        } = self;
         pool.expect(memory.slots_used());
         let (mut open, mut denied) = (Vec::new(), Vec::new());
         memory.heads(&mut |id, head: Head| {
@@ -154,6 +170,7 @@ impl Monitor {
                     }
                 }
                 RecordId::Client(place) if !head.open => unread_clients.push(place),
+                RecordId::Pulse(place) => pulses.found(place),
                 RecordId::Global
                 | RecordId::Run(_)
                 | RecordId::Command(_)
@@ -163,10 +180,7 @@ impl Monitor {
                         beating.set(entity, true);
                     }
                 }
-                RecordId::Said(_)
-                | RecordId::Overlay(_)
-                | RecordId::Chunk(_)
-                | RecordId::Pulse(_) => {}
+                RecordId::Said(_) | RecordId::Overlay(_) | RecordId::Chunk(_) => {}
             }
         });
         (open, denied)
@@ -353,7 +367,7 @@ impl Monitor {
         match phase {
             Phase::Ready => self.ready.push_back(index),
             Phase::Pause | Phase::Restart | Phase::Up => {}
-            Phase::Log | Phase::Path | Phase::Signal(_) => {
+            Phase::Log | Phase::Path | Phase::Signal(_) | Phase::SignalProcess => {
                 match (phase, self.current_verb(index)) {
                     (Phase::Log, Some(Verb::Log(text))) => {
                         let Some(plan) = self.plan_of(id) else { return };
@@ -367,8 +381,12 @@ impl Monitor {
                         self.emit(Effect::Watch { wait, path, not_before: None });
                     }
                     (Phase::Signal(slot), Some(Verb::NotifySignal(signal))) => {
-                        let (signal, value) = (signal.signal, signal.value);
-                        self.emit(Effect::Signal { slot, signal, value, run: Some(reference) });
+                        let (code, value) = (signal.si_code(), signal.value);
+                        let (signal, run) = (signal.signal, Some(reference));
+                        self.emit(Effect::Signal { slot, signal, code, value, run });
+                    }
+                    (Phase::SignalProcess, Some(Verb::NotifySignal(signal))) => {
+                        self.signal_process(reference, &signal);
                     }
                     // The plan says something else now: the list ends here.
                     (_, _) => self.action_done(reference, false),
@@ -431,7 +449,7 @@ impl Monitor {
         if let Some(shutdown) = self.global.shutdown
             && shutdown.finished
         {
-            self.emit(Effect::Finish { code: shutdown.code });
+            self.emit_finish();
         }
     }
 

@@ -155,6 +155,8 @@ pub enum Phase {
     Command(SlotRef),
     /// The entity, to be up, or to have read its configuration again.
     Up,
+    /// The daemon, for a signal to a process that is named by its id.
+    SignalProcess,
 }
 
 /// One run.
@@ -234,6 +236,7 @@ impl Run {
             Phase::Command(slot) => (5, Some(slot)),
             Phase::Signal(slot) => (6, Some(slot)),
             Phase::Up => (7, None),
+            Phase::SignalProcess => (16, None),
         };
         let class = match self.class {
             Class::InOrder => 0,
@@ -305,6 +308,7 @@ impl Run {
             (5, Some(slot)) => Phase::Command(slot),
             (6, Some(slot)) => Phase::Signal(slot),
             (7, None) => Phase::Up,
+            (16, None) => Phase::SignalProcess,
             _ => return Err(Odd),
         };
         let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);

@@ -207,6 +207,7 @@ impl Monitor {
         entity.reloaded = None;
         entity.state = 0;
         entity.named = 0;
+        (entity.oom_kills, entity.oom_ended) = (0, false);
         self.put(id, entity);
         self.forget_said(id);
         let plan = Arc::clone(plan);

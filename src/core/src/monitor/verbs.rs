@@ -53,7 +53,8 @@ impl Monitor {
                 self.heal(about);
                 Begun::Done(Ok(()))
             }
-            Verb::NotifyPulse(_) | Verb::Shutdown(_) => Begun::Done(Err(Failure::Refused)),
+            Verb::NotifyPulse(pulse) => Begun::Done(self.send_pulse(id, about, pulse)),
+            Verb::Shutdown(ending) => Begun::Done(self.begin_ending(index, ending)),
         }
     }
 
@@ -235,7 +236,10 @@ impl Monitor {
                 Some(target) => target,
                 None => return Begun::Done(Err(Failure::NoEntity)),
             },
-            SignalTarget::Process { .. } => return Begun::Done(Err(Failure::Refused)),
+            SignalTarget::Process { .. } => {
+                self.signal_process(run, plan);
+                return Begun::Pending(Phase::SignalProcess, None);
+            }
         };
         let mut entity = self.entity(target);
         let Some(slot) = entity.running_slot() else {
@@ -243,8 +247,17 @@ impl Monitor {
         };
         entity.told = Some(plan.signal);
         self.put(target, entity);
-        self.emit(Effect::Signal { slot, signal: plan.signal, value: plan.value, run: Some(run) });
+        let (signal, code, value) = (plan.signal, plan.si_code(), plan.value);
+        self.emit(Effect::Signal { slot, signal, code, value, run: Some(run) });
         Begun::Pending(Phase::Signal(slot), None)
+    }
+
+    /// To a process that need not be an entity's.
+    pub(super) fn signal_process(&mut self, run: RunRef, plan: &SignalPlan) {
+        if let SignalTarget::Process { pid, start } = plan.target {
+            let (signal, code, value) = (plan.signal, plan.si_code(), plan.value);
+            self.emit(Effect::SignalProcess { pid, start, signal, code, value, run });
+        }
     }
 
     fn begin_wait(&mut self, index: u32, plan: &EntityPlan, wait: &WaitPlan) -> Begun {

@@ -159,6 +159,20 @@ pub struct SignalPlan {
     pub value: i32,
 }
 
+impl SignalPlan {
+    /// `SI_QUEUE` of sigaction(2).
+    pub const QUEUED: i32 = -1;
+    /// `SI_TKILL`, which the kernel keeps for itself.
+    const BY_TKILL: i32 = -6;
+
+    /// The code that is delivered.
+    #[must_use]
+    pub fn si_code(&self) -> i32 {
+        let own = self.code < 0 && self.code != SignalPlan::BY_TKILL;
+        if own { self.code } else { SignalPlan::QUEUED }
+    }
+}
+
 /// Whom a signal goes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignalTarget {
@@ -204,6 +218,23 @@ pub enum Ending {
     Reboot,
     /// This program takes its place, in the same process.
     Execute(Vec<String>),
+}
+
+impl Ending {
+    /// Words of a command that takes the place of the manager: their places are
+    /// made before it is needed.
+    pub const MOST_WORDS: usize = 64;
+    /// Bytes of these, each with the NUL behind it.
+    pub const MOST_BYTES: usize = 2_048;
+
+    /// Whether a command is short enough, and one that can be executed.
+    #[must_use]
+    pub fn fits(words: &[String]) -> bool {
+        let bytes = words.iter().fold(0usize, |sum, word| sum.saturating_add(word.len()));
+        let has_nul = words.iter().any(|word| word.contains('\0'));
+        let room = Ending::MOST_BYTES.saturating_sub(words.len());
+        !words.is_empty() && words.len() <= Ending::MOST_WORDS && bytes <= room && !has_nul
+    }
 }
 
 /// A wait inside a list.

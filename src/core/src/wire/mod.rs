@@ -10,6 +10,7 @@ mod graph;
 mod heartbeat;
 mod history;
 mod manager;
+mod pulses;
 
 pub use attach::*;
 pub use changes::*;
@@ -19,6 +20,7 @@ pub use graph::*;
 pub use heartbeat::*;
 pub use history::*;
 pub use manager::*;
+pub use pulses::*;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

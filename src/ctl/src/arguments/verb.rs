@@ -206,6 +206,14 @@ pub(crate) enum Verb {
         #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
         lines: u64,
     },
+    /// Show the channels of pulses, or receive those of one
+    Pulses {
+        /// Print the pulses that wait in it; they wait no longer then
+        channel: Option<String>,
+        /// Go on with those that come, until the manager ends
+        #[arg(short, long, requires = "channel")]
+        follow: bool,
+    },
     /// Say in one sentence why an entity is in its state
     Why {
         /// Its name
@@ -376,6 +384,7 @@ impl Verb {
             | Verb::Attach { .. }
             | Verb::Detach { .. }
             | Verb::Guard { .. }
+            | Verb::Pulses { channel: Some(_), .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)
@@ -389,6 +398,7 @@ impl Verb {
             | Verb::IsFailed { .. }
             | Verb::History { .. }
             | Verb::Events { .. }
+            | Verb::Pulses { channel: None, .. }
             | Verb::Why { .. }
             | Verb::Verbosity { .. } => false,
         }

@@ -14,6 +14,7 @@ mod history;
 mod is;
 mod kill;
 mod list;
+mod pulses;
 mod say;
 mod show;
 mod shutdown;
@@ -103,6 +104,10 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         }
         Verb::Events { names, follow, lines } => {
             events::run(program, &manager()?, names, follow, lines, output)
+        }
+        Verb::Pulses { channel: None, .. } => pulses::list(&manager()?, output),
+        Verb::Pulses { channel: Some(channel), follow } => {
+            pulses::receive(program, &manager()?, channel, follow, output)
         }
         Verb::Why { name } => why::run(&manager()?, name, output),
         Verb::Attach { name, pid } => attach::attach(&manager()?, name, pid, output),

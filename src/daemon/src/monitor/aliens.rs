@@ -38,8 +38,8 @@ pub(super) struct Aliens {
     joining: BTreeMap<SlotRef, u64>,
 }
 
-/// A signal: its value where it is queued, and the action that it is.
-type Sent = (Signal, Option<i32>, Option<RunRef>);
+/// A signal: code and value where it is queued, and the action that it is.
+type Sent = (Signal, Option<(i32, i32)>, Option<RunRef>);
 
 impl Aliens {
     /// When those that could not be watched are looked at.
@@ -81,16 +81,16 @@ impl Engine {
             waiting.push(sent);
             return;
         }
-        let (signal, value, run) = sent;
+        let (signal, queued, run) = sent;
         // One that is not our child is signalled by the descriptor that watches
         // it: when it ends, its number is free before we hear of it.
         let watched = self.aliens.watched.get(&slot.index).filter(|alien| alien.0 == slot);
         let ok = match watched {
-            Some((_, _, process)) => target::send(process, signal, value),
+            Some((_, _, process)) => target::send(process, signal, queued),
             None => {
                 let unwatched = self.aliens.unwatched.get(&slot.index);
                 let is_it = unwatched.is_none_or(|(_, pid)| self.is_still(slot, *pid));
-                is_it && target::signal(self.state, slot, signal, value)
+                is_it && target::signal(self.state, slot, signal, queued)
             }
         };
         if let Some(run) = run {

@@ -8,6 +8,7 @@ use super::control::Control;
 use super::descriptors_passed::Starts;
 use super::descriptors_ready::ReadyEnds;
 use super::descriptors_stored::Stored;
+use super::ending::host;
 use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
@@ -16,6 +17,7 @@ use super::notify_sender::Departed;
 use super::outputs::Outputs;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
+use super::shortage::Shortage;
 use super::standby::Standby;
 use super::{Engine, Fatal};
 use crate::facts::Weight;
@@ -55,7 +57,7 @@ impl Engine {
             false => Box::new(Salvaged::new(memory, Salvage::Manager)),
         };
         let plan = plan.map_or_else(empty_plan, Ok)?;
-        let (core, resume) = Monitor::restore(plan, memory, Mono(began));
+        let (core, resume) = Monitor::restore_on(host(shared), plan, memory, Mono(began));
         state.set(Field::MonitorDue, 0);
         if shared.hang_check {
             shared.common.guard_timer.set(None)?;
@@ -99,6 +101,7 @@ impl Engine {
             starts: Starts::default(),
             closer: tools.closer,
             paths: Paths::new(shared),
+            shortage: Shortage::new(learnt.is_some()),
             outputs: Outputs::new(shared),
             loading: Loading::new(shared),
             finished: false,

@@ -14,6 +14,7 @@ use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::RecordId;
+use ham_core::plan::Ending;
 use ham_core::signal::Signal;
 use ham_core::wheel::Member;
 use ham_snapshot::header::Field;
@@ -81,6 +82,7 @@ impl Engine {
             Effect::Spawn(_)
             | Effect::Signal { .. }
             | Effect::SignalAll { .. }
+            | Effect::SignalProcess { .. }
             | Effect::FindMain { .. }
             | Effect::Adopt { .. }
             | Effect::Attach { .. }
@@ -112,6 +114,9 @@ impl Engine {
             Fact::Fired { condition } => (condition, None, 0),
             Fact::Dependency { on, .. } => return self.blame(on),
             Fact::Conflict { with } => return self.name(with),
+            Fact::PulseSent { place, .. } => {
+                return self.core.channel_at(place).unwrap_or_default().to_owned();
+            }
             Fact::State { from, to } => {
                 return self.transition(notice.entity, from, to);
             }
@@ -132,9 +137,9 @@ impl Engine {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Spawn(spawn) => self.spawn(spawn),
-            Effect::Signal { slot, signal, value, run } => {
-                let value = run.is_some().then_some(value);
-                self.signal(slot, (signal, value, run));
+            Effect::Signal { slot, signal, code, value, run } => {
+                let queued = run.is_some().then_some((code, value));
+                self.signal(slot, (signal, queued, run));
             }
             Effect::Clear { slot, entity, command } => {
                 let held = self.held_by(slot, entity, command);
@@ -171,6 +176,9 @@ impl Engine {
             Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
+            Effect::Notice(Notice { entity, fact: Fact::Started { .. } }) => {
+                self.watch_memory(entity);
+            }
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
             Effect::WatchBeats { entity, slot, interval, from, every } => {
@@ -178,7 +186,10 @@ impl Engine {
             }
             Effect::UnwatchBeats { entity } => self.unwatch_beats(entity),
             Effect::Verdict { id, verdict } => self.verdict(id, verdict),
-            Effect::Finish { code } => self.finish(code),
+            Effect::Finish { ending } => self.finish(&ending),
+            Effect::SignalProcess { pid, start, signal, code, value, run } => {
+                self.signal_process((pid, start), signal, (code, value), run);
+            }
         }
     }
 
@@ -261,7 +272,10 @@ impl Engine {
 
     /// All is down. What is left of whatever was started is ended, and then
     /// the manager.
-    fn finish(&mut self, code: u8) {
+    fn finish(&mut self, ending: &Ending) {
+        for line in self.unreceived() {
+            self.remark(Weight::Always, &line);
+        }
         self.remark(Weight::Event, "done");
         self.finish_turn();
         self.finished = true;
@@ -269,6 +283,7 @@ impl Engine {
         // From here on nothing is made any more.
         self.spawners.close();
         self.end_followers();
+        self.end_receiving();
         self.end_listening();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
@@ -300,7 +315,7 @@ impl Engine {
         {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
-        self.state.set(Field::Done, 256 + u64::from(code));
+        self.say_done(ending);
         self.shared.common.wake_reaper.post();
     }
 }

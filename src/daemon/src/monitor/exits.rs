@@ -35,6 +35,7 @@ impl Engine {
             0 => {
                 let (code, status, at) = slot.status();
                 let status = exit_status(code, status);
+                self.tell_last_kills(reference, status);
                 Event::Exited { slot: reference, pid: slot.ended(), status, at: Mono(at) }
             }
             error => Event::SpawnFailed { slot: reference, error },

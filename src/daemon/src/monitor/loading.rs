@@ -1,6 +1,7 @@
 //! Loading units, as the monitor sees it: a child is started, its answer is
 //! read and checked like any input from outside, and becomes the plan.
 
+use super::ending::host;
 use super::memory::{self, SharedMemory};
 use super::own_process;
 use super::spawners::Job;
@@ -349,7 +350,8 @@ impl Engine {
         // Nothing was supervised yet by this monitor: what is found is either
         // nothing, but for a shutdown that was asked for meanwhile, or what
         // one before has left whose plan could not be read any more.
-        let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(clock::monotonic()));
+        let (host, now) = (host(self.shared), Mono(clock::monotonic()));
+        let (core, resume) = Monitor::restore_on(host, plan, Box::new(memory), now);
         self.core = core;
         self.planless = false;
         self.resume(resume);

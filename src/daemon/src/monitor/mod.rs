@@ -29,6 +29,7 @@ mod descriptors_ready;
 mod descriptors_stored;
 mod directories;
 mod effects;
+mod ending;
 mod environment;
 mod exits;
 mod expand;
@@ -53,6 +54,7 @@ mod reasons;
 mod report;
 mod salvage;
 mod settings;
+mod shortage;
 mod spawners;
 mod standby;
 mod streams;
@@ -78,6 +80,7 @@ use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::time::{Mono, Span};
 use ham_snapshot::State;
+use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_sys::poller::{Poller, Ready, Timer};
@@ -95,6 +98,7 @@ use notify::Notify;
 use notify_sender::Departed;
 use outputs::Outputs;
 use paths::Paths;
+use shortage::Shortage;
 use spawners::Spawners;
 pub(crate) use standby::Standby;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -111,6 +115,7 @@ const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
 const OUTPUTS: u64 = 8;
+const SHORTAGE: u64 = 14;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 /// Tokens of watched processes begin here, by the index of their slot.
@@ -180,7 +185,7 @@ fn begin(standby: Standby, learnt: Option<u64>) -> ! {
             if let Some(code) = code {
                 // Nothing can be supervised here: another monitor would fare
                 // no better.
-                shared.state.set(Field::Done, 256 + u64::from(code));
+                shared.state.set_done(code, Ending::Exit);
                 shared.common.wake_reaper.post();
             }
             // What the system refuses may be had later; what is wrong in the
@@ -254,6 +259,7 @@ struct Engine {
     starts: Starts,
     closer: Closer,
     paths: Paths,
+    shortage: Shortage,
     outputs: Outputs,
     loading: Loading,
     finished: bool,
@@ -288,6 +294,8 @@ impl Engine {
                 self.finish_turn();
             }
             self.tell_followers();
+            self.tell_receivers();
+            self.watch_memory_of_all();
         }
         Ok(())
     }
@@ -307,6 +315,7 @@ impl Engine {
             KEEPER => self.keeper_readable(),
             OUTPUTS => self.hear_output(),
             PATHS => self.hear_paths(),
+            SHORTAGE => self.memory_was_short(),
             NOTIFY => self.notified(),
             token if token >= READY_ENDS => {
                 self.ready_readable(u32::try_from(token - READY_ENDS).unwrap_or(u32::MAX));
@@ -392,6 +401,7 @@ impl Engine {
         }
         self.look_at_beats(now);
         self.loading_due(now);
+        self.tell_shortages(now);
         self.look_at_adopted(now);
         self.look_at_unwatched(now);
         self.look_at_lost_answers(now);
@@ -434,6 +444,7 @@ impl Engine {
             self.keeper_due(),
             self.paths.due(),
             self.outputs.due(),
+            self.shortage.due(),
             self.control.due(),
             self.beats.due(),
             unfreed,

@@ -47,6 +47,7 @@ impl Engine {
                 Err(answer) => Err(answer),
             },
             "Verbosity" => self.verbosity(peer, call),
+            "Pulses" => Ok(self.channels()),
             "Start" | "Stop" | "Restart" | "Reload" | "Kill" | "Shutdown" => {
                 if self.may_change(peer) {
                     return later(self.change(client, method, call));
@@ -67,6 +68,7 @@ impl Engine {
             "Attach" => return later(self.attach_other(client, peer, call)),
             "AttachSelf" => return later(self.attach_self(client, peer, call)),
             "Detach" => return later(self.detach(client, peer, call)),
+            "ReceivePulses" => return later(self.receive(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };
         Some(result.unwrap_or_else(|refusal| refusal))

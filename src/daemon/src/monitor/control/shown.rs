@@ -134,7 +134,7 @@ impl Engine {
             let what = match run.phase {
                 Phase::Ready => "begins",
                 Phase::Log => "writes a line",
-                Phase::Signal(_) => "sends a signal",
+                Phase::Signal(_) | Phase::SignalProcess => "sends a signal",
                 Phase::Path => "waits for a path",
                 Phase::Pause => "pauses",
                 Phase::Restart => "waits for the restart",
