@@ -188,6 +188,9 @@ impl Monitor {
         if !overlay.made(item) {
             return Err(Objection::OfUnit);
         }
+        if self.says_the_end(id) {
+            return Err(Objection::ShuttingDown);
+        }
         if *item == Item::Entity {
             if !self.entity(id).is_down() || self.has_lists(id) {
                 return Err(Objection::Busy);
