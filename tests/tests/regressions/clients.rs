@@ -161,6 +161,26 @@ fn a_client_that_has_said_all_still_hears_the_answer() {
     assert_eq!(client.answer(), None, "the manager closes, too");
 }
 
+/// Anybody may ask, and there are places for few requests: those are for what
+/// must have no second effect.
+#[test]
+fn what_is_only_asked_takes_no_place_of_a_request() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    let ask = |method, parameters: serde_json::Value| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(&call(method, &parameters));
+        client.answer().expect("an answer")
+    };
+    let tag = json!({ "client": "0123456789abcdef", "serial": 3 });
+    let question = || ask("Heartbeat", json!({ "to": "query", "request": tag }));
+    assert_eq!(question()["parameters"]["before"], "active");
+    let suspended = ask("Heartbeat", json!({ "to": "suspend", "request": tag }));
+    assert_eq!(suspended["parameters"]["before"], "active", "{suspended}");
+    assert_eq!(question()["parameters"]["before"], "suspended");
+    let again = ask("Heartbeat", json!({ "to": "suspend", "request": tag }));
+    assert_eq!(again, suspended);
+}
+
 #[test]
 fn a_request_is_known_by_its_name_and_one_with_an_odd_name_refused() {
     let (_units, manager) = manager_of(&[("a", SLEEPER), ("b", SLEEPER)]);

@@ -24,7 +24,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let StateParameters { name, state, request } = parameters(call)?;
-        let entity = self.speaks_for(peer, "State", name.as_deref())?;
+        let entity = self.speaks_for(client, peer, "State", name.as_deref())?;
         let to = self.state_named(entity, &state)?;
         self.audit(peer, entity, &format!("state {}", self.state_name(entity, to)));
         self.direct(client, call, Directive::State { entity, to }, request.as_ref())
@@ -37,7 +37,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let RaiseParameters { name, kind, class, severity, request } = parameters(call)?;
-        let entity = self.speaks_for(peer, "Raise", name.as_deref())?;
+        let entity = self.speaks_for(client, peer, "Raise", name.as_deref())?;
         self.audit(peer, entity, &format!("raise type {kind}, class {class}, severity {severity}"));
         let directive = Directive::Raise { entity, kind, class, severity };
         self.direct(client, call, directive, request.as_ref())
@@ -67,8 +67,11 @@ impl Engine {
                 None => self.audit_all(peer, &format!("heartbeat {to}")),
             }
         }
+        // A question is not kept: anybody may ask, and would take the places of
+        // those whose requests must have no second effect.
+        let kept = request.as_ref().filter(|_| asked != Heartbeat::Query);
         let directive = Directive::Heartbeat { entity, to: asked };
-        self.direct(client, call, directive, request.as_ref())
+        self.direct(client, call, directive, kept)
     }
 
     /// A state by its number, or by the name that the unit gives it.
