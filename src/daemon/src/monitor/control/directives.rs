@@ -137,29 +137,49 @@ impl Engine {
         let oneway = waiting.as_ref().is_some_and(|waiting| waiting.oneway);
         let method = waiting.map_or("", |waiting| waiting.verb);
         if !oneway {
-            let answer = match verdict {
-                Verdict::Done => result(&Decided { changed: true }),
-                Verdict::Already => result(&Decided { changed: false }),
-                Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
-                Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
-                Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
-                Verdict::NoHeartbeat => bad("name", "it has no heartbeat"),
-                Verdict::Objected(objection) => {
-                    let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
-                    Answer::refusal(&Refusal::NotChanged { what, why })
-                }
-                Verdict::Exists
-                | Verdict::Taken(_)
-                | Verdict::Gone
-                | Verdict::NotRunning
-                | Verdict::NoProcess
-                | Verdict::Full
-                | Verdict::Overruled
-                | Verdict::ShuttingDown => self.refused(verdict, method),
-            };
+            let answer = self.answer_to(verdict, method);
             self.send(token, &answer);
         }
         self.control.ready.insert(token);
+    }
+
+    fn answer_to(&self, verdict: Verdict, method: &str) -> Answer {
+        match verdict {
+            Verdict::Done => result(&Decided { changed: true }),
+            Verdict::Already => result(&Decided { changed: false }),
+            Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
+            Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
+            Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
+            Verdict::NoHeartbeat => bad("name", "it has no heartbeat"),
+            Verdict::Objected(objection) => {
+                let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
+                Answer::refusal(&Refusal::NotChanged { what, why })
+            }
+            Verdict::Exists
+            | Verdict::Taken(_)
+            | Verdict::Gone
+            | Verdict::NotRunning
+            | Verdict::NoProcess
+            | Verdict::Full
+            | Verdict::Overruled
+            | Verdict::ShuttingDown => self.refused(verdict, method),
+        }
+    }
+
+    /// A call that is refused may be the repeat of one that was done, and its
+    /// name cannot be found, or its peer is nobody, since it was: then it gets the
+    /// answer of the first.
+    pub(super) fn given_before(
+        &mut self,
+        call: &Call,
+        refusal: Answer,
+    ) -> Result<Answered, Answer> {
+        let tag = call.parameters.get("request").cloned();
+        let tag = tag.and_then(|tag| serde_json::from_value::<RequestTag>(tag).ok());
+        let Ok(Some(from)) = caller(tag.as_ref()) else { return Err(refusal) };
+        let Some(verdict) = self.core.verdict_given(from) else { return Err(refusal) };
+        let method = call.method.rsplit_once('.').map_or("", |(_, method)| method);
+        Ok(Some(self.answer_to(verdict, method)))
     }
 }
 
