@@ -47,7 +47,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let AttachSelfParameters { name, request } = parameters(call)?;
-        let own = self.sender(peer.pid).map(|sender| sender.entity);
+        let own = self.entity_of(client, peer);
         let entity = match &name {
             Some(name) => self.attachable(name)?,
             None => own.ok_or_else(|| {
@@ -60,7 +60,11 @@ impl Engine {
         let process = self.stranger(entity, peer.pid)?;
         // The number of a peer that has ended can be another's by now.
         let stream = self.control.clients.get(&client).map(|client| &client.stream);
-        if stream.and_then(socket::peer_process).is_some_and(|peer| peer.has_exited()) {
+        let has_ended = |stream| {
+            socket::peer_has_gone(stream)
+                || socket::peer_process(stream).is_some_and(|peer| peer.has_exited())
+        };
+        if stream.is_none_or(has_ended) {
             return Err(refusal(Verdict::Gone, "", "AttachSelf"));
         }
         self.audit(peer, entity, "attach itself");
@@ -74,7 +78,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let DetachParameters { name, request } = parameters(call)?;
-        let entity = self.speaks_for(peer, "Detach", name.as_deref())?;
+        let entity = self.speaks_for(client, peer, "Detach", name.as_deref())?;
         self.audit(peer, entity, "detach");
         self.direct(client, call, Directive::Detach { entity }, request.as_ref())
     }
