@@ -7,8 +7,8 @@ use ham_core::wire::{
     AddParameters, Added, ArmParameters, AttachParameters, AttachSelfParameters, Channel, Channels,
     Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus, ExitReport, Failures,
     FlagsNow, FlagsParameters, Graph, GraphEntity, History, HistoryFact, HistoryParameters,
-    KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes, PathParameters, PlanStatus,
-    ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag, RoleStatus, Shown,
+    KillParameters, ManagerStatus, Named, Names, OneName, Outcome, Outcomes, PathParameters,
+    PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag, RoleStatus, Shown,
     ShownAction, ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
@@ -139,6 +139,7 @@ fn manager() -> ManagerStatus {
         spawn: "clone3".into(),
         containment: "cgroup".into(),
         stopping: false,
+        heartbeats_suspended: false,
         plan: PlanStatus { generation: 1, directories: one(), errors: one(), refused: one() },
         reaper_allocations: 0,
         orphans: 0,
@@ -181,6 +182,7 @@ fn definition() -> Definition {
         wants: one(),
         after: one(),
         conflicts: one(),
+        of: vec![Named { id: 2, name: "x".into() }],
     }
 }
 
