@@ -84,7 +84,7 @@ fn pulses_wait_for_their_receiver_also_over_a_takeover() {
 
 #[test]
 fn what_cannot_be_a_channel_is_refused() {
-    let (_units, manager) = start("channel", AUDIO);
+    let (_units, manager) = start("channel", SENDER);
     for name in ["a b", "audio\n", "", "é"] {
         let output = manager.hamctl(&["pulses", name]);
         assert_eq!(output.status.code(), Some(2), "{name:?}: {output:?}");

@@ -338,9 +338,8 @@ fn tables(text: &mut String, plan: &EntityPlan) {
         text.push_str("\n[heartbeat]\n");
         line(text, "interval", &time(heartbeat.interval));
         for (key, count) in [("low", heartbeat.low), ("high", heartbeat.high)] {
-            if count != 0 {
-                line(text, key, &count.to_string());
-            }
+            // Also 0, never, which is not what they are when they are left out.
+            line(text, key, &count.to_string());
         }
         if heartbeat.grace != Span::ZERO {
             line(text, "grace", &time(heartbeat.grace));

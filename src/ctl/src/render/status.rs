@@ -247,10 +247,10 @@ radio   stopped    -        -         0  -
     #[test]
     fn what_it_waits_for_is_said_once() {
         let waits_for = vec!["db".to_owned(), "log".to_owned()];
-        let why_of = |why: &str| {
+        let why_of = |reason: &str| {
             why(&EntityStatus {
                 waits_for: waits_for.clone(),
-                why: why.to_owned(),
+                why: reason.to_owned(),
                 ..EntityStatus::default()
             })
         };
