@@ -8,8 +8,8 @@ use ham_core::wire::{
     Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus, ExitReport, Failures,
     FlagsNow, FlagsParameters, Graph, GraphEntity, HeartbeatPage, HeartbeatPageParameters,
     HeartbeatParameters, HeartbeatStatus, Heartbeats, History, HistoryFact, HistoryParameters,
-    KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes, PathParameters, PlanStatus,
-    ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag, RoleStatus, Shown,
+    KillParameters, ManagerStatus, Named, Names, OneName, Outcome, Outcomes, PathParameters,
+    PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag, RoleStatus, Shown,
     ShownAction, ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
@@ -141,6 +141,7 @@ fn manager() -> ManagerStatus {
         spawn: "clone3".into(),
         containment: "cgroup".into(),
         stopping: false,
+        heartbeats_suspended: false,
         plan: PlanStatus { generation: 1, directories: one(), errors: one(), refused: one() },
         reaper_allocations: 0,
         orphans: 0,
@@ -183,6 +184,7 @@ fn definition() -> Definition {
         wants: one(),
         after: one(),
         conflicts: one(),
+        of: vec![Named { id: 2, name: "x".into() }],
     }
 }
 

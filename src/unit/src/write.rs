@@ -339,6 +339,7 @@ fn tables(text: &mut String, plan: &EntityPlan) {
         text.push_str("\n[heartbeat]\n");
         line(text, "interval", &time(heartbeat.interval));
         for (key, count) in [("low", heartbeat.low), ("high", heartbeat.high)] {
+            // Also 0, never, which is not what they are when they are left out.
             line(text, key, &count.to_string());
         }
         if heartbeat.grace != Span::ZERO {

@@ -15,11 +15,12 @@ use ham_core::plan::{
 use ham_core::time::Span;
 use ham_core::wire::{
     AddParameters, Added, Answer, ArmParameters, Call, Definition, Disarmed, FlagsNow,
-    FlagsParameters, OneName, PathParameters, Refusal, RequestTag,
+    FlagsParameters, Named, OneName, PathParameters, Refusal, RequestTag,
 };
 use ham_sys::clock;
 use ham_sys::socket::Peer;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What is answered now; `None`: later.
 type Answered = Option<Answer>;
@@ -283,6 +284,9 @@ impl Engine {
         let Some(plan) = self.core.definition(entity) else { return Err(missing(&name)) };
         let changes = self.core.overlay_of(entity).as_deref().cloned().unwrap_or_default();
         let neighbours = self.neighbours(&plan);
+        let others: BTreeSet<EntityId> =
+            plan.conditions.iter().filter_map(|condition| condition.of).collect();
+        let of = others.into_iter().map(|id| Named { id: id.0, name: self.name(id) }).collect();
         let plan = Box::new((*plan).clone());
         Ok(result(&Definition {
             plan,
@@ -291,6 +295,7 @@ impl Engine {
             wants: neighbours.wants,
             after: neighbours.after,
             conflicts: neighbours.conflicts,
+            of,
         }))
     }
 

@@ -89,7 +89,9 @@ impl Engine {
                     true => "its unit has no [states]".to_owned(),
                     false => format!("its states are {}", names.join(", ")),
                 };
-                Err(bad("state", &format!("`{state}` is neither a number nor a name: {known}")))
+                let why =
+                    format!("`{state}` is neither a number up to {} nor a name: {known}", u32::MAX);
+                Err(bad("state", &why))
             }
         }
     }
@@ -150,7 +152,7 @@ impl Engine {
             Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
             Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
             Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
-            Verdict::NoHeartbeat => bad("name", "it has no heartbeat"),
+            Verdict::NoHeartbeat => bad("name", "its unit has no [heartbeat]"),
             Verdict::Objected(objection) => {
                 let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
                 Answer::refusal(&Refusal::NotChanged { what, why })

@@ -52,6 +52,11 @@ impl Engine {
             let why = format!("a name has 1 to {} bytes", PulsePlan::MOST_NAME);
             return Err(bad("channel", &why));
         }
+        let known = |c: char| c.is_ascii_alphanumeric() || "_.:-@/".contains(c);
+        if !asked.channel.chars().all(known) {
+            let why = "a name holds letters, digits, `_`, `.`, `:`, `-`, `@` and `/`";
+            return Err(bad("channel", why));
+        }
         if call.oneway {
             return Err(service_error("InvalidParameter", &json!({ "parameter": "oneway" })));
         }
