@@ -1,7 +1,7 @@
 //! Attaching processes that ham did not start, and detaching: who may, which
 //! process is meant, and what the core has decided, in words.
 
-use super::calls::{bad, parameters};
+use super::calls::{bad, caller, parameters};
 use crate::monitor::Engine;
 use crate::monitor::notify_sender::Role;
 use ham_core::directive::{Counting, Directive, Numbers, Stranger, Verdict};
@@ -85,8 +85,18 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let DetachParameters { name, request } = parameters(call)?;
-        let entity = self.speaks_for(peer, "Detach", name.as_deref())?;
-        self.audit(peer, entity, "detach");
+        let entity = match self.speaks_for(peer, "Detach", name.as_deref()) {
+            Ok(entity) => {
+                self.audit(peer, entity, "detach");
+                entity
+            }
+            // Asked for again, it may have been done: what was made is gone then,
+            // and the caller is no process of anything. It has no second effect.
+            Err(answer) => {
+                let from = caller(request.as_ref())?;
+                from.and_then(|from| self.core.detached_by(from)).ok_or(answer)?
+            }
+        };
         self.direct(client, call, Directive::Detach { entity }, request.as_ref())
     }
 
