@@ -153,7 +153,7 @@ fn what_cannot_be_attached_is_refused_with_the_reason() {
     manager.wait_for_state("web", "running");
     let web = manager.pid_of("web");
     let stranger = Stranger::sleeper();
-    refused(&attach(&manager, "nobody", stranger.pid()), 5, "no entity `nobody`");
+    refused(&attach(&manager, "no body", stranger.pid()), 2, "is no name");
     refused(&attach(&manager, "web", stranger.pid()), 1, "it has a process");
     refused(&attach(&manager, "tool", stranger.pid()), 1, "its kind has no process");
     refused(&attach(&manager, "db", web), 1, "the process is that of web");

@@ -32,14 +32,27 @@ pub use heart::Heart;
 
 use connection::Connection;
 use ham_core::wire::{
-    HeartbeatPage, HeartbeatPageParameters, RaiseParameters, RequestTag, StateParameters,
+    AttachHeartbeat, AttachSelfParameters, DetachParameters, HeartbeatPage,
+    HeartbeatPageParameters, RaiseParameters, RequestTag, StateParameters,
 };
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The control socket of the system's manager.
 const SYSTEM: &str = "/run/ham/control";
+
+/// By what a heartbeat is supervised (QNX: `ham_attach_self`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The length of a period, 10 ms or more; in each one beat counts.
+    pub interval: Duration,
+    /// So many periods in a row without a beat are low; 0: never.
+    pub low: u32,
+    /// So many are high, not fewer than `low`; 0: never.
+    pub high: u32,
+}
 
 /// A connection to a manager.
 #[derive(Debug)]
@@ -86,6 +99,39 @@ impl Ham {
         let parameters = HeartbeatPageParameters { name: name.map(str::to_owned) };
         let (page, fd) = self.connection.call::<_, HeartbeatPage>("HeartbeatPage", &parameters)?;
         Heart::map(fd.ok_or(Error::NoPage)?, page)
+    }
+
+    /// This process becomes that of the entity of that name, until it detaches
+    /// itself or ends, which is a death. If nothing has that name an entity is
+    /// made, and goes with the process; for that the caller has to be root, or
+    /// the user of the manager. Its heartbeat is supervised by `heartbeat`, else
+    /// as the unit says, if there is one. A process that attaches itself again is
+    /// supervised anew; then the answer is false.
+    ///
+    /// # Errors
+    /// When the caller may not, the entity has another process or the process is
+    /// another entity's, or the heartbeat is out of its bounds.
+    pub fn attach(&mut self, name: &str, heartbeat: Option<Heartbeat>) -> Result<bool, Error> {
+        let parameters = AttachSelfParameters {
+            name: Some(name.to_owned()),
+            keep_on_death: false,
+            heartbeat: heartbeat.map(|Heartbeat { interval, low, high }| AttachHeartbeat {
+                interval_ns: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX),
+                low,
+                high,
+            }),
+            request: Some(self.next_tag()),
+        };
+        self.decided("AttachSelf", &parameters)
+    }
+
+    /// The entity of this process lets go of it: its end is no death.
+    ///
+    /// # Errors
+    /// When this is no process of an entity.
+    pub fn detach(&mut self) -> Result<(), Error> {
+        let parameters = DetachParameters { name: None, request: Some(self.next_tag()) };
+        self.decided("Detach", &parameters).map(|_| ())
     }
 
     /// This process's entity is in this state now: a number, or a name that its

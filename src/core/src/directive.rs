@@ -5,6 +5,8 @@
 
 use crate::change::{Change, Objection};
 use crate::ids::{EntityId, MAX_ENTITIES, SlotRef};
+use crate::plan::HeartbeatPlan;
+use crate::time::Span;
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,20 @@ pub enum Directive {
         entity: EntityId,
         /// The process.
         process: Stranger,
+        /// What is counted of its heartbeat.
+        counting: Counting,
+    },
+    /// The same for an entity of that name which no unit has: it is made, if
+    /// there is none (QNX HAM §8).
+    AttachNamed {
+        /// Its name.
+        name: String,
+        /// It stays when its process has ended, or was let go of.
+        keep_on_death: bool,
+        /// The process.
+        process: Stranger,
+        /// What is counted of its heartbeat.
+        counting: Counting,
     },
     /// An entity is to let go of its process.
     Detach {
@@ -61,6 +77,47 @@ pub enum Heartbeat {
     Resume,
     /// As it is.
     Query,
+}
+
+/// What an attach says of the heartbeat of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counting {
+    /// Nothing: that of a process that is attached already goes on.
+    #[default]
+    GoesOn,
+    /// By the same numbers as before, and as if nothing had been missed.
+    Anew,
+    /// By these numbers, until the process ends (QNX: `ham_attach_self`).
+    By(Numbers),
+}
+
+/// By what a heartbeat is supervised, as the process itself says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The length of a period, at least [`HeartbeatPlan::SHORTEST`].
+    pub interval: Span,
+    /// As in a unit.
+    pub low: u32,
+    /// As in a unit.
+    pub high: u32,
+}
+
+impl Numbers {
+    /// Whether they can be; what is wrong, in words.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn sound(&self) -> Result<(), String> {
+        let Numbers { interval, low, high } = *self;
+        let shortest = HeartbeatPlan::SHORTEST;
+        if interval < shortest {
+            return Err(format!("an interval is {shortest} or more, and this one {interval}"));
+        }
+        if high > 0 && low > high {
+            return Err(format!("`low` ({low}) is more than `high` ({high}); 0 is for never"));
+        }
+        Ok(())
+    }
 }
 
 /// A process that is to be attached.
@@ -110,9 +167,16 @@ impl Directive {
                 }
             }
             // What it is to ham may have changed when it comes again.
-            Directive::Attach { entity, process: Stranger { pid, start, .. } } => {
-                digest.add(16).add(u64::from(entity.0));
-                digest.add(u64::from(pid.unsigned_abs())).add(*start);
+            Directive::Attach { entity, process, counting } => {
+                digest.add(16).add(u64::from(entity.0)).add_attach(process, *counting);
+            }
+            // Whether it is there may have changed, too.
+            Directive::AttachNamed { name, keep_on_death, process, counting } => {
+                digest.add(18).add(u64::from(*keep_on_death)).add(name.len() as u64);
+                for byte in name.bytes() {
+                    digest.add(u64::from(byte));
+                }
+                digest.add_attach(process, *counting);
             }
             Directive::Detach { entity } => {
                 digest.add(17).add(u64::from(entity.0));
@@ -138,6 +202,19 @@ impl Digest {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         self
+    }
+
+    fn add_attach(&mut self, process: &Stranger, counting: Counting) {
+        self.add(u64::from(process.pid.unsigned_abs())).add(process.start);
+        match counting {
+            Counting::GoesOn => {}
+            Counting::Anew => {
+                self.add(1);
+            }
+            Counting::By(Numbers { interval, low, high }) => {
+                self.add(2).add(interval.0).add(u64::from(low)).add(u64::from(high));
+            }
+        }
     }
 }
 
@@ -245,7 +322,18 @@ mod tests {
     #[test]
     fn different_directives_have_different_digests() {
         let entity = EntityId(1);
-        let stranger = Stranger { pid: 1, start: 1, slot: None, own: false };
+        let stranger = Stranger { pid: 2, start: 1, slot: None, own: false };
+        let numbers = Numbers { interval: Span::seconds(1), low: 2, high: 3 };
+        let attach = |start, counting| {
+            let process = Stranger { start, ..stranger };
+            Directive::Attach { entity, process, counting }
+        };
+        let named = |name: &str, keep_on_death| Directive::AttachNamed {
+            name: name.to_owned(),
+            keep_on_death,
+            process: stranger,
+            counting: Counting::GoesOn,
+        };
         let directives = [
             Directive::State { entity, to: 2 },
             Directive::State { entity, to: 3 },
@@ -257,8 +345,14 @@ mod tests {
             Directive::Heartbeat { entity: None, to: Heartbeat::Suspend },
             Directive::Heartbeat { entity: None, to: Heartbeat::Resume },
             Directive::Heartbeat { entity: None, to: Heartbeat::Query },
-            Directive::Attach { entity, process: Stranger { pid: 2, start: 3, ..stranger } },
-            Directive::Attach { entity, process: Stranger { pid: 2, start: 4, ..stranger } },
+            attach(3, Counting::GoesOn),
+            attach(4, Counting::GoesOn),
+            attach(4, Counting::Anew),
+            attach(4, Counting::By(numbers)),
+            attach(4, Counting::By(Numbers { high: 4, ..numbers })),
+            named("a", false),
+            named("a", true),
+            named("b", false),
             Directive::Detach { entity },
         ];
         let digests: std::collections::BTreeSet<u64> =

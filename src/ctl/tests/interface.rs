@@ -4,13 +4,14 @@
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
-    AddParameters, Added, ArmParameters, AttachParameters, AttachSelfParameters, Channel, Channels,
-    Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus, ExitReport, Failures,
-    FlagsNow, FlagsParameters, Graph, GraphEntity, HeartbeatPage, HeartbeatPageParameters,
-    HeartbeatParameters, HeartbeatStatus, Heartbeats, History, HistoryFact, HistoryParameters,
-    KillParameters, ManagerStatus, Named, Names, OneName, Outcome, Outcomes, PathParameters,
-    PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag, RoleStatus, Shown,
-    ShownAction, ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    AddParameters, Added, ArmParameters, AttachHeartbeat, AttachParameters, AttachSelfParameters,
+    Channel, Channels, Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus,
+    ExitReport, Failures, FlagsNow, FlagsParameters, Graph, GraphEntity, HeartbeatPage,
+    HeartbeatPageParameters, HeartbeatParameters, HeartbeatStatus, Heartbeats, History,
+    HistoryFact, HistoryParameters, KillParameters, ManagerStatus, Named, Names, OneName, Outcome,
+    Outcomes, PathParameters, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal,
+    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops,
+    Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
@@ -347,8 +348,16 @@ fn directives() -> Vec<(&'static str, Value)> {
     let state = StateParameters { name: name(), state: "1".into(), request: request() };
     let raise =
         RaiseParameters { name: name(), kind: 1, class: 2, severity: 3, request: request() };
-    let attach = AttachParameters { name: "a".into(), pid: 7, request: request() };
-    let attach_self = AttachSelfParameters { name: name(), request: request() };
+    let heartbeat = Some(AttachHeartbeat { interval_ns: 1, low: 2, high: 3 });
+    let attach = AttachParameters {
+        name: "a".into(),
+        pid: 7,
+        keep_on_death: true,
+        heartbeat,
+        request: request(),
+    };
+    let attach_self =
+        AttachSelfParameters { name: name(), keep_on_death: true, heartbeat, request: request() };
     let detach = DetachParameters { name: name(), request: request() };
     vec![
         ("State", value(serde_json::to_value(state))),

@@ -77,6 +77,7 @@ pub use duration::parse_duration;
 pub use enablement::{ENABLED_DIRECTORY, Enablement, enablement};
 pub use limits::limit_name;
 pub use load::{Loaded, Settings, check_file, check_text, load_directories};
+pub use names::wrong_entity_name;
 pub use search::{system_directories, user_directories};
 pub use snippet::{Snippet, read_action, read_conditions};
 pub use suggest::nearest;

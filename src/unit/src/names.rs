@@ -54,6 +54,13 @@ pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
     }
 }
 
+/// Why a text cannot be the name of an entity, in words that follow "it";
+/// `None`: it can.
+#[must_use]
+pub fn wrong_entity_name(name: &str) -> Option<&'static str> {
+    refuse(name, Named::Entity)
+}
+
 /// Whether a text can be the name of an environment variable (POSIX XBD 8.1,
 /// with lower-case letters, which everybody uses).
 pub(crate) fn is_variable(name: &str) -> bool {

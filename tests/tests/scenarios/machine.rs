@@ -5,7 +5,7 @@ use crate::changes;
 use crate::notation::{self, Line};
 use crate::plans;
 use crate::show;
-use ham_core::directive::{Directive, Heartbeat, Stranger};
+use ham_core::directive::{Counting, Directive, Heartbeat, Numbers, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
@@ -262,7 +262,7 @@ impl Machine {
                 let directive = Directive::Change(Box::new(change));
                 Event::Directive { id, directive, from: None }
             }
-            "attach" | "detach" => self.attachment(word, line),
+            "attach" | "attach-named" | "detach" => self.attachment(word, line),
             "pid-read" => {
                 let entity = self.id(&line.word());
                 let pid = line.pair("pid").map(|text| text.parse().expect("a process id"));
@@ -310,18 +310,35 @@ impl Machine {
         Directive::Raise { entity, kind, class, severity }
     }
 
-    /// `attach ID NAME pid=… slot=… own from=…`, `detach ID NAME from=…`
+    /// `attach ID NAME pid=… slot=… own anew beat=… low=… high=… from=…`, with
+    /// `keep` `attach-named`, `detach ID NAME from=…`
     fn attachment(&self, word: &str, line: &mut Line) -> Event {
         let id = RequestId(line.word().parse().expect("a number"));
-        let entity = self.id(&line.word());
+        let name = line.word();
         let from = notation::caller(line);
         let directive = if word == "detach" {
-            Directive::Detach { entity }
+            Directive::Detach { entity: self.id(&name) }
         } else {
             let pid = line.pair("pid").expect("pid=").parse().expect("a process id");
             let slot = line.pair("slot").map(|name| self.slot(&name));
             let process = Stranger { pid, start: START, slot, own: line.flag("own") };
-            Directive::Attach { entity, process }
+            let number = |text: String| text.parse().expect("a number");
+            let counting = match line.pair("beat") {
+                Some(interval) => Counting::By(Numbers {
+                    interval: notation::span(&interval),
+                    low: line.pair("low").map_or(0, number),
+                    high: line.pair("high").map_or(0, number),
+                }),
+                None if line.flag("anew") => Counting::Anew,
+                None => Counting::GoesOn,
+            };
+            match word {
+                "attach" => Directive::Attach { entity: self.id(&name), process, counting },
+                _ => {
+                    let keep_on_death = line.flag("keep");
+                    Directive::AttachNamed { name, keep_on_death, process, counting }
+                }
+            }
         };
         Event::Directive { id, directive, from }
     }

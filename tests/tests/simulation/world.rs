@@ -10,7 +10,7 @@ use crate::clients::{Clients, had_no_effect, some};
 use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
 use crate::sayings::Sayings;
-use ham_core::directive::{Directive, Stranger};
+use ham_core::directive::{Counting, Directive, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
@@ -231,7 +231,7 @@ impl World {
         }
         let pid = self.kernel.stranger(Arc::new(plan));
         let process = Stranger { pid, start: START, slot: None, own: false };
-        Some(Directive::Attach { entity, process })
+        Some(Directive::Attach { entity, process, counting: Counting::GoesOn })
     }
 
     fn request_id(&mut self) -> RequestId {

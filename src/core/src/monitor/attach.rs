@@ -3,15 +3,15 @@
 //! nobody knows what of it belongs to the entity.
 
 use super::Monitor;
-use super::entity::{Actual, Cause, Desired, StartTimes, Why};
+use super::entity::{Actual, Cause, Desired, Entity, StartTimes, Why};
 use super::life::occurrence;
 use super::pool::Owner;
 use super::{Goal, Next};
-use crate::directive::{Stranger, Verdict};
+use crate::directive::{Counting, Stranger, Verdict};
 use crate::effect::{Effect, Fact, Failure, Reply};
 use crate::event::Wait;
 use crate::ids::{EntityId, RequestId, SlotRef};
-use crate::plan::{KillScope, Kind, STOP_COMMAND};
+use crate::plan::{EntityPlan, KillScope, Kind, STOP_COMMAND};
 use crate::time::Span;
 
 /// A file that names no process that could be taken may stay as it is for
@@ -32,6 +32,7 @@ impl Monitor {
         &mut self,
         id: EntityId,
         stranger: Stranger,
+        counting: Counting,
         by: Attacher,
     ) -> Option<Verdict> {
         if self.is_shutting_down() {
@@ -46,7 +47,10 @@ impl Monitor {
         if let Some(slot) = stranger.slot {
             return match self.owner_of(slot) {
                 // It attaches itself again (QNX HAM accepts that).
-                Some((holder, false)) if holder == id => Some(Verdict::Already),
+                Some((holder, false)) if holder == id => {
+                    self.count_from(id, slot, counting);
+                    Some(Verdict::Already)
+                }
                 Some((holder, _)) => Some(Verdict::Taken(holder)),
                 None => Some(Verdict::Gone),
             };
@@ -56,11 +60,13 @@ impl Monitor {
             // It is one of its processes: the main one from now on.
             Actual::Up { slot, .. } | Actual::Readying { slot, .. } if stranger.own => {
                 self.new_main(id, slot, stranger.pid);
+                self.count_from(id, slot, counting);
                 return Some(Verdict::Done);
             }
-            Actual::Joining { pid, start, .. }
+            Actual::Joining { slot, pid, start }
                 if (pid, start) == (stranger.pid, stranger.start) =>
             {
+                self.count_from(id, slot, counting);
                 self.wait_for_join(id, by);
                 return None;
             }
@@ -79,11 +85,53 @@ impl Monitor {
             | Actual::Left { .. }
             | Actual::Joining { .. } => return Some(Verdict::Exists),
         }
-        if !self.join(id, stranger.pid, stranger.start) {
+        let Some(slot) = self.join(id, stranger.pid, stranger.start) else {
             return Some(Verdict::Full);
-        }
+        };
+        self.count_from(id, slot, counting);
         self.wait_for_join(id, by);
         None
+    }
+
+    /// The same for an entity that no unit has. If there is none of that name it
+    /// is made, as a placeholder that has its process in the same turn.
+    pub(super) fn attach_named(
+        &mut self,
+        (name, keep_on_death): (&str, bool),
+        stranger: Stranger,
+        counting: Counting,
+        by: Attacher,
+    ) -> Option<Verdict> {
+        if self.is_shutting_down() {
+            return Some(Verdict::ShuttingDown);
+        }
+        if let Some(id) = self.find(name) {
+            let verdict = self.attach(id, stranger, counting, by);
+            if keep_on_death && matches!(verdict, None | Some(Verdict::Done | Verdict::Already)) {
+                self.keep_made(id);
+            }
+            return verdict;
+        }
+        if let Some(slot) = stranger.slot {
+            let holder = self.owner_of(slot);
+            return Some(holder.map_or(Verdict::Gone, |(holder, _)| Verdict::Taken(holder)));
+        }
+        let plan = EntityPlan {
+            kind: Kind::Placeholder { pid_file: None },
+            ..EntityPlan::new(EntityId(0), name, Vec::new())
+        };
+        let id = match self.make_entity(&plan, keep_on_death) {
+            Ok(id) => id,
+            Err(objection) => return Some(Verdict::Objected(objection)),
+        };
+        // It is there for this process alone: what it is should that not come.
+        let entity = Entity { why: Why::Attached, ..self.entity(id) };
+        self.put(id, entity);
+        let verdict = self.attach(id, stranger, counting, by);
+        if verdict.is_some() {
+            self.unmake_entity(id);
+        }
+        verdict
     }
 
     /// What a directive that comes again is told of a process that was to be
@@ -119,11 +167,9 @@ impl Monitor {
     }
 
     /// The slot is the entity's from here on; the process is it when it was
-    /// seen to be there as the one that is meant. False: there is no slot.
-    fn join(&mut self, id: EntityId, pid: i32, start: u64) -> bool {
-        let Some(slot) = self.pool.take(Owner::Main(id), self.memory.as_ref()) else {
-            return false;
-        };
+    /// seen to be there as the one that is meant. `None`: there is no slot.
+    fn join(&mut self, id: EntityId, pid: i32, start: u64) -> Option<SlotRef> {
+        let slot = self.pool.take(Owner::Main(id), self.memory.as_ref())?;
         let mut entity = self.entity(id);
         if let Actual::Gated(_) = entity.actual {
             self.emit(Effect::Unwatch { wait: Wait::Start(id) });
@@ -149,7 +195,7 @@ impl Monitor {
         self.put(id, entity);
         self.forget_said(id);
         self.emit(Effect::Attach { slot, entity: id, pid, start });
-        true
+        Some(slot)
     }
 
     /// Its slot holds the process that was meant.
@@ -297,7 +343,7 @@ impl Monitor {
     /// What the file names; `None`: nothing that could be taken.
     pub(super) fn pid_read(&mut self, id: EntityId, process: Option<(i32, u64)>) {
         let Actual::Gated(Cause::PidFile) = self.entity(id).actual else { return };
-        let joins = process.is_some_and(|(pid, start)| self.join(id, pid, start));
+        let joins = process.is_some_and(|(pid, start)| self.join(id, pid, start).is_some());
         if !joins {
             self.look_again_later(id);
         }

@@ -7,7 +7,7 @@ use super::Monitor;
 use super::entity::{Actual, Entity};
 use super::heart::{Heart, Level, Reached, Watch};
 use super::run::Detail;
-use crate::directive::{Heartbeat, Verdict};
+use crate::directive::{Counting, Heartbeat, Numbers, Verdict};
 use crate::effect::{Effect, Fact};
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::RecordId;
@@ -29,10 +29,47 @@ pub struct HeartView {
 }
 
 impl Monitor {
-    /// A process is up: its heartbeat is supervised, if the unit says so.
+    /// A process is up: its heartbeat is supervised, if it has said how when it
+    /// was attached, or the unit does.
     pub(super) fn begin_planned_beats(&mut self, id: EntityId, slot: SlotRef) {
-        if let Some(plan) = self.plan_of(id).and_then(|plan| plan.heartbeat) {
+        let planned = self.plan_of(id).and_then(|plan| plan.heartbeat);
+        let plan = match self.given(id, slot) {
+            Some(Numbers { interval, low, high }) => {
+                let most = planned.and_then(|planned| planned.most);
+                Some(HeartbeatPlan { interval, low, high, grace: Span::ZERO, most })
+            }
+            None => planned,
+        };
+        if let Some(plan) = plan {
             self.begin_beats(id, slot, &plan);
+        }
+    }
+
+    /// A process was attached, perhaps not for the first time: by what its
+    /// heartbeat is counted from now on, or from when it is up.
+    pub(super) fn count_from(&mut self, id: EntityId, slot: SlotRef, counting: Counting) {
+        let up = up_slot(&self.entity(id)) == Some(slot);
+        match counting {
+            Counting::GoesOn => {}
+            Counting::Anew => {
+                let mut heart = self.heart(id);
+                let Some(watch) = heart.watch.filter(|watch| up && watch.slot == slot) else {
+                    return;
+                };
+                let watch = watch.anew(self.now);
+                heart.fresh = None;
+                heart.watch = Some(watch);
+                self.put_heart(id, heart);
+                self.watch_beats(id, &watch);
+            }
+            Counting::By(numbers) => {
+                let mut heart = self.heart(id);
+                heart.given = Some((slot, numbers));
+                self.put_heart(id, heart);
+                if up {
+                    self.begin_planned_beats(id, slot);
+                }
+            }
         }
     }
 
@@ -47,6 +84,7 @@ impl Monitor {
             watch.interval = interval.max(HeartbeatPlan::SHORTEST);
         }
         heart.fresh = None;
+        heart.given = None;
         heart.watch = Some(watch);
         self.put_heart(id, heart);
         self.watch_beats(id, &watch);
@@ -293,6 +331,24 @@ impl Monitor {
         }
         let Watch { level, missed, interval, .. } = watch;
         Some(HeartView { level, missed, interval, suspended })
+    }
+
+    /// Whether its process has a heartbeat, or is to have one when it is up.
+    #[must_use]
+    pub fn has_heartbeat(&self, id: EntityId) -> bool {
+        if self.definition(id).is_some_and(|plan| plan.heartbeat.is_some()) {
+            return true;
+        }
+        let given = |slot| self.given(id, slot).is_some();
+        self.beating.has(id) || self.slot_of(id).is_some_and(given)
+    }
+
+    /// What that process has said of its heartbeat before it was up.
+    fn given(&self, id: EntityId, slot: SlotRef) -> Option<Numbers> {
+        let words = || self.memory.load(RecordId::Beat(id)).ok().flatten();
+        let known = self.hearts.get(&id).copied();
+        let heart = known.or_else(|| words().and_then(|words| Heart::decode(&words).ok()));
+        heart?.given.filter(|(whose, _)| *whose == slot).map(|(_, numbers)| numbers)
     }
 
     /// When one of it, or of all, was last to count as a heartbeat.

@@ -6,7 +6,7 @@
 use super::Monitor;
 use super::ask::{Goal, Waiter, Who};
 use super::failed;
-use crate::directive::Verdict;
+use crate::directive::{Directive, Verdict};
 use crate::effect::Reply;
 use crate::event::{Ask, Caller};
 use crate::ids::{EntityId, MAX_CLIENTS, MAX_ENTITIES, SlotRef};
@@ -314,6 +314,22 @@ impl Monitor {
             self.clients.iter().min_by_key(age).map(|(place, _)| *place)
         };
         free.or_else(oldest).unwrap_or(0)
+    }
+
+    /// The entity that a request was to detach, if it is the last one of its
+    /// client: by then neither name nor process may lead there any more.
+    #[must_use]
+    pub fn detached_by(&self, from: Caller) -> Option<EntityId> {
+        let unread = |place: &u32| {
+            let words = self.memory.load(RecordId::Client(*place)).ok().flatten()?;
+            Client::decode(&words).ok().map(|client| (client.from, client.asked))
+        };
+        let known = self.clients.values().map(|client| (client.from, client.asked));
+        let mut all = known.chain(self.unread_clients.iter().filter_map(unread));
+        let (_, asked) = all.find(|(of, _)| *of == from)?;
+        let Asked::Directive(digest, _) = asked else { return None };
+        let mut ids = (0..MAX_ENTITIES).map(EntityId);
+        ids.find(|entity| Directive::Detach { entity: *entity }.digest() == digest)
     }
 
     /// The verdict on the directive of the client at `place`.

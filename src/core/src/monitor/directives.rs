@@ -19,11 +19,21 @@ impl Monitor {
             Some(Taken::New(place)) => Some(place),
             Some(Taken::Again(place)) => {
                 let verdict = match (self.kept_verdict(place), directive) {
-                    (None, Directive::Attach { entity, process }) => {
+                    (None, Directive::Attach { entity, process, .. }) => {
                         let by = Attacher { id, place: Some(place) };
                         let Some(verdict) = self.attach_again(*entity, *process, by) else {
                             return;
                         };
+                        verdict
+                    }
+                    (None, Directive::AttachNamed { name, process, .. }) => {
+                        let by = Attacher { id, place: Some(place) };
+                        let verdict = match self.find(name) {
+                            Some(entity) => self.attach_again(entity, *process, by),
+                            // What was made for it has gone with it.
+                            None => Some(Verdict::Gone),
+                        };
+                        let Some(verdict) = verdict else { return };
                         verdict
                     }
                     (None, Directive::Detach { entity }) => {
@@ -51,8 +61,15 @@ impl Monitor {
                 Verdict::Done
             }
             Directive::Heartbeat { entity, to } => self.heartbeat(entity, to),
-            Directive::Attach { entity, process } => {
-                match self.attach(entity, process, Attacher { id, place }) {
+            Directive::Attach { entity, process, counting } => {
+                match self.attach(entity, process, counting, Attacher { id, place }) {
+                    Some(verdict) => verdict,
+                    None => return,
+                }
+            }
+            Directive::AttachNamed { ref name, keep_on_death, process, counting } => {
+                let by = Attacher { id, place };
+                match self.attach_named((name, keep_on_death), process, counting, by) {
                     Some(verdict) => verdict,
                     None => return,
                 }

@@ -9,6 +9,7 @@
 //! one that is high has been given over to its actions, so it is healthy only
 //! when an action says so, or with another process.
 
+use crate::directive::Numbers;
 use crate::ids::SlotRef;
 use crate::plan::{HeartbeatPlan, LimitPlan};
 use crate::time::{Mono, Span};
@@ -35,6 +36,9 @@ pub struct Heart {
     pub fresh: Option<Mono>,
     /// The interval that its process has told before it was up.
     pub told: Option<(SlotRef, Span)>,
+    /// By what a process that was attached before it was up is to be
+    /// supervised, as it was said then.
+    pub given: Option<(SlotRef, Numbers)>,
     /// Its process is supervised.
     pub watch: Option<Watch>,
 }

@@ -1,6 +1,7 @@
 //! A heartbeat as a record, and back. What cannot be is refused.
 
 use super::heart::{Heart, Level, Watch};
+use crate::directive::Numbers;
 use crate::ids::SlotRef;
 use crate::memory::{Head, Record};
 use crate::plan::{HeartbeatPlan, LimitPlan};
@@ -30,6 +31,10 @@ impl Heart {
             .put_due(self.fresh)
             .put(self.told.map_or(0, |(slot, _)| slot.to_word()))
             .put(self.told.map_or(0, |(_, interval)| interval.0))
+            .put(self.given.map_or(0, |(slot, _)| slot.to_word()))
+            .put(self.given.map_or(0, |(_, numbers)| numbers.interval.0))
+            .put(self.given.map_or(0, |(_, numbers)| u64::from(numbers.low)))
+            .put(self.given.map_or(0, |(_, numbers)| u64::from(numbers.high)))
             .put(self.watch.map_or(0, |watch| watch.slot.to_word()));
         let Some(watch) = self.watch else { return words.finish() };
         words
@@ -56,6 +61,12 @@ impl Heart {
         let flags = from.get()?;
         let fresh = from.get_due()?;
         let (told, interval) = (from.get_slot()?, Span(from.get()?));
+        let given = from.get_slot()?;
+        let (interval_given, low, high) = (Span(from.get()?), from.get_u32()?, from.get_u32()?);
+        let numbers = Numbers { interval: interval_given, low, high };
+        if given.is_some() && numbers.sound().is_err() {
+            return Err(Odd);
+        }
         let watch = match from.get_slot()? {
             Some(slot) => Some(Watch {
                 too_many: flags & TOO_MANY != 0,
@@ -66,7 +77,8 @@ impl Heart {
         };
         from.finish()?;
         let told = told.map(|slot| (slot, interval));
-        let heart = Heart { suspended: flags & SUSPENDED != 0, fresh, told, watch };
+        let given = given.map(|slot| (slot, numbers));
+        let heart = Heart { suspended: flags & SUSPENDED != 0, fresh, told, given, watch };
         if heart.encode() == *words { Ok(heart) } else { Err(Odd) }
     }
 }
@@ -125,16 +137,22 @@ mod tests {
         };
         let told = Some((slot, Span::millis(10)));
         let fresh = Some(Mono(6));
+        let numbers = Numbers { interval: Span::millis(20), low: 3, high: 4 };
+        let given = Some((slot, numbers));
         for heart in [
             Heart::default(),
             Heart { suspended: true, ..Heart::default() },
-            Heart { suspended: true, fresh, told, watch: Some(watch) },
+            Heart { suspended: true, fresh, told, given, watch: Some(watch) },
+            Heart { given, ..Heart::default() },
             Heart { watch: Some(Watch { most: None, retires: true, ..watch }), ..Heart::default() },
         ] {
             let record = heart.record();
             assert_eq!(Heart::decode(&record.words), Ok(heart));
             assert_eq!(record.head.active, heart.watch.is_some());
         }
+        let hasty = Some((slot, Numbers { interval: Span(1), ..numbers }));
+        let hasty = Heart { given: hasty, ..Heart::default() };
+        assert_eq!(Heart::decode(&hasty.record().words), Err(Odd));
         let short = Watch { interval: Span(1), ..watch };
         let short = Heart { watch: Some(short), ..Heart::default() };
         assert_eq!(Heart::decode(&short.record().words), Err(Odd));

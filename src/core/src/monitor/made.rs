@@ -48,6 +48,19 @@ impl Monitor {
         Ok(id)
     }
 
+    /// One that was made at run time stays when its process has ended.
+    pub(super) fn keep_made(&mut self, id: EntityId) {
+        let Some(overlay) = self.overlay(id).filter(|overlay| overlay.made(&Item::Entity)) else {
+            return;
+        };
+        let mut overlay = (*overlay).clone();
+        overlay.set_flags(&Item::Entity, Flags::KEEP_ON_DEATH);
+        // Without room for one word more it goes as if nobody had said so.
+        if self.fits(id, &overlay).is_ok() {
+            self.lay(id, overlay);
+        }
+    }
+
     /// It is no more. Nothing of it runs.
     pub(super) fn unmake_entity(&mut self, id: EntityId) {
         if let Some(plan) = self.plan_of(id) {
@@ -57,6 +70,8 @@ impl Monitor {
         self.put_overlay(id, Overlay::default());
         self.entities.remove(&id);
         self.said.remove(&id);
+        self.hearts.remove(&id);
+        self.beating.set(id, false);
         self.moved.remove(&id);
         // Another entity may get this id: nothing of it is suspended.
         self.put_heart(id, Heart::default());
@@ -111,9 +126,13 @@ impl Monitor {
             let flags = overlay.flags.iter().find(|(item, _)| *item == Item::Entity);
             flags.is_some_and(|(_, flags)| flags.has(Flags::KEEP_ON_DEATH))
         });
+        // Whom ham does not start is nothing once its process was stopped.
+        let stopped = entity.why == Why::AskedStop
+            && entity.times.asked.is_some()
+            && self.placeholder(id).is_some();
         let waited_for = self.waiters.iter().any(|waiter| waiter.entity == id);
         entity.actual == Actual::Down
-            && entity.why.is_end()
+            && (entity.why.is_end() || stopped)
             && !kept
             && !waited_for
             && !self.has_lists(id)
@@ -122,7 +141,8 @@ impl Monitor {
 }
 
 impl Why {
-    /// Whether it is down since its process ended, or never came up.
+    /// Whether one that is down is so since its process ended, or never came
+    /// up; `Attached`: the process that it was made for was not taken.
     pub(super) fn is_end(self) -> bool {
         match self {
             Why::Died(_)
@@ -131,6 +151,7 @@ impl Why {
             | Why::PreStartFailed
             | Why::StartTimeout
             | Why::Limit
+            | Why::Attached
             | Why::Detached => true,
             Why::NeverStarted
             | Why::Boot
@@ -142,8 +163,7 @@ impl Why {
             | Why::CameBack(_)
             | Why::Wanted(_)
             | Why::Conflict(_)
-            | Why::RecordLost
-            | Why::Attached => false,
+            | Why::RecordLost => false,
         }
     }
 }

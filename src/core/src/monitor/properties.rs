@@ -157,7 +157,7 @@ proptest! {
             pid: 0,
             status: ExitStatus::from_word(status),
         };
-        let context = Context { entity: "web@a", condition: "death", occurrence };
+        let context = Context { entity: "web@a", condition: "death", occurrence, states: &[] };
         let filled = context.fill(&text);
         if !text.contains(['{', '}']) {
             prop_assert_eq!(filled, text);

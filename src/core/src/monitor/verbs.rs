@@ -72,10 +72,13 @@ impl Monitor {
         let condition = plan.list_name(run.condition)?;
         let occurrence = run.occurrence;
         if occurrence.about == run.entity {
-            return Some(get(&Context { entity: &plan.name, condition, occurrence }));
+            let states = &plan.states;
+            return Some(get(&Context { entity: &plan.name, condition, occurrence, states }));
         }
         let entity = self.name(occurrence.about).unwrap_or_default();
-        Some(get(&Context { entity: &entity, condition, occurrence }))
+        let about = self.definition(occurrence.about);
+        let states = about.as_ref().map(|plan| plan.states.as_slice()).unwrap_or_default();
+        Some(get(&Context { entity: &entity, condition, occurrence, states }))
     }
 
     /// `restart` is done when a later process of the entity runs. If somebody

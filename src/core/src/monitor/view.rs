@@ -47,6 +47,8 @@ pub struct View {
     pub ready: bool,
     /// Its heartbeat, while it is supervised.
     pub heartbeat: Option<HeartView>,
+    /// The state that it has reported last; 0: its process has reported none.
+    pub reported: u32,
 }
 
 impl Monitor {
@@ -88,6 +90,7 @@ impl Monitor {
             gated: matches!(entity.actual, Actual::Gated(_)),
             ready: entity.is_up(),
             heartbeat: self.heart_view(id),
+            reported: entity.state,
         }
     }
 
@@ -179,12 +182,6 @@ impl Monitor {
             at = on;
         }
         false
-    }
-
-    /// Whether its heartbeats are of interest while it runs.
-    #[must_use]
-    pub fn has_heartbeat(&self, id: EntityId) -> bool {
-        self.definition(id).is_some_and(|plan| plan.heartbeat.is_some())
     }
 
     /// Whether the heartbeats of all are suspended.

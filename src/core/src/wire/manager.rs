@@ -212,6 +212,10 @@ pub struct EntityStatus {
     pub status_text: String,
     /// The error that it says it has (`ERRNO=`); `null`: none.
     pub errno: Option<u32>,
+    /// The state that it has reported, by its name where its unit has one for
+    /// it, else its number; `null`: none.
+    #[serde(default)]
+    pub reported: Option<String>,
     /// Its heartbeat, while that is watched; `null`: it is not.
     #[serde(default)]
     pub heartbeat: Option<super::HeartbeatStatus>,

@@ -226,6 +226,9 @@ pub(crate) enum Verb {
         /// The process
         #[arg(value_parser = clap::value_parser!(i32).range(2..))]
         pid: i32,
+        /// Of an entity that is made for it: stays when its process has ended
+        #[arg(long)]
+        keep_on_death: bool,
     },
     /// Have an entity let go of its process, which goes on by itself
     Detach {
@@ -236,6 +239,9 @@ pub(crate) enum Verb {
     Guard {
         /// Name of the entity
         name: String,
+        /// Of an entity that is made for it: stays when its process has ended
+        #[arg(long)]
+        keep_on_death: bool,
         /// The command, after --
         #[arg(required = true, last = true)]
         command: Vec<OsString>,

@@ -36,6 +36,9 @@ pub(crate) fn text(entity: &EntityStatus, graph: &[GraphEntity], look: Look) -> 
         let cause = std::io::Error::from_raw_os_error(i32::try_from(errno).unwrap_or(0));
         let _ = writeln!(text, "  {}{cause}", label("error"));
     }
+    if let Some(reported) = &entity.reported {
+        let _ = writeln!(text, "  {}{}", label("reported"), harmless(reported));
+    }
     if let Some(heartbeat) = &entity.heartbeat {
         let _ = writeln!(text, "  {}{}", label("heartbeat"), beats(heartbeat));
     }
@@ -156,12 +159,14 @@ mod tests {
             state: "failed".into(),
             status_text: "3 of 4 \x1b[2Jpeers".into(),
             errno: Some(13),
+            reported: Some("sync\n".into()),
             ..EntityStatus::default()
         };
         let expected = "
   kind        service, starts with the manager, not ready
   says        3 of 4 \u{fffd}[2Jpeers
   error       Permission denied (os error 13)
+  reported    sync\u{fffd}
   requires    cache running
               db failed
   held up by  db failed: disk failed

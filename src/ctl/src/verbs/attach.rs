@@ -14,10 +14,16 @@ use std::process::Command;
 pub(super) fn attach(
     manager: &Manager,
     name: String,
-    pid: i32,
+    (pid, keep_on_death): (i32, bool),
     output: Output,
 ) -> Result<Exit, Error> {
-    let parameters = AttachParameters { name: name.clone(), pid, request: Some(new_tag()) };
+    let parameters = AttachParameters {
+        name: name.clone(),
+        pid,
+        keep_on_death,
+        heartbeat: None,
+        request: Some(new_tag()),
+    };
     let reply = manager
         .call("Attach", &parameters, Manner::AT_ONCE)
         .map_err(|error| about(error, "attach to", &name))?;
@@ -48,9 +54,19 @@ pub(super) fn detach(manager: &Manager, name: String, output: Output) -> Result<
 /// This process becomes that of the entity and then the command: one process
 /// from the first instruction to the last, so that its exit status and the
 /// signals that it gets are its own.
-pub(super) fn guard(manager: &Manager, name: String, command: &[OsString]) -> Result<Exit, Error> {
+pub(super) fn guard(
+    manager: &Manager,
+    name: String,
+    keep_on_death: bool,
+    command: &[OsString],
+) -> Result<Exit, Error> {
     let Some((program, words)) = command.split_first() else { return Ok(Exit::Usage) };
-    let parameters = AttachSelfParameters { name: Some(name.clone()), request: Some(new_tag()) };
+    let parameters = AttachSelfParameters {
+        name: Some(name.clone()),
+        keep_on_death,
+        heartbeat: None,
+        request: Some(new_tag()),
+    };
     manager
         .call("AttachSelf", &parameters, Manner::AT_ONCE)
         .map_err(|error| about(error, "guard", &name))?;

@@ -110,9 +110,13 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
             pulses::receive(program, &manager()?, channel, follow, output)
         }
         Verb::Why { name } => why::run(&manager()?, name, output),
-        Verb::Attach { name, pid } => attach::attach(&manager()?, name, pid, output),
+        Verb::Attach { name, pid, keep_on_death } => {
+            attach::attach(&manager()?, name, (pid, keep_on_death), output)
+        }
         Verb::Detach { name } => attach::detach(&manager()?, name, output),
-        Verb::Guard { name, command } => attach::guard(&manager()?, name, &command),
+        Verb::Guard { name, keep_on_death, command } => {
+            attach::guard(&manager()?, name, keep_on_death, &command)
+        }
         Verb::Verbosity { level } => verbosity::run(&manager()?, level, output),
     }
 }

@@ -64,6 +64,11 @@ impl Engine {
         self.audit_line(peer, &format!("{name}: {what}"));
     }
 
+    /// Likewise about an entity that may not be there yet.
+    pub(super) fn audit_named(&mut self, peer: Peer, name: &str, what: &str) {
+        self.audit_line(peer, &format!("{name}: {what}"));
+    }
+
     /// Likewise about what concerns all of them.
     pub(super) fn audit_all(&mut self, peer: Peer, what: &str) {
         self.audit_line(peer, &format!("all: {what}"));

@@ -181,11 +181,12 @@ impl Engine {
         if *at != Item::Entity || plan.name != name {
             return Err(bad("path", "it is the name of the entity, as in `item`"));
         }
+        if let Some(why) = ham_unit::wrong_entity_name(name) {
+            return Err(bad("path", &format!("{name:?} is no name: it {why}")));
+        }
         sound_entity(&plan).map_err(|why| bad("item", &why))?;
         may_have("entity", wanted, Flags::KEEP_ON_DEATH)?;
-        let Peer { pid, uid, .. } = peer;
-        let said = format!("{name}: add entity, asked by process {pid} of user {uid}");
-        self.remark(crate::facts::Weight::Event, &said);
+        self.audit_named(peer, name, "add entity");
         let keep_on_death = wanted.has(Flags::KEEP_ON_DEATH);
         let change = Change::Entity { plan: Box::new(plan), keep_on_death };
         self.direct(client, call, Directive::Change(Box::new(change)), request)

@@ -190,7 +190,7 @@ fn method_of(directive: &Directive) -> &'static str {
     match directive {
         Directive::State { .. } => "State",
         Directive::Raise { .. } => "Raise",
-        Directive::Attach { .. } => "Attach",
+        Directive::Attach { .. } | Directive::AttachNamed { .. } => "Attach",
         Directive::Detach { .. } => "Detach",
         Directive::Heartbeat { .. } => "Heartbeat",
         Directive::Change(_) => "Change",

@@ -4,7 +4,7 @@ use super::calls::result;
 use crate::monitor::Engine;
 use crate::told::{self, exit_report, seconds};
 use ham_core::ids::EntityId;
-use ham_core::monitor::{Desired, Phase};
+use ham_core::monitor::{Desired, Phase, View};
 use ham_core::plan::{ConditionKind, EntityPlan, Item, Kind, Readiness};
 use ham_core::wire::{
     Answer, EntityStatus, Failures, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
@@ -88,6 +88,7 @@ impl Engine {
             ready: view.ready,
             status_text: said.status,
             errno: Some(said.errno).filter(|errno| *errno != 0),
+            reported: self.reported(id, &view),
             heartbeat: self.heartbeat_status(id, &view),
             waits_for: self.waits_for(id),
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
@@ -95,6 +96,14 @@ impl Engine {
             cause: told::cause(view.why).to_owned(),
             next_attempt_ns: view.next_attempt.map(|due| due.0.saturating_sub(now)),
         }
+    }
+
+    /// The state that an entity is in; 0, which it is in before it reports any,
+    /// only where it has a name.
+    fn reported(&self, id: EntityId, view: &View) -> Option<String> {
+        let name = self.state_name(id, view.reported);
+        let unnamed = name == "0" || view.pid.is_none() && view.reported == 0;
+        (!unnamed).then_some(name)
     }
 
     pub(super) fn show(&self, name: &OneName) -> Result<Answer, Answer> {
