@@ -69,6 +69,10 @@ impl Engine {
             let stored = self.beats.pages.counter(member.entity);
             beat.begin(member.slot.to_word(), stored, now);
         }
+        if self.beats.wheel.is_empty() && self.beats.looked.is_none() {
+            // There is nothing that a successor could have to look at before.
+            self.state.set(Field::BeatsLooked, now);
+        }
         let since = self.beats.looked.unwrap_or(Mono(now));
         self.beats.wheel.watch(member, interval, since);
     }
