@@ -275,7 +275,7 @@ fn a_process_that_a_file_names_is_attached_and_the_next_after_it() {
 fn a_guarded_command_is_the_process_of_the_entity_from_start_to_end() {
     let units = Units::new("guard");
     units.write("job", PLACEHOLDER);
-    let mut manager = start(&units);
+    let manager = start(&units);
     manager.wait_for_state("job", "placeholder");
     let guard = |words: &[&str]| {
         let mut command = Command::new(hamctl());
@@ -288,7 +288,7 @@ fn a_guarded_command_is_the_process_of_the_entity_from_start_to_end() {
     let pid = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let died = format!("job: died: exit 4 (pid {pid})");
     // Its end can reach whoever waits for it sooner than ham.
-    manager.wait_for_log(&died, |log| log.lines().any(|one| one == died));
+    wait_until("its end", || count(&manager, &died) == 1);
     let none = guard(&["no-such-command"]);
     refused(&none, 127, "could not execute no-such-command");
     let mut long = Command::new(hamctl());

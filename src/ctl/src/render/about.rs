@@ -159,7 +159,7 @@ mod tests {
             state: "failed".into(),
             status_text: "3 of 4 \x1b[2Jpeers".into(),
             errno: Some(13),
-            reported: Some("sync\n".into()),
+            reported: Some("sync\u{1b}".into()),
             ..EntityStatus::default()
         };
         let expected = "
