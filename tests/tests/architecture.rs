@@ -22,8 +22,8 @@ const LAYERS: [(&str, &str, &str); 10] = [
     ("hamctl", "src/ctl", "ham-core ham-unit"),
     ("libham", "src/client", "ham-core ham-sys"),
     ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit libham"),
-    ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests"),
-    ("ham-benches", "benches", "ham-benches ham-snapshot ham-sys"),
+    ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests libham"),
+    ("ham-benches", "benches", "ham-benches ham-snapshot ham-sys libham"),
 ];
 
 /// Crates of others with power or weight, and who may use them.

@@ -75,7 +75,7 @@ fn what_is_disarmed_is_not_done_until_it_is_armed() {
     done(&manager, &["disarm", "audio"]);
     send("KILL", manager.pid_of("audio"));
     manager.wait_for_state("audio", "failed");
-    assert!(refused(&manager, &["disarm", "audio/deth"]).contains("no such item"));
+    assert!(refused(&manager, &["disarm", "audio/deth"]).contains("no item `audio/deth`"));
 }
 
 #[test]
@@ -281,4 +281,52 @@ fn a_process_adds_to_its_own_entity_what_runs_as_itself() {
     let log = manager.log();
     assert!(log.contains("own: add action death/who, asked by process "), "{log}");
     assert!(log.contains(" of user 65534"), "{log}");
+}
+
+#[test]
+fn what_is_shown_as_a_unit_names_the_entities_that_its_conditions_are_about() {
+    let units = Units::new("of");
+    units.write("audio", AUDIO);
+    units.write(
+        "bell",
+        "[entity]\ncommand = [\"sleep\", \"1000\"]\nrestart = \"no\"\n\
+         [[condition]]\nof = \"audio\"\non = \"death\"\nactions = [ { log = \"rings\" } ]\n",
+    );
+    let manager = start(&units);
+    manager.wait_for_state("bell", "running");
+    let shown = Units::new("of-shown");
+    for name in ["audio", "bell"] {
+        shown.write(name, &done(&manager, &["show", "--toml", name]));
+    }
+    assert!(done(&manager, &["show", "--toml", "bell"]).contains("of = \"audio\""));
+    let folder = shown.path().display().to_string();
+    assert!(done(&manager, &["check", &folder]).contains("2 good units, no errors"));
+    let json: serde_json::Value =
+        serde_json::from_str(&done(&manager, &["--json", "show", "--toml", "bell"])).expect("JSON");
+    assert!(json["toml"].as_str().is_some_and(|text| text.contains("of = \"audio\"")), "{json}");
+}
+
+#[test]
+fn a_path_that_leads_to_nothing_is_named() {
+    let units = Units::new("nothing");
+    units.write("audio", AUDIO);
+    units.write("action.txt", "log = \"more\"\n");
+    let file = units.path().join("action.txt.toml").display().to_string();
+    let manager = start(&units);
+    manager.wait_for_state("audio", "running");
+    for words in [
+        ["disarm", "audio/nope", ""].as_slice(),
+        &["arm", "audio/death/nope", ""],
+        &["flags", "audio/nope", "+rearm"],
+        &["flags", "audio/nope", ""],
+        &["remove", "audio/nope", ""],
+        &["add", "audio/nope", &file],
+    ] {
+        let words: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
+        let output = manager.hamctl(&words);
+        assert_eq!(output.status.code(), Some(5), "{words:?}: {}", said(&output));
+        assert!(said(&output).contains(&format!("no item `{}`", words[1])), "{}", said(&output));
+    }
+    let absent = refused(&manager, &["add", "audio", "/nonexistent/unit"]);
+    assert!(absent.contains("could not read /nonexistent/unit: "), "{absent}");
 }

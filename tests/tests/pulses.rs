@@ -83,6 +83,16 @@ fn pulses_wait_for_their_receiver_also_over_a_takeover() {
 }
 
 #[test]
+fn what_cannot_be_a_channel_is_refused() {
+    let (_units, manager) = start("channel", SENDER);
+    for name in ["a b", "audio\n", "", "é"] {
+        let output = manager.hamctl(&["pulses", name]);
+        assert_eq!(output.status.code(), Some(2), "{name:?}: {output:?}");
+    }
+    assert!(manager.hamctl(&["pulses", "audio/none-yet"]).status.success());
+}
+
+#[test]
 fn what_was_not_acknowledged_comes_again() {
     let (_units, manager) = start("acknowledged", SENDER);
     let mut client = Client::new(&manager.runtime());

@@ -174,7 +174,10 @@ impl Objection {
     pub fn words(self) -> &'static str {
         match self {
             Objection::Missing => "there is no such item",
-            Objection::Exists => "there is one of that name already; remove it first",
+            Objection::Exists => {
+                "there is one of that name already: give it another, or remove that, if it was \
+                 added at run time"
+            }
             Objection::OfUnit => {
                 "it is of the unit's file; disarm it, or change the file: only what was added \
                  at run time can be removed"

@@ -31,6 +31,7 @@ pub mod change;
 pub mod directive;
 pub mod effect;
 pub mod event;
+pub mod fact;
 pub mod ids;
 pub mod memory;
 pub mod monitor;

@@ -35,8 +35,9 @@ pub struct Wheel {
 
 impl Wheel {
     /// Watches one; what was watched of its entity before is replaced. An
-    /// interval of nothing is none.
-    pub fn watch(&mut self, member: Member, interval: Span, now: Mono) {
+    /// interval of nothing is none. `since`: up to when periods were looked at:
+    /// now, or by whoever has looked before.
+    pub fn watch(&mut self, member: Member, interval: Span, since: Mono) {
         if interval == Span::ZERO {
             self.unwatch(member.entity);
             return;
@@ -53,7 +54,7 @@ impl Wheel {
         self.unwatch(member.entity);
         let times = &mut self.times;
         let group = self.groups.entry(interval).or_insert_with(|| {
-            let next = multiple_after(interval, now);
+            let next = multiple_after(interval, since);
             times.insert((next, interval));
             Group { members: Vec::new(), next }
         });
@@ -158,6 +159,10 @@ mod tests {
         assert_eq!((wheel.due(), wheel.len()), (Some(Mono(2000)), 1));
         wheel.watch(member(2, 1300), Span::ZERO, Mono(1290));
         assert!(wheel.is_empty() && wheel.due().is_none());
+        // A successor looks at once at what ended after the last look.
+        wheel.watch(member(4, 0), Span(100), Mono(1999));
+        assert_eq!((wheel.due(), seen(&mut wheel, 2350)), (Some(Mono(2000)), vec![4]));
+        assert_eq!(wheel.due(), Some(Mono(2400)));
     }
 
     proptest! {

@@ -140,6 +140,10 @@ pub(crate) enum Error {
         /// Why not.
         cause: io::Error,
     },
+    /// An entity has nothing of that path.
+    NoItem { path: String },
+    /// A file with what is to be added could not be read.
+    Read { path: PathBuf, cause: io::Error },
     /// Standard input could not be read.
     Input(io::Error),
     /// Standard output could not be written.
@@ -164,6 +168,7 @@ impl Error {
             }
             Error::Missing { .. }
             | Error::UnknownUnit { .. }
+            | Error::NoItem { .. }
             | Error::Refused(Refusal::UnknownEntity { .. }) => {
                 if acts {
                     Exit::NoEntity
@@ -193,6 +198,7 @@ impl Error {
             | Error::File { .. }
             | Error::Directory { .. }
             | Error::StillRuns { .. }
+            | Error::Read { .. }
             | Error::Input(_)
             | Error::Output(_) => Exit::Failed,
         }
@@ -259,6 +265,8 @@ impl fmt::Display for Error {
             Error::Execute { program, cause } => {
                 write!(f, "could not execute {program}: {cause}")
             }
+            Error::NoItem { path } => write!(f, "no item `{path}` (`hamctl show` has their names)"),
+            Error::Read { path, cause } => write!(f, "could not read {}: {cause}", path.display()),
             Error::Input(cause) => write!(f, "could not read standard input: {cause}"),
             Error::Output(cause) => write!(f, "could not write to standard output: {cause}"),
         }
@@ -275,9 +283,11 @@ impl std::error::Error for Error {
             | Error::Link { cause, .. }
             | Error::File { cause, .. }
             | Error::Execute { cause, .. }
+            | Error::Read { cause, .. }
             | Error::Input(cause)
             | Error::Output(cause) => Some(cause),
             Error::Refused(_)
+            | Error::NoItem { .. }
             | Error::Silent { .. }
             | Error::Protocol { .. }
             | Error::UnknownMethod { .. }

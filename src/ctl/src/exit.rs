@@ -40,7 +40,7 @@ pub(crate) const TABLE: [(Exit, u8, &str); 10] = [
     (Exit::NotRunning, 3, "status or is-active of one entity: it does not run"),
     (Exit::Unknown, 4, "asked about an entity that does not exist"),
     (Exit::NotPermitted, 4, "no permission"),
-    (Exit::NoEntity, 5, "told to act on an entity that does not exist"),
+    (Exit::NoEntity, 5, "told to act on an entity, or an item of one, that does not exist"),
     (Exit::NoManager, 7, "no manager answers"),
     (Exit::NotExecutable, 126, "guard: the command could not be executed"),
     (Exit::NoCommand, 127, "guard: there is no such command"),

@@ -6,11 +6,12 @@ use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
     AddParameters, Added, ArmParameters, AttachHeartbeat, AttachParameters, AttachSelfParameters,
     Channel, Channels, Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus,
-    ExitReport, Failures, FlagsNow, FlagsParameters, Graph, GraphEntity, History, HistoryFact,
-    HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
-    PathParameters, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag,
-    RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops, Verbosity,
-    VerbosityParameters,
+    ExitReport, Failures, FlagsNow, FlagsParameters, Graph, GraphEntity, HeartbeatPage,
+    HeartbeatPageParameters, HeartbeatParameters, HeartbeatStatus, Heartbeats, History,
+    HistoryFact, HistoryParameters, KillParameters, ManagerStatus, Named, Names, OneName, Outcome,
+    Outcomes, PathParameters, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal,
+    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops,
+    Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
@@ -120,6 +121,7 @@ fn entity() -> EntityStatus {
         last_exit: Some(exit),
         next_attempt_ns: Some(1),
         errno: Some(1),
+        heartbeat: Some(HeartbeatStatus { age_ns: Some(1), ..HeartbeatStatus::default() }),
         waits_for: vec!["x".into()],
         ..EntityStatus::default()
     }
@@ -140,6 +142,7 @@ fn manager() -> ManagerStatus {
         spawn: "clone3".into(),
         containment: "cgroup".into(),
         stopping: false,
+        heartbeats_suspended: false,
         plan: PlanStatus { generation: 1, directories: one(), errors: one(), refused: one() },
         reaper_allocations: 0,
         orphans: 0,
@@ -182,6 +185,7 @@ fn definition() -> Definition {
         wants: one(),
         after: one(),
         conflicts: one(),
+        of: vec![Named { id: 2, name: "x".into() }],
     }
 }
 
@@ -288,12 +292,12 @@ fn every_field_is_described_and_every_described_field_exists() {
         check(&format!("{method}("), asked);
         check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
     }
-    let (name, state) = (Some("a".into()), "1".into());
-    check("State(", serde_json::to_value(StateParameters { name, state, request: tag() }).unwrap());
-    check("State)", serde_json::to_value(Decided { changed: true }).unwrap());
-    let raised = RaiseParameters { name: Some("a".into()), request: tag(), ..Default::default() };
-    check("Raise(", serde_json::to_value(raised).unwrap());
-    check("Raise)", serde_json::to_value(Decided { changed: true }).unwrap());
+    let beats = HeartbeatParameters { name: Some("a".into()), to: "query".into(), request: tag() };
+    check("Heartbeat(", serde_json::to_value(beats).unwrap());
+    check("Heartbeat)", serde_json::to_value(Heartbeats { before: "active".into() }).unwrap());
+    let page = HeartbeatPageParameters { name: Some("a".into()) };
+    check("HeartbeatPage(", serde_json::to_value(page).unwrap());
+    check("HeartbeatPage)", serde_json::to_value(HeartbeatPage::default()).unwrap());
     let named = PathParameters { path: "a".into(), request: tag() };
     check("Flags(", serde_json::to_value(named).unwrap());
     check("Flags)", serde_json::to_value(FlagsNow { flags: vec!["rearm".into()] }).unwrap());

@@ -355,9 +355,9 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         // Whether or not anybody has a condition on it.
         kind::HEARTBEAT_MISSED if b == 1 => {
             weight = Weight::Always;
-            format!("heartbeat missed {a} times in a row: high")
+            format!("heartbeat missed {}: high", times_in_a_row(a))
         }
-        kind::HEARTBEAT_MISSED => format!("heartbeat missed {a} times in a row: low"),
+        kind::HEARTBEAT_MISSED => format!("heartbeat missed {}: low", times_in_a_row(a)),
         kind::HEARTBEAT_HEALTHY => "heartbeat is healthy again".to_owned(),
         kind::HEARTBEAT_TOO_MANY => format!("too many heartbeats: {a}"),
         kind::ARMED if text.is_empty() => "armed".to_owned(),
@@ -385,10 +385,21 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
     (name.to_owned(), what, weight)
 }
 
+/// So often, in words.
+fn times_in_a_row(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times in a row") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ham_core::ids::EntityId;
+
+    #[test]
+    fn one_miss_is_not_times() {
+        assert_eq!(times_in_a_row(1), "once");
+        assert_eq!(times_in_a_row(2), "2 times in a row");
+    }
 
     #[test]
     fn facts_survive_as_numbers() {

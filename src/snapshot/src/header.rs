@@ -140,6 +140,9 @@ pub enum Field {
     /// How many of the last places for entities were used, counted from the
     /// end: by those that no unit has.
     MadeUsed = 61,
+    /// Up to when periods of heartbeats were looked at, CLOCK_MONOTONIC; 0: never.
+    /// Written by the monitor.
+    BeatsLooked = 62,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

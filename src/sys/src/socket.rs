@@ -175,8 +175,24 @@ pub fn peer_groups(stream: impl AsFd) -> Result<Vec<u32>> {
 /// number can have (SO_PEERPIDFD, Linux 6.5); `None`: the kernel is older, or
 /// the process has gone.
 pub fn peer_process(stream: impl AsFd) -> Option<PidFd> {
+    peer_descriptor(&stream).ok()
+}
+
+/// Whether the process that connected was reaped, so that its number may be
+/// another's by now. A kernel before Linux 6.5 cannot say, and is taken to say
+/// no; whatever else keeps it from an answer counts as yes, since somebody is
+/// about to be trusted for that number.
+pub fn peer_has_gone(stream: impl AsFd) -> bool {
+    match peer_descriptor(&stream) {
+        // Of a zombie, whose number nobody else can have, there is one to signal.
+        Ok(process) => process.send(0).is_err_and(|error| error.errno == Errno::ESRCH),
+        Err(errno) => errno.0 != libc::ENOPROTOOPT,
+    }
+}
+
+fn peer_descriptor(stream: &impl AsFd) -> std::result::Result<PidFd, Errno> {
     let mut fd: libc::c_int = -1;
-    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).ok()?;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
     let number = stream.as_fd().as_raw_fd();
     // SAFETY: the kernel writes at most `length` bytes to `fd`, which is as long.
     let result = unsafe {
@@ -188,8 +204,11 @@ pub fn peer_process(stream: impl AsFd) -> Option<PidFd> {
             &raw mut length,
         )
     };
+    if result != 0 || fd < 0 {
+        return Err(Errno::last());
+    }
     // SAFETY: the kernel just made this descriptor, nobody else owns it.
-    (result == 0 && fd >= 0).then(|| PidFd::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    Ok(PidFd::from(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// SO_PEERPIDFD of asm-generic/socket.h, the same on x86-64 and aarch64.

@@ -143,6 +143,10 @@ fn never(about: &Draft<'_>, on: ConditionKind) -> Option<String> {
     if matches!(plan.kind, Kind::Placeholder { .. } | Kind::Global) {
         return None;
     }
+    // It is there, with mistakes of its own.
+    if about.heartbeat.is_some() && plan.heartbeat.is_none() {
+        return None;
+    }
     let name = quoted(about.name);
     let lacks = |what: &str| Some(format!("`{}` never fires: {name} has {what}", on.word()));
     match (on, plan.heartbeat) {

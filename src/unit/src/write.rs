@@ -180,7 +180,7 @@ fn entity(text: &mut String, plan: &EntityPlan, with: &Writing<'_>) {
         },
     );
     put("attach-by", plan.attach_by.map(|uid| uid.to_string()));
-    if !runs {
+    if matches!(plan.kind, Kind::Target | Kind::Global) {
         return;
     }
     let other = |is: Span, usual: Span| (is != usual).then(|| time(is));
@@ -212,6 +212,7 @@ fn entity(text: &mut String, plan: &EntityPlan, with: &Writing<'_>) {
     put("no-restart-exit", ends(&plan.no_restart_exit));
     let implied = match plan.ready {
         Readiness::Notify => NotifyAccess::Main,
+        _ if plan.heartbeat.is_some() => NotifyAccess::Main,
         Readiness::Exec | Readiness::Descriptor(_) | Readiness::Path(_) => NotifyAccess::None,
     };
     let word = match plan.notify_access {
@@ -338,9 +339,8 @@ fn tables(text: &mut String, plan: &EntityPlan) {
         text.push_str("\n[heartbeat]\n");
         line(text, "interval", &time(heartbeat.interval));
         for (key, count) in [("low", heartbeat.low), ("high", heartbeat.high)] {
-            if count != 0 {
-                line(text, key, &count.to_string());
-            }
+            // Also 0, never, which is not what they are when they are left out.
+            line(text, key, &count.to_string());
         }
         if heartbeat.grace != Span::ZERO {
             line(text, "grace", &time(heartbeat.grace));

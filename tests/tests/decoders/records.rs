@@ -179,6 +179,7 @@ fn a_heartbeat_whose_record_is_lost_is_supervised_anew() {
     let mut machine = Machine::booted();
     let slot = machine.run(OTHER, 101);
     let missed = |machine: &Machine| machine.monitor.view(OTHER).heartbeat.map(|of| of.missed);
+    machine.now = machine.now.after(Span::seconds(1));
     machine.step(Event::Beats { entity: OTHER, slot, count: 0 });
     assert_eq!(missed(&machine), Some(1));
     machine.memory.store().broken.push(RecordId::Beat(OTHER));

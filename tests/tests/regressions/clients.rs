@@ -161,6 +161,52 @@ fn a_client_that_has_said_all_still_hears_the_answer() {
     assert_eq!(client.answer(), None, "the manager closes, too");
 }
 
+/// Anybody may ask, and there are places for few requests: those are for what
+/// must have no second effect.
+#[test]
+fn what_is_only_asked_takes_no_place_of_a_request() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    let ask = |method, parameters: serde_json::Value| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(&call(method, &parameters));
+        client.answer().expect("an answer")
+    };
+    let tag = json!({ "client": "0123456789abcdef", "serial": 3 });
+    let question = || ask("Heartbeat", json!({ "to": "query", "request": tag }));
+    assert_eq!(question()["parameters"]["before"], "active");
+    let suspended = ask("Heartbeat", json!({ "to": "suspend", "request": tag }));
+    assert_eq!(suspended["parameters"]["before"], "active", "{suspended}");
+    assert_eq!(question()["parameters"]["before"], "suspended");
+    let again = ask("Heartbeat", json!({ "to": "suspend", "request": tag }));
+    assert_eq!(again, suspended);
+}
+
+/// What a directive has done can be the reason why the same words are refused:
+/// its repeat, after a takeover or not, is told what the first was told.
+#[test]
+fn a_directive_is_answered_again_when_what_it_is_about_has_gone() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    let ask = |method, parameters: serde_json::Value| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(&call(method, &parameters));
+        client.answer().expect("an answer")
+    };
+    let tag = |serial: u32| json!({ "client": "0123456789abcdef", "serial": serial });
+    let detaches = || ask("Detach", json!({ "name": "a", "request": tag(3) }));
+    let pid = manager.pid_of("a");
+    let detached = detaches();
+    assert_eq!(detached["parameters"]["changed"], true, "{detached}");
+    let attaches = || ask("Attach", json!({ "name": "a", "pid": pid, "request": tag(4) }));
+    let attached = attaches();
+    assert_eq!(attached["parameters"]["changed"], true, "{attached}");
+    ham_tests::processes::send("KILL", pid);
+    manager.wait_for("a", |entity| entity["state"] != "running");
+    manager.kill_monitor("KILL");
+    assert_eq!(attaches(), attached);
+    let other = ask("Attach", json!({ "name": "a", "pid": pid, "request": tag(5) }));
+    assert_eq!(other["error"], "io.ham.Manager.BadParameter", "{other}");
+}
+
 #[test]
 fn a_request_is_known_by_its_name_and_one_with_an_odd_name_refused() {
     let (_units, manager) = manager_of(&[("a", SLEEPER), ("b", SLEEPER)]);

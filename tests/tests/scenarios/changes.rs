@@ -52,8 +52,8 @@ pub(crate) fn change(line: &mut Line, id: impl Fn(&str) -> EntityId) -> Change {
         ("entity", Item::Entity) => {
             let keep_on_death = line.flag("keep");
             let plan = plain(EntityId(0), name.to_owned(), &format!("/bin/{name}"));
-            let conditions = Vec::new();
-            let plan = Box::new(EntityPlan { conditions, ..plan });
+            let (conditions, heartbeat) = (Vec::new(), plans::heartbeat(line));
+            let plan = Box::new(EntityPlan { conditions, heartbeat, ..plan });
             Change::Entity { plan, keep_on_death }
         }
         (verb, item) => panic!("no change: {verb} {item}"),

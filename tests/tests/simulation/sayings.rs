@@ -9,7 +9,7 @@ use ham_core::ids::RequestId;
 use ham_core::monitor::Turn;
 use ham_core::plan::EntityPlan;
 use ham_tests::fake::Random;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Clients that nobody else is: those of requests have other numbers.
 const CLIENTS: u64 = 2;
@@ -26,6 +26,8 @@ struct Said {
 pub(crate) struct Sayings {
     /// The last serial of each, and what was said under it.
     last: BTreeMap<u64, (u64, Said)>,
+    /// Attaching and letting go that nobody has heard the verdict of.
+    awaited: BTreeSet<RequestId>,
     /// Repeats that were given the same verdict.
     pub(crate) repeated: u64,
     /// How often each kind was said.
@@ -73,19 +75,35 @@ impl Sayings {
 
     /// A turn that was committed, and the event that it began with.
     pub(crate) fn committed(&mut self, event: Option<&Event>, turn: &Turn) -> Result<(), String> {
-        let mut verdicts = turn.effects.iter().filter_map(|effect| match effect {
-            Effect::Verdict { id, verdict } => Some((*id, *verdict)),
+        let mut given: BTreeMap<RequestId, Verdict> = BTreeMap::new();
+        for effect in &turn.effects {
+            if let Effect::Verdict { id, verdict } = effect
+                && given.insert(*id, *verdict).is_some()
+            {
+                return Err(format!("two verdicts on {id:?}"));
+            }
+        }
+        let own = match event {
+            // Theirs come when the process was taken, or let go of.
+            Some(Event::Directive {
+                id,
+                directive: Directive::Attach { .. } | Directive::Detach { .. },
+                ..
+            }) => {
+                self.awaited.insert(*id);
+                None
+            }
+            Some(Event::Directive { id, directive, from }) => Some((id, directive, from)),
             _ => None,
-        });
-        let (Some(Event::Directive { id, directive, from }), given) = (event, verdicts.next())
-        else {
-            return match verdicts.next() {
-                Some(verdict) => Err(format!("{verdict:?}, for which nobody has asked")),
-                None => Ok(()),
-            };
         };
-        let Some((_, verdict)) = given.filter(|(of, _)| of == id) else {
-            return Err(format!("{directive:?} has no verdict, but {given:?}"));
+        let verdict = own.and_then(|(id, ..)| given.remove(id));
+        if let Some(id) = given.keys().find(|id| !self.awaited.contains(id)) {
+            return Err(format!("a verdict on {id:?}, for which nobody has asked"));
+        }
+        self.awaited.retain(|id| !given.contains_key(id));
+        let Some((_, directive, from)) = own else { return Ok(()) };
+        let Some(verdict) = verdict else {
+            return Err(format!("{directive:?} has no verdict"));
         };
         self.kinds[match directive {
             Directive::State { .. } => 0,

@@ -398,7 +398,7 @@ impl Monitor {
         self.hearts.get(&id).copied().unwrap_or_default()
     }
 
-    fn put_heart(&mut self, id: EntityId, heart: Heart) {
+    pub(super) fn put_heart(&mut self, id: EntityId, heart: Heart) {
         self.beating.set(id, heart.watch.is_some());
         if self.hearts.insert(id, heart) != Some(heart) {
             self.turn.dirty.insert(RecordId::Beat(id));

@@ -2,6 +2,7 @@
 //! then (QNX HAM §2 to §7), and made whole or not at all.
 
 use super::Monitor;
+use super::entity::Actual;
 use super::run::{Detail, Kinds, Occurrence};
 use crate::change::{Change, Objection};
 use crate::directive::Verdict;
@@ -188,8 +189,11 @@ impl Monitor {
         if !overlay.made(item) {
             return Err(Objection::OfUnit);
         }
+        if self.says_the_end(id) {
+            return Err(Objection::ShuttingDown);
+        }
         if *item == Item::Entity {
-            if !self.entity(id).is_down() || self.has_lists(id) {
+            if self.entity(id).actual != Actual::Down || self.has_lists(id) {
                 return Err(Objection::Busy);
             }
             self.unmake_entity(id);

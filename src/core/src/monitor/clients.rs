@@ -252,6 +252,27 @@ impl Monitor {
         }
     }
 
+    /// Those of the monitor before that nobody has needed yet.
+    fn read_clients(&mut self) {
+        for place in std::mem::take(&mut self.unread_clients) {
+            if let Ok(Some(words)) = self.memory.load(RecordId::Client(place)) {
+                self.keep_client(place, &words);
+            }
+        }
+    }
+
+    /// The verdict that was given on the directive of that name, if it is the
+    /// last request of its client: for one that comes again when what it is about
+    /// has gone by what it has done.
+    pub fn verdict_given(&mut self, from: Caller) -> Option<Verdict> {
+        self.read_clients();
+        let known = self.clients.values().find(|client| client.from == from)?;
+        match known.asked {
+            Asked::Directive(_, verdict) => verdict,
+            Asked::Ask(_) => None,
+        }
+    }
+
     /// Looks a request up, and keeps it if it is new.
     pub(super) fn take_request(
         &mut self,
@@ -259,11 +280,7 @@ impl Monitor {
         asked: Asked,
         entities: &[EntityId],
     ) -> Taken {
-        for place in std::mem::take(&mut self.unread_clients) {
-            if let Ok(Some(words)) = self.memory.load(RecordId::Client(place)) {
-                self.keep_client(place, &words);
-            }
-        }
+        self.read_clients();
         let known = self.clients.iter().find(|(_, client)| client.from.client == from.client);
         let place = match known {
             Some((place, client)) if client.from == from && client.asks(asked) => {

@@ -78,6 +78,13 @@ impl Monitor {
         Ok(())
     }
 
+    /// Whether an action of this entity says what comes at the end: nothing of
+    /// it is taken out any more, since it is found by its place.
+    pub(super) fn says_the_end(&self, id: EntityId) -> bool {
+        let by = self.global.shutdown.and_then(|shutdown| shutdown.by);
+        by.is_some_and(|(entity, _)| entity == id)
+    }
+
     /// All is down: what comes now is the daemon's.
     pub(super) fn emit_finish(&mut self) {
         let Some(shutdown) = self.global.shutdown else { return };

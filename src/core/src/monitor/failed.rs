@@ -96,7 +96,7 @@ mod tests {
             }
         }
         assert_eq!(from_word(word(None)), Ok(None));
-        for odd in [11, 1 << 4, 3 | (1 << 12), 2, 1 | (1 << BITS), u64::MAX] {
+        for odd in [14, 1 << 4, 3 | (1 << 12), 2, 1 | (1 << BITS), u64::MAX] {
             assert_eq!(from_word(odd), Err(Odd), "{odd:#x}");
         }
     }

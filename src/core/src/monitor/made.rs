@@ -3,6 +3,7 @@
 
 use super::Monitor;
 use super::entity::{Actual, Entity, Why};
+use super::heart::Heart;
 use crate::change::Objection;
 use crate::effect::Fact;
 use crate::event::Ask;
@@ -72,6 +73,8 @@ impl Monitor {
         self.hearts.remove(&id);
         self.beating.set(id, false);
         self.moved.remove(&id);
+        // Another entity may get this id: nothing of it is suspended.
+        self.put_heart(id, Heart::default());
         let records = [RecordId::Entity(id), RecordId::Said(id), RecordId::Beat(id)];
         self.turn.dirty.extend(records);
     }
@@ -81,7 +84,7 @@ impl Monitor {
     /// an entity that is over goes with all that it has.
     pub(super) fn sweep(&mut self, id: EntityId) {
         self.overlays.sweeps.remove(&id);
-        if self.overlay(id).is_none() {
+        if self.says_the_end(id) || self.overlay(id).is_none() {
             return;
         }
         while let Some(item) = self.next_to_go(id) {

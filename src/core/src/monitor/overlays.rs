@@ -340,6 +340,8 @@ impl Monitor {
     pub(super) fn free_id(&self) -> Option<EntityId> {
         let in_use = |id: &EntityId| {
             self.overlays.made.contains_key(id)
+                // One whose changes could not be read any more, and that runs.
+                || self.active.has(*id)
                 || self.runs_of.contains_key(id)
                 || self.commands.values().any(|command| command.entity == *id)
         };

@@ -184,6 +184,12 @@ impl Monitor {
         false
     }
 
+    /// Whether the heartbeats of all are suspended.
+    #[must_use]
+    pub const fn all_heartbeats_suspended(&self) -> bool {
+        self.global.beats_suspended
+    }
+
     pub(super) fn has_lists(&self, id: EntityId) -> bool {
         self.runs_of.contains_key(&id)
     }

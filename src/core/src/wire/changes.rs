@@ -105,6 +105,18 @@ pub struct Definition {
     pub after: Vec<String>,
     /// It is never up at the same time as these.
     pub conflicts: Vec<String>,
+    /// The names of those that conditions of the plan are about (`of`).
+    #[serde(default)]
+    pub of: Vec<Named>,
+}
+
+/// An entity that the plan of another has by its number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
 }
 
 /// Something that is disarmed.

@@ -135,6 +135,9 @@ pub struct ManagerStatus {
     pub containment: String,
     /// Whether the manager is on its way down.
     pub stopping: bool,
+    /// Whether the heartbeats of all entities are suspended.
+    #[serde(default)]
+    pub heartbeats_suspended: bool,
     /// The accepted configuration.
     pub plan: PlanStatus,
     /// Heap allocations of the reaper since it began to reap; 0, always.

@@ -37,6 +37,11 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
         text.push_str(&Style::Passing.paint(&format!("disarmed: {}", all.join(", ")), look));
         text.push('\n');
     }
+    if let Some(names) = suspended(status) {
+        let line = format!("heartbeats suspended: {names}");
+        text.push_str(&Style::Passing.paint(&line, look));
+        text.push('\n');
+    }
     if !status.ham.plan.refused.is_empty() {
         let names = harmless(&status.ham.plan.refused.join(", "));
         let directories = harmless(&status.ham.plan.directories.join(" "));
@@ -45,6 +50,19 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Whose heartbeats are suspended: those of all, or of which of those shown.
+fn suspended(status: &Status) -> Option<String> {
+    if status.ham.heartbeats_suspended {
+        return Some("all".to_owned());
+    }
+    let is_suspended = |entity: &&EntityStatus| {
+        entity.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.suspended)
+    };
+    let names: Vec<&str> =
+        status.entities.iter().filter(is_suspended).map(|entity| entity.name.as_str()).collect();
+    (!names.is_empty()).then(|| harmless(&names.join(", ")))
 }
 
 fn header(ham: &ManagerStatus, look: Look) -> String {
@@ -133,6 +151,8 @@ pub(crate) fn why(entity: &EntityStatus) -> String {
         .then(|| format!("waits for {}", entity.waits_for.join(", ")));
     let attempt = entity.next_attempt_ns.map(|ns| format!("next attempt in {}", lasting(ns)));
     let reason = Some(entity.why.clone()).filter(|why| !why.is_empty());
+    // The manager's reason may be just that.
+    let waits = waits.filter(|waits| Some(waits) != reason.as_ref());
     let parts: Vec<String> = [waits, reason, attempt].into_iter().flatten().collect();
     parts.join("; ")
 }
@@ -140,7 +160,7 @@ pub(crate) fn why(entity: &EntityStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ham_core::wire::ExitReport;
+    use ham_core::wire::{ExitReport, HeartbeatStatus};
 
     fn manager() -> ManagerStatus {
         ManagerStatus {
@@ -156,6 +176,7 @@ mod tests {
             spawn: "clone3".into(),
             containment: "cgroup".into(),
             stopping: false,
+            heartbeats_suspended: false,
             plan: PlanStatus {
                 generation: 1,
                 directories: vec!["/etc/ham".into()],
@@ -221,6 +242,36 @@ mixer   backoff    -        -        12  exit 3              died within 30s; ne
 radio   stopped    -        -         0  -
 ";
         assert_eq!(text(&status, Look::default()), expected);
+    }
+
+    #[test]
+    fn what_it_waits_for_is_said_once() {
+        let waits_for = vec!["db".to_owned(), "log".to_owned()];
+        let why_of = |reason: &str| {
+            why(&EntityStatus {
+                waits_for: waits_for.clone(),
+                why: reason.to_owned(),
+                ..EntityStatus::default()
+            })
+        };
+        assert_eq!(why_of("waits for db, log"), "waits for db, log");
+        assert_eq!(why_of("died: exit 1"), "waits for db, log; died: exit 1");
+    }
+
+    #[test]
+    fn suspended_heartbeats_are_a_line() {
+        let mut status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
+        let line = |status: &Status| {
+            let text = text(status, Look::default());
+            text.lines().find(|line| line.contains("heartbeats")).map(str::to_owned)
+        };
+        assert_eq!(line(&status), None);
+        let suspended = |suspended| Some(HeartbeatStatus { suspended, ..Default::default() });
+        status.entities[0].heartbeat = suspended(true);
+        status.entities[1].heartbeat = suspended(false);
+        assert_eq!(line(&status).as_deref(), Some("heartbeats suspended: audio"));
+        status.ham.heartbeats_suspended = true;
+        assert_eq!(line(&status).as_deref(), Some("heartbeats suspended: all"));
     }
 
     #[test]

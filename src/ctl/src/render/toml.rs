@@ -1,13 +1,14 @@
 //! An entity as a unit file, with what was changed at run time told in
 //! comments.
 
+use ham_core::ids::EntityId;
 use ham_core::plan::Item;
 use ham_core::wire::Definition;
 use ham_unit::{NeighbourNames, Writing, write_unit};
 
 /// The text.
 pub(crate) fn text(definition: &Definition) -> String {
-    let Definition { plan, changes, requires, wants, after, conflicts } = definition;
+    let Definition { plan, changes, requires, wants, after, conflicts, of } = definition;
     let neighbours = NeighbourNames {
         requires: requires.clone(),
         wants: wants.clone(),
@@ -43,6 +44,9 @@ pub(crate) fn text(definition: &Definition) -> String {
         }
         (!said.is_empty()).then(|| said.join("\n"))
     };
-    let name = |id: ham_core::ids::EntityId| format!("entity-{}", id.0);
+    let name = |id: EntityId| {
+        let named = of.iter().find(|named| named.id == id.0);
+        named.map_or_else(|| format!("entity-{}", id.0), |named| named.name.clone())
+    };
     write_unit(plan, &Writing { neighbours: &neighbours, name: &name, remark: &remark })
 }

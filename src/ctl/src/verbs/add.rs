@@ -1,7 +1,7 @@
 //! `hamctl add PATH [FILE|-]`: conditions, an action, an item of an on-fail
 //! list or a whole entity, from a text as it would stand in a unit.
 
-use super::change::decided;
+use super::change::{decided, of};
 use super::check::standard_input;
 use crate::connection::{Manager, Manner, new_tag};
 use crate::error::Error;
@@ -35,7 +35,8 @@ pub(super) fn run(
     let shown = file.display().to_string();
     let text = match shown.as_str() {
         "-" => standard_input()?,
-        _ => fs::read_to_string(file).map_err(Error::Input)?,
+        _ => fs::read_to_string(file)
+            .map_err(|cause| Error::Read { path: file.to_path_buf(), cause })?,
     };
     let users = SystemUsers::new();
     let settings = Settings::new(&users, uid.unwrap_or(0));
@@ -81,7 +82,8 @@ pub(super) fn run(
         let flags = flags.into_iter().map(str::to_owned).collect();
         let request = Some(new_tag());
         let parameters = AddParameters { path: path.clone(), item, flags, request };
-        let reply = manager.call("Add", &parameters, Manner::AT_ONCE)?;
+        let reply =
+            manager.call("Add", &parameters, Manner::AT_ONCE).map_err(|error| of(error, path))?;
         decided(&reply, &added, "added", output)?;
     }
     Ok(Exit::Success)

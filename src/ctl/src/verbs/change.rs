@@ -7,8 +7,9 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::table::harmless;
+use ham_core::change::Objection;
 use ham_core::time::Span;
-use ham_core::wire::{ArmParameters, Decided, FlagsNow, FlagsParameters, PathParameters};
+use ham_core::wire::{ArmParameters, Decided, FlagsNow, FlagsParameters, PathParameters, Refusal};
 
 /// `hamctl arm PATH` and `hamctl disarm PATH [--for TIME]`.
 pub(super) fn arming(
@@ -20,7 +21,8 @@ pub(super) fn arming(
     let for_ns = time.map(|time| time.0);
     let request = Some(new_tag());
     let parameters = ArmParameters { path: path.clone(), recursive, for_ns, request };
-    let reply = manager.call(method, &parameters, Manner::AT_ONCE)?;
+    let reply =
+        manager.call(method, &parameters, Manner::AT_ONCE).map_err(|error| of(error, &path))?;
     let until = time.map_or_else(String::new, |time| format!(" for {time}"));
     let done = match method {
         "Arm" => "armed".to_owned(),
@@ -40,10 +42,14 @@ pub(super) fn flags(
     if set.is_some() || !add.is_empty() || !remove.is_empty() {
         let request = Some(new_tag());
         let parameters = FlagsParameters { path: path.clone(), set, add, remove, request };
-        let reply = manager.call("SetFlags", &parameters, Manner::AT_ONCE)?;
+        let reply = manager
+            .call("SetFlags", &parameters, Manner::AT_ONCE)
+            .map_err(|error| of(error, &path))?;
         let _: Decided = reply.read()?;
     }
-    let reply = manager.call("Flags", &PathParameters { path, request: None }, Manner::AT_ONCE)?;
+    let parameters = PathParameters { path: path.clone(), request: None };
+    let reply =
+        manager.call("Flags", &parameters, Manner::AT_ONCE).map_err(|error| of(error, &path))?;
     if output.json {
         output.print_line(reply.json())?;
     } else {
@@ -57,8 +63,19 @@ pub(super) fn flags(
 /// `hamctl remove PATH`.
 pub(super) fn remove(manager: &Manager, path: String, output: Output) -> Result<Exit, Error> {
     let parameters = PathParameters { path: path.clone(), request: Some(new_tag()) };
-    let reply = manager.call("Remove", &parameters, Manner::AT_ONCE)?;
+    let reply =
+        manager.call("Remove", &parameters, Manner::AT_ONCE).map_err(|error| of(error, &path))?;
     decided(&reply, &path, "removed", output)
+}
+
+/// An error about an item that is not there says which.
+pub(super) fn of(error: Error, path: &str) -> Error {
+    match error {
+        Error::Refused(Refusal::NotChanged { what, .. }) if what == Objection::Missing.word() => {
+            Error::NoItem { path: path.to_owned() }
+        }
+        other => other,
+    }
 }
 
 /// Says what has come of it.

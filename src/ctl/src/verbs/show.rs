@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::render;
 use ham_core::wire::OneName;
+use serde_json::json;
 
 /// See the file.
 pub(super) fn run(
@@ -16,7 +17,12 @@ pub(super) fn run(
 ) -> Result<Exit, Error> {
     if toml {
         let reply = manager.call("Definition", &OneName { name }, Manner::AT_ONCE)?;
-        output.print(&render::toml::text(&reply.read()?))?;
+        let text = render::toml::text(&reply.read()?);
+        if output.json {
+            output.print_line(&json!({ "toml": text }).to_string())?;
+        } else {
+            output.print(&text)?;
+        }
         return Ok(Exit::Success);
     }
     let reply = manager.call("Show", &OneName { name }, Manner::AT_ONCE)?;

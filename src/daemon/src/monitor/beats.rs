@@ -10,6 +10,7 @@ use ham_core::monitor::{Level, View};
 use ham_core::time::{Mono, Span};
 use ham_core::wheel::{Member, Wheel};
 use ham_core::wire::HeartbeatStatus;
+use ham_snapshot::header::Field;
 use ham_sys::clock;
 
 /// Entities that are watched again in one turn: each is read from its record, so
@@ -24,6 +25,8 @@ pub(super) struct Beats {
     /// Those that the monitor before has watched, and that this one has not
     /// come to.
     again: Vec<EntityId>,
+    /// Up to when that one has looked; until this one does itself.
+    looked: Option<Mono>,
     /// Clients that wait for a page.
     pub(super) waiting: Vec<(u64, pages::Which, EntityId)>,
 }
@@ -36,9 +39,12 @@ struct Seen {
 }
 
 impl Beats {
-    /// A successor: these are to be watched again, when there is time for it.
-    pub(super) fn begin_again(&mut self, entities: Vec<EntityId>) {
+    /// A successor: these are to be watched again, when there is time for it. A
+    /// period that has ended since `looked` is looked at then: else monitors that
+    /// live for less than a period would never come to it.
+    pub(super) fn begin_again(&mut self, entities: Vec<EntityId>, looked: u64) {
         self.again = entities;
+        self.looked = (looked != 0).then_some(Mono(looked));
     }
 
     /// When the next look is due; 0: at once.
@@ -63,7 +69,12 @@ impl Engine {
             let stored = self.beats.pages.counter(member.entity);
             beat.begin(member.slot.to_word(), stored, now);
         }
-        self.beats.wheel.watch(member, interval, Mono(now));
+        if self.beats.wheel.is_empty() && self.beats.looked.is_none() {
+            // There is nothing that a successor could have to look at before.
+            self.state.set(Field::BeatsLooked, now);
+        }
+        let since = self.beats.looked.unwrap_or(Mono(now));
+        self.beats.wheel.watch(member, interval, since);
     }
 
     pub(super) fn unwatch_beats(&mut self, entity: EntityId) {
@@ -92,6 +103,9 @@ impl Engine {
             self.run_events();
             return;
         }
+        self.beats.looked = None;
+        // Before what follows from it: a successor looks at no period twice.
+        self.state.set(Field::BeatsLooked, now);
         // What has come before this moment counts.
         self.notified_before_look();
         let (mut telling, mut seen) = (Vec::new(), Vec::new());

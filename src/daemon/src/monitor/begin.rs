@@ -155,7 +155,7 @@ impl Engine {
         for index in (0..RESERVED_SLOTS).chain(resume.exited) {
             self.exited(index);
         }
-        self.beats.begin_again(resume.beats);
+        self.beats.begin_again(resume.beats, self.state.get(Field::BeatsLooked));
         self.run_events();
     }
 }

@@ -8,7 +8,7 @@ use crate::monitor::Engine;
 use ham_core::ids::EntityId;
 use ham_core::wire::{Answer, Refusal};
 use ham_sys::process;
-use ham_sys::socket::Peer;
+use ham_sys::socket::{self, Peer};
 
 impl Engine {
     /// Whether this peer may change everything.
@@ -25,11 +25,12 @@ impl Engine {
     /// the one that the peer is a process of.
     pub(super) fn speaks_for(
         &mut self,
+        client: u64,
         peer: Peer,
         method: &str,
         name: Option<&str>,
     ) -> Result<EntityId, Answer> {
-        let own = self.sender(peer.pid).map(|sender| sender.entity);
+        let own = self.entity_of(client, peer);
         let entity = match name {
             Some(name) => self.entity_named(name)?,
             None => own.ok_or_else(|| bad("name", "the caller is no process of an entity"))?,
@@ -38,6 +39,15 @@ impl Engine {
             return Ok(entity);
         }
         Err(Self::denied(method, peer))
+    }
+
+    /// The entity that the peer is a process of. A connection can be handed on,
+    /// and outlive who made it: the number of a process that was reaped may be
+    /// one of any entity's by now, so that is looked at last.
+    pub(super) fn entity_of(&mut self, client: u64, peer: Peer) -> Option<EntityId> {
+        let entity = self.sender(peer.pid)?.entity;
+        let client = self.control.clients.get(&client)?;
+        (!socket::peer_has_gone(&client.stream)).then_some(entity)
     }
 
     /// The entity of just this name.

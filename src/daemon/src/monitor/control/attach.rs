@@ -51,7 +51,7 @@ impl Engine {
     ) -> Result<Answered, Answer> {
         let AttachSelfParameters { name, keep_on_death, heartbeat, request } = parameters(call)?;
         let counting = counting(heartbeat, Counting::Anew)?;
-        let own = self.sender(peer.pid).map(|sender| sender.entity);
+        let own = self.entity_of(client, peer);
         let may_all = self.may_change(peer);
         let entity = match &name {
             Some(name) => self.attachable(name, may_all)?,
@@ -70,7 +70,11 @@ impl Engine {
         let process = self.stranger(entity, peer.pid)?;
         // The number of a peer that has ended can be another's by now.
         let stream = self.control.clients.get(&client).map(|client| &client.stream);
-        if stream.and_then(socket::peer_process).is_some_and(|peer| peer.has_exited()) {
+        let has_ended = |stream| {
+            socket::peer_has_gone(stream)
+                || socket::peer_process(stream).is_some_and(|peer| peer.has_exited())
+        };
+        if stream.is_none_or(has_ended) {
             return Err(refusal(Verdict::Gone, "", "AttachSelf"));
         }
         self.audit_named(peer, &name, "attach itself");
@@ -85,7 +89,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let DetachParameters { name, request } = parameters(call)?;
-        let entity = match self.speaks_for(peer, "Detach", name.as_deref()) {
+        let entity = match self.speaks_for(client, peer, "Detach", name.as_deref()) {
             Ok(entity) => {
                 self.audit(peer, entity, "detach");
                 entity

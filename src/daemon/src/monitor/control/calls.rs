@@ -59,15 +59,27 @@ impl Engine {
             "Flags" => self.flags(call),
             "SetFlags" => return later(self.set_flags(client, peer, call)),
             "Add" => return later(self.add(client, peer, call)),
-            "Remove" => return later(self.remove(client, peer, call)),
+            "Remove" => {
+                let done = self.remove(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
             "Definition" => self.definition(call),
             "State" => return later(self.report_state(client, peer, call)),
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
             "Raise" => return later(self.publish(client, peer, call)),
             "Heartbeat" => return later(self.heartbeats(client, peer, call)),
-            "Attach" => return later(self.attach_other(client, peer, call)),
-            "AttachSelf" => return later(self.attach_self(client, peer, call)),
-            "Detach" => return later(self.detach(client, peer, call)),
+            "Attach" => {
+                let done = self.attach_other(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
+            "AttachSelf" => {
+                let done = self.attach_self(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
+            "Detach" => {
+                let done = self.detach(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
             "ReceivePulses" => return later(self.receive(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };

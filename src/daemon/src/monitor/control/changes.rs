@@ -15,11 +15,12 @@ use ham_core::plan::{
 use ham_core::time::Span;
 use ham_core::wire::{
     AddParameters, Added, Answer, ArmParameters, Call, Definition, Disarmed, FlagsNow,
-    FlagsParameters, OneName, PathParameters, Refusal, RequestTag,
+    FlagsParameters, Named, OneName, PathParameters, Refusal, RequestTag,
 };
 use ham_sys::clock;
 use ham_sys::socket::Peer;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What is answered now; `None`: later.
 type Answered = Option<Answer>;
@@ -37,7 +38,7 @@ impl Engine {
     ) -> Result<Answered, Answer> {
         let ArmParameters { path, recursive, for_ns, request } = parameters(call)?;
         let method = if arms { "Arm" } else { "Disarm" };
-        let (entity, item) = self.item(peer, method, &path)?;
+        let (entity, item) = self.item(client, peer, method, &path)?;
         self.may_touch(peer, method, entity, &item)?;
         if arms && for_ns.is_some() {
             return Err(bad("for_ns", "something is disarmed for a time, not armed"));
@@ -74,7 +75,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let FlagsParameters { path, set, add, remove, request } = parameters(call)?;
-        let (entity, item) = self.item(peer, "SetFlags", &path)?;
+        let (entity, item) = self.item(client, peer, "SetFlags", &path)?;
         self.may_touch(peer, "SetFlags", entity, &item)?;
         let set = set.as_deref().map(|words| flags("set", words)).transpose()?;
         let (add, remove) = (flags("add", &add)?, flags("remove", &remove)?);
@@ -95,7 +96,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let PathParameters { path, request } = parameters(call)?;
-        let (entity, item) = self.item(peer, "Remove", &path)?;
+        let (entity, item) = self.item(client, peer, "Remove", &path)?;
         self.may_touch(peer, "Remove", entity, &item)?;
         let said = format!("remove {}", said_of(&item));
         let change = Change::Remove { entity, item };
@@ -117,7 +118,7 @@ impl Engine {
                 request.as_ref(),
             );
         }
-        let (entity, _) = self.item(peer, "Add", &path)?;
+        let (entity, _) = self.item(client, peer, "Add", &path)?;
         let runs_as = if self.may_change(peer) { None } else { Some(self.identity(client, peer)) };
         let (said, change) = match (added, at) {
             (Added::Condition(mut condition), Item::Entity) => {
@@ -205,9 +206,15 @@ impl Engine {
     }
 
     /// The item of that path, if this peer may speak for its entity.
-    fn item(&mut self, peer: Peer, method: &str, path: &str) -> Result<(EntityId, Item), Answer> {
+    fn item(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        method: &str,
+        path: &str,
+    ) -> Result<(EntityId, Item), Answer> {
         let (name, item) = parsed(path)?;
-        Ok((self.speaks_for(peer, method, Some(name))?, item))
+        Ok((self.speaks_for(client, peer, method, Some(name))?, item))
     }
 
     /// A process may not switch off what its unit says.
@@ -278,6 +285,9 @@ impl Engine {
         let Some(plan) = self.core.definition(entity) else { return Err(missing(&name)) };
         let changes = self.core.overlay_of(entity).as_deref().cloned().unwrap_or_default();
         let neighbours = self.neighbours(&plan);
+        let others: BTreeSet<EntityId> =
+            plan.conditions.iter().filter_map(|condition| condition.of).collect();
+        let of = others.into_iter().map(|id| Named { id: id.0, name: self.name(id) }).collect();
         let plan = Box::new((*plan).clone());
         Ok(result(&Definition {
             plan,
@@ -286,6 +296,7 @@ impl Engine {
             wants: neighbours.wants,
             after: neighbours.after,
             conflicts: neighbours.conflicts,
+            of,
         }))
     }
 

@@ -24,7 +24,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let StateParameters { name, state, request } = parameters(call)?;
-        let entity = self.speaks_for(peer, "State", name.as_deref())?;
+        let entity = self.speaks_for(client, peer, "State", name.as_deref())?;
         let to = self.state_named(entity, &state)?;
         self.audit(peer, entity, &format!("state {}", self.state_name(entity, to)));
         self.direct(client, call, Directive::State { entity, to }, request.as_ref())
@@ -37,7 +37,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let RaiseParameters { name, kind, class, severity, request } = parameters(call)?;
-        let entity = self.speaks_for(peer, "Raise", name.as_deref())?;
+        let entity = self.speaks_for(client, peer, "Raise", name.as_deref())?;
         self.audit(peer, entity, &format!("raise type {kind}, class {class}, severity {severity}"));
         let directive = Directive::Raise { entity, kind, class, severity };
         self.direct(client, call, directive, request.as_ref())
@@ -67,8 +67,11 @@ impl Engine {
                 None => self.audit_all(peer, &format!("heartbeat {to}")),
             }
         }
+        // A question is not kept: anybody may ask, and would take the places of
+        // those whose requests must have no second effect.
+        let kept = request.as_ref().filter(|_| asked != Heartbeat::Query);
         let directive = Directive::Heartbeat { entity, to: asked };
-        self.direct(client, call, directive, request.as_ref())
+        self.direct(client, call, directive, kept)
     }
 
     /// A state by its number, or by the name that the unit gives it.
@@ -86,7 +89,9 @@ impl Engine {
                     true => "its unit has no [states]".to_owned(),
                     false => format!("its states are {}", names.join(", ")),
                 };
-                Err(bad("state", &format!("`{state}` is neither a number nor a name: {known}")))
+                let why =
+                    format!("`{state}` is neither a number up to {} nor a name: {known}", u32::MAX);
+                Err(bad("state", &why))
             }
         }
     }
@@ -134,29 +139,49 @@ impl Engine {
         let oneway = waiting.as_ref().is_some_and(|waiting| waiting.oneway);
         let method = waiting.map_or("", |waiting| waiting.verb);
         if !oneway {
-            let answer = match verdict {
-                Verdict::Done => result(&Decided { changed: true }),
-                Verdict::Already => result(&Decided { changed: false }),
-                Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
-                Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
-                Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
-                Verdict::NoHeartbeat => bad("name", "it has no heartbeat"),
-                Verdict::Objected(objection) => {
-                    let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
-                    Answer::refusal(&Refusal::NotChanged { what, why })
-                }
-                Verdict::Exists
-                | Verdict::Taken(_)
-                | Verdict::Gone
-                | Verdict::NotRunning
-                | Verdict::NoProcess
-                | Verdict::Full
-                | Verdict::Overruled
-                | Verdict::ShuttingDown => self.refused(verdict, method),
-            };
+            let answer = self.answer_to(verdict, method);
             self.send(token, &answer);
         }
         self.control.ready.insert(token);
+    }
+
+    fn answer_to(&self, verdict: Verdict, method: &str) -> Answer {
+        match verdict {
+            Verdict::Done => result(&Decided { changed: true }),
+            Verdict::Already => result(&Decided { changed: false }),
+            Verdict::SerialUsed => Answer::refusal(&Refusal::SerialUsed {}),
+            Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
+            Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
+            Verdict::NoHeartbeat => bad("name", "its unit has no [heartbeat]"),
+            Verdict::Objected(objection) => {
+                let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
+                Answer::refusal(&Refusal::NotChanged { what, why })
+            }
+            Verdict::Exists
+            | Verdict::Taken(_)
+            | Verdict::Gone
+            | Verdict::NotRunning
+            | Verdict::NoProcess
+            | Verdict::Full
+            | Verdict::Overruled
+            | Verdict::ShuttingDown => self.refused(verdict, method),
+        }
+    }
+
+    /// A call that is refused may be the repeat of one that was done, and its
+    /// name cannot be found, or its peer is nobody, since it was: then it gets the
+    /// answer of the first.
+    pub(super) fn given_before(
+        &mut self,
+        call: &Call,
+        refusal: Answer,
+    ) -> Result<Answered, Answer> {
+        let tag = call.parameters.get("request").cloned();
+        let tag = tag.and_then(|tag| serde_json::from_value::<RequestTag>(tag).ok());
+        let Ok(Some(from)) = caller(tag.as_ref()) else { return Err(refusal) };
+        let Some(verdict) = self.core.verdict_given(from) else { return Err(refusal) };
+        let method = call.method.rsplit_once('.').map_or("", |(_, method)| method);
+        Ok(Some(self.answer_to(verdict, method)))
     }
 }
 

@@ -20,7 +20,7 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let HeartbeatPageParameters { name } = parameters(call)?;
-        let entity = self.speaks_for(peer, "HeartbeatPage", name.as_deref())?;
+        let entity = self.speaks_for(client, peer, "HeartbeatPage", name.as_deref())?;
         if !self.core.has_heartbeat(entity) {
             let name = self.name(entity);
             return Err(bad("name", &format!("{name} has no heartbeat")));

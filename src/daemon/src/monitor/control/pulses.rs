@@ -52,10 +52,15 @@ impl Engine {
             let why = format!("a name has 1 to {} bytes", PulsePlan::MOST_NAME);
             return Err(bad("channel", &why));
         }
+        let known = |c: char| c.is_ascii_alphanumeric() || "_.:-@/".contains(c);
+        if !asked.channel.chars().all(known) {
+            let why = "a name holds letters, digits, `_`, `.`, `:`, `-`, `@` and `/`";
+            return Err(bad("channel", why));
+        }
         if call.oneway {
             return Err(service_error("InvalidParameter", &json!({ "parameter": "oneway" })));
         }
-        self.may_receive(peer, &asked.channel)?;
+        self.may_receive(client, peer, &asked.channel)?;
         // What another manager has told is not meant.
         let manager = asked.manager.as_ref();
         let of_this = manager.is_none_or(|manager| *manager == self.manager_name());
@@ -76,11 +81,11 @@ impl Engine {
 
     /// Root and the manager's own user from every channel; the processes of an
     /// entity from those that begin with its name.
-    fn may_receive(&mut self, peer: Peer, channel: &str) -> Result<(), Answer> {
+    fn may_receive(&mut self, client: u64, peer: Peer, channel: &str) -> Result<(), Answer> {
         if self.may_change(peer) {
             return Ok(());
         }
-        let own = self.sender(peer.pid).map(|sender| self.name(sender.entity));
+        let own = self.entity_of(client, peer).map(|entity| self.name(entity));
         let rest = own.as_deref().and_then(|own| channel.strip_prefix(own));
         if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return Ok(());

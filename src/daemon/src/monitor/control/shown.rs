@@ -51,6 +51,7 @@ impl Engine {
             .to_owned(),
             containment: self.holder.word().to_owned(),
             stopping: self.core.is_stopping(),
+            heartbeats_suspended: self.core.all_heartbeats_suspended(),
             plan: PlanStatus {
                 generation: self.state.plan_in_force().map_or(0, |(generation, _)| generation),
                 directories: directories.iter().map(|dir| dir.display().to_string()).collect(),
