@@ -6,9 +6,11 @@
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::{lives, send};
 use ham_tests::programs::{Manager, hamctl};
+use ham_tests::skip::{is_root, program};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// What is done when anything happens to anybody.
@@ -305,4 +307,39 @@ fn states_are_told_by_name_where_they_have_one() {
     assert_eq!(manager.entity("plain")["reported"], "8");
     let shown = manager.hamctl(&["status", "named"]);
     assert!(told(&shown).contains("reported    busy\n"), "{}", told(&shown));
+}
+
+/// Who may not change all makes nothing of a name.
+#[test]
+fn nobody_else_makes_entities() {
+    let what = "nobody_else_makes_entities";
+    if !is_root(what) {
+        return;
+    }
+    let Some(setpriv) = program("setpriv", what) else { return };
+    let units = Units::new("others");
+    let manager = start(&units);
+    let mut sleeper = Command::new(&setpriv);
+    sleeper.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sleep", "600"]);
+    let stranger = Stranger::of(sleeper.stdin(Stdio::null()));
+    let pid = stranger.pid().to_string();
+    // Where that user may go.
+    let copy = units.folder().join("hamctl");
+    fs::copy(hamctl(), &copy).expect("a copy");
+    for path in [units.folder(), manager.runtime().parent().expect("its scratch")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own");
+    }
+    let asking = |words: &[&str]| {
+        let mut command = Command::new(&setpriv);
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&copy);
+        command.arg("--runtime-dir").arg(manager.runtime()).args(words);
+        command.output().expect("setpriv can be executed")
+    };
+    for words in [vec!["attach", "job", &pid], vec!["guard", "job", "--", "true"]] {
+        let output = asking(&words);
+        assert_eq!(output.status.code(), Some(5), "{words:?}: {}", told(&output));
+    }
+    assert!(!is_there(&manager, "job"));
+    // Root may give it one.
+    good(&manager, &["attach", "job", &pid]);
 }

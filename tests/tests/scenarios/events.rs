@@ -3,7 +3,7 @@
 use super::{Machine, START};
 use crate::changes;
 use crate::notation::{self, Line};
-use ham_core::directive::{Counting, Directive, Heartbeat, Numbers, Stranger};
+use ham_core::directive::{Directive, Heartbeat, Stranger};
 use ham_core::event::Event;
 use ham_core::ids::RequestId;
 
@@ -139,22 +139,10 @@ impl Machine {
             let pid = line.pair("pid").expect("pid=").parse().expect("a process id");
             let slot = line.pair("slot").map(|name| self.slot(&name));
             let process = Stranger { pid, start: START, slot, own: line.flag("own") };
-            let number = |text: String| text.parse().expect("a number");
-            let counting = match line.pair("beat") {
-                Some(interval) => Counting::By(Numbers {
-                    interval: notation::span(&interval),
-                    low: line.pair("low").map_or(0, number),
-                    high: line.pair("high").map_or(0, number),
-                }),
-                None if line.flag("anew") => Counting::Anew,
-                None => Counting::GoesOn,
-            };
+            let (counting, keep_on_death) = (notation::counting(line), line.flag("keep"));
             match word {
                 "attach" => Directive::Attach { entity: self.id(&name), process, counting },
-                _ => {
-                    let keep_on_death = line.flag("keep");
-                    Directive::AttachNamed { name, keep_on_death, process, counting }
-                }
+                _ => Directive::AttachNamed { name, keep_on_death, process, counting },
             }
         };
         Event::Directive { id, directive, from }

@@ -1,6 +1,7 @@
 //! The words of plans and events in scenario files; a word that is not known
 //! fails the scenario.
 
+use ham_core::directive::{Counting, Numbers};
 use ham_core::event::{Ask, Caller};
 use ham_core::ids::{RunRef, SlotRef};
 use ham_core::plan::{LimitPlan, StateSet};
@@ -94,6 +95,20 @@ pub(crate) fn caller(line: &mut Line) -> Option<Caller> {
     let (client, serial) = text.split_once('.').expect("from=CLIENT.SERIAL");
     let number = |text: &str| text.parse().expect("a number");
     Some(Caller { client: number(client), serial: number(serial) })
+}
+
+/// `anew`, or `beat=INTERVAL low=… high=…`
+pub(crate) fn counting(line: &mut Line) -> Counting {
+    let number = |text: String| text.parse().expect("a number");
+    match line.pair("beat") {
+        Some(interval) => Counting::By(Numbers {
+            interval: span(&interval),
+            low: line.pair("low").map_or(0, number),
+            high: line.pair("high").map_or(0, number),
+        }),
+        None if line.flag("anew") => Counting::Anew,
+        None => Counting::GoesOn,
+    }
 }
 
 pub(crate) fn signal(text: &str) -> Signal {
