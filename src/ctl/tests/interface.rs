@@ -6,7 +6,8 @@ use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
     AddParameters, Added, ArmParameters, AttachParameters, AttachSelfParameters, Channel, Channels,
     Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus, ExitReport, Failures,
-    FlagsNow, FlagsParameters, Graph, GraphEntity, History, HistoryFact, HistoryParameters,
+    FlagsNow, FlagsParameters, Graph, GraphEntity, HeartbeatPage, HeartbeatPageParameters,
+    HeartbeatParameters, HeartbeatStatus, Heartbeats, History, HistoryFact, HistoryParameters,
     KillParameters, ManagerStatus, Named, Names, OneName, Outcome, Outcomes, PathParameters,
     PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal, RequestTag, RoleStatus, Shown,
     ShownAction, ShownCondition, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
@@ -119,6 +120,7 @@ fn entity() -> EntityStatus {
         last_exit: Some(exit),
         next_attempt_ns: Some(1),
         errno: Some(1),
+        heartbeat: Some(HeartbeatStatus { age_ns: Some(1), ..HeartbeatStatus::default() }),
         waits_for: vec!["x".into()],
         ..EntityStatus::default()
     }
@@ -295,6 +297,13 @@ fn every_field_is_described_and_every_described_field_exists() {
     let raised = RaiseParameters { name: Some("a".into()), request: tag(), ..Default::default() };
     check("Raise(", serde_json::to_value(raised).unwrap());
     check("Raise)", serde_json::to_value(Decided { changed: true }).unwrap());
+    let (name, to) = (Some("a".into()), "query".into());
+    let asked = HeartbeatParameters { name, to, request: tag() };
+    check("Heartbeat(", serde_json::to_value(asked).unwrap());
+    check("Heartbeat)", serde_json::to_value(Heartbeats { before: "active".into() }).unwrap());
+    let page = HeartbeatPageParameters { name: Some("a".into()) };
+    check("HeartbeatPage(", serde_json::to_value(page).unwrap());
+    check("HeartbeatPage)", serde_json::to_value(HeartbeatPage::default()).unwrap());
     let named = PathParameters { path: "a".into(), request: tag() };
     check("Flags(", serde_json::to_value(named).unwrap());
     check("Flags)", serde_json::to_value(FlagsNow { flags: vec!["rearm".into()] }).unwrap());
