@@ -57,6 +57,8 @@ fn an_action_ends_the_manager_with_its_code() {
     let (manager, status) = end_over_a_kill(&units);
     assert_eq!(status.code(), Some(7), "{}", manager.log());
     assert!(manager.log().contains("slow: stopped: exit 0"), "{}", manager.log());
+    // Why all is stopped must not have to be guessed.
+    assert!(manager.log().contains("ham: shutting down by dies: death/end"), "{}", manager.log());
 }
 
 #[test]

@@ -141,8 +141,7 @@ fn entity(text: &mut String, plan: &EntityPlan, with: &Writing<'_>) {
             line(text, key, &value);
         }
     };
-    let runs = !plan.command.is_empty();
-    put("command", runs.then(|| strings(&plan.command)));
+    put("command", (!plan.command.is_empty()).then(|| strings(&plan.command)));
     put("expand", plan.expand.then(|| "true".to_owned()));
     let (kind, remain) = match &plan.kind {
         Kind::Oneshot { remain } => (Some("oneshot"), *remain),
@@ -180,6 +179,7 @@ fn entity(text: &mut String, plan: &EntityPlan, with: &Writing<'_>) {
         },
     );
     put("attach-by", plan.attach_by.map(|uid| uid.to_string()));
+    // Without a process the rest is said of none.
     if matches!(plan.kind, Kind::Target | Kind::Global) {
         return;
     }

@@ -85,6 +85,13 @@ impl Monitor {
         by.is_some_and(|(entity, _)| entity == id)
     }
 
+    /// Whether it was this action that has asked for the end: whose, and its
+    /// places of condition, action and item of its on-fail list.
+    #[must_use]
+    pub fn ends_by(&self, id: EntityId, place: (u16, u16, u16)) -> bool {
+        self.global.shutdown.is_some_and(|shutdown| shutdown.by == Some((id, place)))
+    }
+
     /// All is down: what comes now is the daemon's.
     pub(super) fn emit_finish(&mut self) {
         let Some(shutdown) = self.global.shutdown else { return };

@@ -106,7 +106,6 @@ pub struct Definition {
     /// It is never up at the same time as these.
     pub conflicts: Vec<String>,
     /// The names of those that conditions of the plan are about (`of`).
-    #[serde(default)]
     pub of: Vec<Named>,
 }
 

@@ -136,7 +136,6 @@ pub struct ManagerStatus {
     /// Whether the manager is on its way down.
     pub stopping: bool,
     /// Whether the heartbeats of all entities are suspended.
-    #[serde(default)]
     pub heartbeats_suspended: bool,
     /// The accepted configuration.
     pub plan: PlanStatus,

@@ -179,6 +179,12 @@ impl Engine {
             Effect::Notice(Notice { entity, fact: Fact::Started { .. } }) => {
                 self.watch_memory(entity);
             }
+            Effect::Notice(
+                notice @ Notice { entity, fact: Fact::ActionDone { condition, action, on_fail } },
+            ) if self.core.ends_by(entity, (condition, action, on_fail)) => {
+                let (name, action) = (self.name(entity), self.action_of(&notice));
+                self.remark(Weight::Event, &format!("shutting down by {name}: {action}"));
+            }
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
             Effect::WatchBeats { entity, slot, interval, from, every } => {
