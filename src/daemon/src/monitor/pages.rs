@@ -40,6 +40,8 @@ enum Page {
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     pages: BTreeMap<Which, Page>,
+    /// By block those that can be read: a look asks for every entity.
+    of_block: Vec<Vec<Map>>,
 }
 
 /// Where an entity has its line: of which block, and in words from its beginning.
@@ -59,15 +61,32 @@ impl Pages {
     /// one.
     pub(super) fn counter(&self, entity: EntityId) -> u64 {
         let (block, at) = line_of(entity);
-        let of_users = self.pages.range((block, 0)..=(block, u32::MAX));
-        of_users.fold(0u64, |sum, (_, page)| {
-            let map = match page {
-                Page::Fetched => return sum,
-                Page::Made(map, _) | Page::Kept(map, _) => map,
-            };
+        let of_users = self.of_block.get(usize::from(block)).into_iter().flatten();
+        of_users.fold(0u64, |sum, map| {
             let word = map.words().get(at).map_or(0, |word| word.load(Ordering::Relaxed));
             sum.wrapping_add(word)
         })
+    }
+
+    /// Puts a page into its place, or takes it away.
+    fn put(&mut self, which: Which, page: Option<Page>) {
+        match page {
+            Some(page) => self.pages.insert(which, page),
+            None => self.pages.remove(&which),
+        };
+        let (block, _) = which;
+        let place = usize::from(block);
+        if self.of_block.len() <= place {
+            self.of_block.resize_with(place.saturating_add(1), Vec::new);
+        }
+        let pages = self.pages.range((block, 0)..=(block, u32::MAX));
+        let maps = pages.filter_map(|(_, page)| match page {
+            Page::Fetched => None,
+            Page::Made(map, _) | Page::Kept(map, _) => Some(*map),
+        });
+        if let Some(of_block) = self.of_block.get_mut(place) {
+            *of_block = maps.collect();
+        }
     }
 
     /// Whether some are still on their way, so that counters would be too low.
@@ -90,7 +109,7 @@ impl Engine {
     pub(super) fn recall_pages(&mut self) {
         let kept: Vec<_> = self.state.all_kept().map(|(_, kept)| kept).collect();
         for (kept, which) in kept.into_iter().filter_map(|kept| Some((kept, as_page(kept)?))) {
-            self.beats.pages.pages.insert(which, Page::Fetched);
+            self.beats.pages.put(which, Some(Page::Fetched));
             self.keeper.fetch(kept);
         }
     }
@@ -113,40 +132,39 @@ impl Engine {
         };
         let Ok(copy) = fd.try_clone() else { return false };
         self.keeper.store(page(block, uid), Name::NONE, copy);
-        self.beats.pages.pages.insert((block, uid), Page::Made(map, fd));
+        self.beats.pages.put((block, uid), Some(Page::Made(map, fd)));
         true
     }
 
     /// The reaper has answered about a page.
     pub(super) fn page_answered(&mut self, which: Which, answer: Answer) {
-        let pages = &mut self.beats.pages.pages;
-        match (answer.verb, pages.remove(&which)) {
+        let page = match (answer.verb, self.beats.pages.pages.remove(&which)) {
             (Verb::Store, Some(Page::Made(map, fd))) if answer.errno.0 == 0 => {
-                pages.insert(which, Page::Kept(map, fd));
+                Some(Page::Kept(map, fd))
             }
             (Verb::Store, Some(Page::Made(..))) => {
                 let text = format!("a page for heartbeats is not kept: {}", answer.errno);
                 self.remark(Weight::Always, &text);
+                None
             }
             (Verb::Send, Some(Page::Fetched)) => {
                 let mapped = answer.fd.map(|fd| {
                     Map::from_fd(fd.as_fd(), c"ham-heartbeats", PAGE_BYTES).map(|map| (map, fd))
                 });
-                match mapped {
-                    Some(Ok((map, fd))) => {
-                        pages.insert(which, Page::Kept(map, fd));
-                    }
-                    Some(Err(_)) | None => {
-                        let text = "a page of heartbeats could not be had from the reaper";
-                        self.remark(Weight::Always, text);
-                    }
+                if let Some(Ok((map, fd))) = mapped {
+                    Some(Page::Kept(map, fd))
+                } else {
+                    let text = "a page of heartbeats could not be had from the reaper";
+                    self.remark(Weight::Always, text);
+                    None
                 }
             }
             (_, page) => {
-                page.map(|page| pages.insert(which, page));
                 self.closer.close_all(answer.fd);
+                page
             }
-        }
+        };
+        self.beats.pages.put(which, page);
         self.answer_page_waiters(which);
     }
 }
