@@ -121,6 +121,7 @@ fn entity() -> EntityStatus {
         last_exit: Some(exit),
         next_attempt_ns: Some(1),
         errno: Some(1),
+        reported: Some("x".into()),
         heartbeat: Some(HeartbeatStatus { age_ns: Some(1), ..HeartbeatStatus::default() }),
         waits_for: vec!["x".into()],
         ..EntityStatus::default()
