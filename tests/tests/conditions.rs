@@ -107,15 +107,15 @@ fn transitions_are_matched_by_the_names_of_the_one_that_reports() {
     let mut expected = String::new();
     // What is not among them leaves no line before the next that is.
     for (state, line) in [
-        ("run", "other worker 0 2\n"),
+        ("run", "other worker 0 run\n"),
         ("1", ""),
         ("9", "other worker 1 9\n"),
-        ("hung", "own 9 7\n"),
-        ("8", "own 7 8\n"),
+        ("hung", "own 9 hung\n"),
+        ("8", "own hung 8\n"),
         ("8", ""),
-        ("run", "other worker 8 2\n"),
+        ("run", "other worker 8 run\n"),
         ("9", ""),
-        ("2", "other worker 9 2\n"),
+        ("2", "other worker 9 run\n"),
     ] {
         say("State", json!({ "name": "worker", "state": state }));
         expected.push_str(line);

@@ -107,6 +107,7 @@ fn what_is_added_is_done_and_survives_a_takeover() {
     );
     units.write("more.txt", "name = \"more\"\nlog = \"more\"\n");
     units.write("wrong.txt", "lug = \"more\"\n");
+    units.write("nobody.txt", "start = \"nobody\"\n");
     let folder = units.path();
     let file = |name: &str| folder.join(format!("{name}.toml")).display().to_string();
     let mut manager = start(&units);
@@ -115,6 +116,8 @@ fn what_is_added_is_done_and_survives_a_takeover() {
     done(&manager, &["add", "audio/death", &file("more.txt")]);
     assert!(refused(&manager, &["add", "audio/death", &file("more.txt")]).contains("already"));
     assert!(refused(&manager, &["add", "audio/death", &file("wrong.txt")]).contains("lug"));
+    let nobody = refused(&manager, &["add", "audio/death", &file("nobody.txt")]);
+    assert!(nobody.contains("names an entity that does not exist"), "{nobody}");
     manager.kill_monitor("KILL");
     let toml = done(&manager, &["show", "--toml", "audio"]);
     assert!(

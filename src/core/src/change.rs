@@ -123,11 +123,13 @@ pub enum Objection {
     Full,
     /// The manager is shutting down.
     ShuttingDown,
+    /// An action names an entity that does not exist.
+    NoEntity,
 }
 
 impl Objection {
     /// All of them, in the order of their numbers in records, from 0.
-    pub const ALL: [Objection; 16] = [
+    pub const ALL: [Objection; 17] = [
         Objection::Missing,
         Objection::Exists,
         Objection::OfUnit,
@@ -144,6 +146,7 @@ impl Objection {
         Objection::Unsound,
         Objection::Full,
         Objection::ShuttingDown,
+        Objection::NoEntity,
     ];
 
     /// In one word, for programs.
@@ -166,6 +169,7 @@ impl Objection {
             Objection::Unsound => "unsound",
             Objection::Full => "full",
             Objection::ShuttingDown => "shutting-down",
+            Objection::NoEntity => "no-entity",
         }
     }
 
@@ -201,6 +205,7 @@ impl Objection {
             Objection::Unsound => "it is out of the bounds of a unit",
             Objection::Full => "there is no room for it: too much was added at run time",
             Objection::ShuttingDown => "the manager is shutting down",
+            Objection::NoEntity => "an action names an entity that does not exist",
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::effect::Fact;
 use crate::ids::EntityId;
 use crate::plan::{
     ActionPlan, Class, ConditionPlan, EntityPlan, Flags, Item, LateOnFail, Off, Overlay, Part,
-    Verb, check, sound_action, sound_condition, sound_name, sound_on_fail,
+    SignalTarget, Verb, check, sound_action, sound_condition, sound_name, sound_on_fail,
 };
 use crate::time::Span;
 
@@ -237,6 +237,7 @@ impl Monitor {
         if plan.class == Class::NoWait && waits(plan) {
             return Err(Objection::NoWait);
         }
+        self.names_entities(plan.actions.iter().flat_map(verbs))?;
         for (place, action) in plan.actions.iter().enumerate() {
             may_restart(&known, plan, action)?;
             let before = plan.actions.iter().take(place);
@@ -276,6 +277,7 @@ impl Monitor {
             return Err(Objection::NotNow);
         }
         may_restart(&plan, known, action)?;
+        self.names_entities(verbs(action))?;
         overlay.add_action(condition, action.clone());
         let verdict = self.put_change(id, overlay)?;
         if now {
@@ -318,8 +320,31 @@ impl Monitor {
         if class == Some(Class::NoWait) && matches!(verb, Verb::WaitFor(_)) {
             return Err(Objection::NoWait);
         }
+        self.names_entities(std::iter::once(verb))?;
         overlay.on_fail.push(LateOnFail { item: item.clone(), verb: verb.clone() });
         self.put_change(id, overlay)
+    }
+
+    /// Whether every entity that is named exists, as a unit's must.
+    fn names_entities<'a>(
+        &self,
+        mut verbs: impl Iterator<Item = &'a Verb>,
+    ) -> Result<(), Objection> {
+        let is_there = |verb: &Verb| match verb {
+            Verb::Start(name) | Verb::Stop(name) => self.find(name).is_some(),
+            Verb::NotifySignal(signal) => match &signal.target {
+                SignalTarget::Entity(name) => self.find(name).is_some(),
+                SignalTarget::Own | SignalTarget::Process { .. } => true,
+            },
+            Verb::Restart(_)
+            | Verb::Execute(_)
+            | Verb::NotifyPulse(_)
+            | Verb::WaitFor(_)
+            | Verb::Log(_)
+            | Verb::HeartbeatHealthy
+            | Verb::Shutdown(_) => true,
+        };
+        if verbs.all(is_there) { Ok(()) } else { Err(Objection::NoEntity) }
     }
 
     /// The entity without its changes.

@@ -74,7 +74,7 @@ impl Engine {
         self.audit_line(peer, &format!("all: {what}"));
     }
 
-    fn audit_line(&mut self, peer: Peer, what: &str) {
+    pub(super) fn audit_line(&mut self, peer: Peer, what: &str) {
         let Peer { pid, uid, .. } = peer;
         self.remark(Weight::Event, &format!("{what}, asked by process {pid} of user {uid}"));
     }

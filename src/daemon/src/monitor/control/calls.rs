@@ -24,6 +24,9 @@ const DESCRIPTION: &str = include_str!("../../../../../schema/io.ham.Manager.var
 const MOST_NAMES: usize = 1_024;
 const MOST_GLOBS: usize = 16;
 
+/// Names of entities in a line of the log.
+const MOST_SAID: usize = 8;
+
 /// What is answered now; `None`: later.
 type Answered = Option<Answer>;
 
@@ -50,7 +53,7 @@ impl Engine {
             "Pulses" => Ok(self.channels()),
             "Start" | "Stop" | "Restart" | "Reload" | "Kill" | "Shutdown" => {
                 if self.may_change(peer) {
-                    return later(self.change(client, method, call));
+                    return later(self.change(client, peer, method, call));
                 }
                 Err(Engine::denied(method, peer))
             }
@@ -63,7 +66,7 @@ impl Engine {
                 let done = self.remove(client, peer, call);
                 return later(done.or_else(|refusal| self.given_before(call, refusal)));
             }
-            "Definition" => self.definition(call),
+            "Definition" => self.definition(client, peer, call),
             "State" => return later(self.report_state(client, peer, call)),
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
             "Raise" => return later(self.publish(client, peer, call)),
@@ -86,7 +89,13 @@ impl Engine {
         Some(result.unwrap_or_else(|refusal| refusal))
     }
 
-    fn change(&mut self, client: u64, method: &str, call: &Call) -> Result<Answered, Answer> {
+    fn change(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        method: &str,
+        call: &Call,
+    ) -> Result<Answered, Answer> {
         let (verb, ask, names) = match method {
             "Start" => ("started", Ask::Start, parameters::<Names>(call)?),
             "Stop" => ("stopped", Ask::Stop, parameters::<Names>(call)?),
@@ -105,7 +114,7 @@ impl Engine {
                 // Harmless to repeat under any name.
                 caller(request.as_ref())?;
                 let within = self.shared.options.stop_deadline;
-                self.remark(crate::facts::Weight::Event, "shutting down on request");
+                self.audit_line(peer, "shutting down on request");
                 self.feed(Event::Shutdown { code, within, signals: 0 });
                 return Ok(Some(result(&json!({}))));
             }
@@ -115,6 +124,13 @@ impl Engine {
         }
         let from = caller(names.request.as_ref())?;
         let entities = self.resolve(&names.names)?;
+        let asked: Vec<String> = entities.iter().take(MOST_SAID).map(|id| self.name(*id)).collect();
+        let more = if entities.len() > MOST_SAID { ", …" } else { "" };
+        let what = match ask {
+            Ask::Kill(signal) => format!("signal {signal}"),
+            Ask::Start | Ask::Stop | Ask::Restart | Ask::Reload => method.to_lowercase(),
+        };
+        self.audit_line(peer, &format!("{what} {}{more}", asked.join(", ")));
         let waiting =
             Waiting { verb, open: entities.len(), outcomes: Vec::new(), oneway: call.oneway };
         if let Some(client) = self.control.clients.get_mut(&client) {

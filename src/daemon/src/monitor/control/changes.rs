@@ -279,9 +279,15 @@ impl Engine {
         }
     }
 
-    pub(super) fn definition(&mut self, call: &Call) -> Result<Answer, Answer> {
+    /// Not for everybody: with its environment, as its unit file may not be.
+    pub(super) fn definition(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        call: &Call,
+    ) -> Result<Answer, Answer> {
         let OneName { name } = parameters(call)?;
-        let entity = self.entity_named(&name)?;
+        let entity = self.speaks_for(client, peer, "Definition", Some(&name))?;
         let Some(plan) = self.core.definition(entity) else { return Err(missing(&name)) };
         let changes = self.core.overlay_of(entity).as_deref().cloned().unwrap_or_default();
         let neighbours = self.neighbours(&plan);
