@@ -179,17 +179,9 @@ impl Monitor {
         entity.finished = false;
         entity.times =
             StartTimes { asked: Some(self.now), begun: Some(self.now), ..StartTimes::default() };
-        entity.told = None;
         entity.attached = true;
         entity.adopted = true;
-        entity.early = false;
-        entity.moving = false;
-        entity.ends = false;
-        entity.reloading = None;
-        entity.reloaded = None;
-        entity.state = 0;
-        entity.named = 0;
-        (entity.oom_kills, entity.oom_ended) = (0, false);
+        entity.begin_life();
         entity.last_pid = 0;
         entity.look = None;
         self.put(id, entity);

@@ -307,3 +307,19 @@ pub struct Entity {
     /// Whether its process is one of them.
     pub oom_ended: bool,
 }
+
+impl Entity {
+    /// Another process is now its: nothing of what the last one has said or was
+    /// told counts for it.
+    pub(super) fn begin_life(&mut self) {
+        self.told = None;
+        self.early = false;
+        self.moving = false;
+        self.ends = false;
+        self.reloading = None;
+        self.reloaded = None;
+        self.state = 0;
+        self.named = 0;
+        (self.oom_kills, self.oom_ended) = (0, false);
+    }
+}

@@ -197,17 +197,9 @@ impl Monitor {
         };
         entity.actual = Actual::Starting { slot, due, cause };
         entity.since = Some(self.now);
-        entity.told = None;
         entity.adopted = false;
         entity.attached = false;
-        entity.early = false;
-        entity.moving = false;
-        entity.ends = false;
-        entity.reloading = None;
-        entity.reloaded = None;
-        entity.state = 0;
-        entity.named = 0;
-        (entity.oom_kills, entity.oom_ended) = (0, false);
+        entity.begin_life();
         self.put(id, entity);
         self.forget_said(id);
         let plan = Arc::clone(plan);
