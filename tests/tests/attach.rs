@@ -2,11 +2,13 @@
 //! themselves, by a file, let go of again; whoever dies meanwhile.
 #![forbid(unsafe_code)]
 
+use ham_tests::bare::told;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::{lives, send};
 use ham_tests::programs::{Manager, hamctl};
+use ham_tests::strangers::Stranger;
 use std::fs;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// Nothing is started for it; what happens to it is in the log.
 const PLACEHOLDER: &str = r#"
@@ -26,43 +28,8 @@ fn start(units: &Units) -> Manager {
     Manager::start(&units.path(), &["-t", "none"])
 }
 
-/// A process of this test's, which is none of ham's; killed at the end.
-struct Stranger(Child);
-
-impl Stranger {
-    fn new(script: &str) -> Stranger {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).stdin(Stdio::null());
-        Stranger(command.spawn().expect("sh is there"))
-    }
-
-    fn sleeper() -> Stranger {
-        Stranger::new("exec sleep 600")
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn attach(manager: &Manager, name: &str, pid: u32) -> Output {
     manager.hamctl(&["attach", name, &pid.to_string()])
-}
-
-fn told(output: &Output) -> String {
-    format!(
-        "{:?} {}{}",
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
 
 fn good(output: &Output, manager: &Manager) {
@@ -92,7 +59,7 @@ fn an_attached_process_is_supervised_and_its_end_told() {
     ] {
         let fifo = units.file("fifo");
         assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
-        let mut stranger = Stranger::new(&script.replace("FIFO", &fifo));
+        let mut stranger = Stranger::script(&script.replace("FIFO", &fifo));
         let pid = stranger.pid();
         good(&attach(&manager, "db", pid), &manager);
         assert_eq!(manager.pid_of("db"), pid);
@@ -105,7 +72,7 @@ fn an_attached_process_is_supervised_and_its_end_told() {
         // Nobody reaps it before it was told: this test is its parent.
         let line = format!("db: died: {status} (pid {pid})");
         manager.wait_for_log(&line, |log| log.lines().any(|one| one == line));
-        let _ = stranger.0.wait();
+        let _ = stranger.child.wait();
         manager.wait_for_state("db", "placeholder");
         assert_eq!(count(&manager, &format!("db: fired attach {pid}")), 1);
         assert!(count(&manager, &format!("db: fired death: {status}")) >= 1);
@@ -121,14 +88,14 @@ fn an_end_that_is_reaped_at_once_is_told_as_far_as_the_kernel_does() {
     manager.wait_for_state("db", "placeholder");
     let fifo = units.file("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
-    let mut stranger = Stranger::new(&format!("read _ < {fifo}; exit 9"));
+    let mut stranger = Stranger::script(&format!("read _ < {fifo}; exit 9"));
     let pid = stranger.pid();
     good(&attach(&manager, "db", pid), &manager);
     // Held, so that it is a zombie no more when the monitor looks.
     let monitor = manager.monitor().expect("a monitor");
     send("STOP", monitor);
     fs::write(&fifo, "\n").expect("somebody reads");
-    let _ = stranger.0.wait();
+    let _ = stranger.child.wait();
     send("CONT", monitor);
     let died = |status: &str| format!("db: died: {status} (pid {pid})");
     // By PIDFD_GET_INFO, Linux 6.15; before that nobody knows.
@@ -203,7 +170,8 @@ fn a_stop_ends_the_attached_process_and_it_alone() {
     units.write("db", PLACEHOLDER);
     let manager = start(&units);
     manager.wait_for_state("db", "placeholder");
-    let stranger = Stranger::new(&format!("sleep 600 & echo $! > {}; wait", units.file("child")));
+    let stranger =
+        Stranger::script(&format!("sleep 600 & echo $! > {}; wait", units.file("child")));
     good(&attach(&manager, "db", stranger.pid()), &manager);
     let child = units.wait_for_text("child", |text| text.ends_with('\n'));
     let child: u32 = child.trim().parse().expect("a process id");
@@ -239,7 +207,7 @@ fn an_attached_process_outlives_monitors_and_dies_once() {
         send("KILL", stranger.pid());
         let line = format!("db: died: signal KILL (pid {pid})");
         manager.wait_for_log(&line, |log| log.lines().any(|one| one == line));
-        let _ = stranger.0.wait();
+        let _ = stranger.child.wait();
         manager.wait_for_state("db", "placeholder");
         assert_eq!(count(&manager, &line), 1);
         assert_eq!(count(&manager, &format!("db: attached, pid {pid}")), 1, "{}", manager.log());
@@ -262,7 +230,7 @@ fn a_process_that_a_file_names_is_attached_and_the_next_after_it() {
         manager.wait_for("db", |db| db["state"] == "running" && db["pid"] == pid);
         send("KILL", stranger.pid());
         manager.wait_for_state("db", "placeholder");
-        let _ = stranger.0.wait();
+        let _ = stranger.child.wait();
     }
     // One that has its number since then is not the one that was meant.
     let why = manager.entity("db")["why"].as_str().unwrap_or_default().to_owned();
@@ -293,12 +261,12 @@ fn a_guarded_command_is_the_process_of_the_entity_from_start_to_end() {
     refused(&none, 127, "could not execute no-such-command");
     let mut long = Command::new(hamctl());
     long.arg("--runtime-dir").arg(manager.runtime()).args(["guard", "job", "--", "sleep", "600"]);
-    let mut long = Stranger(long.spawn().expect("hamctl can be executed"));
+    let mut long = Stranger::of(&mut long);
     let pid = u64::from(long.pid());
     manager.wait_for("job", |job| job["state"] == "running" && job["pid"] == pid);
     refused(&guard(&["true"]), 1, "could not guard job");
     send("TERM", long.pid());
-    let status = long.0.wait().expect("our child");
+    let status = long.child.wait().expect("our child");
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
     manager.wait_for_state("job", "placeholder");
 }

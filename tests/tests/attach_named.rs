@@ -3,15 +3,17 @@
 //! themselves with a heartbeat of their own.
 #![forbid(unsafe_code)]
 
+use ham_tests::bare::told;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::{lives, send};
 use ham_tests::programs::{Manager, hamctl};
 use ham_tests::skip::{is_root, program};
+use ham_tests::strangers::Stranger;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 /// What is done when anything happens to anybody.
 const GLOBAL: &str = r#"
@@ -38,44 +40,6 @@ fn start(units: &Units) -> Manager {
     let manager = Manager::start(&units.path(), &["-t", "none"]);
     manager.wait_for_state("all", "running");
     manager
-}
-
-/// A process of this test's, which is none of ham's; killed at the end.
-struct Stranger(Child);
-
-impl Stranger {
-    fn sleeper() -> Stranger {
-        Stranger::of(Command::new("sleep").arg("600").stdin(Stdio::null()))
-    }
-
-    fn of(command: &mut Command) -> Stranger {
-        Stranger(command.spawn().expect("it can be executed"))
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-
-    fn end(&mut self) {
-        send("KILL", self.pid());
-        self.0.wait().expect("our child");
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn told(output: &Output) -> String {
-    format!(
-        "{:?} {}{}",
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
 
 fn good(manager: &Manager, words: &[&str]) {
@@ -219,7 +183,7 @@ impl Client {
         command.args(["attach", name, "100", "2", "4", &units.file("alive")]);
         command.env("HAM_CONTROL", manager.runtime().join("control"));
         let mut process = Stranger::of(command.stdin(Stdio::null()).stdout(Stdio::piped()));
-        let lines = BufReader::new(process.0.stdout.take().expect("a pipe"));
+        let lines = BufReader::new(process.child.stdout.take().expect("a pipe"));
         Client { process, lines }
     }
 
@@ -264,7 +228,7 @@ fn who_attaches_itself_says_by_what_its_heartbeat_is_counted() {
         assert_eq!(count(&manager, &format!("all: seen high of {name}")), 1);
         send("TERM", client.process.pid());
         assert_eq!(client.line(), "detached");
-        assert!(client.process.0.wait().expect("our child").success());
+        assert!(client.process.child.wait().expect("our child").success());
         wait_for_line(
             &mut manager,
             &format!("all: seen detach of {name} {}", client.process.pid()),
