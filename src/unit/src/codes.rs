@@ -61,7 +61,7 @@ codes! {
     UNSUPERVISED = "ham::unit::unsupervised";
     /// Warning: a word that changes nothing.
     NO_EFFECT = "ham::unit::no-effect";
-    /// Warning: a condition without actions, or a unit with [global] without conditions.
+    /// Warning: a condition without actions, or a global unit without any.
     NO_ACTIONS = "ham::unit::no-actions";
     /// Warning: nothing is done when the heartbeat stays away.
     UNANSWERED = "ham::unit::unanswered";

@@ -20,7 +20,7 @@ use ham_core::wheel::Member;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_snapshot::slots::Slot;
-use ham_sys::process::{self, PidFd};
+use ham_sys::process;
 use ham_sys::{clock, containment};
 use std::time::Duration;
 
@@ -301,17 +301,13 @@ impl Engine {
         }
         loop {
             let spare = [process::pid(), role(Field::GuardianPid)];
-            let left = containment::stragglers(reaper, &spare);
-            if left.is_empty() || std::time::Instant::now() > deadline {
-                break;
-            }
+            let now = std::time::Instant::now();
             // Without a plan no entity has been asked yet.
-            let asks = self.planless && std::time::Instant::now() < asked_until;
+            let asks = self.planless && now < asked_until;
             let signal = if asks { Signal::TERM } else { Signal::KILL };
-            for pid in left {
-                if let Ok(process) = PidFd::open(pid) {
-                    let _ = process.send(i32::from(signal.0));
-                }
+            let left = containment::signal_stragglers(reaper, &spare, i32::from(signal.0));
+            if left == 0 || now > deadline {
+                break;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
