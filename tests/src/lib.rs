@@ -16,6 +16,7 @@ mod shared;
 pub mod skip;
 pub mod state_file;
 pub mod status;
+pub mod strangers;
 
 /// How the daemon reads and writes the state: not a copy, which would be tested
 /// in its place.

@@ -154,14 +154,14 @@ fn a_command_out_of_time_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_signal_arrives_with_its_value() {
+fn a_signal_arrives_with_its_code_and_value() {
     let units = Units::new("value");
     let probe = env!("CARGO_BIN_EXE_ham-probe");
     let file = units.file("received");
     units.write(
         "mixer",
         &format!(
-            "[entity]\ncommand = [\"{probe}\", \"receive\", \"USR1\", \"USR2\"]\n\
+            "[entity]\ncommand = [\"{probe}\", \"receive\", \"HUP\", \"USR1\", \"USR2\", \"WINCH\"]\n\
              stdout = {{ file = \"{file}\" }}\nrestart = \"always\"\n"
         ),
     );
@@ -175,7 +175,9 @@ fn a_signal_arrives_with_its_value() {
             on = "death"
             actions = [
                 {{ notify-signal = {{ entity = "mixer", signal = "USR1", value = 7 }} }},
-                {{ notify-signal = {{ entity = "mixer", signal = "USR2", value = -2147483648 }} }},
+                {{ notify-signal = {{ entity = "mixer", signal = "USR2", code = -60, value = -2147483648 }} }},
+                {{ notify-signal = {{ entity = "mixer", signal = "HUP", code = -6, value = 1 }} }},
+                {{ notify-signal = {{ entity = "mixer", signal = "WINCH", code = 5 }} }},
                 {{ name = "dead", notify-signal = {{ signal = "USR2" }} }},
             ]
             "#
@@ -184,9 +186,14 @@ fn a_signal_arrives_with_its_value() {
     let mut manager = start(&units);
     units.wait_for_text("received", |text| text == "ready\n");
     fs::write(&go, "").expect("a file");
-    // SI_QUEUE is -1 (sigaction(2)).
-    let received = "ready\nUSR1 -1 7\nUSR2 -1 -2147483648\n";
-    units.wait_for_text("received", |text| text == received);
+    // SI_QUEUE is -1 (sigaction(2)); the kernel keeps -6 and all from 0 up for
+    // itself. Of several that wait the lowest number is read first.
+    let expected = ["HUP -1 1", "USR1 -1 7", "USR2 -60 -2147483648", "WINCH -1 0"];
+    units.wait_for_text("received", |text| {
+        let mut lines: Vec<&str> = text.lines().skip(1).collect();
+        lines.sort_unstable();
+        lines == expected
+    });
     let why = "audio: action death/dead failed: it has no process";
     manager.wait_for_log("who is dead gets nothing", |log| says(log, why));
 }

@@ -13,16 +13,17 @@ use std::process::Command;
 
 /// Each crate of ours, its folder, and those of ours that it may see; those
 /// after the bar only in its tests.
-const LAYERS: [(&str, &str, &str); 9] = [
+const LAYERS: [(&str, &str, &str); 10] = [
     ("ham-core", "src/core", ""),
     ("ham-unit", "src/unit", "ham-core"),
     ("ham-sys", "src/sys", ""),
     ("ham-snapshot", "src/snapshot", "| ham-sys"),
     ("ham", "src/daemon", "ham-core ham-snapshot ham-sys ham-unit"),
     ("hamctl", "src/ctl", "ham-core ham-unit"),
-    ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit"),
-    ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests"),
-    ("ham-benches", "benches", "ham-benches ham-snapshot ham-sys"),
+    ("libham", "src/client", "ham-core ham-sys"),
+    ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit libham"),
+    ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests libham"),
+    ("ham-benches", "benches", "ham-benches ham-snapshot ham-sys libham"),
 ];
 
 /// Crates of others with power or weight, and who may use them.
@@ -254,13 +255,14 @@ fn the_description_of_the_state_is_exact() {
         ("history", HISTORY_AT, "4096", HISTORY_WORDS.to_string()),
         ("kept", KEPT_AT, "16384", KEPT_WORDS.to_string()),
         ("kept names", KEPT_NAMES_AT, "16384", NAME_WORDS.to_string()),
-        ("heads", HEADS_AT, "262401", format!("{VERSIONS} x {HEAD_WORDS}")),
-        ("bodies", BODIES_AT, "262401", format!("{VERSIONS} x {BODY_WORDS}")),
+        ("heartbeats", BEATS_AT, "65536", BEAT_WORDS.to_string()),
+        ("heads", HEADS_AT, "463105", format!("{VERSIONS} x {HEAD_WORDS}")),
+        ("bodies", BODIES_AT, "463105", format!("{VERSIONS} x {BODY_WORDS}")),
         ("plan halves", PLANS_AT, "2", PLAN_WORDS.to_string()),
         ("end", TOTAL, "", String::new()),
     ];
-    assert_eq!([SLOTS, HINTS, EXIT_QUEUE], [65_536; 3]);
-    assert_eq!([ORPHANS, KEPT, HISTORY, RECORDS], [1_024, 16_384, 4_096, 262_401]);
+    assert_eq!([SLOTS, HINTS, EXIT_QUEUE, BEATS], [65_536; 4]);
+    assert_eq!([ORPHANS, KEPT, HISTORY, RECORDS], [1_024, 16_384, 4_096, 463_105]);
     let expected: Vec<[String; 4]> = areas
         .map(|(name, at, count, words)| {
             [name.to_owned(), (at * WORD).to_string(), count.to_owned(), words]

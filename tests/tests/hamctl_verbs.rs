@@ -353,7 +353,14 @@ fn a_foreign_client_understands_the_description() {
         skip::skipped(what, "python3 has no module varlink");
         return;
     }
-    let (_units, manager) = start("foreign");
+    let units = Units::new("foreign");
+    // Its heartbeat is not missed as long as any test lasts.
+    let rest = "[heartbeat]\ninterval = \"1h\"\n[states]\nbusy = 7\n[[condition]]\nname = \"send\"\n\
+                on.raise = { type = 3 }\n\
+                actions = [ { notify-pulse = { channel = \"audio/out\", code = 5, value = -7 } } ]\n";
+    units.write("audio", &format!("{STEADY}{rest}"));
+    let manager = Manager::start(&units.path(), &["-t", "none"]);
+    manager.wait_for_state("audio", "running");
     let output = Command::new(python)
         .arg(repository().join("tests/programs/varlink-client.py"))
         .arg(manager.runtime().join("control"))
@@ -381,4 +388,31 @@ fn a_foreign_client_understands_the_description() {
         json!({ "name": "io.ham.Manager.UnknownEntity",
             "parameters": { "name": "audoi", "nearest": "audio" } })
     );
+    let said = &found["said"];
+    let (yes, no) = (json!({ "changed": true }), json!({ "changed": false }));
+    for (word, expected) in [
+        ("state", &yes),
+        ("again", &no),
+        ("reported", &json!("busy")),
+        ("suspend", &json!({ "before": "active" })),
+        ("query", &json!({ "before": "active" })),
+        ("resume", &json!({ "before": "suspended" })),
+        ("disarm", &yes),
+        ("arm", &yes),
+        ("waiting", &json!([])),
+        ("attach", &yes),
+        ("job", &json!([true, 3_600_000_000_000_u64])),
+        ("detach", &yes),
+        ("attach_self", &yes),
+        ("attached", &yes),
+        ("me", &json!(true)),
+        ("detach_self", &yes),
+        ("refused", &json!("exists")),
+    ] {
+        assert_eq!(&said[word], expected, "{word} of {said}");
+    }
+    assert_eq!(said["disarmed"]["pulses"], json!([]), "{said}");
+    let received = said["received"].as_array().expect("pulses");
+    assert_eq!(received.len(), 1, "{said}");
+    assert_eq!((&received[0]["code"], &received[0]["value"]), (&json!(5), &json!(-7)), "{said}");
 }

@@ -6,6 +6,7 @@
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::{children, lives, send};
 use ham_tests::programs::{Manager, Scratch, ham};
+use serde_json::Value;
 use std::process::Command;
 
 fn done(manager: &Manager, words: &[&str]) -> String {
@@ -89,6 +90,13 @@ fn a_one_shot_that_fails_is_no_good_to_anybody() {
     assert!(text.contains("exit 1"), "{text}");
 }
 
+/// Up, with another process: while it starts, the one that is named may be the
+/// one that forks.
+fn runs_again(entity: &Value, before: u32) -> bool {
+    let other = entity["pid"].as_u64().is_some_and(|pid| pid != u64::from(before));
+    other && entity["state"] == "running"
+}
+
 #[test]
 fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     let units = Units::new("forking");
@@ -99,9 +107,7 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     assert_eq!(units.text("pid").trim(), first.to_string());
 
     send("KILL", first);
-    let back = manager.wait_for("daemon", |entity| {
-        entity["pid"].as_u64().is_some_and(|pid| pid != u64::from(first))
-    });
+    let back = manager.wait_for("daemon", |entity| runs_again(entity, first));
     assert_eq!(back["last_exit"]["signal"], "KILL");
     let second = manager.pid_of("daemon");
 
@@ -109,9 +115,7 @@ fn what_a_forking_daemon_leaves_behind_is_the_entity() {
     manager.kill_monitor("KILL");
     assert_eq!(manager.pid_of("daemon"), second);
     send("SEGV", second);
-    let back = manager.wait_for("daemon", |entity| {
-        entity["pid"].as_u64().is_some_and(|pid| pid != u64::from(second))
-    });
+    let back = manager.wait_for("daemon", |entity| runs_again(entity, second));
     assert_eq!(back["last_exit"]["signal"], "SEGV");
 
     done(&manager, &["stop", "daemon"]);

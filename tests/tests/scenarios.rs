@@ -8,6 +8,8 @@
 //! difference before you keep it.
 #![forbid(unsafe_code)]
 
+#[path = "scenarios/changes.rs"]
+mod changes;
 #[path = "scenarios/machine.rs"]
 mod machine;
 #[path = "scenarios/notation.rs"]
@@ -72,7 +74,7 @@ fn rewrites() -> bool {
 /// Without the answers that depend on who was connected.
 fn without_replies(text: &str) -> String {
     text.lines()
-        .filter(|line| !line.starts_with("reply "))
+        .filter(|line| !line.starts_with("reply ") && !line.starts_with("verdict "))
         .map(|line| format!("{line}\n"))
         .collect()
 }
@@ -103,4 +105,24 @@ fn a_takeover_before_every_step_changes_no_scenario() {
         let (live, restored) = (run(&path, false), run(&path, true));
         assert_eq!(without_replies(&restored), without_replies(&live), "{}", path.display());
     }
+}
+
+/// What the table of HAM's rules names as shown by a scenario is one.
+#[test]
+fn the_table_of_rules_names_scenarios_that_exist() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ham-semantics.md");
+    let text = fs::read_to_string(page).expect("the table");
+    let known: Vec<String> =
+        files().iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    let shown = text.lines().filter(|line| line.starts_with("| "));
+    let shown = shown.filter_map(|line| line.trim_end_matches(" |").rsplit(" | ").next());
+    let words = shown.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let (paths, named): (Vec<&str>, Vec<&str>) = words.partition(|word| word.contains('/'));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let gone: Vec<&&str> = paths.iter().filter(|path| !root.join(path).is_file()).collect();
+    assert!(paths.len() > 10 && gone.is_empty(), "there is no {gone:?}");
+    assert!(named.len() > 40, "only {} are named", named.len());
+    let missing: Vec<&&str> =
+        named.iter().filter(|name| !known.iter().any(|known| known == **name)).collect();
+    assert!(missing.is_empty(), "no scenario is called {missing:?}");
 }

@@ -265,7 +265,10 @@ fn commands_say_what_the_environment_says() {
         names.sort();
         names
     };
-    assert_eq!(names("out-nothing"), ["HAM_ENTITY", "HAM_INVOCATION", "PATH", "WORD"]);
-    let expected = ["FROM_HAM", "HAM_ENTITY", "HAM_INVOCATION", "PATH", "WORD"];
+    assert_eq!(
+        names("out-nothing"),
+        ["HAM_CONTROL", "HAM_ENTITY", "HAM_INVOCATION", "PATH", "WORD"]
+    );
+    let expected = ["FROM_HAM", "HAM_CONTROL", "HAM_ENTITY", "HAM_INVOCATION", "PATH", "WORD"];
     assert_eq!(names("out-one"), expected);
 }

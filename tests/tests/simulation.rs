@@ -7,12 +7,18 @@
 //! `HAM_SIM_SEEDS=COUNT` more of them, `HAM_SIM_STEPS=COUNT` longer ones.
 #![forbid(unsafe_code)]
 
+#[path = "simulation/changes.rs"]
+mod changes;
 #[path = "simulation/clients.rs"]
 mod clients;
+#[path = "simulation/heartbeats.rs"]
+mod heartbeats;
 #[path = "simulation/order.rs"]
 mod order;
 #[path = "simulation/rules.rs"]
 mod rules;
+#[path = "simulation/sayings.rs"]
+mod sayings;
 #[path = "simulation/world.rs"]
 mod world;
 
@@ -31,7 +37,8 @@ fn number(name: &str) -> Option<u64> {
 /// Runs lives and fails with the story of the first that breaks a rule.
 fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
     let mut repeated = 0;
-    let mut met = [0; 5];
+    let mut met = [0; 8];
+    let mut heard = [0; 8];
     let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
     let seeds = match number("HAM_SIM_SEED") {
         Some(seed) => seed..seed + 1,
@@ -48,12 +55,22 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         repeated += world.clients.repeated;
         let rules = &world.rules;
         let counts =
-            [rules.said, rules.changed, rules.taken_along, rules.reloaded, rules.conflicts];
+            [rules.said, rules.changed, rules.taken_along, rules.reloaded, rules.conflicts]
+                .into_iter()
+                .chain([rules.attached, rules.detached, rules.pulses]);
         for (sum, count) in met.iter_mut().zip(counts) {
+            *sum += count;
+        }
+        let sayings = &world.sayings;
+        let [low, high, healthy, too_many] = world.heartbeats.met;
+        let [states, events, suspended] = sayings.kinds;
+        let counts = [low, high, healthy, too_many, states, events, suspended, sayings.repeated];
+        for (sum, count) in heard.iter_mut().zip(counts) {
             *sum += count;
         }
     }
     // One life alone need not meet everything.
+    assert!(turns < 5_000 || !heard.contains(&0), "what was never heard: {heard:?}");
     assert!(turns < 5_000 || !met.contains(&0), "what never happened: {met:?}");
     assert!(repeated > 0, "nobody has repeated a request");
     (turns, takeovers)

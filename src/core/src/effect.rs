@@ -4,12 +4,14 @@
 //! committed, so a successor can ask for the same again: carrying one out
 //! twice must do no harm, and each kind says why it does not.
 
+use crate::directive::Verdict;
 use crate::event::Wait;
+pub use crate::fact::{Fact, Failed, Failure, Notice};
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
-use crate::plan::{EntityPlan, Identity};
+use crate::plan::{Ending, EntityPlan, Identity};
 use crate::signal::Signal;
 use crate::status::ExitStatus;
-use crate::time::Span;
+use crate::time::{Mono, Span};
 use std::sync::Arc;
 
 /// One thing to be done.
@@ -25,10 +27,28 @@ pub enum Effect {
         slot: SlotRef,
         /// The signal.
         signal: Signal,
+        /// `si_code`; only with `run`.
+        code: i32,
         /// `si_value`; only with `run`.
         value: i32,
         /// The action that this is.
         run: Option<RunRef>,
+    },
+    /// Queue a signal to a process, unless that has ended; answered by
+    /// `ActionDone`. After a takeover it may be sent twice, but to no other.
+    SignalProcess {
+        /// Its id.
+        pid: i32,
+        /// When it was started, as /proc tells it.
+        start: u64,
+        /// The signal.
+        signal: Signal,
+        /// `si_code`.
+        code: i32,
+        /// `si_value`.
+        value: i32,
+        /// The action that this is.
+        run: RunRef,
     },
     /// Send a signal to every process of an entity.
     SignalAll {
@@ -90,6 +110,34 @@ pub enum Effect {
         /// The process.
         pid: i32,
     },
+    /// Let a slot that holds no process yet hold this one, which ham did not
+    /// start; answered by `Spawned` once it was seen to be the one that started
+    /// at that time, else by `SpawnFailed` or `Exited`. To ask twice does no
+    /// harm.
+    Attach {
+        /// The slot.
+        slot: SlotRef,
+        /// The entity.
+        entity: EntityId,
+        /// The process.
+        pid: i32,
+        /// When it started, in clock ticks since boot.
+        start: u64,
+    },
+    /// Let a slot hold nothing any more though its process goes on, whose end is
+    /// nobody's business from then on. Answered by `Cleared`. To ask twice does
+    /// no harm.
+    Release {
+        /// Which; a later generation in it is left alone.
+        slot: SlotRef,
+    },
+    /// Read which process a file names; answered by `PidRead`.
+    ReadPid {
+        /// Whose it would be.
+        entity: EntityId,
+        /// The file.
+        path: String,
+    },
     /// Remove the directories that go with an entity's processes; answered by
     /// `Tidied`.
     Tidy {
@@ -97,6 +145,26 @@ pub enum Effect {
         entity: EntityId,
         /// A start follows.
         restarts: bool,
+    },
+    /// Look once in every period whether heartbeats of an entity have come, and
+    /// tell by `Beats`. Asked again it replaces what was asked before; what has
+    /// come in the period that is not over still counts for it.
+    WatchBeats {
+        /// Whose.
+        entity: EntityId,
+        /// Its process; heartbeats of another do not count.
+        slot: SlotRef,
+        /// The length of a period.
+        interval: Span,
+        /// When the first period begins.
+        from: Mono,
+        /// Tell of every period; otherwise only of those without any.
+        every: bool,
+    },
+    /// Its heartbeats are of no interest any more.
+    UnwatchBeats {
+        /// Whose.
+        entity: EntityId,
     },
     /// Write a line for a `log` action; answered by `ActionDone`.
     Log {
@@ -119,10 +187,17 @@ pub enum Effect {
         /// What became of it.
         answer: Reply,
     },
+    /// Answer a directive; its client may ask again, as of a request.
+    Verdict {
+        /// The directive.
+        id: RequestId,
+        /// What has come of it.
+        verdict: Verdict,
+    },
     /// All is down: end what is left and end the manager.
     Finish {
-        /// Exit code.
-        code: u8,
+        /// What comes after that.
+        ending: Ending,
     },
 }
 
@@ -186,179 +261,11 @@ pub enum Reply {
     ReloadFailed(Option<Failed>),
     /// Processes are left that could not be ended: how many.
     Left(u32),
+    /// Ham does not start it: it is attached.
+    NotStartable,
     /// The manager is shutting down.
     ShuttingDown,
     /// The client has used this serial number, or a later one, for another
     /// request; nothing was done.
     SerialUsed,
-}
-
-/// A fact for history and log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// Whom it is about.
-    pub entity: EntityId,
-    /// What.
-    pub fact: Fact,
-}
-
-/// What a notice tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// A process runs.
-    Started {
-        /// Its id.
-        pid: i32,
-        /// Whether a restart action brought it.
-        again: bool,
-    },
-    /// A process could not be started: stage and errno.
-    StartFailed {
-        /// Stage and errno.
-        error: u64,
-    },
-    /// A start took longer than `start-timeout`.
-    StartTimeout,
-    /// A process ended without having been asked to.
-    Died {
-        /// Its id.
-        pid: i32,
-        /// How.
-        status: ExitStatus,
-    },
-    /// A process ended as somebody had asked.
-    Stopped {
-        /// Its id.
-        pid: i32,
-        /// How.
-        status: ExitStatus,
-    },
-    /// The next attempt to start comes later.
-    Backoff {
-        /// In this time.
-        delay: Span,
-        /// Which attempt since the last reset, from 1.
-        attempt: u32,
-    },
-    /// The restart limit is reached; the restart action has given up.
-    LimitReached,
-    /// It is asked to end.
-    Stopping {
-        /// With this signal.
-        signal: Signal,
-    },
-    /// It did not end in time and is killed.
-    Killing,
-    /// Processes of it are left that could not be ended.
-    Leftovers {
-        /// How many.
-        count: u32,
-    },
-    /// An action failed.
-    ActionFailed {
-        /// Place of the condition.
-        condition: u16,
-        /// Place of the action in it.
-        action: u16,
-        /// Place in the on-fail list, from 1; 0: the action itself.
-        on_fail: u16,
-        /// Why.
-        why: Failure,
-    },
-    /// An action list ended early: what it waited for, a restart or (when the
-    /// manager goes down) anything, is not wanted any more.
-    ListCancelled,
-    /// Its record could not be read after a takeover; what could be learnt
-    /// from its slot was kept.
-    RecordLost,
-    /// No action list could be begun: too many are in progress.
-    ListRefused,
-    /// A condition has fired: its list begins, or stands in the queue of its
-    /// class.
-    Fired {
-        /// Place of the condition.
-        condition: u16,
-    },
-    /// It is up.
-    Ready,
-    /// A one-shot has ended well.
-    Finished {
-        /// Its process id.
-        pid: i32,
-        /// How it ended.
-        status: ExitStatus,
-    },
-    /// One that it requires is not up.
-    Dependency {
-        /// Which.
-        on: EntityId,
-        /// It is stopped for that; else it is not started.
-        stops: bool,
-    },
-    /// It is stopped, since this one that it conflicts with starts.
-    Conflict {
-        /// Which.
-        with: EntityId,
-    },
-    /// This is its main process from now on.
-    MainProcess {
-        /// Its id.
-        pid: i32,
-    },
-    /// It says that it reads its configuration again.
-    Reloading,
-    /// It says that it has done so.
-    Reloaded,
-    /// It says that it is about to end.
-    EndsItself,
-    /// Its restart action leaves it down after such an end.
-    NotRestarted {
-        /// How it ended.
-        status: ExitStatus,
-    },
-    /// An action of its `pre-start` list failed.
-    PreStartFailed,
-    /// An action has ended well.
-    ActionDone {
-        /// Place of the condition.
-        condition: u16,
-        /// Place of the action in it.
-        action: u16,
-        /// Place in the on-fail list, from 1; 0: the action itself.
-        on_fail: u16,
-    },
-}
-
-/// An action that failed, and with it the list that it stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed {
-    /// Its place in the list.
-    pub action: u16,
-    /// Why.
-    pub why: Failure,
-}
-
-/// Why an action failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The command could not be started: stage and errno.
-    Spawn(u64),
-    /// The command ended otherwise than with exit code 0.
-    Exit(ExitStatus),
-    /// It took too long.
-    Timeout,
-    /// Whom it was for does not run.
-    NoProcess,
-    /// Whom it was for does not exist.
-    NoEntity,
-    /// The restart limit is reached.
-    Limit,
-    /// No slot, or too many of its commands run.
-    Full,
-    /// The daemon could not do it (signal refused, path not watchable).
-    Refused,
-    /// One that the entity requires is not up.
-    Dependency,
-    /// Two that would have to be up with it conflict.
-    Conflict,
 }

@@ -2,6 +2,7 @@
 //! names its object by index and generation, so one that comes late, or twice
 //! because a monitor was replaced in between, is recognised and dropped.
 
+use crate::directive::Directive;
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
 use crate::notify::Told;
 use crate::signal::Signal;
@@ -94,6 +95,24 @@ pub enum Event {
         /// Whether any process of the entity is left at all.
         left: bool,
     },
+    /// What the file names that should name the process of an entity.
+    PidRead {
+        /// Which entity.
+        entity: EntityId,
+        /// The process, which lives and is nobody's, and when it started, in
+        /// clock ticks since boot; `None`: there is none, yet.
+        process: Option<(i32, u64)>,
+    },
+    /// A period of a heartbeat that is watched is over. One that is looked at
+    /// late stands for all that have passed since (details 28).
+    Beats {
+        /// Whose.
+        entity: EntityId,
+        /// Its process.
+        slot: SlotRef,
+        /// Heartbeats that came in it.
+        count: u32,
+    },
     /// Nothing is left in the file system that had to go with its processes.
     Tidied {
         /// Of which entity.
@@ -113,6 +132,39 @@ pub enum Event {
         /// Who, so that a repeat has no second effect; `None`: it is not
         /// repeated.
         from: Option<Caller>,
+    },
+    /// Somebody says something of an entity, or asks for something beside.
+    Directive {
+        /// To be named in the verdict.
+        id: RequestId,
+        /// What.
+        directive: Directive,
+        /// Who, so that a repeat has no second effect; `None`: it is not
+        /// repeated.
+        from: Option<Caller>,
+    },
+    /// After a takeover: watch the heartbeats of these again (`Resume::beats`,
+    /// all at once or by and by).
+    WatchAgain {
+        /// Whose.
+        entities: Vec<EntityId>,
+    },
+    /// The kernel has ended processes because memory was short.
+    OomKilled {
+        /// The process of the entity, which with all that it has started is
+        /// counted.
+        slot: SlotRef,
+        /// How many so far.
+        kills: u64,
+        /// Its process is one of them; its end is told next.
+        ended: bool,
+    },
+    /// Somebody has received pulses, all up to a number.
+    Received {
+        /// From which channel.
+        channel: String,
+        /// The number.
+        upto: u64,
     },
     /// The manager is to end.
     Shutdown {

@@ -16,12 +16,26 @@ pub const RESERVED_SLOTS: u32 = 8;
 /// The number of entities that the state is laid out for.
 pub const MAX_ENTITIES: u32 = 65_536;
 
+/// Of these so many are for entities that no unit has, made at run time. Their
+/// ids are the last ones, from the last downwards, so that those of units need
+/// not make way.
+pub const MAX_MADE: u32 = 16_384;
+
+/// The number of entities that units can have.
+pub const MAX_PLANNED: u32 = MAX_ENTITIES - MAX_MADE;
+
 /// The number of action lists that can be in progress at the same time.
 pub const MAX_RUNS: u32 = 65_536;
 
 /// The number of clients whose last request is kept: as many as may be
 /// connected at the same time.
 pub const MAX_CLIENTS: u32 = 256;
+
+/// Parts of texts of what was changed at run time, 256 bytes each.
+pub const MAX_CHUNKS: u32 = 65_536;
+
+/// Pulses that wait for their receivers, over all channels.
+pub const MAX_PULSES: u32 = 4_096;
 
 /// An entity: its place in the plan, stable over reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

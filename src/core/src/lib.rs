@@ -27,8 +27,11 @@
     )
 )]
 
+pub mod change;
+pub mod directive;
 pub mod effect;
 pub mod event;
+pub mod fact;
 pub mod ids;
 pub mod memory;
 pub mod monitor;
@@ -37,5 +40,6 @@ pub mod plan;
 pub mod signal;
 pub mod status;
 pub mod time;
+pub mod wheel;
 pub mod wire;
 pub mod words;

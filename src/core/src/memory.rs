@@ -22,6 +22,14 @@ pub enum RecordId {
     Client(u32),
     /// What an entity says of itself.
     Said(EntityId),
+    /// The heartbeat of an entity.
+    Beat(EntityId),
+    /// What was changed of an entity at run time: where its text stands.
+    Overlay(EntityId),
+    /// A part of such a text.
+    Chunk(u32),
+    /// A pulse that nobody has received yet.
+    Pulse(u32),
 }
 
 /// What can be told of a record without decoding it: a takeover looks at

@@ -93,6 +93,12 @@ pub fn parse(datagram: &[u8]) -> Result<Told, Refusal> {
 }
 
 impl Told {
+    /// Whether it says nothing but that the program is alive.
+    #[must_use]
+    pub fn is_mere_beat(&self) -> bool {
+        self.beat && *self == Told { beat: true, ..Told::default() }
+    }
+
     fn take(&mut self, name: &str, value: &str) {
         let is_one = value == "1";
         match name {

@@ -4,7 +4,7 @@
 use crate::status::ExitStatus;
 use crate::time::Mono;
 
-/// Words in one record. An entity uses 31, a client with many answers all; the
+/// Words in one record. An entity and a client with many answers use all; the
 /// rest is room for what later versions have to say.
 pub const RECORD_WORDS: usize = 32;
 

@@ -4,8 +4,8 @@
 
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, PlanIndex, StartMode, StopPlan,
-    Stream, Verb, encode,
+    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, Only, PlanIndex, StartMode,
+    StopPlan, Stream, Verb, encode,
 };
 use ham_core::time::Span;
 use proptest::collection::{btree_map, vec};
@@ -35,6 +35,8 @@ fn entity(id: u32, name: String, text: String, actions: u8, seconds: u64) -> Ent
         conditions: vec![ConditionPlan {
             name: "death".to_owned(),
             on: ConditionKind::Death,
+            only: Only::All,
+            of: None,
             class: Class::NoWait,
             rearm: true,
             enabled: true,

@@ -4,7 +4,7 @@
 
 mod verb;
 
-pub(crate) use verb::{Level, Stop, Targets, Unit, UnitNames, Verb};
+pub(crate) use verb::{Beats, Flags, Level, Stop, Targets, Unit, UnitNames, Verb};
 
 use crate::exit;
 use clap::{CommandFactory, FromArgMatches, Parser};

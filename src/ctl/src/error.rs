@@ -133,6 +133,17 @@ pub(crate) enum Error {
         /// How long was waited.
         after: Duration,
     },
+    /// A command could not be executed.
+    Execute {
+        /// Its first word.
+        program: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// An entity has nothing of that path.
+    NoItem { path: String },
+    /// A file with what is to be added could not be read.
+    Read { path: PathBuf, cause: io::Error },
     /// Standard input could not be read.
     Input(io::Error),
     /// Standard output could not be written.
@@ -148,11 +159,16 @@ impl Error {
             Error::NoAccess { .. } | Error::Refused(Refusal::PermissionDenied { .. }) => {
                 Exit::NotPermitted
             }
+            Error::Execute { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                Exit::NoCommand
+            }
+            Error::Execute { .. } => Exit::NotExecutable,
             Error::Link { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::NotPermitted
             }
             Error::Missing { .. }
             | Error::UnknownUnit { .. }
+            | Error::NoItem { .. }
             | Error::Refused(Refusal::UnknownEntity { .. }) => {
                 if acts {
                     Exit::NoEntity
@@ -163,7 +179,13 @@ impl Error {
             Error::Refused(Refusal::BadParameter { .. }) => Exit::Usage,
             // A reader that went away has what it wanted (`hamctl | head`).
             Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
-            Error::Refused(Refusal::ShuttingDown { .. } | Refusal::Busy { .. })
+            Error::Refused(Refusal::NotChanged { .. }) => Exit::Failed,
+            Error::Refused(
+                Refusal::ShuttingDown { .. }
+                | Refusal::Busy { .. }
+                | Refusal::SerialUsed {}
+                | Refusal::NotPossible { .. },
+            )
             | Error::Lost { .. }
             | Error::Silent { .. }
             | Error::Connection { .. }
@@ -176,6 +198,7 @@ impl Error {
             | Error::File { .. }
             | Error::Directory { .. }
             | Error::StillRuns { .. }
+            | Error::Read { .. }
             | Error::Input(_)
             | Error::Output(_) => Exit::Failed,
         }
@@ -239,6 +262,11 @@ impl fmt::Display for Error {
                 "the manager (reaper {reaper}) took the request and still runs after {} s",
                 after.as_secs()
             ),
+            Error::Execute { program, cause } => {
+                write!(f, "could not execute {program}: {cause}")
+            }
+            Error::NoItem { path } => write!(f, "no item `{path}` (`hamctl show` has their names)"),
+            Error::Read { path, cause } => write!(f, "could not read {}: {cause}", path.display()),
             Error::Input(cause) => write!(f, "could not read standard input: {cause}"),
             Error::Output(cause) => write!(f, "could not write to standard output: {cause}"),
         }
@@ -254,9 +282,12 @@ impl std::error::Error for Error {
             | Error::Connection { cause, .. }
             | Error::Link { cause, .. }
             | Error::File { cause, .. }
+            | Error::Execute { cause, .. }
+            | Error::Read { cause, .. }
             | Error::Input(cause)
             | Error::Output(cause) => Some(cause),
             Error::Refused(_)
+            | Error::NoItem { .. }
             | Error::Silent { .. }
             | Error::Protocol { .. }
             | Error::UnknownMethod { .. }

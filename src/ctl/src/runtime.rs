@@ -33,6 +33,8 @@ impl Place {
 #[derive(Debug)]
 struct Surroundings {
     ham_runtime_dir: Option<PathBuf>,
+    /// The socket of the manager that the caller is a process of.
+    ham_control: Option<PathBuf>,
     xdg_runtime_dir: Option<PathBuf>,
     temporary: PathBuf,
     system: PathBuf,
@@ -48,6 +50,7 @@ pub(crate) fn place(arguments: &Arguments) -> Result<Place, Error> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let surroundings = Surroundings {
         ham_runtime_dir: variable("HAM_RUNTIME_DIR").map(PathBuf::from),
+        ham_control: variable("HAM_CONTROL").map(PathBuf::from),
         xdg_runtime_dir: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
         temporary: std::env::temp_dir(),
         system: PathBuf::from(SYSTEM),
@@ -63,6 +66,11 @@ fn choose(given: Option<&Path>, user: bool, around: &Surroundings) -> Result<Pla
     }
     if user {
         return own(around).map(|directory| chosen(&directory));
+    }
+    // A process of an entity means the manager that it is of.
+    let control = around.ham_control.as_deref().filter(|path| path.ends_with(SOCKET));
+    if let Some(directory) = control.and_then(Path::parent) {
+        return Ok(chosen(directory));
     }
     let root = around.uid.is_none_or(|uid| uid == 0);
     if !root && !around.system.join(SOCKET).exists() {
@@ -138,6 +146,7 @@ mod tests {
     fn around(folder: &Folder, uid: u32) -> Surroundings {
         Surroundings {
             ham_runtime_dir: None,
+            ham_control: None,
             xdg_runtime_dir: None,
             temporary: folder.0.clone(),
             system: folder.0.join("run"),
@@ -157,6 +166,19 @@ mod tests {
         assert_eq!(choose(None, true, &around).unwrap().directory, Path::new("/v"));
         let given = choose(Some(Path::new("/o")), true, &around).unwrap();
         assert_eq!(given, Place { directory: "/o".into(), system: false });
+    }
+
+    #[test]
+    fn a_process_of_an_entity_means_its_own_manager() {
+        let folder = Folder::new("entity");
+        let mut around = around(&folder, 1000);
+        around.ham_control = Some("/mine/control".into());
+        let mine = Place { directory: "/mine".into(), system: false };
+        assert_eq!(choose(None, false, &around).unwrap(), mine);
+        around.xdg_runtime_dir = Some("/x".into());
+        assert_eq!(choose(None, true, &around).unwrap().directory, Path::new("/x/ham"));
+        around.ham_runtime_dir = Some("/v".into());
+        assert_eq!(choose(None, false, &around).unwrap().directory, Path::new("/v"));
     }
 
     #[test]

@@ -181,7 +181,7 @@ fn names_that_are_wrong_change_nothing() {
 #[test]
 fn one_with_mistakes_is_enabled_with_a_word_about_them() {
     let units = Units::new();
-    units.write(&units.second().join("bad.toml"), "[entity]\n");
+    units.write(&units.second().join("bad.toml"), "[entity]\ncommand = 5\n");
     let run = units.run(&["enable", "bad"]);
     assert_eq!(run.code, 0);
     assert!(run.err.contains("bad.toml has errors (`hamctl check "), "{}", run.err);

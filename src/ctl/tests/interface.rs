@@ -1,12 +1,19 @@
 //! The description of the interface in `schema/` and the types that server
 //! and clients use say the same: every method, error, field and type.
 
+use ham_core::ids::EntityId;
+use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
-    Chosen, EntityStatus, ExitReport, Failures, Graph, GraphEntity, History, HistoryFact,
-    HistoryParameters, KillParameters, ManagerStatus, Names, OneName, Outcome, Outcomes,
-    PlanStatus, Refusal, RequestTag, RoleStatus, Shown, ShownAction, ShownCondition,
-    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    AddParameters, Added, ArmParameters, AttachHeartbeat, AttachParameters, AttachSelfParameters,
+    Channel, Channels, Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus,
+    ExitReport, Failures, FlagsNow, FlagsParameters, Graph, GraphEntity, HeartbeatPage,
+    HeartbeatPageParameters, HeartbeatParameters, HeartbeatStatus, Heartbeats, History,
+    HistoryFact, HistoryParameters, KillParameters, ManagerStatus, Named, Names, OneName, Outcome,
+    Outcomes, PathParameters, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal,
+    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops,
+    Verbosity, VerbosityParameters,
 };
+use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -79,6 +86,7 @@ fn compare(all: &BTreeMap<String, Fields>, name: &str, value: &Value, seen: &mut
             "int" => value.is_i64() || value.is_u64(),
             "float" => value.is_f64(),
             "bool" => value.is_boolean(),
+            "object" => value.is_object(),
             named => {
                 compare(all, named, value, seen);
                 true
@@ -113,6 +121,8 @@ fn entity() -> EntityStatus {
         last_exit: Some(exit),
         next_attempt_ns: Some(1),
         errno: Some(1),
+        reported: Some("x".into()),
+        heartbeat: Some(HeartbeatStatus { age_ns: Some(1), ..HeartbeatStatus::default() }),
         waits_for: vec!["x".into()],
         ..EntityStatus::default()
     }
@@ -133,6 +143,7 @@ fn manager() -> ManagerStatus {
         spawn: "clone3".into(),
         containment: "cgroup".into(),
         stopping: false,
+        heartbeats_suspended: false,
         plan: PlanStatus { generation: 1, directories: one(), errors: one(), refused: one() },
         reaper_allocations: 0,
         orphans: 0,
@@ -157,7 +168,46 @@ fn shown() -> Shown {
         wants: vec!["x".into()],
         after: vec!["x".into()],
         conflicts: vec!["x".into()],
+        run_time: vec!["x".into()],
     }
+}
+
+fn disarmed() -> Disarmed {
+    Disarmed { path: "a/b".into(), left_ns: Some(1) }
+}
+
+fn definition() -> Definition {
+    let one = || vec![String::from("x")];
+    let plan = EntityPlan::new(EntityId(1), "a", one());
+    Definition {
+        plan: Box::new(plan),
+        changes: Overlay::default(),
+        requires: one(),
+        wants: one(),
+        after: one(),
+        conflicts: one(),
+        of: vec![Named { id: 2, name: "x".into() }],
+    }
+}
+
+/// The methods that change something at run time, with their parameters.
+fn changes() -> Vec<(&'static str, Value)> {
+    let (path, one) = (|| String::from("a/b"), || vec![String::from("rearm")]);
+    let request = || Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
+    let arm = ArmParameters { path: path(), recursive: true, for_ns: Some(1), request: request() };
+    let set = Some(one());
+    let flags =
+        FlagsParameters { path: path(), set, add: one(), remove: one(), request: request() };
+    let item = Added::OnFail(Box::new(Verb::Log("x".into())));
+    let add = AddParameters { path: path(), item, flags: one(), request: request() };
+    let named = PathParameters { path: path(), request: request() };
+    vec![
+        ("Arm", serde_json::to_value(&arm).unwrap()),
+        ("Disarm", serde_json::to_value(&arm).unwrap()),
+        ("SetFlags", serde_json::to_value(flags).unwrap()),
+        ("Add", serde_json::to_value(add).unwrap()),
+        ("Remove", serde_json::to_value(named).unwrap()),
+    ]
 }
 
 fn graph() -> Graph {
@@ -203,6 +253,16 @@ fn history_asked() -> HistoryParameters {
     HistoryParameters { names, after, since, limit, follow: true }
 }
 
+fn receive() -> ReceiveParameters {
+    let (after, manager) = (Some(1), Some("00000000000000ff".into()));
+    ReceiveParameters { channel: "a".into(), after, manager, at_once: true }
+}
+
+fn received() -> Received {
+    let pulses = vec![ReceivedPulse { time: 1.5, ..ReceivedPulse::default() }];
+    Received { pulses, lost: 0, manager: "00000000000000ff".into() }
+}
+
 #[test]
 fn every_field_is_described_and_every_described_field_exists() {
     let all = description();
@@ -212,7 +272,7 @@ fn every_field_is_described_and_every_described_field_exists() {
     let names = |request| {
         serde_json::to_value(Names { names: vec!["a".into()], wait: true, request }).unwrap()
     };
-    let status = Status { ham: manager(), entities: vec![entity()] };
+    let status = Status { ham: manager(), entities: vec![entity()], disarmed: vec![disarmed()] };
     check("Status(", names(None));
     check("Status)", serde_json::to_value(status).unwrap());
     check("Show(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
@@ -229,6 +289,21 @@ fn every_field_is_described_and_every_described_field_exists() {
     let kill = KillParameters { names: vec!["a".into()], signal: 15, request: tag() };
     check("Kill(", serde_json::to_value(kill).unwrap());
     check("Kill)", serde_json::to_value(outcomes()).unwrap());
+    for (method, asked) in changes() {
+        check(&format!("{method}("), asked);
+        check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
+    }
+    let beats = HeartbeatParameters { name: Some("a".into()), to: "query".into(), request: tag() };
+    check("Heartbeat(", serde_json::to_value(beats).unwrap());
+    check("Heartbeat)", serde_json::to_value(Heartbeats { before: "active".into() }).unwrap());
+    let page = HeartbeatPageParameters { name: Some("a".into()) };
+    check("HeartbeatPage(", serde_json::to_value(page).unwrap());
+    check("HeartbeatPage)", serde_json::to_value(HeartbeatPage::default()).unwrap());
+    let named = PathParameters { path: "a".into(), request: tag() };
+    check("Flags(", serde_json::to_value(named).unwrap());
+    check("Flags)", serde_json::to_value(FlagsNow { flags: vec!["rearm".into()] }).unwrap());
+    check("Definition(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
+    check("Definition)", serde_json::to_value(definition()).unwrap());
     let down = ShutdownParameters { code: 0, request: tag() };
     check("Shutdown(", serde_json::to_value(down).unwrap());
     check("Shutdown)", Value::Object(Map::new()));
@@ -237,12 +312,26 @@ fn every_field_is_described_and_every_described_field_exists() {
     let set = VerbosityParameters { set: Some(1) };
     check("Verbosity(", serde_json::to_value(set).unwrap());
     check("Verbosity)", serde_json::to_value(Verbosity { verbosity: 1 }).unwrap());
+    for (method, parameters) in directives() {
+        check(&format!("{method}("), parameters);
+        check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
+    }
+    check("Pulses(", Value::Object(Map::new()));
+    check(
+        "Pulses)",
+        serde_json::to_value(Channels { channels: vec![Channel::default()] }).unwrap(),
+    );
+    check("ReceivePulses(", serde_json::to_value(receive()).unwrap());
+    check("ReceivePulses)", serde_json::to_value(received()).unwrap());
     for refusal in [
         Refusal::UnknownEntity { name: "a".into(), nearest: Some("b".into()) },
         Refusal::PermissionDenied { method: "Stop".into(), uid: 1 },
         Refusal::BadParameter { parameter: "signal".into(), why: "x".into() },
         Refusal::ShuttingDown { method: "Start".into() },
         Refusal::Busy { why: "x".into() },
+        Refusal::SerialUsed {},
+        Refusal::NotChanged { what: "x".into(), why: "x".into() },
+        Refusal::NotPossible { reason: "gone".into(), why: "x".into() },
     ] {
         let answer = ham_core::wire::Answer::refusal(&refusal);
         let error = answer.error.unwrap();
@@ -250,6 +339,34 @@ fn every_field_is_described_and_every_described_field_exists() {
     }
     let described: BTreeSet<String> = all.keys().cloned().collect();
     assert_eq!(seen, described, "described, but not a part of the interface");
+}
+
+/// What is said of entities, or done with them, each with one verdict.
+fn directives() -> Vec<(&'static str, Value)> {
+    let request = || Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
+    let name = || Some("a".to_owned());
+    let value = |parameters: serde_json::Result<Value>| parameters.unwrap();
+    let state = StateParameters { name: name(), state: "1".into(), request: request() };
+    let raise =
+        RaiseParameters { name: name(), kind: 1, class: 2, severity: 3, request: request() };
+    let heartbeat = Some(AttachHeartbeat { interval_ns: 1, low: 2, high: 3 });
+    let attach = AttachParameters {
+        name: "a".into(),
+        pid: 7,
+        keep_on_death: true,
+        heartbeat,
+        request: request(),
+    };
+    let attach_self =
+        AttachSelfParameters { name: name(), keep_on_death: true, heartbeat, request: request() };
+    let detach = DetachParameters { name: name(), request: request() };
+    vec![
+        ("State", value(serde_json::to_value(state))),
+        ("Raise", value(serde_json::to_value(raise))),
+        ("Attach", value(serde_json::to_value(attach))),
+        ("AttachSelf", value(serde_json::to_value(attach_self))),
+        ("Detach", value(serde_json::to_value(detach))),
+    ]
 }
 
 #[test]
@@ -273,6 +390,10 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "HistoryFact", &history().facts[0]);
     compare_options(&all, "Verbosity(", &VerbosityParameters { set: Some(1) });
     compare_options(&all, "Verbosity)", &Verbosity { verbosity: 1 });
+    compare_options(&all, "ReceivePulses(", &receive());
+    compare_options(&all, "ReceivePulses)", &received());
+    compare_options(&all, "ReceivedPulse", &received().pulses[0]);
+    compare_options(&all, "Channel", &Channel::default());
     let request = Some(RequestTag { client: "00000000000000ff".into(), serial: 1 });
     compare_options(&all, "RequestTag", request.as_ref().unwrap());
     let names = Names { names: vec!["a".into()], wait: true, request: request.clone() };

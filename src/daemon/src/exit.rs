@@ -12,6 +12,8 @@ pub(crate) const SYSTEM: u8 = 71;
 /// Another manager runs on the runtime directory, or its processes still run
 /// (`EX_TEMPFAIL`).
 pub(crate) const OCCUPIED: u8 = 75;
+/// What was to take the place of the manager could not be executed.
+pub(crate) const RECOVERY: u8 = 111;
 /// A file or directory may not be used (`EX_NOPERM`).
 pub(crate) const PERMISSION: u8 = 77;
 /// Units have errors and `--strict` was given (`EX_CONFIG`).

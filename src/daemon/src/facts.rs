@@ -108,6 +108,21 @@ pub(crate) mod kind {
     pub(crate) const ENDS_ITSELF: u32 = 28;
     pub(crate) const NOT_RESTARTED: u32 = 29;
     pub(crate) const PRE_START_FAILED: u32 = 30;
+    pub(crate) const STATE: u32 = 31;
+    pub(crate) const RAISED: u32 = 32;
+    pub(crate) const HEARTBEAT_MISSED: u32 = 40;
+    pub(crate) const HEARTBEAT_HEALTHY: u32 = 41;
+    pub(crate) const HEARTBEAT_TOO_MANY: u32 = 42;
+    pub(crate) const ARMED: u32 = 50;
+    pub(crate) const DISARMED: u32 = 51;
+    pub(crate) const OVERLAY_LOST: u32 = 52;
+    pub(crate) const MADE: u32 = 53;
+    pub(crate) const REMOVED: u32 = 54;
+    pub(crate) const ATTACHED: u32 = 43;
+    pub(crate) const NOT_ATTACHED: u32 = 44;
+    pub(crate) const DETACHED: u32 = 45;
+    pub(crate) const PULSE_SENT: u32 = 60;
+    pub(crate) const OOM_KILLED: u32 = 61;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -175,6 +190,25 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::EndsItself => (kind::ENDS_ITSELF, [0, 0]),
         Fact::NotRestarted { status } => (kind::NOT_RESTARTED, [0, status.to_word()]),
         Fact::PreStartFailed => (kind::PRE_START_FAILED, [0, 0]),
+        Fact::Attached { pid: id } => (kind::ATTACHED, [pid(id), 0]),
+        Fact::NotAttached { pid: id } => (kind::NOT_ATTACHED, [pid(id), 0]),
+        Fact::Detached { pid: id } => (kind::DETACHED, [pid(id), 0]),
+        Fact::State { from, to } => (kind::STATE, [u64::from(from), u64::from(to)]),
+        Fact::Raised { kind, class, severity } => {
+            (kind::RAISED, [u64::from(kind) | u64::from(class) << 32, u64::from(severity)])
+        }
+        Fact::HeartbeatMissed { missed, high } => {
+            (kind::HEARTBEAT_MISSED, [u64::from(missed), u64::from(high)])
+        }
+        Fact::HeartbeatHealthy => (kind::HEARTBEAT_HEALTHY, [0, 0]),
+        Fact::HeartbeatTooMany { count } => (kind::HEARTBEAT_TOO_MANY, [u64::from(count), 0]),
+        Fact::Armed { .. } => (kind::ARMED, [0, 0]),
+        Fact::Disarmed { .. } => (kind::DISARMED, [0, 0]),
+        Fact::OverlayLost => (kind::OVERLAY_LOST, [0, 0]),
+        Fact::Made => (kind::MADE, [0, 0]),
+        Fact::Removed => (kind::REMOVED, [0, 0]),
+        Fact::OomKilled { kills } => (kind::OOM_KILLED, [u64::from(kills), 0]),
+        Fact::PulseSent { serial, .. } => (kind::PULSE_SENT, [serial, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -194,6 +228,9 @@ fn failure_words(why: Failure) -> [u64; 2] {
         Failure::Refused => [8, 0],
         Failure::Dependency => [9, 0],
         Failure::Conflict => [10, 0],
+        Failure::ChannelFull => [20, 0],
+        Failure::NoInit => [21, 0],
+        Failure::TooLong => [22, 0],
     }
 }
 
@@ -213,6 +250,9 @@ fn failure(words: [u64; 2]) -> String {
         [7, _] => "too many of its commands run".to_owned(),
         [9, _] => "one that it requires is not up".to_owned(),
         [10, _] => "two that would have to be up with it conflict".to_owned(),
+        [20, _] => "its channel is full, since nobody receives from it".to_owned(),
+        [21, _] => "ham is not the init of this machine".to_owned(),
+        [22, _] => "its command is too long".to_owned(),
         _ => "refused".to_owned(),
     }
 }
@@ -295,6 +335,9 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::CONFLICT => format!("stopped, since {text} starts"),
         kind::MAIN_PROCESS => format!("its main process is {a} now"),
+        kind::ATTACHED => format!("attached, pid {a}"),
+        kind::NOT_ATTACHED => format!("not attached: process {a} has ended"),
+        kind::DETACHED => format!("detached: process {a} goes on by itself"),
         kind::RELOADING => "reads its configuration again".to_owned(),
         kind::RELOADED => "has read its configuration again".to_owned(),
         kind::ENDS_ITSELF => "is about to end by itself".to_owned(),
@@ -303,15 +346,60 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
             weight = Weight::Always;
             "not started: its pre-start list failed".to_owned()
         }
+        // By name, where the unit gives them names.
+        kind::STATE if !text.is_empty() => format!("state {text}"),
+        kind::STATE => format!("state {b}, before {a}"),
+        kind::RAISED => {
+            format!("event of type {}, class {}, severity {b}", a & 0xffff_ffff, a >> 32)
+        }
+        // Whether or not anybody has a condition on it.
+        kind::HEARTBEAT_MISSED if b == 1 => {
+            weight = Weight::Always;
+            format!("heartbeat missed {}: high", times_in_a_row(a))
+        }
+        kind::HEARTBEAT_MISSED => format!("heartbeat missed {}: low", times_in_a_row(a)),
+        kind::HEARTBEAT_HEALTHY => "heartbeat is healthy again".to_owned(),
+        kind::HEARTBEAT_TOO_MANY => format!("too many heartbeats: {a}"),
+        kind::ARMED if text.is_empty() => "armed".to_owned(),
+        kind::ARMED => format!("{text} is armed"),
+        kind::DISARMED if text.is_empty() => {
+            "disarmed: nothing that happens to it counts".to_owned()
+        }
+        kind::DISARMED => format!("{text} is disarmed"),
+        kind::OVERLAY_LOST => {
+            weight = Weight::Always;
+            "what was changed of it at run time could not be read; it goes on without".to_owned()
+        }
+        kind::MADE => "made at run time".to_owned(),
+        kind::REMOVED => "removed: it was made at run time, and is over".to_owned(),
+        kind::OOM_KILLED => {
+            weight = Weight::Always;
+            format!("memory was short: the kernel has killed {a} of its processes so far")
+        }
+        kind::PULSE_SENT => {
+            weight = Weight::Detail;
+            format!("pulse {a} of channel {text} sent")
+        }
         other => format!("fact {other} of another version"),
     };
     (name.to_owned(), what, weight)
+}
+
+/// So often, in words.
+fn times_in_a_row(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times in a row") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ham_core::ids::EntityId;
+
+    #[test]
+    fn one_miss_is_not_times() {
+        assert_eq!(times_in_a_row(1), "once");
+        assert_eq!(times_in_a_row(2), "2 times in a row");
+    }
 
     #[test]
     fn facts_survive_as_numbers() {

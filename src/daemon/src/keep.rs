@@ -14,6 +14,23 @@ pub(crate) const NOTIFY: Kept = of_manager(b"notify\0\0");
 /// Of a slot: where its process says that it is ready.
 pub(crate) const READY: u64 = u64::from_le_bytes(*b"ready\0\0\0");
 
+/// Of the pages of heartbeats: above the numbers that say which one.
+const PAGE: u64 = 0xbe << 56;
+
+/// A page of heartbeats: which block of entities has its lines in it, and the
+/// user whose processes write there.
+pub(crate) fn page(block: u16, uid: u32) -> Kept {
+    Kept { owner: Owner::Manager, tag: PAGE | u64::from(uid) << 16 | u64::from(block) }
+}
+
+/// The inverse; `None`: it is none.
+pub(crate) fn as_page(kept: Kept) -> Option<(u16, u32)> {
+    let tag = kept.tag;
+    let uid = u32::try_from((tag & !PAGE) >> 16).ok()?;
+    let block = u16::try_from(tag & 0xffff).ok()?;
+    (kept == page(block, uid)).then_some((block, uid))
+}
+
 const fn of_manager(tag: &[u8; 8]) -> Kept {
     Kept { owner: Owner::Manager, tag: u64::from_le_bytes(*tag) }
 }
@@ -36,6 +53,11 @@ pub(crate) enum Verb {
     /// Say when all is done that was asked for before, also by the monitor
     /// before this one. About nobody.
     Settle,
+    /// The slot `owner`, in which no process was made, holds from now on the one
+    /// that `tag` names. Refused when another slot holds that.
+    Join,
+    /// The slot `owner` holds no process any more, though that goes on.
+    Release,
     /// Not a word of this version.
     Unknown,
 }
@@ -49,6 +71,8 @@ impl Verb {
             Verb::Adopt => 4,
             Verb::Gone => 5,
             Verb::Settle => 6,
+            Verb::Join => 7,
+            Verb::Release => 8,
             Verb::Unknown => 0,
         }
     }
@@ -61,6 +85,8 @@ impl Verb {
             4 => Verb::Adopt,
             5 => Verb::Gone,
             6 => Verb::Settle,
+            7 => Verb::Join,
+            8 => Verb::Release,
             _ => Verb::Unknown,
         }
     }
@@ -75,11 +101,14 @@ pub(crate) struct Message {
     pub(crate) what: Kept,
     /// In an answer: 0, or why not.
     pub(crate) errno: Errno,
+    /// With [`Verb::Gone`]: how it has ended, code above status of waitid(2); 0:
+    /// nobody knows.
+    pub(crate) ended: u64,
     /// Of what is to be kept, or was.
     pub(crate) name: Name,
 }
 
-const WORDS: usize = 5;
+const WORDS: usize = 6;
 const NAME_AT: usize = WORDS * 8;
 /// Bytes of every message.
 pub(crate) const MESSAGE_BYTES: usize = NAME_AT + NAME_WORDS * 8;
@@ -88,7 +117,7 @@ impl Message {
     pub(crate) fn bytes(&self) -> [u8; MESSAGE_BYTES] {
         let errno = u64::from(self.errno.0.unsigned_abs());
         let owner = self.what.owner.to_word();
-        let words = [self.verb.word(), self.serial, owner, self.what.tag, errno];
+        let words = [self.verb.word(), self.serial, owner, self.what.tag, errno, self.ended];
         let mut bytes = [0; MESSAGE_BYTES];
         for (to, from) in bytes.chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&from.to_le_bytes());
@@ -103,7 +132,7 @@ impl Message {
         for (to, from) in words.iter_mut().zip(bytes.chunks_exact(8)) {
             *to = from.try_into().map_or(0, u64::from_le_bytes);
         }
-        let [verb, serial, owner, tag, errno] = words;
+        let [verb, serial, owner, tag, errno, ended] = words;
         let mut name = [0; NAME_WORDS * 8];
         name.copy_from_slice(&bytes[NAME_AT..]);
         Some(Message {
@@ -111,6 +140,7 @@ impl Message {
             serial,
             what: Kept { owner: Owner::from_word(owner)?, tag },
             errno: Errno(i32::try_from(errno).unwrap_or(0)),
+            ended,
             name: Name::from_bytes(name),
         })
     }
@@ -121,15 +151,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_page_is_known_by_its_tag() {
+        for (uid, block) in [(0, 0), (1000, 7), (u32::MAX, 1023)] {
+            assert_eq!(as_page(page(block, uid)), Some((block, uid)));
+        }
+        for other in [CONTROL, NOTIFY, Kept { owner: Owner::Entity(1), ..page(0, 0) }] {
+            assert_eq!(as_page(other), None);
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read() {
         let name = Name::new("stored").unwrap();
         let what = Kept { owner: Owner::Slot { index: 9, generation: 7 }, tag: 0x1234 };
-        for verb in [Verb::Store, Verb::Drop, Verb::Send, Verb::Adopt, Verb::Gone, Verb::Settle] {
-            let message = Message { verb, serial: 1 << 40, what, errno: Errno::ENOENT, name };
+        let verbs = [Verb::Store, Verb::Drop, Verb::Send, Verb::Adopt, Verb::Gone];
+        for verb in verbs.into_iter().chain([Verb::Join, Verb::Release, Verb::Settle]) {
+            let ended = 1 << 32;
+            let message =
+                Message { verb, serial: 1 << 40, what, errno: Errno::ENOENT, ended, name };
             assert_eq!(Message::read(&message.bytes()), Some(message));
         }
         let mut other =
-            Message { verb: Verb::Send, serial: 0, what: CONTROL, errno: Errno(0), name };
+            Message { verb: Verb::Send, serial: 0, what: CONTROL, errno: Errno(0), ended: 0, name };
         assert_eq!(Message::read(&other.bytes()), Some(other));
         other.verb = Verb::Unknown;
         assert_eq!(Message::read(&other.bytes()), Some(other));

@@ -93,13 +93,7 @@ fn reap_all() {
 
 fn end_all() {
     let deadline = Instant::now() + PATIENCE;
-    let send = |signal: i32| {
-        for pid in containment::stragglers(process::pid(), &[]) {
-            if let Ok(child) = process::PidFd::open(pid) {
-                let _ = child.send(signal);
-            }
-        }
-    };
+    let send = |signal: i32| containment::signal_stragglers(process::pid(), &[], signal);
     send(signals::SIGTERM);
     while reap::has_children() {
         reap_all();

@@ -43,8 +43,13 @@ pub(crate) fn fact(entry: &Entry) -> HistoryFact {
         kind::STARTED => (told.pid, told.again) = (pid, Some(b == 1)),
         kind::DIED => (told.pid, told.exit) = (pid, ended(true)),
         kind::STOPPED | kind::FINISHED => (told.pid, told.exit) = (pid, ended(false)),
-        kind::MAIN_PROCESS => told.pid = pid,
+        kind::MAIN_PROCESS | kind::ATTACHED | kind::NOT_ATTACHED | kind::DETACHED => {
+            told.pid = pid;
+        }
         kind::FIRED => told.condition = Some(condition),
+        kind::ARMED | kind::DISARMED if !named.is_empty() => {
+            (told.condition, told.action) = (Some(condition), action);
+        }
         kind::ACTION_DONE | kind::ACTION_FAILED => {
             (told.condition, told.action) = (Some(condition), action);
             if entry.kind == kind::ACTION_FAILED && a == FAILED_BY_EXIT {
@@ -86,6 +91,21 @@ fn word(kind: u32) -> &'static str {
         kind::ENDS_ITSELF => "ends-itself",
         kind::NOT_RESTARTED => "not-restarted",
         kind::PRE_START_FAILED => "pre-start-failed",
+        kind::STATE => "state",
+        kind::RAISED => "raised",
+        kind::HEARTBEAT_MISSED => "heartbeat-missed",
+        kind::HEARTBEAT_HEALTHY => "heartbeat-healthy",
+        kind::HEARTBEAT_TOO_MANY => "heartbeat-too-many",
+        kind::ARMED => "armed",
+        kind::DISARMED => "disarmed",
+        kind::OVERLAY_LOST => "changes-lost",
+        kind::MADE => "made",
+        kind::REMOVED => "removed",
+        kind::ATTACHED => "attached",
+        kind::NOT_ATTACHED => "not-attached",
+        kind::DETACHED => "detached",
+        kind::PULSE_SENT => "pulse-sent",
+        kind::OOM_KILLED => "oom-killed",
         _ => "unknown",
     }
 }
@@ -125,6 +145,8 @@ pub(crate) fn cause(why: Why) -> &'static str {
         Why::StartTimeout => "start-timeout",
         Why::Limit => "restart-limit",
         Why::RecordLost => "record-lost",
+        Why::Attached => "attached",
+        Why::Detached => "detached",
     }
 }
 

@@ -51,7 +51,8 @@ pub enum Field {
     ApplyRequests = 20,
     /// Heap allocations of the reaper after its start; 0 or a mistake.
     ReaperAllocations = 21,
-    /// The manager is done: 256 + exit code. Written by the monitor.
+    /// The manager is done: 256 + exit code + what else there is to do << 16
+    /// (`ending`). Written by the monitor.
     Done = 22,
     /// Events that monitors have got done, when the last one became it.
     ProgressAtStart = 23,
@@ -128,6 +129,20 @@ pub enum Field {
     /// One more than the highest record used of what entities say of
     /// themselves.
     SaidUsed = 55,
+    /// One more than the highest record used of heartbeats.
+    BeatsUsed = 56,
+    /// One more than the highest record used of changes at run time.
+    OverlaysUsed = 57,
+    /// One more than the highest record used of parts of their texts.
+    ChunksUsed = 58,
+    /// One more than the highest record used of pulses.
+    PulsesUsed = 59,
+    /// How many of the last places for entities were used, counted from the
+    /// end: by those that no unit has.
+    MadeUsed = 61,
+    /// Up to when periods of heartbeats were looked at, CLOCK_MONOTONIC; 0: never.
+    /// Written by the monitor.
+    BeatsLooked = 62,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

@@ -5,7 +5,7 @@
 /// `ham-stat`, little endian: the first word.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ham-stat");
 /// Counted up at every change of the layout.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Bytes in a word.
 pub const WORD: usize = 8;
@@ -47,9 +47,16 @@ pub const HISTORY: usize = 4_096;
 /// Words in one of them: 8 of facts, 24 of text (192 bytes).
 pub const HISTORY_WORDS: usize = 32;
 
-/// Records: one for the manager, then one per entity, run and slot, and one per
-/// client whose last request is kept.
-pub const RECORDS: usize = 1 + 4 * 65_536 + 256;
+/// Heartbeats: one place for each entity.
+pub const BEATS: usize = 65_536;
+/// Words in one: a cache line, so that what is written for one entity disturbs
+/// no other.
+pub const BEAT_WORDS: usize = 8;
+
+/// Records: one for the manager; one per entity, run and slot; one per client
+/// whose last request is kept; per entity what it says of itself, its heartbeat
+/// and what was changed of it at run time; texts of those changes; pulses.
+pub const RECORDS: usize = 1 + 7 * 65_536 + 256 + 4_096;
 /// Words in one version of a record's body.
 pub const BODY_WORDS: usize = 32;
 /// Words in one version of a record's head.
@@ -64,6 +71,12 @@ pub const PLAN_WORDS: usize = 64 * 1024 * 1024 / WORD;
 pub const HEADER_AT: usize = 0;
 /// Words in the header.
 pub const HEADER_WORDS: usize = 512;
+/// In the header: the command that may take the place of the reaper at the end,
+/// a word for its length and then its text.
+pub const RECOVERY_AT: usize = HEADER_AT + 128;
+/// Bytes of that text.
+pub const RECOVERY_BYTES: usize = 2_048;
+const _: () = assert!(RECOVERY_AT + 1 + RECOVERY_BYTES / WORD <= HEADER_AT + HEADER_WORDS);
 /// The slots.
 pub const SLOTS_AT: usize = HEADER_AT + HEADER_WORDS;
 /// The phases of the slots.
@@ -82,8 +95,10 @@ pub const HISTORY_AT: usize = ORPHANS_AT + ORPHANS * ORPHAN_WORDS;
 pub const KEPT_AT: usize = HISTORY_AT + HISTORY * HISTORY_WORDS;
 /// The names of kept descriptors.
 pub const KEPT_NAMES_AT: usize = KEPT_AT + KEPT * KEPT_WORDS;
+/// What was seen of heartbeats.
+pub const BEATS_AT: usize = KEPT_NAMES_AT + KEPT * NAME_WORDS;
 /// Heads of records.
-pub const HEADS_AT: usize = KEPT_NAMES_AT + KEPT * NAME_WORDS;
+pub const HEADS_AT: usize = BEATS_AT + BEATS * BEAT_WORDS;
 /// Bodies of records.
 pub const BODIES_AT: usize = HEADS_AT + RECORDS.next_multiple_of(64) * VERSIONS * HEAD_WORDS;
 /// The two halves of the plan.
@@ -108,6 +123,7 @@ mod tests {
             (HISTORY_AT, HISTORY * HISTORY_WORDS),
             (KEPT_AT, KEPT * KEPT_WORDS),
             (KEPT_NAMES_AT, KEPT * NAME_WORDS),
+            (BEATS_AT, BEATS * BEAT_WORDS),
             (HEADS_AT, RECORDS * VERSIONS * HEAD_WORDS),
             (BODIES_AT, RECORDS * VERSIONS * BODY_WORDS),
             (PLANS_AT, 2 * PLAN_WORDS),
@@ -118,7 +134,7 @@ mod tests {
         for (at, _) in areas {
             assert_eq!(at * WORD % 4096, 0, "area at word {at}");
         }
-        let (at, length) = areas[12];
+        let (at, length) = areas[areas.len() - 1];
         assert_eq!(at + length, TOTAL);
     }
 }

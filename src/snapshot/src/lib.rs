@@ -16,6 +16,8 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod beats;
+pub mod ending;
 pub mod header;
 pub mod history;
 pub mod kept;

@@ -206,10 +206,19 @@ impl Slot {
         // With the pid its end is recorded in this phase already.
         self.put(generation, Phase::Intent);
         self.pid_word().store(u64::try_from(pid).unwrap_or(0), Ordering::Release);
-        for place in [STATUS, EXITED_AT, ENDED, ERROR] {
+        for place in [STATUS, EXITED_AT, ENDED, ERROR, START_TIME] {
             self.at(place).store(0, Ordering::Relaxed);
         }
         self.put(generation, Phase::Running);
+    }
+
+    /// Reaper: the process of this generation goes on and is nobody's. Left as
+    /// if none had been made, which whoever comes may give back.
+    pub fn release(&self, generation: u32) {
+        if self.word() == (generation, Phase::Running) {
+            self.pid_word().store(0, Ordering::Release);
+            self.change(generation, Phase::Running, Phase::Intent);
+        }
     }
 
     /// Reaper: the zombie is reaped, its id may be used again by anybody. Only

@@ -30,6 +30,7 @@ pub mod clock;
 pub mod containment;
 pub mod datagrams;
 pub mod directory;
+pub mod ending;
 mod error;
 pub mod fault;
 pub mod files;

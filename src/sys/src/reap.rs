@@ -26,6 +26,16 @@ impl Exit {
     pub const KILLED: i32 = libc::CLD_KILLED;
     /// Killed by signal `status`, and a core was dumped.
     pub const DUMPED: i32 = libc::CLD_DUMPED;
+
+    /// What a wait status (waitpid(2)) says.
+    pub(crate) fn of_wait_status(pid: i32, status: i32) -> Exit {
+        let (code, status) = match status & 0x7f {
+            0 => (Exit::EXITED, (status >> 8) & 0xff),
+            signal if status & 0x80 != 0 => (Exit::DUMPED, signal),
+            signal => (Exit::KILLED, signal),
+        };
+        Exit { pid, code, status }
+    }
 }
 
 /// Looks whether child `pid` has ended, and leaves it a zombie.

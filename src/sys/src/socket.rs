@@ -3,7 +3,7 @@
 //! close-on-exec, and no write raises SIGPIPE. Knows nothing of what is said.
 
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -17,6 +17,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, fchmod};
 
 use crate::poller::is_readable;
+use crate::process::PidFd;
 use crate::{Errno, Result, SysError};
 
 /// A listening stream socket.
@@ -138,6 +139,80 @@ pub fn peer(stream: impl AsFd) -> Result<Peer> {
         .map(|found| Peer { pid: found.pid(), uid: found.uid(), gid: found.gid() })
         .map_err(|errno| SysError::new("ask for", "the credentials of a peer", errno))
 }
+
+/// The supplementary groups of the process that connected (SO_PEERGROUPS,
+/// Linux 4.13).
+///
+/// # Errors
+/// ENOTCONN and kin.
+pub fn peer_groups(stream: impl AsFd) -> Result<Vec<u32>> {
+    // The most that a process can have (NGROUPS_MAX of linux/limits.h) would
+    // be 256 kB; first what is common, then as many as the kernel says.
+    let mut groups = vec![0u32; 64];
+    loop {
+        let mut bytes = libc::socklen_t::try_from(groups.len().saturating_mul(4)).unwrap_or(0);
+        let fd = stream.as_fd().as_raw_fd();
+        // SAFETY: the kernel writes at most `bytes` bytes to where `groups` has
+        // as many, and how many it wrote, or would have, to `bytes`.
+        let answer = unsafe {
+            let to = groups.as_mut_ptr().cast();
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERGROUPS, to, &raw mut bytes)
+        };
+        let count = usize::try_from(bytes).unwrap_or(0) / 4;
+        if answer == 0 {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let errno = Errno::last();
+        if errno.0 != libc::ERANGE || count <= groups.len() {
+            return Err(SysError::new("ask for", "the groups of a peer", errno));
+        }
+        groups.resize(count, 0);
+    }
+}
+
+/// The process that connected, as a descriptor that no later process of its
+/// number can have (SO_PEERPIDFD, Linux 6.5); `None`: the kernel is older, or
+/// the process has gone.
+pub fn peer_process(stream: impl AsFd) -> Option<PidFd> {
+    peer_descriptor(&stream).ok()
+}
+
+/// Whether the process that connected was reaped, so that its number may be
+/// another's by now. A kernel before Linux 6.5 cannot say, and is taken to say
+/// no; whatever else keeps it from an answer counts as yes, since somebody is
+/// about to be trusted for that number.
+pub fn peer_has_gone(stream: impl AsFd) -> bool {
+    match peer_descriptor(&stream) {
+        // Of a zombie, whose number nobody else can have, there is one to signal.
+        Ok(process) => process.send(0).is_err_and(|error| error.errno == Errno::ESRCH),
+        Err(errno) => errno.0 != libc::ENOPROTOOPT,
+    }
+}
+
+fn peer_descriptor(stream: &impl AsFd) -> std::result::Result<PidFd, Errno> {
+    let mut fd: libc::c_int = -1;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    let number = stream.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes at most `length` bytes to `fd`, which is as long.
+    let result = unsafe {
+        libc::getsockopt(
+            number,
+            libc::SOL_SOCKET,
+            PEER_PIDFD,
+            (&raw mut fd).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 || fd < 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: the kernel just made this descriptor, nobody else owns it.
+    Ok(PidFd::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// SO_PEERPIDFD of asm-generic/socket.h, the same on x86-64 and aarch64.
+const PEER_PIDFD: libc::c_int = 77;
 
 /// Connects to a stream socket and says something on it; it is blocking then,
 /// for a program that knows nothing of it, and close-on-exec. Nothing is read

@@ -9,9 +9,8 @@ use crate::lists::Place;
 use crate::names::Named;
 use crate::reader::{Field, Reader, Table, Value};
 use crate::references::Reference;
-use crate::suggest::{nearest, one_of, quoted};
-use ham_core::plan::{ActionPlan, Class, ExecutePlan, MAX_ON_FAIL, SignalPlan, Verb};
-use ham_core::signal::Signal;
+use crate::suggest::one_of;
+use ham_core::plan::{ActionPlan, Class, Ending, ExecutePlan, MAX_ON_FAIL, Verb};
 use ham_core::time::Span;
 use std::ops::Range;
 
@@ -144,6 +143,7 @@ impl Reader<'_> {
             }
             "execute" => self.execute(first, condition).map(Verb::Execute),
             "notify-signal" => self.notify_signal(first, condition).map(Verb::NotifySignal),
+            "notify-pulse" => self.notify_pulse(first).map(Verb::NotifyPulse),
             "waitfor" => {
                 if condition.class == Class::NoWait {
                     let message = "`waitfor` in a condition that does not wait";
@@ -157,9 +157,35 @@ impl Reader<'_> {
                 self.placeholders(first, text);
                 Some(Verb::Log(text.to_owned()))
             }
+            "heartbeat-healthy" => self.heartbeat_healthy(first, condition, in_on_fail),
             "start" => self.entity_name(first).map(Verb::Start),
-            _ => self.entity_name(first).map(Verb::Stop),
+            "stop" => self.entity_name(first).map(Verb::Stop),
+            "shutdown" => self.shutdown(first).map(Verb::Shutdown),
+            "reboot" => {
+                self.nothing(first, "action.reboot")?;
+                Some(Verb::Shutdown(Ending::Reboot))
+            }
+            _ => self.exec_recovery(first).map(Verb::Shutdown),
         }
+    }
+
+    fn heartbeat_healthy(
+        &mut self,
+        field: &Field<'_>,
+        condition: &ActionContext,
+        in_on_fail: bool,
+    ) -> Option<Verb> {
+        self.nothing(field, "action.heartbeat-healthy")?;
+        let (place, help) = match condition.place {
+            _ if in_on_fail => ("on-fail", "it never fails; make it an action of the list"),
+            Place::PreStart | Place::PostStop => {
+                (condition.place.word(), "there is no process then that could have a heartbeat")
+            }
+            Place::Condition | Place::Reload => return Some(Verb::HeartbeatHealthy),
+        };
+        let message = format!("`heartbeat-healthy` in `{place}`");
+        self.error(codes::CONFLICT, field.key_span.clone(), message).help(help);
+        None
     }
 
     fn may_restart(&mut self, field: &Field<'_>, condition: &mut ActionContext) {
@@ -169,6 +195,12 @@ impl Reader<'_> {
             let message = format!("`restart` in a condition on `{}`", on.word());
             self.error(codes::CONFLICT, field.key_span.clone(), message)
                 .help("only `death`, `abnormal-death` and `failure` can be answered by a restart");
+            return;
+        }
+        if condition.of {
+            let message = "`restart` in a condition with `of`";
+            self.error(codes::CONFLICT, field.key_span.clone(), message)
+                .help("an entity is brought back by its own unit; `start` starts another");
             return;
         }
         let earlier = match condition.restart {
@@ -181,6 +213,19 @@ impl Reader<'_> {
                     .help("a target has no process that could die");
                 return;
             }
+            Some(NoRestart::Global) => {
+                let message = "`restart` in a unit with [global]";
+                self.error(codes::CONFLICT, field.key_span.clone(), message)
+                    .help("an entity is brought back by its own unit");
+                return;
+            }
+            Some(NoRestart::Placeholder) => {
+                let message = "`restart` of an entity without `command`";
+                self.error(codes::CONFLICT, field.key_span.clone(), message).help(
+                    "ham cannot start again what it has not started; add `command` to [entity]",
+                );
+                return;
+            }
             Some(NoRestart::Shorthand) => "the key `restart` of [entity]",
             Some(NoRestart::Earlier) => "an earlier `restart` action",
         };
@@ -189,7 +234,7 @@ impl Reader<'_> {
             .help("an entity has one; two would start it twice");
     }
 
-    fn entity_name(&mut self, field: &Field<'_>) -> Option<String> {
+    pub(crate) fn entity_name(&mut self, field: &Field<'_>) -> Option<String> {
         let name = self.name(field, Named::Entity)?;
         let span = field.span();
         self.references.push(Reference { name: name.clone(), span, softer: None });
@@ -222,46 +267,5 @@ impl Reader<'_> {
             None => None,
         };
         Some(ExecutePlan { command: command?, wait, timeout, identity })
-    }
-
-    fn notify_signal(&mut self, field: &Field<'_>, context: &ActionContext) -> Option<SignalPlan> {
-        let Some(entries) = field.as_table() else { return self.wrong_type(field) };
-        let table = self.table("action.notify-signal", "in `notify-signal`", entries, field.span());
-        let entity = self.find(&table, "entity").map(|entity| self.entity_name(&entity));
-        if entity.is_none() && matches!(context.place, Place::PreStart | Place::PostStop) {
-            let place = context.place.word();
-            let message = format!("`notify-signal` without `entity` in `{place}`");
-            self.error(codes::CONFLICT, field.key_span.clone(), message)
-                .help("there is no process then; name another entity");
-        }
-        let signal = self.require(&table, "signal").and_then(|signal| self.signal(&signal));
-        let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
-        let value = match self.find(&table, "value") {
-            Some(value) => i32::try_from(self.integer(&value, range)?).ok()?,
-            None => 0,
-        };
-        let entity = match entity {
-            Some(name) => Some(name?),
-            None => None,
-        };
-        Some(SignalPlan { entity, signal: signal?, value })
-    }
-
-    /// A signal by name.
-    pub(crate) fn signal(&mut self, field: &Field<'_>) -> Option<Signal> {
-        let text = self.string(field)?;
-        let found = Signal::parse(text);
-        if found.is_none() {
-            let upper = text.to_ascii_uppercase();
-            let word = upper.strip_prefix("SIG").unwrap_or(&upper);
-            let near = nearest(word, Signal::names());
-            let message = format!("no signal {}", quoted(text));
-            let added = self.error(codes::BAD_SIGNAL, field.span(), message);
-            if let Some(near) = near {
-                added.label(format!("did you mean `{near}`?"));
-            }
-            added.help("write a name of signal(7) without SIG, RTMIN+n, or RTMAX-n");
-        }
-        found
     }
 }

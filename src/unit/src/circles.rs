@@ -67,7 +67,7 @@ fn tell(drafts: &mut [Draft<'_>], graph: &Graph, circle: &BTreeSet<usize>) {
     }
     for unit in joined.into_iter().take(MOST_JOINED) {
         let inside = |edge: &&Edge| circle.contains(&edge.to);
-        let Some(edge) = Graph::of(&graph.after, unit).iter().find(inside) else { continue };
+        let Some(edge) = Graph::edges(&graph.after, unit).iter().find(inside) else { continue };
         let name = |unit: usize| drafts.get(unit).map_or("", |draft| draft.name);
         let message =
             format!("`{}` can only start after itself, by way of `{}`", name(unit), name(edge.to));

@@ -41,9 +41,9 @@ codes! {
     UNKNOWN_USER = "ham::unit::unknown-user";
     /// The user database could not be asked.
     USER_LOOKUP = "ham::unit::user-lookup";
-    /// An action, or an order, names an entity that does not exist.
+    /// An action, an order, or a condition names an entity that does not exist.
     UNKNOWN_ENTITY = "ham::unit::unknown-entity";
-    /// A unit requires one that is refused.
+    /// A unit requires one that is refused, or has a condition of it.
     REQUIRES_REFUSED = "ham::unit::requires-refused";
     /// Units that each start after the next, in a circle.
     CIRCLE = "ham::unit::circle";
@@ -61,8 +61,12 @@ codes! {
     UNSUPERVISED = "ham::unit::unsupervised";
     /// Warning: a word that changes nothing.
     NO_EFFECT = "ham::unit::no-effect";
-    /// Warning: a condition without actions.
+    /// Warning: a condition without actions, or a global unit without any.
     NO_ACTIONS = "ham::unit::no-actions";
+    /// Warning: nothing is done when the heartbeat stays away.
+    UNANSWERED = "ham::unit::unanswered";
+    /// Warning: a condition on a heartbeat that does not exist.
+    NO_HEARTBEAT = "ham::unit::no-heartbeat";
     /// Warning: the program is not there or cannot be executed.
     COMMAND_NOT_FOUND = "ham::unit::command-not-found";
     /// Warning: a word that only a shell would understand.

@@ -23,6 +23,8 @@ pub(crate) enum Words {
     Variables,
     /// Placeholders: `{pid}`.
     Placeholders,
+    /// Nothing, and the program is not looked for in PATH.
+    Absolute,
 }
 
 impl Reader<'_> {
@@ -59,14 +61,20 @@ impl Reader<'_> {
             }
         };
         let filled_in_later = match kind {
-            Words::Plain => false,
+            Words::Plain | Words::Absolute => false,
             Words::Variables => program.contains("${"),
             Words::Placeholders => program.contains(['{', '}']),
         };
         let begins_later = filled_in_later && program.starts_with(['{', '$']);
-        if program.contains('/') && !program.starts_with('/') && !begins_later {
+        let a_path = program.contains('/') || kind == Words::Absolute;
+        if a_path && !program.starts_with('/') && !begins_later {
             let message = format!("the path {} must be absolute", quoted(program));
-            let help = "write it from the root, or only the name of a program in PATH";
+            let help = match kind {
+                Words::Absolute => "it is executed in the place of ham, without a look into PATH",
+                Words::Plain | Words::Variables | Words::Placeholders => {
+                    "write it from the root, or only the name of a program in PATH"
+                }
+            };
             self.error(codes::BAD_PATH, field.span(), message).help(help);
             return None;
         }
@@ -78,7 +86,7 @@ impl Reader<'_> {
 
     fn replaced_later(&mut self, field: &Field<'_>, text: &str, kind: Words) {
         match kind {
-            Words::Plain => {}
+            Words::Plain | Words::Absolute => {}
             Words::Variables => self.variables(field, text),
             Words::Placeholders => self.placeholders(field, text),
         }

@@ -7,12 +7,14 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::directory::SourceState;
 use crate::draft::Draft;
 use crate::graph::Graph;
+use crate::heartbeat;
 use crate::links;
 use crate::load::{Loaded, Scope, Settings};
 use crate::opposites;
 use crate::references::{self, KnownNames};
 use crate::text::Text;
-use ham_core::ids::{EntityId, MAX_ENTITIES};
+use crate::watching;
+use ham_core::ids::{EntityId, MAX_PLANNED};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Reads the texts, compares them with each other, and gives out numbers.
@@ -25,6 +27,8 @@ pub(crate) fn compare(
 ) {
     let mut drafts: Vec<Draft<'_>> =
         texts.iter().map(|(name, text)| Draft::new(name, text, settings)).collect();
+    watching::resolve(&mut drafts);
+    heartbeat::check(&mut drafts);
     for draft in &mut drafts {
         references::check(&mut draft.report, &draft.references, known, scope.severity);
         draft.refused |= draft.report.has_errors() || draft.plan.is_none();
@@ -54,6 +58,7 @@ pub(crate) fn compare(
     let refused = links::refused_names(&drafts);
     loaded.entities.retain(|entity| !refused.contains(&entity.name));
     links::resolve(&mut loaded.entities, &drafts, &graph);
+    watching::link(&mut loaded.entities, &drafts);
     loaded.diagnostics.extend(drafts.into_iter().flat_map(|draft| draft.report.finish()));
     for source in &mut loaded.sources {
         if refused.contains(&source.name) {
@@ -61,7 +66,7 @@ pub(crate) fn compare(
         }
         if homeless.contains(&source.name) {
             let file = source.path.display().to_string();
-            let message = format!("more than {MAX_ENTITIES} entities");
+            let message = format!("more than {MAX_PLANNED} entities");
             let code = codes::TOO_MANY;
             loaded.diagnostics.push(Diagnostic::of_file(Severity::Error, code, &file, message));
         }
@@ -99,11 +104,11 @@ fn number(loaded: &mut Loaded, settings: &Settings<'_>) -> HashSet<String> {
         }
         while taken.contains(&EntityId(next)) || (settings.id_in_use)(EntityId(next)) {
             next = next.saturating_add(1);
-            if next >= MAX_ENTITIES {
+            if next >= MAX_PLANNED {
                 break;
             }
         }
-        if next >= MAX_ENTITIES {
+        if next >= MAX_PLANNED {
             homeless.insert(entity.name.clone());
             continue;
         }

@@ -4,10 +4,12 @@ use crate::action::UnnamedAction;
 use crate::codes;
 use crate::lists::Place;
 use crate::names::Named;
+use crate::on::On;
 use crate::reader::{Field, Reader};
 use crate::suggest::quoted;
+use crate::watching::Watch;
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS,
+    ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, Only,
     RestartPlan, Verb,
 };
 use std::collections::HashSet;
@@ -19,9 +21,18 @@ pub(crate) struct ActionContext {
     pub(crate) place: Place,
     pub(crate) on: Option<ConditionKind>,
     pub(crate) class: Class,
+    /// Whether it is about another entity.
+    pub(crate) of: bool,
     /// Why the entity cannot have a restart action more, in words and with
     /// help: it has one, or has no process.
     pub(crate) restart: Option<NoRestart>,
+}
+
+impl ActionContext {
+    /// That of a list in its place.
+    pub(crate) fn of(place: Place) -> ActionContext {
+        ActionContext { place, on: None, class: Class::InOrder, of: false, restart: None }
+    }
 }
 
 /// Why no restart action may follow.
@@ -33,6 +44,10 @@ pub(crate) enum NoRestart {
     Earlier,
     /// A target, without a process.
     Target,
+    /// A unit of conditions on any entity.
+    Global,
+    /// A process that ham does not start.
+    Placeholder,
 }
 
 /// What `restart` of `[entity]` stands for.
@@ -44,10 +59,12 @@ pub(crate) enum Shorthand {
 }
 
 impl Shorthand {
+    /// The word for none.
+    pub(crate) const NO: &'static str = "no";
     pub(crate) const WORDS: [(Shorthand, &'static str); 3] = [
         (Shorthand::OnFailure, "on-failure"),
         (Shorthand::Always, "always"),
-        (Shorthand::No, "no"),
+        (Shorthand::No, Shorthand::NO),
     ];
 
     fn kind(self) -> Option<ConditionKind> {
@@ -66,16 +83,18 @@ impl Reader<'_> {
         &mut self,
         field: Option<&Field<'_>>,
         shorthand: Option<Shorthand>,
+        unit: &str,
         kind: &Kind,
     ) -> Vec<ConditionPlan> {
         let restart = match kind {
             Kind::Target => Some(NoRestart::Target),
+            Kind::Global => Some(NoRestart::Global),
+            Kind::Placeholder { .. } => Some(NoRestart::Placeholder),
             Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } => {
                 shorthand.map(|_| NoRestart::Shorthand)
             }
         };
-        let mut context =
-            ActionContext { place: Place::Condition, on: None, class: Class::InOrder, restart };
+        let mut context = ActionContext { restart, ..ActionContext::of(Place::Condition) };
         let mut conditions = Vec::new();
         let mut names: HashSet<String> = HashSet::new();
         if let Some(field) = field {
@@ -84,7 +103,10 @@ impl Reader<'_> {
             };
             for item in items {
                 let item = field.item(item);
-                let Some((plan, name_span)) = self.condition(&item, &mut context) else { continue };
+                let Some((plan, name_span)) = self.condition(&item, &mut context, unit, kind)
+                else {
+                    continue;
+                };
                 if !names.insert(plan.name.clone()) {
                     let message = format!("a second condition {}", quoted(&plan.name));
                     self.error(codes::DUPLICATE_NAME, name_span, message)
@@ -116,16 +138,19 @@ impl Reader<'_> {
         &mut self,
         field: &Field<'_>,
         context: &mut ActionContext,
+        unit: &str,
+        kind: &Kind,
     ) -> Option<(ConditionPlan, Range<usize>)> {
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
         let table = self.table("condition", "in [[condition]]", entries, field.span());
         let on_field = self.require(&table, "on");
-        let kinds = ConditionKind::ALL;
-        let on = on_field.as_ref().and_then(|on| self.word(on, &kinds));
+        let on = on_field.as_ref().and_then(|on| self.on(on));
+        let of_field = self.find(&table, "of");
+        let of = of_field.as_ref().and_then(|of| Some((self.of(of, unit, kind)?, of.span())));
         let name_field = self.find(&table, "name");
         let name = match &name_field {
             Some(name) => self.name(name, Named::Condition),
-            None => on.map(|on| on.word().to_owned()),
+            None => on.as_ref().map(|on| on.kind.word().to_owned()),
         };
         const CLASSES: [(Class, &str); 3] = [
             (Class::InOrder, "in-order"),
@@ -138,8 +163,9 @@ impl Reader<'_> {
         };
         let rearm = self.boolean_or(&table, "rearm", true);
         let enabled = self.boolean_or(&table, "enabled", true);
-        context.on = on;
+        context.on = on.as_ref().map(|on| on.kind);
         context.class = class;
+        context.of = of_field.is_some();
         let actions_field = self.find(&table, "actions");
         let (actions, given) = match &actions_field {
             Some(actions) => self.actions(actions, context),
@@ -149,8 +175,21 @@ impl Reader<'_> {
             let message = "a condition without actions does nothing";
             self.report.warning(codes::NO_ACTIONS, table.span.clone(), message);
         }
+        let span = on_field.as_ref().map_or(table.span.clone(), Field::span);
         let name_span = name_field.or(on_field).map_or(table.span, |field| field.span());
-        Some((ConditionPlan { name: name?, on: on?, class, rearm, enabled, actions }, name_span))
+        let (name, On { kind: on, only, transition }) = (name?, on?);
+        self.watches.push(Watch {
+            condition: name.clone(),
+            on,
+            span,
+            answers: enabled && !actions.is_empty(),
+            of,
+            transition,
+        });
+        // Whom it is about is a number only when all units are known.
+        let of = None;
+        let plan = ConditionPlan { name, on, only, of, class, rearm, enabled, actions };
+        Some((plan, name_span))
     }
 
     /// The actions that could be read, and how many were given.
@@ -197,6 +236,8 @@ fn shorthand_condition(name: String, on: ConditionKind) -> ConditionPlan {
     ConditionPlan {
         name,
         on,
+        only: Only::All,
+        of: None,
         class: Class::InOrder,
         rearm: true,
         enabled: true,

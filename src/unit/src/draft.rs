@@ -9,7 +9,9 @@ use crate::reader::Reader;
 use crate::references::Reference;
 use crate::syntax;
 use crate::text::{Report, Text};
-use ham_core::plan::EntityPlan;
+use crate::watching::Watch;
+use ham_core::plan::{EntityPlan, StateSet};
+use std::ops::Range;
 
 /// A unit that has been read.
 #[derive(Debug)]
@@ -21,6 +23,11 @@ pub(crate) struct Draft<'a> {
     pub(crate) plan: Option<EntityPlan>,
     pub(crate) references: Vec<Reference>,
     pub(crate) neighbours: Vec<Neighbour>,
+    pub(crate) watches: Vec<Watch>,
+    /// Names of states and of sets of them.
+    pub(crate) states: Vec<(String, StateSet)>,
+    /// Where its [heartbeat] stands.
+    pub(crate) heartbeat: Option<Range<usize>>,
     /// Whether it is not taken, for whatever reason.
     pub(crate) refused: bool,
 }
@@ -37,9 +44,15 @@ impl<'a> Draft<'a> {
             settings,
             references: Vec::new(),
             neighbours: Vec::new(),
+            watches: Vec::new(),
+            states: Vec::new(),
         };
         let plan = reader.unit(name, &table);
-        let Reader { report: mut found, mut references, mut neighbours, .. } = reader;
+        let Reader {
+            report: mut found, mut references, mut neighbours, mut watches, states, ..
+        } = reader;
+        let heartbeat = table.iter().find(|(key, _)| key.get_ref() == "heartbeat");
+        let heartbeat = heartbeat.map(|(key, _)| key.span());
         if damage.any() {
             let follows = |diagnostic: &Diagnostic| {
                 let absent = [codes::MISSING_KEY, codes::UNSUPERVISED, codes::NO_ACTIONS];
@@ -51,7 +64,19 @@ impl<'a> Draft<'a> {
         report.append(found);
         references.retain(|reference| !damage.covers(text, reference.span.start));
         neighbours.retain(|neighbour| !damage.covers(text, neighbour.span.start));
+        watches.retain(|watch| !damage.covers(text, watch.span.start));
         let refused = name_problem(name, &text.file).is_some();
-        Draft { name, text, report, plan, references, neighbours, refused }
+        Draft {
+            name,
+            text,
+            report,
+            plan,
+            references,
+            neighbours,
+            watches,
+            states,
+            heartbeat,
+            refused,
+        }
     }
 }

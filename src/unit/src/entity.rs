@@ -1,12 +1,11 @@
 //! `[entity]`: the keys of every kind put together to a plan.
 
-use crate::codes;
 use crate::command::Words;
 use crate::duration::Bounds;
 use crate::reader::{Reader, Table};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    DirectoryPlace, EntityPlan, Kind, OnDependencyRestart, START_TIMEOUT, Stream,
+    DirectoryPlace, EntityPlan, HeartbeatPlan, Kind, OnDependencyRestart, START_TIMEOUT, Stream,
 };
 use ham_core::time::Span;
 
@@ -14,12 +13,14 @@ use ham_core::time::Span;
 const UMASK: u32 = 0o022;
 
 impl Reader<'_> {
-    /// Reads what stands in [entity], but for `restart` and the `kind`.
+    /// Reads what stands in [entity], but for `restart` and the `kind`, and
+    /// puts the `heartbeat` to it.
     pub(crate) fn entity(
         &mut self,
         name: &str,
         table: &Table<'_>,
         kind: Kind,
+        heartbeat: Option<HeartbeatPlan>,
     ) -> Option<EntityPlan> {
         let start = self.start_mode(table);
         self.order(table, name);
@@ -37,12 +38,10 @@ impl Reader<'_> {
         let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| &**path);
         let expand = self.boolean_or(table, "expand", false);
         let words = if expand { Words::Variables } else { Words::Plain };
-        let command = self.find(table, "command");
-        if command.is_none() && !table.has_misspelt(&["command"]) {
-            self.error(codes::MISSING_KEY, table.span.clone(), "no `command` in [entity]")
-                .help("write for example command = [\"/usr/bin/prog\", \"--option\"]");
-        }
-        let command = command.and_then(|field| self.command(&field, words, search));
+        let command = match (&kind, self.find(table, "command")) {
+            (Kind::Placeholder { .. }, _) => Some(Vec::new()),
+            (_, command) => command.and_then(|field| self.command(&field, words, search)),
+        };
         let identity = self.identity(table);
         let directory = self.find(table, "directory").and_then(|field| self.path(&field));
         let umask = self.find(table, "umask").and_then(|field| self.octal(&field, 0o777, "0027"));
@@ -57,10 +56,11 @@ impl Reader<'_> {
         let start_timeout =
             self.duration_or(table, "start-timeout", Bounds::NotZero, start_timeout);
         let ready = self.readiness(table, &kind);
-        let (notify_access, fd_store) = self.notifications(table, &ready);
+        let (notify_access, fd_store) = self.notifications(table, &ready, heartbeat.is_some());
         let start_when = self.start_when(table);
         let [pre_start, reload, post_stop] = self.own_lists(table);
         let stop = self.stop(table);
+        let attach_by = self.attach_by(table, &kind);
         let success_exit = self.ends(table, "success-exit");
         let no_restart_exit = self.ends(table, "no-restart-exit");
         let stdin = self.stream(table, "stdin", Stream::Null);
@@ -103,6 +103,8 @@ impl Reader<'_> {
             directories,
             start_timeout,
             stop,
+            heartbeat,
+            attach_by,
             ..EntityPlan::new(EntityId(0), name, command?)
         })
     }

@@ -31,6 +31,8 @@ pub(crate) struct Graph {
     pub(crate) wants: Vec<Vec<Edge>>,
     /// To those that it says it conflicts with.
     pub(crate) conflicts: Vec<Vec<Edge>>,
+    /// To those that it has conditions on.
+    pub(crate) of: Vec<Vec<Edge>>,
 }
 
 impl Graph {
@@ -40,7 +42,8 @@ impl Graph {
         let places: HashMap<&str, usize> =
             drafts.iter().enumerate().map(|(place, draft)| (draft.name, place)).collect();
         let none = || vec![Vec::new(); drafts.len()];
-        let mut graph = Graph { after: none(), requires: none(), wants: none(), conflicts: none() };
+        let (after, requires, wants) = (none(), none(), none());
+        let mut graph = Graph { after, requires, wants, conflicts: none(), of: none() };
         let put = |lists: &mut Vec<Vec<Edge>>, from: usize, edge: &Edge| {
             if let Some(list) = lists.get_mut(from) {
                 list.push(edge.clone());
@@ -63,6 +66,7 @@ impl Graph {
                     Relation::After => put(&mut graph.after, from, &edge),
                     Relation::Before => put(&mut graph.after, to, &Edge { to: from, ..edge }),
                     Relation::Conflicts => put(&mut graph.conflicts, from, &edge),
+                    Relation::Of => put(&mut graph.of, from, &edge),
                 }
             }
         }
@@ -70,7 +74,7 @@ impl Graph {
     }
 
     /// The edges of one unit.
-    pub(crate) fn of(lists: &[Vec<Edge>], unit: usize) -> &[Edge] {
+    pub(crate) fn edges(lists: &[Vec<Edge>], unit: usize) -> &[Edge] {
         lists.get(unit).map_or(&[], Vec::as_slice)
     }
 
@@ -101,7 +105,7 @@ impl Graph {
         let mut reached: HashMap<usize, (usize, &Edge)> = HashMap::new();
         let mut waiting = std::collections::VecDeque::from([from]);
         while let Some(unit) = waiting.pop_front() {
-            for edge in Graph::of(lists, unit).iter().filter(|edge| within(edge.to)) {
+            for edge in Graph::edges(lists, unit).iter().filter(|edge| within(edge.to)) {
                 if reached.contains_key(&edge.to) {
                     continue;
                 }
@@ -172,7 +176,7 @@ impl Walk {
         let mut path = vec![(root, 0usize)];
         while let Some((unit, followed)) = path.last_mut() {
             let unit = *unit;
-            let edge = Graph::of(after, unit).get(*followed);
+            let edge = Graph::edges(after, unit).get(*followed);
             *followed = followed.saturating_add(1);
             if let Some(edge) = edge {
                 let other = self.mark(edge.to);

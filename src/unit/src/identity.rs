@@ -77,6 +77,14 @@ impl Reader<'_> {
         }
     }
 
+    /// The number of a lone user.
+    pub(crate) fn uid_of(&mut self, field: &Field<'_>) -> Option<u32> {
+        match self.user(field)? {
+            User::Known(entry) => Some(entry.uid),
+            User::Number(uid) => Some(uid),
+        }
+    }
+
     fn groups_of(&self, entry: &UserEntry, gid: u32) -> Vec<u32> {
         let mut groups = self.settings.users.groups_of(&entry.name);
         groups.retain(|group| *group != gid);

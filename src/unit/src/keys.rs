@@ -6,7 +6,8 @@
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// Tables and key, joined by dots. The first part is `entity`, `target`,
-    /// `condition` or `action`, or the path is a key at the top of the file.
+    /// `heartbeat`, `condition` or `action`, or the path is a key at the top of
+    /// the file.
     pub path: &'static str,
     /// What it takes, in words that fit after "expected".
     pub kind: &'static str,
@@ -30,8 +31,11 @@ pub const KEYS: &[Key] = &[
     key("description", "string", "empty", "One line for people."),
     key("entity", "table", "none", "The process to be supervised."),
     key("target", "table", "none", "A name for a group of entities."),
+    key("global", "table", "none", "A unit of conditions on any entity."),
+    key("heartbeat", "table", "none", "How its heartbeat is watched."),
+    key("states", "table of states and sets", "none", "Names of the states that it reports."),
     key("condition", "array of tables", "none", "What is done when something happens to it."),
-    key("entity.command", COMMAND, "required", "Program and arguments."),
+    key("entity.command", COMMAND, "none", "Program and arguments."),
     key(
         "entity.type",
         "\"service\", \"oneshot\" or \"forking\"",
@@ -39,7 +43,8 @@ pub const KEYS: &[Key] = &[
         "What its process does.",
     ),
     key("entity.remain", "boolean", "false", "Whether a oneshot counts as up when it has ended."),
-    key("entity.pid-file", PATH, "none", "Where a forking daemon says which process it is."),
+    key("entity.pid-file", PATH, "none", "Where a daemon says which process it is."),
+    key("entity.attach-by", "user", "none", "Whose processes may attach themselves as it."),
     key("entity.expand", "boolean", "false", "Whether ${NAME} in `command` is a variable."),
     key("entity.start", "\"auto\" or \"manual\"", "auto", "Whether it starts with the manager."),
     key(
@@ -183,7 +188,24 @@ pub const KEYS: &[Key] = &[
     key("target.after", NAMES, "none", "What it starts after."),
     key("target.before", NAMES, "none", "What it starts before."),
     key("target.conflicts", NAMES, "none", "What is never up at the same time."),
-    key("condition.on", "condition", "required", "What fires it."),
+    key("heartbeat.interval", "duration", "required", "The length of a period."),
+    key("heartbeat.low", "integer", "2", "So many missed in a row are a first sign."),
+    key("heartbeat.high", "integer", "5", "So many are the last."),
+    key("heartbeat.grace", "duration", "0s", "How long after its start the first period begins."),
+    key("heartbeat.max", "table", "none", "What is too many."),
+    key("heartbeat.max.count", "integer", "required", "Heartbeats that are allowed."),
+    key("heartbeat.max.within", "duration", "required", "In this time."),
+    key("condition.on", "condition or table", "required", "What fires it."),
+    key("condition.on.state", "table", "none", "Transitions from one state to another."),
+    key("condition.on.state.from", STATES, "none", "The states before."),
+    key("condition.on.state.from.not", SOME_STATES, "required", "All but these."),
+    key("condition.on.state.to", STATES, "none", "The states after."),
+    key("condition.on.state.to.not", SOME_STATES, "required", "All but these."),
+    key("condition.on.raise", "table", "none", "Events that somebody publishes."),
+    key("condition.on.raise.type", "integer", "none", "Only those of this type."),
+    key("condition.on.raise.class", "integer", "none", "Only those of this class."),
+    key("condition.on.raise.severity", "integer", "none", "Only those of this severity."),
+    key("condition.of", "name", "itself", "The entity to which it happens."),
     key("condition.name", "name", "as on", "Its name, unique in the unit."),
     key(
         "condition.run",
@@ -222,15 +244,25 @@ pub const KEYS: &[Key] = &[
     key("action.notify-signal", "table", "none", "Send a signal to an entity."),
     key("action.notify-signal.entity", "name", "itself", "Whom it goes to."),
     key("action.notify-signal.signal", "signal", "required", "Which one."),
+    key("action.notify-signal.code", "integer", "0", "The code that goes with it."),
     key("action.notify-signal.value", "integer", "0", "The value that goes with it."),
+    key("action.notify-pulse", "table", "none", "Put a pulse into a channel."),
+    key("action.notify-pulse.channel", "name", "required", "Which channel."),
+    key("action.notify-pulse.code", "integer", "required", "The code of the pulse."),
+    key("action.notify-pulse.value", "integer", "0", "Its value."),
     key("action.waitfor", "duration or table", "none", "Wait for something, or just wait."),
     key("action.waitfor.path", PATH, "none", "Ends as soon as this path exists."),
     key("action.waitfor.ready", "boolean", "false", "Ends as soon as the entity is up."),
     key("action.waitfor.timeout", "duration", "required", "Fails after this time."),
     key("action.waitfor.delay", "duration", "none", "Just wait this long."),
     key("action.log", "string", "none", "Write a line to ham's log."),
+    key("action.heartbeat-healthy", "empty table", "none", "Take its heartbeat for healthy."),
     key("action.start", "name", "none", "Start an entity."),
     key("action.stop", "name", "none", "Stop an entity."),
+    key("action.shutdown", "table", "none", "Stop all entities and end ham."),
+    key("action.shutdown.exit-code", "integer", "0", "With which exit code."),
+    key("action.reboot", "empty table", "none", "Stop all entities and start the machine anew."),
+    key("action.exec-recovery", COMMAND, "none", "Execute a program in the place of ham."),
     key("action.name", "name", "the verb", "Its name, unique in the condition."),
     key("action.break-on-fail", "boolean", "false", "If it fails, the rest is skipped."),
     key("action.keep-on-fail", "boolean", "true", "It stays in the list when it has failed."),
@@ -242,6 +274,8 @@ const COMMAND: &str = "list of strings or string";
 const PATH: &str = "absolute path";
 const NAMES: &str = "name or list of names";
 const ACTIONS: &str = "list of tables";
+const STATES: &str = "state, list of states or table";
+const SOME_STATES: &str = "state or list of states";
 const ENDS: &str = "list of exit codes and signals";
 const OWN_DIRECTORY: &str = "relative path, list of relative paths or table";
 const LIMIT_SIZE: &str = "size, or \"soft:hard\"";
@@ -249,8 +283,20 @@ const LIMIT_TIME: &str = "duration, or \"soft:hard\"";
 const LIMIT_NUMBER: &str = "number, or \"soft:hard\"";
 
 /// The words of [`ham_core::plan::Verb`], in the order of the manual page.
-pub const VERBS: [&str; 7] =
-    ["restart", "execute", "notify-signal", "waitfor", "log", "start", "stop"];
+pub const VERBS: [&str; 12] = [
+    "restart",
+    "execute",
+    "notify-signal",
+    "notify-pulse",
+    "waitfor",
+    "log",
+    "heartbeat-healthy",
+    "start",
+    "stop",
+    "shutdown",
+    "reboot",
+    "exec-recovery",
+];
 
 /// The keys that may stand in a table; `""` is the top of the file.
 pub fn of_table(table: &str) -> impl Iterator<Item = (&'static str, &'static Key)> + '_ {

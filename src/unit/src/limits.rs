@@ -70,6 +70,15 @@ fn parse(text: &str, counts: Counts) -> Result<u64, String> {
     }
 }
 
+/// The nanoseconds of one unit of a limit that is a time.
+pub(crate) fn limit_unit(resource: u32) -> Option<u64> {
+    let limit = LIMITS.iter().find(|(_, number, _)| *number == resource);
+    match limit.map(|(_, _, counts)| *counts) {
+        Some(Counts::Time(unit)) => Some(unit),
+        Some(Counts::Bytes | Counts::Things) | None => None,
+    }
+}
+
 impl Reader<'_> {
     /// Resource, soft and hard limit of each that is set, in order of name.
     pub(crate) fn limits(&mut self, table: &Table<'_>) -> Vec<(u32, u64, u64)> {

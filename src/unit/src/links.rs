@@ -1,6 +1,6 @@
 //! From names to ids: the links of every plan, from both ends of each edge.
 //! And before that, which units fall with others: what requires a refused unit
-//! is refused too.
+//! is refused too, and so is what has a condition of one.
 
 use crate::codes;
 use crate::draft::Draft;
@@ -20,10 +20,10 @@ pub(crate) fn refuse_dependents(
 ) {
     for draft in drafts.iter_mut().filter(|draft| !draft.refused) {
         for neighbour in &draft.neighbours {
-            if neighbour.relation == Relation::Requires
+            if let Some(needs) = needs(neighbour.relation)
                 && let Some(file) = unread.get(&neighbour.name)
             {
-                let message = format!("requires {}, which is refused", quoted(&neighbour.name));
+                let message = format!("{needs} {}, which is refused", quoted(&neighbour.name));
                 draft
                     .report
                     .error(codes::REQUIRES_REFUSED, neighbour.span.clone(), message)
@@ -33,7 +33,7 @@ pub(crate) fn refuse_dependents(
         }
     }
     let mut required_by: Vec<Vec<(usize, &Edge)>> = vec![Vec::new(); drafts.len()];
-    for (unit, edges) in graph.requires.iter().enumerate() {
+    for (unit, edges) in graph.requires.iter().enumerate().chain(graph.of.iter().enumerate()) {
         for edge in edges {
             if let Some(list) = required_by.get_mut(edge.to) {
                 list.push((unit, edge));
@@ -51,7 +51,8 @@ pub(crate) fn refuse_dependents(
             let Some(draft) = drafts.get_mut(*dependent).filter(|draft| !draft.refused) else {
                 continue;
             };
-            let message = format!("requires {}, which is refused", quoted(name));
+            let needs = needs(edge.relation).unwrap_or("needs");
+            let message = format!("{needs} {}, which is refused", quoted(name));
             draft
                 .report
                 .error(codes::REQUIRES_REFUSED, edge.span.clone(), message)
@@ -59,6 +60,15 @@ pub(crate) fn refuse_dependents(
             draft.refused = true;
             waiting.push(*dependent);
         }
+    }
+}
+
+/// What a unit does with one that it cannot be without, in words.
+fn needs(relation: Relation) -> Option<&'static str> {
+    match relation {
+        Relation::Requires => Some("requires"),
+        Relation::Of => Some("has a condition of"),
+        Relation::Wants | Relation::After | Relation::Before | Relation::Conflicts => None,
     }
 }
 
@@ -95,6 +105,7 @@ pub(crate) fn resolve(entities: &mut [EntityPlan], drafts: &[Draft<'_>], graph: 
         mine.conflicts.push(to);
         other.conflicts.push(from);
     });
+    put(&graph.of, |_, other, from, _| other.watched_by.push(from));
     for entity in entities {
         let mut mine = links.remove(&entity.id).unwrap_or_default();
         for list in [
@@ -104,6 +115,7 @@ pub(crate) fn resolve(entities: &mut [EntityPlan], drafts: &[Draft<'_>], graph: 
             &mut mine.after,
             &mut mine.before,
             &mut mine.conflicts,
+            &mut mine.watched_by,
         ] {
             list.sort_unstable();
             list.dedup();

@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::condition::ActionContext;
 use crate::reader::{Reader, Table};
-use ham_core::plan::{ActionPlan, Class, MAX_ACTIONS};
+use ham_core::plan::{ActionPlan, MAX_ACTIONS};
 
 /// Where a list of actions stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Reader<'_> {
 
     fn own_list(&mut self, table: &Table<'_>, place: Place) -> Vec<ActionPlan> {
         let Some(field) = self.find(table, place.word()) else { return Vec::new() };
-        let mut context = ActionContext { place, on: None, class: Class::InOrder, restart: None };
+        let mut context = ActionContext::of(place);
         let (actions, _) = self.actions(&field, &mut context);
         if actions.len() > MAX_ACTIONS {
             let message = format!("more than {MAX_ACTIONS} actions in `{}`", field.name);

@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::reader::{Field, Reader};
 use crate::suggest::quoted;
-use ham_core::plan::MAX_NAME;
+use ham_core::plan::{MAX_NAME, PulsePlan};
 
 /// What has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +12,18 @@ pub(crate) enum Named {
     Entity,
     Condition,
     Action,
+    /// Not a number either: a state can be named by that.
+    State,
+    /// Of pulses; shorter than others. It may be an entity's, with more behind a
+    /// `/`.
+    Channel,
 }
 
 /// Why a text is no name, in words that follow "it".
 pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    let channel = named == Named::Channel;
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c) || (channel && c == '/');
     let at_signs = name.chars().filter(|c| *c == '@').count();
     if name.is_empty() {
         Some("is empty")
@@ -32,13 +39,26 @@ pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
         Some("begins with `@`")
     } else if at_signs > 1 {
         Some("holds more than one `@`")
-    } else if at_signs == 1 && named != Named::Entity {
+    } else if at_signs == 1 && named != Named::Entity && !channel {
         Some("holds a `@`, which only names of entities may")
+    } else if named == Named::State && name.chars().all(|c| c.is_ascii_digit()) {
+        Some("is a number")
+    } else if channel && name.len() > PulsePlan::MOST_NAME {
+        Some("is longer than 64 bytes")
     } else if name.chars().all(|c| allowed(c) || c == '@') {
         None
+    } else if channel {
+        Some("holds other characters than letters, digits, `_`, `.`, `:`, `-`, `@` and `/`")
     } else {
         Some("holds other characters than letters, digits, `_`, `.`, `:` and `-`")
     }
+}
+
+/// Why a text cannot be the name of an entity, in words that follow "it";
+/// `None`: it can.
+#[must_use]
+pub fn wrong_entity_name(name: &str) -> Option<&'static str> {
+    refuse(name, Named::Entity)
 }
 
 /// Whether a text can be the name of an environment variable (POSIX XBD 8.1,
@@ -87,6 +107,12 @@ mod tests {
         }
         assert!(refuse("a@b", Named::Condition).is_some());
         assert!(refuse("a@b", Named::Action).is_some());
+        assert!(refuse("17", Named::State).is_some());
+        assert_eq!(refuse("17a", Named::State), None);
+        assert_eq!(refuse(&"n".repeat(64), Named::Channel), None);
+        assert!(refuse(&"n".repeat(65), Named::Channel).is_some());
+        assert_eq!(refuse("audio@left/out", Named::Channel), None);
+        assert!(refuse("audio out", Named::Channel).is_some());
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(crate) fn refuse(drafts: &mut [Draft<'_>], graph: &Graph, parts: &[Vec<usize
         for (place, pair) in some.iter().enumerate() {
             let (mine, other) = (place.saturating_mul(2), place.saturating_mul(2) + 1);
             let start = |unit: usize| starting.get(unit) == Some(&true);
-            let wants = Graph::of(&graph.wants, pair.unit);
+            let wants = Graph::edges(&graph.wants, pair.unit);
             let why = if needed(pair.edge.to, mine) {
                 Why::Requires
             } else if needed(pair.unit, other) {
@@ -91,7 +91,7 @@ fn needed_by(graph: &Graph, order: &[usize], ends: &[usize], count: usize) -> Ve
     }
     for unit in order {
         let mine = masks.get(*unit).copied().unwrap_or(0);
-        for edge in Graph::of(&graph.requires, *unit) {
+        for edge in Graph::edges(&graph.requires, *unit) {
             if let Some(mask) = masks.get_mut(edge.to) {
                 *mask |= mine;
             }
@@ -111,7 +111,9 @@ fn starting(drafts: &[Draft<'_>], graph: &Graph, order: &[usize]) -> Vec<bool> {
         if starting.get(*unit) != Some(&true) {
             continue;
         }
-        for edge in Graph::of(&graph.requires, *unit).iter().chain(Graph::of(&graph.wants, *unit)) {
+        for edge in
+            Graph::edges(&graph.requires, *unit).iter().chain(Graph::edges(&graph.wants, *unit))
+        {
             if let Some(other) = starting.get_mut(edge.to) {
                 *other = true;
             }

@@ -15,6 +15,8 @@ pub(crate) enum Relation {
     After,
     Before,
     Conflicts,
+    /// A condition hangs on it; no key of the table.
+    Of,
 }
 
 impl Relation {
@@ -34,6 +36,7 @@ impl Relation {
             Relation::After => "after",
             Relation::Before => "before",
             Relation::Conflicts => "conflicts",
+            Relation::Of => "of",
         }
     }
 }

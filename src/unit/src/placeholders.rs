@@ -6,8 +6,21 @@ use crate::reader::{Field, Reader};
 use crate::suggest::{nearest, quoted};
 
 /// The names that may stand in braces.
-pub(crate) const PLACEHOLDERS: [&str; 7] =
-    ["entity", "condition", "pid", "instance", "code", "signal", "status"];
+pub(crate) const PLACEHOLDERS: [&str; 13] = [
+    "entity",
+    "condition",
+    "pid",
+    "instance",
+    "code",
+    "signal",
+    "status",
+    "from",
+    "to",
+    "type",
+    "class",
+    "severity",
+    "missed",
+];
 
 /// What is wrong with a text.
 #[derive(Debug, PartialEq, Eq)]

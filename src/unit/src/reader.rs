@@ -9,6 +9,8 @@ use crate::order::Neighbour;
 use crate::references::Reference;
 use crate::suggest::{nearest, one_of, quoted};
 use crate::text::Report;
+use crate::watching::Watch;
+use ham_core::plan::StateSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -111,6 +113,10 @@ pub(crate) struct Reader<'a> {
     pub(crate) references: Vec<Reference>,
     /// What the unit is to others.
     pub(crate) neighbours: Vec<Neighbour>,
+    /// What of its conditions concerns others.
+    pub(crate) watches: Vec<Watch>,
+    /// Names of states and of sets of them.
+    pub(crate) states: Vec<(String, StateSet)>,
 }
 
 impl Reader<'_> {
@@ -152,9 +158,10 @@ impl Reader<'_> {
         let known = || keys::of_table(path).map(|(known, _)| known);
         let message = format!("unknown key {} {place}", quoted(name));
         let added = self.report.error(codes::UNKNOWN_KEY, span, message);
-        const TABLES: [(&str, &str); 5] = [
+        const TABLES: [(&str, &str); 6] = [
             ("entity", "in [entity]"),
             ("target", "in [target]"),
+            ("heartbeat", "in [heartbeat]"),
             ("condition", "in [[condition]]"),
             ("action", "in an action of a condition"),
             ("", "at the top of the file"),
@@ -168,7 +175,9 @@ impl Reader<'_> {
         if let Some((_, place)) = elsewhere {
             added.label(format!("`{name}` stands {place}"));
         } else {
-            added.help(if known().count() <= MOST_LISTED {
+            added.help(if known().next().is_none() {
+                "nothing stands there".to_owned()
+            } else if known().count() <= MOST_LISTED {
                 format!("known here: {}", one_of(known()))
             } else {
                 "ham.unit(5) lists the keys that stand there".to_owned()

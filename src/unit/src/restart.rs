@@ -30,7 +30,7 @@ impl Reader<'_> {
         let reset_after =
             self.duration_or(&table, "reset-after", Bounds::Any, defaults.reset_after);
         let limit = match self.find(&table, "limit") {
-            Some(limit) => Some(self.limit(&limit)?),
+            Some(limit) => Some(self.limit("action.restart.limit", "in `limit`", &limit)?),
             None => None,
         };
         Some(RestartPlan { spacing: spacing?, reset_after, limit })
@@ -103,9 +103,15 @@ impl Reader<'_> {
         found
     }
 
-    fn limit(&mut self, field: &Field<'_>) -> Option<LimitPlan> {
+    /// So many in so much time: the table of keys at `path`.
+    pub(crate) fn limit(
+        &mut self,
+        path: &'static str,
+        place: &'static str,
+        field: &Field<'_>,
+    ) -> Option<LimitPlan> {
         let Some(entries) = field.as_table() else { return self.wrong_type(field) };
-        let table = self.table("action.restart.limit", "in `limit`", entries, field.span());
+        let table = self.table(path, place, entries, field.span());
         let count = self.require(&table, "count");
         let count = count.and_then(|count| self.integer(&count, 1..=i64::from(u32::MAX)));
         let within = self.require(&table, "within");

@@ -89,7 +89,7 @@ impl Reader<'_> {
         };
         let Some(ready) = ready else { return Readiness::Exec };
         let why = match kind {
-            Kind::Service | Kind::Target => None,
+            Kind::Service | Kind::Target | Kind::Placeholder { .. } | Kind::Global => None,
             Kind::Oneshot { .. } => Some(("oneshot", "a oneshot is up when it has ended well")),
             Kind::Forking { .. } => {
                 Some(("forking", "a forking daemon is up when its first process has ended well"))
@@ -133,6 +133,7 @@ impl Reader<'_> {
         &mut self,
         table: &Table<'_>,
         ready: &Readiness,
+        heartbeat: bool,
     ) -> (NotifyAccess, u32) {
         let stored = self.find(table, "fd-store").and_then(|field| {
             self.integer(&field, 0..=MOST_STORED).and_then(|count| u32::try_from(count).ok())
@@ -144,7 +145,9 @@ impl Reader<'_> {
                 (stored > 0).then_some("`fd-store`")
             }
         };
-        let default = if needs.is_some() { NotifyAccess::Main } else { NotifyAccess::None };
+        // A heartbeat can come by another way, so it does not need this one.
+        let heard = needs.is_some() || heartbeat;
+        let default = if heard { NotifyAccess::Main } else { NotifyAccess::None };
         let Some(field) = self.find(table, "notify-access") else { return (default, stored) };
         const WORDS: [(NotifyAccess, &str); 4] = [
             (NotifyAccess::None, "none"),

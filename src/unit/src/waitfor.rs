@@ -1,7 +1,7 @@
 //! The verb `waitfor`: a path, the entity itself, or a mere pause.
 
 use crate::codes;
-use crate::condition::ActionContext;
+use crate::condition::{ActionContext, NoRestart};
 use crate::duration::Bounds;
 use crate::lists::Place;
 use crate::reader::{Field, Reader, Table};
@@ -44,8 +44,13 @@ impl Reader<'_> {
             let timeout = self.wait_timeout(&table);
             if matches!(context.place, Place::PreStart | Place::PostStop) {
                 let message = format!("`waitfor` for `ready` in `{}`", context.place.word());
-                self.error(codes::CONFLICT, ready.key_span, message)
+                self.error(codes::CONFLICT, ready.key_span.clone(), message)
                     .help("the entity has no process then, and never gets ready");
+            }
+            if context.restart == Some(NoRestart::Global) {
+                let message = "`waitfor` for `ready` in a unit with [global]";
+                self.error(codes::CONFLICT, ready.key_span.clone(), message)
+                    .help("it would wait for that unit itself; write it in the entity's own");
             }
             return Some(WaitPlan { path: None, ready: true, timeout: timeout? });
         }

@@ -5,7 +5,8 @@
 mod fake_users;
 
 use fake_users::FakeUsers;
-use ham_unit::{Loaded, Settings, check_text, codes};
+use ham_core::plan::{EntityPlan, Item};
+use ham_unit::{Loaded, NeighbourNames, Settings, Writing, check_text, codes, write_unit};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -117,4 +118,37 @@ fn the_report_of_a_diagnostic_says_the_same() {
         assert_eq!((report.line, report.column), (diagnostic.line, diagnostic.column));
         assert_eq!(report.code, diagnostic.code);
     }
+}
+
+/// What can be read can be written, and reads as the same again.
+#[test]
+fn a_plan_that_is_written_reads_as_the_same_plan() {
+    let mut written = 0;
+    for name in names().into_iter().filter(|name| name.starts_with("plan")) {
+        let loaded = check(&name);
+        let [plan] = loaded.entities.as_slice() else { continue };
+        let neighbours = NeighbourNames::default();
+        let remark = |item: &Item| Some(format!("of {item}"));
+        let with =
+            Writing { neighbours: &neighbours, name: &|_| "other".to_owned(), remark: &remark };
+        let text = write_unit(plan, &with);
+        let again = check_text(&plan.name, &plan.source, &text, &Settings::new(&FakeUsers, 1000));
+        let errors: Vec<String> = again
+            .diagnostics
+            .iter()
+            .filter(|found| found.is_error())
+            .map(|found| found.render_plain())
+            .collect();
+        assert!(errors.is_empty(), "{name}: {text}\n{}", errors.join("\n"));
+        // Home and shell go by the user, neighbours by other units.
+        let links = plan.links.clone();
+        let same: Vec<EntityPlan> = again
+            .entities
+            .into_iter()
+            .map(|plan| EntityPlan { links: links.clone(), ..plan })
+            .collect();
+        assert_eq!(same.first(), Some(plan), "{name}: {text}");
+        written += 1;
+    }
+    assert!(written > 5, "only {written} plans");
 }

@@ -37,6 +37,7 @@ fn every_key_stands_in_the_page_with_its_default_and_no_other_does() {
         let heading = match table {
             "entity" => ".SS [entity]",
             "target" => ".SS [target]",
+            "heartbeat" => ".SS [heartbeat]",
             "condition" => ".SS [[condition]]",
             "action" => ".SS Actions",
             _ => ".SS The top of the file",
@@ -78,7 +79,20 @@ fn every_code_and_every_word_stands_in_the_page() {
         assert!(entity[at + 1].contains(word), "{word}");
     }
     let syntax = section(&page, ".SH SYNTAX");
-    for name in ["entity", "condition", "pid", "instance", "code", "signal", "status"] {
+    for name in [
+        "entity",
+        "condition",
+        "pid",
+        "instance",
+        "code",
+        "signal",
+        "status",
+        "from",
+        "to",
+        "type",
+        "class",
+        "severity",
+    ] {
         assert!(syntax.contains(&format!(".B {{{name}}}").as_str()), "{name}");
     }
 }
@@ -89,7 +103,7 @@ fn the_examples_load_without_a_word() {
     let lines = section(&page, ".SH EXAMPLES").join("\n");
     let examples: Vec<&str> =
         lines.split(".nf\n").skip(1).filter_map(|rest| rest.split("\n.fi").next()).collect();
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 6);
     for example in examples {
         let loaded = check_text("audio", "example.toml", example, &Settings::new(&FakeUsers, 0));
         // Others that an example names are not there.
@@ -107,7 +121,11 @@ fn defaults_of_the_table_are_those_of_the_plan() {
     let tail = "[[condition]]\non = \"death\"\nactions = [ { restart = { RESTART } }, \
                 { execute = { command = \"/bin/sh\", EXECUTE } }, \
                 { waitfor = { path = \"/x\", timeout = \"1s\", WAITFOR } }, \
-                { notify-signal = { signal = \"HUP\", SIGNAL } } ]\n";
+                { notify-signal = { signal = \"HUP\", SIGNAL } }, \
+                { notify-pulse = { channel = \"a\", code = 1, PULSE } }, \
+                { shutdown = { SHUTDOWN } } ]\n\
+                [[condition]]\non = \"heartbeat-missed-high\"\nactions = [ { log = \"\" } ]\n\
+                [heartbeat]\ninterval = \"1s\"\n";
     let settings = Settings::new(&FakeUsers, 0);
     let plan = |text: &str| {
         let loaded = check_text("audio", "a.toml", text, &settings);
@@ -116,6 +134,7 @@ fn defaults_of_the_table_are_those_of_the_plan() {
     };
     let fill = |text: &str| {
         let filled = text.replace("RESTART", "").replace(", EXECUTE", "");
+        let filled = filled.replace(", PULSE", "").replace("SHUTDOWN", "");
         filled.replace(", SIGNAL", "").replace(", WAITFOR", "")
     };
     let default = plan(&fill(&format!("{bare}{tail}")));
@@ -125,7 +144,7 @@ fn defaults_of_the_table_are_those_of_the_plan() {
             "required" | "none" | "itself" | "empty" | "as on" | "the verb" => continue,
             other if other.contains("manager's") || other.contains("of the u") => continue,
             "as ready says" => continue,
-            word @ ("true" | "false" | "{}" | "[]" | "2" | "0") => word.to_owned(),
+            word @ ("true" | "false" | "{}" | "[]" | "5" | "2" | "0") => word.to_owned(),
             other => format!("\"{other}\""),
         };
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
@@ -149,13 +168,16 @@ fn defaults_of_the_table_are_those_of_the_plan() {
                     _ => ("[target]\nx-a = 1".to_owned(), "\n"),
                 };
                 let between = if table == "target" { "\n" } else { ", " };
-                let end = fill(&tail.replace("{ restart = { RESTART } }, ", ""));
+                let end = tail.replace("{ restart = { RESTART } }, ", "");
+                let end = end.split("[[condition]]\non = \"heartbeat").next().unwrap_or_default();
+                let end = fill(end);
                 let without = plan(&format!("{before}{after}{end}"));
                 let with = plan(&format!("{before}{between}{setting}{after}{end}"));
                 assert_eq!(with, without, "{}", key.path);
                 written_out += 1;
                 continue;
             }
+            "heartbeat" => format!("{bare}{tail}{setting}\n"),
             "condition" => format!("{bare}{}", tail.replace("on =", &format!("{setting}\non ="))),
             "action" => {
                 format!("{bare}{}", tail.replace("{ restart", &format!("{{ {setting}, restart")))
@@ -164,6 +186,8 @@ fn defaults_of_the_table_are_those_of_the_plan() {
             "action.execute" => format!("{bare}{}", tail.replace("EXECUTE", &setting)),
             "action.waitfor" => format!("{bare}{}", tail.replace("WAITFOR", &setting)),
             "action.notify-signal" => format!("{bare}{}", tail.replace("SIGNAL", &setting)),
+            "action.notify-pulse" => format!("{bare}{}", tail.replace("PULSE", &setting)),
+            "action.shutdown" => format!("{bare}{}", tail.replace("SHUTDOWN", &setting)),
             other => panic!("no such table: {other}"),
         };
         assert_eq!(plan(&fill(&text)), default, "{}", key.path);

@@ -3,6 +3,9 @@
 
 mod fake_users;
 mod folder;
+mod order {
+    mod watching;
+}
 
 use folder::{Folder, mode, names, own_uid, settings};
 use ham_core::ids::EntityId;
@@ -64,9 +67,9 @@ fn names_become_links_from_both_ends() {
     }
 }
 
-fn lists(links: &Links) -> [&Vec<EntityId>; 6] {
-    let Links { requires, required_by, wants, after, before, conflicts } = links;
-    [requires, required_by, wants, after, before, conflicts]
+fn lists(links: &Links) -> [&Vec<EntityId>; 7] {
+    let Links { requires, required_by, wants, after, before, conflicts, watched_by } = links;
+    [requires, required_by, wants, after, before, conflicts, watched_by]
 }
 
 #[test]

@@ -66,6 +66,20 @@ fn piece() -> impl Strategy<Value = String> {
         "stop.signal = \"HUP\"\n",
         "x-y = 1\n",
         "[target]\n",
+        "[global]\n",
+        "[heartbeat]\ninterval = \"1s\"\n",
+        "low = 6\n",
+        "[states]\nrun = 2\nbusy = [\"run\", 3]\n",
+        "idle = { not = \"busy\" }\n",
+        "on = { state = { from = \"*\", to = [\"busy\", 1] } }\n",
+        "on = { raise = { type = 5 } }\n",
+        "on = \"heartbeat-missed-high\"\n",
+        "of = \"db\"\n",
+        "attach-by = \"audio\"\n",
+        "notify-pulse = { channel = \"a\", code = 1 }",
+        "heartbeat-healthy = {}",
+        "shutdown = { exit-code = 3 }",
+        "exec-recovery = \"/bin/sh\"",
         "type = \"oneshot\"\n",
         "type = \"forking\"\n",
         "pid-file = \"/run/x.pid\"\n",
@@ -144,7 +158,7 @@ fn with_wrong_value(path: &str) -> String {
     let command = "command = \"/bin/sh\"\n";
     match table.split('.').collect::<Vec<_>>().as_slice() {
         [""] if name == "condition" => format!("condition = {WRONG}\n[entity]\n{command}"),
-        [""] if name == "entity" || name == "target" => format!("{name} = {WRONG}\n"),
+        [""] if ["entity", "target", "global"].contains(&name) => format!("{name} = {WRONG}\n"),
         [""] => format!("{name} = {WRONG}\n[entity]\n{command}"),
         ["entity"] => {
             let command = if name == "command" { "" } else { command };
@@ -157,6 +171,19 @@ fn with_wrong_value(path: &str) -> String {
             format!("[entity]\n{command}{value}\n")
         }
         ["target"] => format!("[target]\n{name} = {WRONG}\n"),
+        ["heartbeat", inner @ ..] => {
+            let interval = if name == "interval" { "" } else { "interval = \"1s\"\n" };
+            let value = inner.iter().rev().fold(format!("{name} = {WRONG}"), |value, inner| {
+                format!("{inner} = {{ {value} }}")
+            });
+            format!("[entity]\n{command}[heartbeat]\n{interval}{value}\n")
+        }
+        ["condition", inner @ ..] if !inner.is_empty() => {
+            let value = inner.iter().rev().fold(format!("{name} = {WRONG}"), |value, inner| {
+                format!("{inner} = {{ {value} }}")
+            });
+            format!("[entity]\n{command}[[condition]]\n{value}\n")
+        }
         ["condition"] => {
             let on = if name == "on" { "" } else { "on = \"death\"\n" };
             format!("[entity]\n{command}[[condition]]\n{on}{name} = {WRONG}\n")

@@ -4,9 +4,11 @@
 
 use crate::align::align;
 use crate::facts::{About, Fact};
+use crate::hearts;
 use crate::kinds::{self, End, Kind, Member, by_signal};
 use crate::ledger::{self, Life};
 use crate::lists;
+use crate::said;
 use crate::scenario::Witness;
 use crate::story::Whom;
 use ham_core::status::ExitStatus;
@@ -39,6 +41,9 @@ pub(crate) enum Fault {
     ActionMissing,
     /// A command that ran more than once, or one of no list.
     ActionRepeated,
+    /// A condition that may not fire has: of a heartbeat that came, or one that
+    /// is disarmed.
+    FalseAlarm,
     /// Facts that were overwritten before they could be read.
     Unseen,
     /// A process of ham that ended by itself, was not replaced, and the like.
@@ -47,7 +52,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All of them, with the headings of the table.
-    pub(crate) const ALL: [(Fault, &'static str); 12] = [
+    pub(crate) const ALL: [(Fault, &'static str); 13] = [
         (Fault::Lost, "lost"),
         (Fault::Doubled, "doubled"),
         (Fault::Misattributed, "misattributed"),
@@ -58,6 +63,7 @@ impl Fault {
         (Fault::PidChanged, "pid changed"),
         (Fault::ActionMissing, "action missing"),
         (Fault::ActionRepeated, "action repeated"),
+        (Fault::FalseAlarm, "false alarm"),
         (Fault::Unseen, "unseen"),
         (Fault::Broken, "broken"),
     ];
@@ -147,6 +153,8 @@ pub(crate) fn compare(witness: &Witness, seed: u64) -> Findings {
         life_by_life(&mut findings, member, &known, witness, &owners);
         times(&mut findings, member, &known, &dark);
         lists::compare(&mut findings, member, &known, witness, &dark);
+        hearts::compare(&mut findings, member, &known, witness, &dark);
+        said::compare(&mut findings, member, witness, &dark);
     }
     unique(&mut findings, witness);
     history(&mut findings, witness);
@@ -269,10 +277,10 @@ fn life_by_life(
         }
     }
     let expected = match member.kind {
-        Kind::Steady | Kind::Recorder => 1,
+        Kind::Steady | Kind::Recorder | Kind::Beating | Kind::Teller => 1,
         Kind::Victim => 1 + known.iter().filter(|known| known.died).count(),
         Kind::Quick | Kind::Brisk | Kind::Middle | Kind::Backoff => known.len(),
-        Kind::Lister | Kind::Waiter | Kind::NoWait => known.len(),
+        Kind::Lister | Kind::Waiter | Kind::NoWait | Kind::Stalling => known.len(),
     };
     if known.len() > expected {
         let text = format!("{name}: {pids:?}");
@@ -374,6 +382,11 @@ fn history(findings: &mut Findings, witness: &Witness) {
 pub(crate) struct Dark<'a>([&'a [(u64, u64)]; 2]);
 
 impl Dark<'_> {
+    /// Whether the machine was so busy then that a process may have stood still.
+    pub(crate) fn is_slow(&self, from: u64, to: u64) -> bool {
+        self.0[1].iter().any(|(begin, end)| *begin <= to && *end >= from)
+    }
+
     /// Whether something due then came late, if it came at `came`.
     pub(crate) fn late(&self, due: u64, came: u64) -> bool {
         let wait = came.saturating_sub(due);

@@ -31,6 +31,12 @@ pub(crate) enum Kind {
     Victim,
     /// Is sent the signals of action lists and keeps book of them.
     Recorder,
+    /// Sends heartbeats for ever: nobody may ever miss one.
+    Beating,
+    /// Sends heartbeats for a while and then none, and is brought back.
+    Stalling,
+    /// Reports states and raises events, and keeps book of what was accepted.
+    Teller,
 }
 
 /// One entity.
@@ -44,7 +50,7 @@ pub(crate) struct Member {
     pub(crate) place: u32,
 }
 
-const CAST: [(Kind, &str, u32); 10] = [
+const CAST: [(Kind, &str, u32); 13] = [
     (Kind::Quick, "quick", 3),
     (Kind::Brisk, "brisk", 3),
     (Kind::Middle, "middle", 6),
@@ -55,6 +61,9 @@ const CAST: [(Kind, &str, u32); 10] = [
     (Kind::Steady, "steady", 6),
     (Kind::Victim, "victim", 3),
     (Kind::Recorder, "recorder", 1),
+    (Kind::Beating, "beating", 4),
+    (Kind::Stalling, "stalling", 3),
+    (Kind::Teller, "teller", 2),
 ];
 
 /// All entities of a run.
@@ -100,6 +109,8 @@ pub(crate) fn by_signal(number: u8) -> ExitStatus {
     ExitStatus::Signal { signal: Signal(number), core: false }
 }
 
+/// By this ham ends who stalls.
+const KILL: u8 = 9;
 /// KILL, SEGV, TERM, USR1, ABRT.
 const SIGNALS: [u8; 5] = [9, 11, 15, 10, 6];
 
@@ -115,7 +126,12 @@ pub(crate) fn life(member: &Member, number: u64, seed: u64) -> (Duration, End) {
         Kind::Backoff => micros(5_000, 60_000),
         Kind::Lister | Kind::NoWait => micros(30_000, 200_000),
         Kind::Waiter => micros(10_000, 100_000),
-        Kind::Steady | Kind::Victim | Kind::Recorder => return (Duration::MAX, End::Stays),
+        Kind::Stalling => {
+            return (Duration::from_micros(micros(1_200_000, 2_000_000)), End::Signal(KILL));
+        }
+        Kind::Steady | Kind::Victim | Kind::Recorder | Kind::Beating | Kind::Teller => {
+            return (Duration::MAX, End::Stays);
+        }
     };
     let end = if random.chance(70) {
         // Up to 63: what shells, ham and this program use for trouble is above.
@@ -140,6 +156,7 @@ pub(crate) fn delay_after(kind: Kind, number: u64) -> Duration {
         Kind::Backoff => growing(number),
         Kind::Quick | Kind::Middle | Kind::Lister | Kind::Waiter | Kind::NoWait => Duration::ZERO,
         Kind::Steady | Kind::Victim | Kind::Recorder => Duration::ZERO,
+        Kind::Beating | Kind::Stalling | Kind::Teller => Duration::ZERO,
     }
 }
 

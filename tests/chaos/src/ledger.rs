@@ -118,6 +118,50 @@ pub(crate) fn acts(folder: &Path) -> Vec<Act> {
     text(&acts_of(folder)).lines().filter_map(parse).collect()
 }
 
+/// Something that an entity has told ham.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// The entity.
+    pub(crate) name: String,
+    /// `state` or `raise`.
+    pub(crate) what: String,
+    /// Its number: the state, or the class of the event.
+    pub(crate) number: u64,
+    /// When it was about to be told, CLOCK_MONOTONIC, ns.
+    pub(crate) begin: u64,
+    /// When the answer was there.
+    pub(crate) end: u64,
+    /// `yes`: accepted; else what was answered.
+    pub(crate) answer: String,
+}
+
+/// The book of what was told.
+pub(crate) fn said_of(folder: &Path) -> PathBuf {
+    folder.join("said")
+}
+
+/// The line of that.
+pub(crate) fn said_line(said: &Said) -> String {
+    let Said { name, what, number, begin, end, answer } = said;
+    format!("{name}\t{what}\t{number}\t{begin}\t{end}\t{answer}\n")
+}
+
+/// All that was told, in its order.
+pub(crate) fn said(folder: &Path) -> Vec<Said> {
+    let parse = |line: &str| {
+        let mut cells = line.split('\t');
+        Some(Said {
+            name: cells.next()?.to_owned(),
+            what: cells.next()?.to_owned(),
+            number: cells.next()?.parse().ok()?,
+            begin: cells.next()?.parse().ok()?,
+            end: cells.next()?.parse().ok()?,
+            answer: cells.next()?.to_owned(),
+        })
+    };
+    text(&said_of(folder)).lines().filter_map(parse).collect()
+}
+
 /// Where instances note that another one lives beside them.
 pub(crate) fn doubles_of(folder: &Path) -> PathBuf {
     folder.join("doubles")

@@ -24,6 +24,8 @@
 //! - pid changed: a process that does not end was another one later
 //! - action missing, action repeated: commands run exactly once; lines of `log`
 //!   and signals at least once, and how often more is in `repeats allowed`
+//! - false alarm: a heartbeat that came was missed, or something disarmed has
+//!   fired
 //! - unseen: facts that were overwritten before this program could read them,
 //!   so that the run proves nothing
 //! - broken: something of ham ended by itself, or was not replaced; when the
@@ -39,6 +41,7 @@ mod collect;
 mod compare;
 mod exact;
 mod facts;
+mod hearts;
 mod kinds;
 mod ledger;
 mod lists;
@@ -47,6 +50,7 @@ mod options;
 mod report;
 mod roles;
 mod rounds;
+mod said;
 mod scenario;
 mod state;
 mod story;

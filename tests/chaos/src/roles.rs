@@ -3,8 +3,10 @@
 //! variables in their environment. Also the load, and what keeps a manager from
 //! outliving this program.
 
+use crate::hearts;
 use crate::kinds::{self, End, Kind, Member};
 use crate::ledger::{self, Act, Life};
+use crate::said;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -23,7 +25,7 @@ use std::time::{Duration, Instant};
 /// Another instance lived at the same time.
 const DOUBLED: u8 = 99;
 /// It could not do what it is for: no lock file, no ledger.
-const TROUBLE: u8 = 98;
+pub(crate) const TROUBLE: u8 = 98;
 
 /// CLOCK_MONOTONIC, ns.
 pub(crate) fn now() -> u64 {
@@ -70,13 +72,20 @@ fn live(member: &Member, seed: u64, folder: &Path) -> ExitCode {
     if member.kind == Kind::Recorder {
         return record(folder);
     }
+    let (length, end) = kinds::life(member, number, seed);
+    if matches!(member.kind, Kind::Beating | Kind::Stalling) {
+        let first = number == 0 && !stays;
+        return hearts::live(member, folder, first, if stays { Duration::MAX } else { length });
+    }
     // The first ones wait for each other.
     while number == 0 && !ledger::go(folder).exists() && !stays {
         sleep(Duration::from_millis(5));
     }
-    let (length, end) = kinds::life(member, number, seed);
     if stays {
         return for_ever();
+    }
+    if member.kind == Kind::Teller {
+        return said::tell(name, folder);
     }
     match end {
         End::Stays => for_ever(),
@@ -95,7 +104,7 @@ fn live(member: &Member, seed: u64, folder: &Path) -> ExitCode {
     }
 }
 
-fn for_ever() -> ExitCode {
+pub(crate) fn for_ever() -> ExitCode {
     loop {
         sleep(Duration::from_secs(3600));
     }

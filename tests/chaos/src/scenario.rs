@@ -4,12 +4,13 @@
 //! handed on; nothing is judged here.
 
 use crate::collect::{Collected, Collector};
-use crate::kinds::{self, Kind, Member};
+use crate::kinds::{self, End, Kind, Member};
 use crate::ledger::{self, Life};
 use crate::load::Load;
 use crate::options::Options;
 use crate::roles::now;
 use crate::rounds::{Rounds, Wishes};
+use crate::said::{self, Receiver};
 use crate::state::State;
 use crate::story::Story;
 use crate::targets::{Targets, strike};
@@ -20,6 +21,7 @@ use ham_tests::chaos::children;
 use ham_tests::fake::Random;
 use ham_tests::programs::Scratch;
 use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -89,6 +91,9 @@ pub(crate) struct Witness {
     pub(crate) story: Story,
     /// What ham says.
     pub(crate) collected: Collected,
+    /// The numbers of the pulses that came, by channel, in the order in which
+    /// they came.
+    pub(crate) pulses: BTreeMap<String, Vec<u64>>,
     /// What each entity says.
     pub(crate) lives: Vec<(Member, Vec<Life>)>,
     /// The folder with the other ledgers.
@@ -162,6 +167,13 @@ pub(crate) fn run(
     running.wait_until("every entity to start", || {
         members.iter().all(|member| ledger::last_life(&folder, &member.name).is_some())
     })?;
+    let tellers = members.iter().filter(|member| member.kind == Kind::Teller);
+    let mut receivers = Vec::new();
+    for Member { name, .. } in tellers {
+        running.change(name, place)?;
+        let receiver = Receiver::start(&running.runtime, &options.hamctl, name);
+        receivers.push(receiver.map_err(failed("receive pulses"))?);
+    }
     let go = now();
     fs::write(ledger::go(&folder), "").map_err(failed("let all go"))?;
 
@@ -202,6 +214,7 @@ pub(crate) fn run(
         story.broken.push(what);
     }
     let collected = collector.finish();
+    let pulses = receivers.into_iter().map(Receiver::finish).collect();
     let lives = members
         .into_iter()
         .map(|member| (member.clone(), ledger::lives(&folder, &member.name)))
@@ -210,6 +223,7 @@ pub(crate) fn run(
     Ok(Witness {
         story,
         collected,
+        pulses,
         lives,
         folder,
         go,
@@ -231,8 +245,8 @@ fn settle(
     folder: &Path,
 ) -> Vec<String> {
     let is_back = |member: &&Member| {
-        let stays = matches!(member.kind, Kind::Steady | Kind::Victim | Kind::Recorder);
-        stays || ledger::last_life(folder, &member.name).is_some_and(|life| life.stays)
+        let never_ends = matches!(kinds::life(member, 0, 0).1, End::Stays);
+        never_ends || ledger::last_life(folder, &member.name).is_some_and(|life| life.stays)
     };
     let end = Instant::now() + PATIENCE;
     let mut read = collector.read();
@@ -348,6 +362,22 @@ impl Running {
             .env_remove("HAM_RUNTIME_DIR")
             .stdin(Stdio::null())
             .output()
+    }
+
+    /// What is changed at run time before all are let go.
+    fn change(&self, name: &str, place: units::Place<'_>) -> Result<(), String> {
+        let file = Path::new(place.folder).join("added.toml");
+        fs::write(&file, said::added(place)).map_err(|error| error.to_string())?;
+        let file = file.display().to_string();
+        let never = format!("{name}/{}", said::NEVER);
+        for words in [["add", name, &file].as_slice(), &["disarm", &never]] {
+            let output = self.hamctl(words).map_err(|error| error.to_string())?;
+            if !output.status.success() {
+                let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                return Err(format!("hamctl {words:?}: {why}"));
+            }
+        }
+        Ok(())
     }
 
     /// A shutdown in good order.

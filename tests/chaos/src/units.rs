@@ -1,7 +1,10 @@
 //! The unit files of a run, and what their lists have to do, step by step: the
 //! text for ham and the expectation of the comparison stand side by side here.
 
+use crate::hearts;
 use crate::kinds::{self, FACTOR_PERMILLE, FIXED, GROWING, Kind, Member, RECORDER};
+use crate::said;
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -76,6 +79,7 @@ pub(crate) fn lists(kind: Kind, failure: bool) -> Vec<List> {
         Kind::NoWait => vec![NO_WAIT],
         Kind::Quick | Kind::Brisk | Kind::Middle | Kind::Backoff => Vec::new(),
         Kind::Steady | Kind::Victim | Kind::Recorder => Vec::new(),
+        Kind::Beating | Kind::Stalling | Kind::Teller => Vec::new(),
     }
 }
 
@@ -116,7 +120,8 @@ stdout = "null"
     )
 }
 
-fn act(place: Place<'_>, condition: &str, number: u64, more: &str) -> String {
+/// A command that notes that it ran; `number`: its step, or a placeholder.
+pub(crate) fn act(place: Place<'_>, condition: &str, number: impl Display, more: &str) -> String {
     let Place { program, folder, .. } = place;
     format!(
         r#"["{program}", "act", "{folder}", "{{entity}}", "{condition}", "{number}", "{{pid}}"{more}]"#
@@ -142,6 +147,9 @@ fn conditions(member: &Member, place: Place<'_>) -> String {
         Kind::Lister => lister(member, place),
         Kind::Waiter => waiter(place),
         Kind::NoWait => no_wait(place),
+        Kind::Beating => hearts::beating(place) + &restart("{ delays = [\"0s\"] }"),
+        Kind::Stalling => hearts::stalling(place) + &restart("{ delays = [\"0s\"] }"),
+        Kind::Teller => said::unit(member, place) + &restart("{ delays = [\"0s\"] }"),
     }
 }
 

@@ -7,7 +7,7 @@
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use signal_hook::consts::signal::SIGTERM;
+use signal_hook::consts::signal::{SIGTERM, SIGUSR1};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -24,6 +24,12 @@ usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
        ham-probe connect COUNT PATH  hold so many connections to a socket
        ham-probe notify TEXT FILE... send that, and these files opened, to
                                      NOTIFY_SOCKET, and wait until it was taken
+       ham-probe beat MILLISECONDS FILE
+                                     beat so often while the file is there
+       ham-probe attach NAME MILLISECONDS LOW HIGH FILE
+                                     attach itself with that heartbeat, beat
+                                     while the file is there, attach itself anew
+                                     on USR1, on TERM detach itself and end
        ham-probe tell FIFO           send each line of the FIFO to NOTIFY_SOCKET
        ham-probe last FIFO TEXT FILE...
                                      wait for the end of the FIFO, send that and
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
         ["take", size] => take(size),
         ["connect", count, path] => connect(count, path),
         ["notify", text, files @ ..] => notify(text, files),
+        ["beat", interval, file] => beat(interval, file),
+        ["attach", name, rest @ ..] if rest.len() == 4 => attach(name, rest),
         ["tell", fifo] => tell(fifo),
         ["last", fifo, text, files @ ..] => last(fifo, text, files),
         _ => {
@@ -55,6 +63,51 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The heart of the entity that this is.
+fn beat(interval: &str, file: &str) -> Result<(), Error> {
+    let interval = Duration::from_millis(interval.parse().map_err(Error::other)?);
+    let heart = libham::Ham::connect().and_then(|mut ham| ham.heart()).map_err(Error::other)?;
+    let end = Instant::now() + LIFETIME;
+    while Instant::now() < end {
+        if std::path::Path::new(file).exists() {
+            heart.beat();
+        }
+        std::thread::sleep(interval);
+    }
+    Ok(())
+}
+
+/// A process that ham has not started, and that says so itself.
+fn attach(name: &str, rest: &[&str]) -> Result<(), Error> {
+    let &[interval, low, high, file] = rest else { return Err(Error::other(USAGE)) };
+    let (ends, again) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    signal_hook::flag::register(SIGTERM, Arc::clone(&ends))?;
+    signal_hook::flag::register(SIGUSR1, Arc::clone(&again))?;
+    let interval = Duration::from_millis(interval.parse().map_err(Error::other)?);
+    let number = |text: &str| text.parse().map_err(Error::other);
+    let heartbeat = libham::Heartbeat { interval, low: number(low)?, high: number(high)? };
+    let mut ham = libham::Ham::connect().map_err(Error::other)?;
+    let changed = ham.attach(name, Some(heartbeat)).map_err(Error::other)?;
+    say(&format!("attached {changed}"))?;
+    let heart = ham.heart().map_err(Error::other)?;
+    let end = Instant::now() + LIFETIME;
+    while Instant::now() < end {
+        if std::path::Path::new(file).exists() {
+            heart.beat();
+        }
+        if again.swap(false, Ordering::Relaxed) {
+            let changed = ham.attach(name, Some(heartbeat)).map_err(Error::other)?;
+            say(&format!("attached {changed}"))?;
+        }
+        if ends.load(Ordering::Relaxed) {
+            ham.detach().map_err(Error::other)?;
+            return say("detached");
+        }
+        std::thread::sleep(interval / 5);
+    }
+    Ok(())
 }
 
 /// One line at once: a reader must not see half of it.

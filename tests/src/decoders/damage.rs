@@ -10,12 +10,17 @@ use ham_snapshot::layout::*;
 use std::collections::BTreeSet;
 
 /// Those that decide how much is read, and what of it counts.
-const COUNTS: [Field; 11] = [
+const COUNTS: [Field; 16] = [
     Field::SlotsUsed,
     Field::EntitiesUsed,
     Field::RunsUsed,
     Field::CommandsUsed,
     Field::SaidUsed,
+    Field::BeatsUsed,
+    Field::OverlaysUsed,
+    Field::ChunksUsed,
+    Field::PulsesUsed,
+    Field::MadeUsed,
     Field::ExitQueueTail,
     Field::HistoryNext,
     Field::HistoryLogged,

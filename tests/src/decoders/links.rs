@@ -82,6 +82,7 @@ fn entity(choices: &mut Choices<'_>, place: usize, count: usize) -> EntityPlan {
         after: some(),
         before: some(),
         conflicts: some(),
+        watched_by: Vec::new(),
     };
     let kind = *choices.pick(&[0, 0, 1, 2, 3]);
     EntityPlan {

@@ -7,6 +7,7 @@ use super::choices::Choices;
 use super::life::{self, Good};
 use crate::memory::{PlanMemory, SharedMemory, Store};
 use crate::salvage::{Salvage, Salvaged};
+use ham_core::directive::{Directive, Heartbeat};
 use ham_core::effect::{Effect, Fact, Notice, Process, Spawn};
 use ham_core::event::{Ask, Caller, Event, Wait};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
@@ -226,6 +227,7 @@ impl<'a> Successor<'a> {
         for index in resume.exited {
             self.exited(index);
         }
+        self.events.push_back(Event::WatchAgain { entities: resume.beats });
         self.events.push_back(Event::Boot);
         self.run();
     }
@@ -242,6 +244,8 @@ impl<'a> Successor<'a> {
                     main: choices.byte().is_multiple_of(4).then_some(7),
                     extend: choices.byte().is_multiple_of(4).then_some(Span(choices.bits())),
                     status: choices.byte().is_multiple_of(2).then(|| "ü".repeat(300)),
+                    trigger: choices.byte().is_multiple_of(4),
+                    interval: choices.byte().is_multiple_of(4).then_some(Span(choices.bits())),
                     ..Told::default()
                 };
                 self.events.push_back(Event::Told { slot, told: Box::new(told) });
@@ -252,6 +256,7 @@ impl<'a> Successor<'a> {
                 self.events.push_back(Event::Tidied { entity });
                 let wait = Wait::Start(entity);
                 self.events.push_back(Event::PathSeen { wait, ok: choices.byte() < 200 });
+                self.beats(entity, choices);
             }
             0 | 1 => {
                 // The clock is sound: it does not come to what a damaged head
@@ -281,6 +286,20 @@ impl<'a> Successor<'a> {
             }
         }
         self.run();
+    }
+
+    /// Periods of an entity, with heartbeats and without.
+    fn beats(&mut self, entity: EntityId, choices: &mut Choices<'_>) {
+        let Some(slot) = self.monitor.slot_of(entity) else { return };
+        for _ in 0..choices.below(4) {
+            let count = u32::from(choices.byte() % 3);
+            self.events.push_back(Event::Beats { entity, slot, count });
+        }
+        let id = RequestId(self.serial);
+        let to = *choices.pick(&[Heartbeat::Suspend, Heartbeat::Resume, Heartbeat::Query]);
+        let entity = Some(entity).filter(|_| choices.byte().is_multiple_of(2));
+        let directive = Directive::Heartbeat { entity, to };
+        self.events.push_back(Event::Directive { id, directive, from: None });
     }
 
     fn ask(&mut self, entities: Vec<EntityId>, ask: Ask) {
@@ -365,14 +384,22 @@ impl<'a> Successor<'a> {
                 }
                 Event::SlotFreed { slot: *slot }
             }
-            Effect::Signal { run: Some(run), .. } | Effect::Log { run, .. } => {
-                Event::ActionDone { run: *run, ok: true }
-            }
+            Effect::Signal { run: Some(run), .. }
+            | Effect::SignalProcess { run, .. }
+            | Effect::Log { run, .. } => Event::ActionDone { run: *run, ok: true },
             Effect::Watch { wait, .. } => Event::PathSeen { wait: *wait, ok: true },
             Effect::FindMain { slot, .. } if slot.generation.is_multiple_of(2) => {
                 Event::MainFound { slot: *slot, pid: 3 }
             }
             Effect::FindMain { slot, .. } => Event::MainMissing { slot: *slot, left: false },
+            // Nobody runs here but for ham.
+            Effect::Attach { slot, .. } => Event::SpawnFailed { slot: *slot, error: 2 },
+            Effect::Release { slot } => {
+                let Some(place) = self.state.slot(slot.index) else { return };
+                place.release(slot.generation);
+                Event::Cleared { slot: *slot, left: 0 }
+            }
+            Effect::ReadPid { entity, .. } => Event::PidRead { entity: *entity, process: None },
             Effect::Tidy { entity, .. } => Event::Tidied { entity: *entity },
             Effect::Notice(notice) => {
                 self.noted.push(notice.clone());
@@ -383,6 +410,9 @@ impl<'a> Successor<'a> {
             | Effect::Adopt { .. }
             | Effect::Unwatch { .. }
             | Effect::Reply { .. }
+            | Effect::Verdict { .. }
+            | Effect::WatchBeats { .. }
+            | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => return,
         };
         self.events.push_back(event);

@@ -43,8 +43,22 @@ impl Kernel {
                 let ok = !self.random.chance(self.temper.refused);
                 self.action_done(*run, ok);
             }
-            Effect::Finish { code } => self.finished.push(*code),
-            Effect::Notice(_) | Effect::Reply { .. } => {}
+            Effect::Finish { ending } => self.finished.push(ending.clone()),
+            // Of processes with such ids none is its own: they have ended.
+            Effect::SignalProcess { run, .. } => self.action_done(*run, false),
+            Effect::Attach { slot, entity, pid, .. } => self.attach(*slot, *entity, *pid),
+            Effect::Release { slot } => self.release(*slot),
+            // Files that name processes are of the world outside.
+            Effect::ReadPid { entity, .. } => {
+                let after = self.delay();
+                let event = Event::PidRead { entity: *entity, process: None };
+                self.task(after, Task::Deliver(event));
+            }
+            Effect::WatchBeats { entity, slot, interval, from, every } => {
+                self.watch_beats(*entity, *slot, (*interval, *from), *every);
+            }
+            Effect::UnwatchBeats { entity } => self.unwatch_beats(*entity),
+            Effect::Notice(_) | Effect::Reply { .. } | Effect::Verdict { .. } => {}
         }
     }
 

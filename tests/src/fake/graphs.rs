@@ -6,9 +6,9 @@
 use super::{Edge, Random, link};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    ActionPlan, DirectoryPlace, DirectoryPlan, Ends, EntityPlan, ExecutePlan, KeepDirectory,
-    KillScope, Kind, NotifyAccess, OnDependencyRestart, Readiness, SendTo, SignalPlan, Verb,
-    WaitPlan,
+    ActionPlan, DirectoryPlace, DirectoryPlan, Ends, EntityPlan, ExecutePlan, HeartbeatPlan,
+    KeepDirectory, KillScope, Kind, LimitPlan, NotifyAccess, OnDependencyRestart, Readiness,
+    SendTo, SignalPlan, SignalTarget, Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -65,6 +65,9 @@ fn dress_one(random: &mut Random, plan: &mut EntityPlan) {
             plan.stop.kill = KillScope::None;
         }
     }
+    if matches!(plan.kind, Kind::Service | Kind::Forking { .. }) && random.chance(75) {
+        plan.heartbeat = Some(heartbeat(random));
+    }
     if plan.ready == Readiness::Notify || random.chance(30) {
         plan.notify_access = NotifyAccess::All;
     }
@@ -110,6 +113,22 @@ fn dress_one(random: &mut Random, plan: &mut EntityPlan) {
     }
 }
 
+fn heartbeat(random: &mut Random) -> HeartbeatPlan {
+    let low = u32::try_from(random.below(3)).unwrap_or(0);
+    let more = u32::try_from(random.below(3)).unwrap_or(0);
+    let most = random.chance(25).then(|| LimitPlan {
+        count: 1 + u32::try_from(random.below(5)).unwrap_or(0),
+        within: random.micros(100_000, 2_000_000),
+    });
+    HeartbeatPlan {
+        interval: random.micros(30_000, 300_000),
+        low,
+        high: if random.chance(10) { 0 } else { low + more },
+        grace: if random.chance(30) { random.micros(0, 300_000) } else { Span::ZERO },
+        most,
+    }
+}
+
 fn command(random: &mut Random) -> ExecutePlan {
     ExecutePlan {
         command: vec!["/bin/command".to_owned()],
@@ -125,7 +144,12 @@ fn action(random: &mut Random, place: u64, ready: bool) -> ActionPlan {
             Verb::WaitFor(WaitPlan { path: None, ready, timeout: random.micros(0, 600_000) })
         }
         0..=2 => Verb::Execute(command(random)),
-        3 => Verb::NotifySignal(SignalPlan { entity: None, signal: Signal(10), value: 7 }),
+        3 => Verb::NotifySignal(SignalPlan {
+            target: SignalTarget::Own,
+            signal: Signal(10),
+            code: 0,
+            value: 7,
+        }),
         _ => Verb::Log("{entity}".to_owned()),
     };
     ActionPlan {

@@ -4,11 +4,11 @@
 //! an event on its way) and is gone when the monitor is.
 
 use super::talk::Word;
-use super::{Random, SharedMemory, SlotWord, Temper};
+use super::{Random, SharedMemory, SlotWord, Temper, Watched};
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::SlotState;
-use ham_core::plan::{EntityPlan, KillScope, Kind};
+use ham_core::plan::{Ending, EntityPlan, KillScope, Kind};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
@@ -66,6 +66,7 @@ pub(super) enum Task {
     Clear { slot: SlotRef },
     Cleared { slot: SlotRef },
     Free { slot: SlotRef },
+    Look { entity: EntityId },
     Deliver(Event),
 }
 
@@ -87,7 +88,7 @@ pub struct Kernel {
     /// What no correct core would have asked for.
     pub faults: Vec<String>,
     /// Exit codes of `Finish`.
-    pub finished: Vec<u8>,
+    pub finished: Vec<Ending>,
     /// Effects carried out.
     pub carried: u64,
     pub(super) made: BTreeSet<SlotRef>,
@@ -97,6 +98,9 @@ pub struct Kernel {
     pub(super) pid_files: BTreeMap<SlotRef, (i32, Mono)>,
     /// Runs whose action was answered: it is, once.
     pub(super) asked: BTreeSet<Wait>,
+    /// Whose heartbeats are watched, and looks that come too late.
+    pub(super) watched: BTreeMap<EntityId, Watched>,
+    pub(super) blind_looks: Vec<EntityId>,
     world: BTreeMap<(Mono, u64), World>,
     tasks: BTreeMap<(Mono, u64), Task>,
     sequence: u64,
@@ -123,6 +127,8 @@ impl Kernel {
             watches: BTreeMap::new(),
             pid_files: BTreeMap::new(),
             asked: BTreeSet::new(),
+            watched: BTreeMap::new(),
+            blind_looks: Vec::new(),
             world: BTreeMap::new(),
             tasks: BTreeMap::new(),
             sequence: 0,
@@ -212,6 +218,7 @@ impl Kernel {
             }
             Task::Cleared { slot } => self.cleared(slot),
             Task::Free { slot } => self.free(slot),
+            Task::Look { entity } => self.look(entity),
         }
         None
     }
@@ -225,6 +232,8 @@ impl Kernel {
         self.watches.clear();
         self.last_post.clear();
         self.asked.clear();
+        self.watched.clear();
+        self.blind_looks.clear();
     }
 
     pub(super) fn word(&self, index: u32) -> SlotWord {
@@ -314,7 +323,7 @@ impl Kernel {
             World::Says(pid, word) => self.says(pid, word),
             World::Executes(pid) => self.executes(pid),
             World::ExecFails(pid) => {
-                let Some(slot) = self.living_slot(pid) else { return };
+                let Some(slot) = self.held_slot(pid) else { return };
                 let mut word = self.word(slot.index);
                 word.error = EXEC_ERROR;
                 self.set_word(slot.index, word);
@@ -338,8 +347,13 @@ impl Kernel {
         self.processes.get(&pid).filter(|process| process.alive).map(|process| process.slot)
     }
 
+    /// The same of one that ham has not let go of.
+    fn held_slot(&self, pid: i32) -> Option<SlotRef> {
+        self.living_slot(pid).filter(|slot| slot.generation != 0)
+    }
+
     fn executes(&mut self, pid: i32) {
-        let Some(slot) = self.living_slot(pid) else { return };
+        let Some(slot) = self.held_slot(pid) else { return };
         let Some(process) = self.processes.get_mut(&pid) else { return };
         process.executed = true;
         let (main, entity, plan) = (process.main, process.entity, Arc::clone(&process.plan));

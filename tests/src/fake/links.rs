@@ -67,3 +67,14 @@ fn add(
         list.insert(place, other);
     }
 }
+
+/// A condition of `from`, by its place, is about what happens to `of`.
+///
+/// # Panics
+/// When there is no such entity or condition.
+pub fn watch(plans: &mut [EntityPlan], from: EntityId, condition: usize, of: EntityId) {
+    plans[from.index()].conditions[condition].of = Some(of);
+    if of != from {
+        add(plans, of, from, |links| &mut links.watched_by);
+    }
+}

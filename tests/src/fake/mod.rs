@@ -5,6 +5,7 @@
 //! correct core never asks for.
 #![forbid(unsafe_code)]
 
+mod beats;
 mod carry;
 mod graphs;
 mod kernel;
@@ -12,12 +13,15 @@ mod links;
 mod memory;
 mod plans;
 mod random;
+mod strangers;
 mod talk;
 mod temper;
 
+pub use beats::Watched;
 pub use kernel::{Kernel, Process, Remains};
-pub use links::{Edge, link};
+pub use links::{Edge, link, watch};
 pub use memory::{SharedMemory, SlotWord, Store};
 pub use plans::{brings_itself_back, plain, random_plan};
 pub use random::Random;
+pub use strangers::START;
 pub use temper::Temper;

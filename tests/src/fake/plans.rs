@@ -8,7 +8,8 @@ use super::Random;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, ExecutePlan, Kind, LimitPlan,
-    RestartPlan, SignalPlan, Spacing, StartMode, StopPlan, Verb, WaitPlan,
+    Only, PulsePlan, RestartPlan, SignalPlan, SignalTarget, Spacing, StartMode, StateSet, StopPlan,
+    Verb, WaitPlan,
 };
 use ham_core::signal::Signal;
 use ham_core::time::Span;
@@ -19,7 +20,32 @@ pub fn random_plan(random: &mut Random) -> Vec<EntityPlan> {
     let count = 1 + random.below(6);
     let mut plans: Vec<EntityPlan> = (0..count).map(|place| entity(random, place, count)).collect();
     super::graphs::dress(random, &mut plans);
+    let about: Vec<(EntityId, usize, EntityId)> = plans
+        .iter()
+        .flat_map(|plan| (0..plan.conditions.len()).map(|place| (plan.id, place)))
+        .filter_map(|(id, place)| {
+            // Nobody restarts another.
+            let condition = plans.get(id.index())?.conditions.get(place)?;
+            let restarts = |action: &ActionPlan| matches!(action.verb, Verb::Restart(_));
+            let may = !condition.actions.iter().any(restarts) && random.chance(15);
+            may.then(|| (id, place, random.pick(&plans).id))
+        })
+        .collect();
+    for (id, place, of) in about {
+        super::watch(&mut plans, id, place, of);
+    }
+    if random.chance(30) {
+        plans.push(global(random, count));
+    }
     plans
+}
+
+/// Conditions on whatever happens to any of them.
+fn global(random: &mut Random, count: u64) -> EntityPlan {
+    let id = EntityId(u32::try_from(count).unwrap_or(0));
+    let places = 0..1 + random.below(3);
+    let conditions = places.map(|n| condition(random, n, count, &mut false)).collect();
+    EntityPlan { kind: Kind::Global, command: Vec::new(), conditions, ..plain(id, name(count), "") }
 }
 
 /// Whether an entity that should run is brought back from every death, however
@@ -94,10 +120,29 @@ fn condition(random: &mut Random, n: u64, count: u64, may_restart: &mut bool) ->
     ConditionPlan {
         name: format!("c{n}"),
         on,
+        only: only(random, on),
+        of: None,
         class,
         rearm: random.chance(75),
         enabled: random.chance(95),
         actions,
+    }
+}
+
+fn only(random: &mut Random, on: ConditionKind) -> Only {
+    let mut number = || random.chance(40).then(|| u32::try_from(random.below(3)).unwrap_or(0));
+    match on {
+        ConditionKind::State => {
+            let (from, to, inverse) = (number(), number(), number());
+            let set = |state: Option<u32>| match (state, inverse) {
+                (None, _) => StateSet::Any,
+                (Some(state), None) => StateSet::In(vec![state, state + 1]),
+                (Some(state), Some(_)) => StateSet::NotIn(vec![state]),
+            };
+            Only::State { from: set(from), to: set(to) }
+        }
+        ConditionKind::Raise => Only::Raise { kind: number(), class: number(), severity: number() },
+        _ => Only::All,
     }
 }
 
@@ -148,7 +193,7 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
     );
     // One more than there are: a name that leads nowhere.
     let other = name(random.below(count + 1));
-    match random.below(10) {
+    match random.below(11) {
         0..=2 => Verb::Execute(ExecutePlan {
             command: vec!["/bin/command".to_owned(), "{entity}".to_owned(), "{pid}".to_owned()],
             wait: random.chance(70),
@@ -156,8 +201,13 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
             identity: None,
         }),
         3 | 4 => Verb::NotifySignal(SignalPlan {
-            entity: random.chance(60).then_some(other),
+            target: match random.below(10) {
+                0..=5 => SignalTarget::Entity(other),
+                6 => SignalTarget::Process { pid: 7, start: 7 },
+                _ => SignalTarget::Own,
+            },
             signal: *random.pick(&[Signal::TERM, Signal::KILL, Signal(10)]),
+            code: 0,
             value: 7,
         }),
         5 | 6 if class != Class::NoWait => Verb::WaitFor(WaitPlan {
@@ -166,7 +216,13 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
             timeout: random.micros(0, 600_000),
         }),
         7 if may_start => Verb::Start(other),
+        8 if random.chance(30) => Verb::HeartbeatHealthy,
         8 => Verb::Stop(other),
+        9 => Verb::NotifyPulse(PulsePlan {
+            channel: format!("p{}", random.below(2)),
+            code: 1,
+            value: 2,
+        }),
         _ => Verb::Log("{entity}/{condition}: {status}".to_owned()),
     }
 }

@@ -48,7 +48,9 @@ impl Kernel {
 
     fn word_of(&mut self, plan: &EntityPlan) -> Word {
         let mut told = Told::default();
-        match self.random.below(8) {
+        match self.random.below(10) {
+            8 => told.trigger = true,
+            9 => told.interval = Some(self.random.micros(0, 900_000)),
             0 => told.status = Some(format!("at {}", self.now.0)),
             1 => told.stopping = true,
             2 => told.extend = Some(self.random.micros(0, 300_000)),

@@ -31,6 +31,8 @@ pub struct Temper {
     pub never_ready: u64,
     /// What is usually quick takes long.
     pub slow: u64,
+    /// A heartbeat stays away from now on, or comes again.
+    pub silent: u64,
 }
 
 impl Temper {
@@ -52,6 +54,7 @@ impl Temper {
             refused: 8,
             never_ready: 15,
             slow: 15,
+            silent: 35,
         }
     }
 
@@ -73,6 +76,7 @@ impl Temper {
             refused: 0,
             never_ready: 0,
             slow: 0,
+            silent: 0,
         }
     }
 }

@@ -5,10 +5,10 @@ use ham_core::effect::Effect;
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::{Record, RecordId, SlotState};
-use ham_core::monitor::{Monitor, Resume, Turn, Why};
+use ham_core::monitor::{Level, Monitor, Resume, Turn, Why};
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, PlanIndex, PlanSource,
-    RestartPlan, Verb, encode,
+    ActionPlan, Class, ConditionKind, ConditionPlan, EntityPlan, HeartbeatPlan, Only, PlanIndex,
+    PlanSource, RestartPlan, Verb, encode,
 };
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
@@ -36,6 +36,8 @@ fn plans() -> Vec<EntityPlan> {
     let condition = ConditionPlan {
         name: "death".to_owned(),
         on: ConditionKind::Death,
+        only: Only::All,
+        of: None,
         class: Class::InOrder,
         rearm: true,
         enabled: true,
@@ -45,7 +47,9 @@ fn plans() -> Vec<EntityPlan> {
         conditions: vec![condition.clone()],
         ..plain(id, name.to_owned(), "/bin/entity")
     };
-    vec![entity(FIRST, "first"), entity(OTHER, "other")]
+    let (interval, grace) = (Span::seconds(1), Span::ZERO);
+    let heartbeat = Some(HeartbeatPlan { interval, low: 2, high: 3, grace, most: None });
+    vec![entity(FIRST, "first"), EntityPlan { heartbeat, ..entity(OTHER, "other") }]
 }
 
 fn restore(memory: &SharedMemory, now: Mono) -> (Monitor, Resume) {
@@ -168,4 +172,31 @@ fn what_waits_for_its_start_in_a_shutdown_is_not_due_for_ever() {
     let turn = machine.step(Event::Tick);
     assert_eq!(spawned(&turn), []);
     assert!(machine.monitor.deadline().is_some_and(|due| due > machine.now));
+}
+
+#[test]
+fn a_heartbeat_whose_record_is_lost_is_supervised_anew() {
+    let mut machine = Machine::booted();
+    let slot = machine.run(OTHER, 101);
+    let missed = |machine: &Machine| machine.monitor.view(OTHER).heartbeat.map(|of| of.missed);
+    machine.now = machine.now.after(Span::seconds(1));
+    machine.step(Event::Beats { entity: OTHER, slot, count: 0 });
+    assert_eq!(missed(&machine), Some(1));
+    machine.memory.store().broken.push(RecordId::Beat(OTHER));
+    let (monitor, resume) = restore(&machine.memory, machine.now);
+    assert_eq!(resume.beats, [OTHER]);
+    machine.monitor = monitor;
+    let turn = machine.step(Event::WatchAgain { entities: resume.beats });
+    let watched = |effect: &Effect| match effect {
+        Effect::WatchBeats { entity, slot, .. } => Some((*entity, *slot)),
+        _ => None,
+    };
+    assert_eq!(turn.effects.iter().filter_map(watched).next_back(), Some((OTHER, slot)));
+    assert_eq!(missed(&machine), Some(0));
+    for _ in 0..2 {
+        machine.now = machine.now.after(Span::seconds(1));
+        machine.step(Event::Beats { entity: OTHER, slot, count: 0 });
+    }
+    let level = machine.monitor.view(OTHER).heartbeat.map(|heart| heart.level);
+    assert_eq!(level, Some(Level::Low));
 }

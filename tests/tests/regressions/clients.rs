@@ -4,7 +4,7 @@
 use super::varlink::{Client, call, get_info};
 use ham_tests::bare::told;
 use ham_tests::own_units::{SLEEPER, Units};
-use ham_tests::programs::{Manager, PATIENCE, Scratch, hamctl};
+use ham_tests::programs::{Manager, PATIENCE, Scratch, ham, hamctl};
 use ham_tests::skip;
 use serde_json::json;
 use std::fs;
@@ -159,6 +159,90 @@ fn a_client_that_has_said_all_still_hears_the_answer() {
     let outcome = &answer["parameters"]["outcomes"][0];
     assert_eq!((&outcome["ok"], &outcome["state"]), (&json!(true), &json!("stopped")), "{answer}");
     assert_eq!(client.answer(), None, "the manager closes, too");
+}
+
+/// Anybody may ask, and there are places for few requests: those are for what
+/// must have no second effect.
+#[test]
+fn what_is_only_asked_takes_no_place_of_a_request() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    let ask = |method, parameters: serde_json::Value| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(&call(method, &parameters));
+        client.answer().expect("an answer")
+    };
+    let tag = json!({ "client": "0123456789abcdef", "serial": 3 });
+    let question = || ask("Heartbeat", json!({ "to": "query", "request": tag }));
+    assert_eq!(question()["parameters"]["before"], "active");
+    let suspended = ask("Heartbeat", json!({ "to": "suspend", "request": tag }));
+    assert_eq!(suspended["parameters"]["before"], "active", "{suspended}");
+    assert_eq!(question()["parameters"]["before"], "suspended");
+    let again = ask("Heartbeat", json!({ "to": "suspend", "request": tag }));
+    assert_eq!(again, suspended);
+}
+
+/// Nobody else's number makes a process of an entity of who has it by chance, or
+/// by trying long enough.
+#[test]
+fn who_has_ended_speaks_for_no_later_process_of_its_number() {
+    let what = "who_has_ended_speaks_for_no_later_process_of_its_number";
+    let (Some(unshare), Some(python)) =
+        (skip::program("unshare", what), skip::program("python3", what))
+    else {
+        return;
+    };
+    let alone = ["--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
+    let probe = "open('/proc/sys/kernel/ns_last_pid', 'w').write('300')";
+    let probe = Command::new(&unshare).args(alone).arg(&python).args(["-c", probe]).output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        skip::skipped(what, "no PID namespace in which numbers can be chosen");
+        return;
+    }
+    let units = Units::new("handed");
+    units.write("web", SLEEPER);
+    let scratch = Scratch::new("handed");
+    let runtime = scratch.path().join("run");
+    fs::create_dir(&runtime).expect("a directory");
+    let program = "programs/handed-on.py";
+    let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
+    let output = Command::new(unshare)
+        .args(alone)
+        .arg(python)
+        .arg(program)
+        .args([&ham(), &units.path(), &runtime])
+        .output()
+        .expect("it can be executed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&said);
+    assert_eq!(found["maker"], found["web"], "{found}");
+    assert_eq!(found["answer"]["error"], "io.ham.Manager.BadParameter", "{found}");
+}
+
+/// What a directive has done can be the reason why the same words are refused:
+/// its repeat, after a takeover or not, is told what the first was told.
+#[test]
+fn a_directive_is_answered_again_when_what_it_is_about_has_gone() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    let ask = |method, parameters: serde_json::Value| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(&call(method, &parameters));
+        client.answer().expect("an answer")
+    };
+    let tag = |serial: u32| json!({ "client": "0123456789abcdef", "serial": serial });
+    let detaches = || ask("Detach", json!({ "name": "a", "request": tag(3) }));
+    let pid = manager.pid_of("a");
+    let detached = detaches();
+    assert_eq!(detached["parameters"]["changed"], true, "{detached}");
+    let attaches = || ask("Attach", json!({ "name": "a", "pid": pid, "request": tag(4) }));
+    let attached = attaches();
+    assert_eq!(attached["parameters"]["changed"], true, "{attached}");
+    ham_tests::processes::send("KILL", pid);
+    // It may be back already, as another.
+    manager.wait_for("a", |entity| entity["pid"] != pid);
+    manager.kill_monitor("KILL");
+    assert_eq!(attaches(), attached);
+    let other = ask("Attach", json!({ "name": "a", "pid": pid, "request": tag(5) }));
+    assert_eq!(other["error"], "io.ham.Manager.BadParameter", "{other}");
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! What a scenario runs on: a monitor, its memory, and a daemon that answers
 //! at once whatever the scenario does not hold back.
 
+#[path = "events.rs"]
+mod events;
+
 use crate::notation::{self, Line};
+use crate::plans;
 use crate::show;
 use ham_core::effect::Effect;
-use ham_core::event::{Caller, Event, Wait};
+use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
-use ham_core::memory::SlotState;
+use ham_core::memory::{RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::notify::Told;
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
@@ -15,12 +19,16 @@ use ham_tests::fake::SharedMemory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// When a scenario begins: late enough that nothing is near 0 by chance.
-const BEGIN: Mono = Mono(1_000_000_000_000);
+pub(crate) const BEGIN: Mono = Mono(1_000_000_000_000);
 
 /// Id of the first process.
 const FIRST_PID: i32 = 100;
 
+/// When each process that ham did not start has started.
+const START: u64 = 77;
+
 pub(crate) struct Machine {
+    plans: Vec<EntityPlan>,
     bytes: Vec<u8>,
     names: Vec<String>,
     memory: SharedMemory,
@@ -49,8 +57,9 @@ impl Machine {
         let bytes = encode(&plans).expect("a plan inside the rules");
         let memory = SharedMemory::default();
         let (monitor, _) = restore(&bytes, &memory, BEGIN);
-        let names: Vec<String> = plans.into_iter().map(|plan| plan.name).collect();
+        let names: Vec<String> = plans.iter().map(|plan| plan.name.clone()).collect();
         let mut machine = Machine {
+            plans,
             bytes,
             names,
             memory,
@@ -103,11 +112,28 @@ impl Machine {
                     }
                 }
             }
+            "damage-changes" => {
+                let id = self.id(&line.word());
+                self.memory.store().broken.push(RecordId::Overlay(id));
+            }
             "takeover" => return self.take_over(),
+            "other-heartbeat" => {
+                // Another plan is accepted: the daemon goes on with it as a
+                // successor would.
+                let id = self.id(&line.word());
+                self.plans[id.index()].heartbeat = plans::heartbeat(&mut line);
+                self.bytes = encode(&self.plans).expect("a plan inside the rules");
+                line.end();
+                return self.take_over();
+            }
             "show" => {
                 let id = self.id(&line.word());
-                let name = &self.names[id.index()];
-                return show::whole(name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
+                let name = self.monitor.name(id).expect("its name");
+                return show::whole(&name, &self.monitor.view(id), &self.monitor.said(id), BEGIN);
+            }
+            "pulses" => {
+                let channel = line.word();
+                return show::pulses(&mut self.monitor, &channel, BEGIN);
             }
             "would-stop" => {
                 let id = self.id(&line.word());
@@ -132,8 +158,7 @@ impl Machine {
     }
 
     fn id(&self, name: &str) -> EntityId {
-        let place = self.names.iter().position(|other| other == name).expect("an entity");
-        EntityId(u32::try_from(place).expect("few entities"))
+        self.monitor.find(name).expect("an entity")
     }
 
     fn names_of(&self, ids: &[EntityId]) -> String {
@@ -161,73 +186,9 @@ impl Machine {
             main: line.pair("main").map(|text| text.parse().expect("a process id")),
             extend: line.pair("extend").map(|text| notation::span(&text)),
             beat: line.flag("beat"),
+            trigger: line.flag("trigger"),
+            interval: line.pair("interval").map(|text| notation::span(&text)),
             ..Told::default()
-        }
-    }
-
-    fn event(&self, word: &str, line: &mut Line) -> Event {
-        match word {
-            "boot" => Event::Boot,
-            "tick" => Event::Tick,
-            "spawned" => {
-                let slot = self.slot(&line.word());
-                Event::Spawned { slot, pid: self.pids[&slot] }
-            }
-            "spawn-failed" => {
-                let slot = self.slot(&line.word());
-                let error = line.pair("error").expect("an error").parse().expect("a number");
-                Event::SpawnFailed { slot, error }
-            }
-            "exited" => {
-                let slot = self.slot(&line.word());
-                let pid = line.pair("pid").map(|text| text.parse().expect("a process id"));
-                let status = notation::status(line);
-                let pid = pid.unwrap_or_else(|| self.pids.get(&slot).copied().unwrap_or(1));
-                Event::Exited { slot, pid, status, at: self.now }
-            }
-            "cleared" => {
-                let slot = self.slot(&line.word());
-                let left = line.pair("left").map_or(0, |text| text.parse().expect("a number"));
-                Event::Cleared { slot, left }
-            }
-            "freed" => Event::SlotFreed { slot: self.slot(&line.word()) },
-            "ready" => Event::Ready { slot: self.slot(&line.word()) },
-            "told" => {
-                let slot = self.slot(&line.word());
-                Event::Told { slot, told: Box::new(self.told(line)) }
-            }
-            "main-found" => {
-                let slot = self.slot(&line.word());
-                let pid = line.pair("pid").expect("pid=").parse().expect("a process id");
-                Event::MainFound { slot, pid }
-            }
-            "main-missing" => {
-                let slot = self.slot(&line.word());
-                Event::MainMissing { slot, left: line.flag("left") }
-            }
-            "seen" => Event::PathSeen { wait: self.wait(line), ok: true },
-            "not-seen" => Event::PathSeen { wait: self.wait(line), ok: false },
-            "tidied" => Event::Tidied { entity: self.id(&line.word()) },
-            "done" => Event::ActionDone { run: notation::run(&line.word()), ok: true },
-            "refused" => Event::ActionDone { run: notation::run(&line.word()), ok: false },
-            "ask" => {
-                let id = RequestId(line.word().parse().expect("a number"));
-                let wait = line.flag("waiting");
-                let verb = line.word();
-                let entities = line.word().split(',').map(|name| self.id(name)).collect();
-                let from = line.pair("from").map(|text| {
-                    let (client, serial) = text.split_once('.').expect("from=CLIENT.SERIAL");
-                    let number = |text: &str| text.parse().expect("a number");
-                    Caller { client: number(client), serial: number(serial) }
-                });
-                Event::Request { id, entities, ask: notation::ask(&verb, line), wait, from }
-            }
-            "shutdown" => {
-                let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
-                let within = notation::span(&line.pair("within").expect("within="));
-                Event::Shutdown { code, within, signals: 0 }
-            }
-            other => panic!("nothing is called {other}"),
         }
     }
 
@@ -274,6 +235,9 @@ impl Machine {
         }
         for slot in resume.adopt {
             out.push_str(&format!("adopt #{}.{}\n", slot.index, slot.generation));
+        }
+        if !resume.beats.is_empty() {
+            out.push_str(&self.step(Event::WatchAgain { entities: resume.beats }));
         }
         out.push_str(&self.changes());
         out
@@ -325,7 +289,19 @@ impl Machine {
                 (word.state, word.pid) = (SlotState::Running, *pid);
                 None
             }
-            Effect::Signal { run: Some(run), .. } => {
+            Effect::Attach { slot, entity, pid, .. } => {
+                self.pids.insert(*slot, *pid);
+                self.current.insert(*entity, *slot);
+                let mut store = self.memory.store();
+                let word = store.slots.entry(slot.index).or_default();
+                word.generation = slot.generation;
+                (word.state, word.pid) = (SlotState::Running, *pid);
+                (!holds("attach")).then_some(Event::Spawned { slot: *slot, pid: *pid })
+            }
+            Effect::Release { slot } => {
+                (!holds("release")).then_some(Event::Cleared { slot: *slot, left: 0 })
+            }
+            Effect::Signal { run: Some(run), .. } | Effect::SignalProcess { run, .. } => {
                 (!holds("signal")).then_some(Event::ActionDone { run: *run, ok: true })
             }
             Effect::Clear { slot, command: false, .. } => {
@@ -342,10 +318,14 @@ impl Machine {
             | Effect::Signal { .. }
             | Effect::SignalAll { .. }
             | Effect::FindMain { .. }
+            | Effect::ReadPid { .. }
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Notice(_)
             | Effect::Reply { .. }
+            | Effect::Verdict { .. }
+            | Effect::WatchBeats { .. }
+            | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => None,
         }
     }
@@ -353,7 +333,10 @@ impl Machine {
     /// The states and the deadline that are not as they were last shown.
     fn changes(&mut self) -> String {
         let mut out = String::new();
-        for name in self.names.clone() {
+        let made = self.monitor.ids().into_iter().filter(|id| self.monitor.is_made(*id));
+        let made: Vec<String> = made.filter_map(|id| self.monitor.name(id)).collect();
+        self.shown.retain(|name, _| self.names.contains(name) || made.contains(name));
+        for name in self.names.iter().chain(&made).cloned().collect::<Vec<String>>() {
             let id = self.id(&name);
             let waits_for = self.monitor.waits_for(id);
             let mut line = show::view(&name, &self.monitor.view(id));

@@ -1,8 +1,10 @@
 //! The words of plans and events in scenario files; a word that is not known
 //! fails the scenario.
 
-use ham_core::event::Ask;
+use ham_core::directive::{Counting, Numbers};
+use ham_core::event::{Ask, Caller};
 use ham_core::ids::{RunRef, SlotRef};
+use ham_core::plan::{LimitPlan, StateSet};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::Span;
@@ -46,6 +48,12 @@ impl Line {
         std::mem::take(&mut self.words)
     }
 
+    /// All that is left of it.
+    pub(crate) fn take(&mut self) -> Line {
+        let (words, pairs) = (std::mem::take(&mut self.words), std::mem::take(&mut self.pairs));
+        Line { words, pairs }
+    }
+
     pub(crate) fn end(self) {
         assert!(self.words.is_empty() && self.pairs.is_empty(), "too many words: {self:?}");
     }
@@ -61,6 +69,46 @@ pub(crate) fn span(text: &str) -> Span {
         None => (text.strip_suffix('s').expect("a time ends with s or ms"), 1_000_000_000.0),
     };
     Span((number.parse::<f64>().expect("a time") * unit).round() as u64)
+}
+
+/// `3/10s`: so many in so much time.
+pub(crate) fn limit(text: &str) -> LimitPlan {
+    let (count, within) = text.split_once('/').expect("COUNT/TIME");
+    LimitPlan { count: count.parse().expect("a count"), within: span(within) }
+}
+
+/// `3`, `1,2`, `!1,2` (all but these); nothing said: any.
+pub(crate) fn states(text: Option<String>) -> StateSet {
+    let Some(text) = text else { return StateSet::Any };
+    let numbers = |text: &str| -> Vec<u32> {
+        text.split(',').map(|number| number.parse().expect("a state")).collect()
+    };
+    match text.strip_prefix('!') {
+        Some(others) => StateSet::NotIn(numbers(others)),
+        None => StateSet::In(numbers(&text)),
+    }
+}
+
+/// `from=CLIENT.SERIAL`: who asks, so that it can be repeated.
+pub(crate) fn caller(line: &mut Line) -> Option<Caller> {
+    let text = line.pair("from")?;
+    let (client, serial) = text.split_once('.').expect("from=CLIENT.SERIAL");
+    let number = |text: &str| text.parse().expect("a number");
+    Some(Caller { client: number(client), serial: number(serial) })
+}
+
+/// `anew`, or `beat=INTERVAL low=… high=…`
+pub(crate) fn counting(line: &mut Line) -> Counting {
+    let number = |text: String| text.parse().expect("a number");
+    match line.pair("beat") {
+        Some(interval) => Counting::By(Numbers {
+            interval: span(&interval),
+            low: line.pair("low").map_or(0, number),
+            high: line.pair("high").map_or(0, number),
+        }),
+        None if line.flag("anew") => Counting::Anew,
+        None => Counting::GoesOn,
+    }
 }
 
 pub(crate) fn signal(text: &str) -> Signal {

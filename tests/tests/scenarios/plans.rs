@@ -1,15 +1,16 @@
 //! The notation of plans in scenario files. What is not given has the defaults
 //! of unit files.
 
-use crate::notation::{Line, signal, span};
+use crate::notation::{Line, limit, signal, span, states};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, DirectoryPlace, DirectoryPlan, Ends,
-    EntityPlan, ExecutePlan, KeepDirectory, KillScope, Kind, LimitPlan, OnDependencyRestart,
-    Readiness, RestartPlan, SendTo, SignalPlan, Spacing, StartMode, StopPlan, Verb, WaitPlan,
+    ActionPlan, Class, ConditionKind, ConditionPlan, DirectoryPlace, DirectoryPlan, Ending, Ends,
+    EntityPlan, ExecutePlan, HeartbeatPlan, KeepDirectory, KillScope, Kind, OnDependencyRestart,
+    Only, PulsePlan, Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget, Spacing, StartMode,
+    StopPlan, Verb, WaitPlan,
 };
 use ham_core::time::Span;
-use ham_tests::fake::{Edge, link, plain};
+use ham_tests::fake::{Edge, link, plain, watch};
 
 /// What entities say of each other, by name: the other may stand below.
 type Said = Vec<(EntityId, Edge, String)>;
@@ -19,6 +20,8 @@ type Said = Vec<(EntityId, Edge, String)>;
 pub(crate) fn plan(text: &str) -> Vec<EntityPlan> {
     let mut entities: Vec<EntityPlan> = Vec::new();
     let mut said = Said::new();
+    // Whose conditions are about others.
+    let mut about: Vec<(EntityId, usize, String)> = Vec::new();
     // The list that actions belong to, when it is not a condition's.
     let mut own: Option<String> = None;
     for (number, text) in text.lines().enumerate() {
@@ -35,6 +38,9 @@ pub(crate) fn plan(text: &str) -> Vec<EntityPlan> {
         let entity = entities.last_mut().expect("an entity before what it has");
         match (depth, first.as_str()) {
             (2, "on") => {
+                if let Some(other) = line.pair("of") {
+                    about.push((entity.id, entity.conditions.len(), other));
+                }
                 entity.conditions.push(condition_plan(line));
                 own = None;
             }
@@ -61,11 +67,19 @@ pub(crate) fn plan(text: &str) -> Vec<EntityPlan> {
         }
     }
     for (from, edge, name) in said {
-        let other = entities.iter().find(|entity| entity.name == name);
-        let to = other.unwrap_or_else(|| panic!("no entity is called {name}")).id;
+        let to = named(&entities, &name);
         link(&mut entities, from, edge, to);
     }
+    for (from, place, name) in about {
+        let of = named(&entities, &name);
+        watch(&mut entities, from, place, of);
+    }
     entities
+}
+
+fn named(entities: &[EntityPlan], name: &str) -> EntityId {
+    let other = entities.iter().find(|entity| entity.name == name);
+    other.unwrap_or_else(|| panic!("no entity is called {name}")).id
 }
 
 fn list<'a>(entity: &'a mut EntityPlan, own: Option<&str>) -> &'a mut Vec<ActionPlan> {
@@ -88,8 +102,12 @@ fn entity_plan(id: EntityId, mut line: Line, said: &mut Said) -> EntityPlan {
     let kind = kind(&mut line);
     let entity = EntityPlan {
         start: if line.flag("manual") { StartMode::Manual } else { StartMode::Auto },
-        command: if kind == Kind::Target { Vec::new() } else { plain.command.clone() },
+        command: match kind {
+            Kind::Target | Kind::Global | Kind::Placeholder { .. } => Vec::new(),
+            _ => plain.command.clone(),
+        },
         kind,
+        heartbeat: heartbeat(&mut line),
         on_dependency_restart: match line.pair("on-dependency-restart").as_deref() {
             None | Some("keep") => OnDependencyRestart::Keep,
             Some("restart") => OnDependencyRestart::Restart,
@@ -114,8 +132,27 @@ fn kind(line: &mut Line) -> Kind {
         Some("oneshot") => Kind::Oneshot { remain: line.flag("remain") },
         Some("forking") => Kind::Forking { pid_file: line.pair("pid-file").expect("pid-file=") },
         Some("target") => Kind::Target,
+        Some("global") => Kind::Global,
+        Some("placeholder") => Kind::Placeholder { pid_file: line.pair("pid-file") },
         Some(other) => panic!("no type is called {other}"),
     }
+}
+
+/// `heartbeat=1s low=2 high=3 grace=5s most=10/1s`
+pub(crate) fn heartbeat(line: &mut Line) -> Option<HeartbeatPlan> {
+    let interval = span(&line.pair("heartbeat")?);
+    let mut number = |key, usual| {
+        line.pair(key).map_or(usual, |text: String| text.parse().expect("a number of misses"))
+    };
+    let (low, high) = (number("low", 2), number("high", 5));
+    let grace = line.pair("grace").map_or(Span::ZERO, |text| span(&text));
+    Some(HeartbeatPlan {
+        interval,
+        low,
+        high,
+        grace,
+        most: line.pair("most").map(|text| limit(&text)),
+    })
 }
 
 /// `exec`, `notify`, a descriptor as `fd:3`, or a path.
@@ -173,7 +210,7 @@ fn stop(line: &mut Line, usual: &StopPlan) -> StopPlan {
     }
 }
 
-fn condition_plan(mut line: Line) -> ConditionPlan {
+pub(crate) fn condition_plan(mut line: Line) -> ConditionPlan {
     let kind = line.word();
     let (on, _) = ConditionKind::ALL
         .into_iter()
@@ -188,11 +225,35 @@ fn condition_plan(mut line: Line) -> ConditionPlan {
     };
     let name = line.pair("name").unwrap_or(kind);
     let (rearm, enabled) = (!line.flag("no-rearm"), !line.flag("disabled"));
+    let only = only(on, &mut line);
     line.end();
-    ConditionPlan { name, on, class, rearm, enabled, actions: Vec::new() }
+    ConditionPlan { name, on, only, of: None, class, rearm, enabled, actions: Vec::new() }
 }
 
-fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
+/// `on state from=1,2 to=!3`, `on raise type=5 severity=2`
+fn only(on: ConditionKind, line: &mut Line) -> Only {
+    match on {
+        ConditionKind::State => {
+            let (from, to) = (line.pair("from"), line.pair("to"));
+            if from.is_none() && to.is_none() {
+                return Only::All;
+            }
+            Only::State { from: states(from), to: states(to) }
+        }
+        ConditionKind::Raise => {
+            let mut number =
+                |key| line.pair(key).map(|text| text.parse::<u32>().expect("a number"));
+            let (kind, class, severity) = (number("type"), number("class"), number("severity"));
+            if kind.is_none() && class.is_none() && severity.is_none() {
+                return Only::All;
+            }
+            Only::Raise { kind, class, severity }
+        }
+        _ => Only::All,
+    }
+}
+
+pub(crate) fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
     let break_on_fail = line.flag("break-on-fail");
     let keep_on_fail = !line.flag("no-keep-on-fail");
     let rearm = !line.flag("no-rearm");
@@ -202,7 +263,7 @@ fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
     ActionPlan { name, verb, break_on_fail, keep_on_fail, rearm, on_fail: Vec::new() }
 }
 
-fn verb(word: &str, line: &mut Line) -> Verb {
+pub(crate) fn verb(word: &str, line: &mut Line) -> Verb {
     match word {
         "restart" => Verb::Restart(restart(line)),
         "execute" => Verb::Execute(ExecutePlan {
@@ -212,8 +273,9 @@ fn verb(word: &str, line: &mut Line) -> Verb {
             identity: None,
         }),
         "notify-signal" => Verb::NotifySignal(SignalPlan {
-            entity: line.pair("entity"),
+            target: signal_target(line),
             signal: signal(&line.word()),
+            code: line.pair("code").map_or(0, |code| code.parse().expect("a number")),
             value: 7,
         }),
         "waitfor" => Verb::WaitFor(WaitPlan {
@@ -221,10 +283,32 @@ fn verb(word: &str, line: &mut Line) -> Verb {
             ready: line.flag("ready"),
             timeout: span(&line.pair("timeout").expect("a timeout")),
         }),
+        "notify-pulse" => Verb::NotifyPulse(PulsePlan {
+            channel: line.word(),
+            code: line.pair("code").expect("code=").parse().expect("a number"),
+            value: line.pair("value").map_or(0, |value| value.parse().expect("a number")),
+        }),
+        "exit" => Verb::Shutdown(Ending::Exit(line.word().parse().expect("a code"))),
+        "reboot" => Verb::Shutdown(Ending::Reboot),
+        "exec-recovery" => Verb::Shutdown(Ending::Execute(line.rest())),
         "log" => Verb::Log(line.rest().join(" ")),
+        "heartbeat-healthy" => Verb::HeartbeatHealthy,
         "start" => Verb::Start(line.word()),
         "stop" => Verb::Stop(line.word()),
         other => panic!("no verb is called {other}"),
+    }
+}
+
+fn signal_target(line: &mut Line) -> SignalTarget {
+    let number = |text: Option<String>| text.expect("pid= and start=").parse::<i32>();
+    match (line.pair("entity"), line.pair("pid")) {
+        (Some(name), _) => SignalTarget::Entity(name),
+        (None, Some(pid)) => {
+            let start = number(line.pair("start")).expect("a number");
+            let pid = pid.parse().expect("a process id");
+            SignalTarget::Process { pid, start: u64::try_from(start).expect("a time") }
+        }
+        (None, None) => SignalTarget::Own,
     }
 }
 
@@ -246,9 +330,6 @@ fn restart(line: &mut Line) -> RestartPlan {
     if let Some(text) = line.pair("reset-after") {
         plan.reset_after = span(&text);
     }
-    plan.limit = line.pair("limit").map(|text| {
-        let (count, within) = text.split_once('/').expect("limit=COUNT/TIME");
-        LimitPlan { count: count.parse().expect("a count"), within: span(within) }
-    });
+    plan.limit = line.pair("limit").map(|text| limit(&text));
     plan
 }

@@ -1,9 +1,11 @@
 //! Effects and states as the lines of a scenario show them.
 
+use crate::machine::BEGIN;
 use ham_core::effect::{Effect, Process};
 use ham_core::event::Wait;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
-use ham_core::monitor::{Monitor, Said, View};
+use ham_core::monitor::{Level, Monitor, Said, View};
+use ham_core::plan::Ending;
 use ham_core::time::Mono;
 
 fn slot(slot: SlotRef) -> String {
@@ -15,7 +17,7 @@ fn run(run: RunRef) -> String {
 }
 
 fn name(monitor: &Monitor, id: EntityId) -> String {
-    monitor.plan().name(id).unwrap_or_default()
+    monitor.name(id).unwrap_or_default()
 }
 
 pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
@@ -29,8 +31,9 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
         Effect::Signal { slot: to, signal, run: None, .. } => {
             format!("signal {} {signal}", slot(*to))
         }
-        Effect::Signal { slot: to, signal, value, run: Some(by) } => {
-            format!("signal {} {signal} value={value} {}", slot(*to), run(*by))
+        Effect::Signal { slot: to, signal, code, value, run: Some(by) } => {
+            let code = if *code == -1 { String::new() } else { format!(" code={code}") };
+            format!("signal {} {signal}{code} value={value} {}", slot(*to), run(*by))
         }
         Effect::Clear { slot: of, command, .. } => {
             format!("clear {}{}", slot(*of), if *command { " of a command" } else { "" })
@@ -43,6 +46,13 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
         }
         Effect::FindMain { slot: of, path, .. } => format!("find-main {} {path}", slot(*of)),
         Effect::Adopt { slot: to, pid, .. } => format!("adopt {} pid={pid}", slot(*to)),
+        Effect::Attach { slot: to, entity, pid, start } => {
+            format!("attach {} {} pid={pid} start={start}", name(monitor, *entity), slot(*to))
+        }
+        Effect::Release { slot: of } => format!("release {}", slot(*of)),
+        Effect::ReadPid { entity, path } => {
+            format!("read-pid {} {path}", name(monitor, *entity))
+        }
         Effect::Tidy { entity, restarts } => {
             format!("tidy {}{}", name(monitor, *entity), if *restarts { " restarts" } else { "" })
         }
@@ -51,8 +61,34 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
             format!("notice {} {:?}", name(monitor, notice.entity), notice.fact)
         }
         Effect::Reply { id, answer, .. } => format!("reply {} {answer:?}", id.0),
-        Effect::Finish { code } => format!("finish code={code}"),
+        Effect::Verdict { id, verdict } => format!("verdict {} {verdict:?}", id.0),
+        Effect::WatchBeats { entity, slot: of, interval, from, every } => {
+            let from = from.since(BEGIN);
+            let every = if *every { " every" } else { "" };
+            let name = name(monitor, *entity);
+            format!("watch-beats {name} {} {interval} from {from}{every}", slot(*of))
+        }
+        Effect::UnwatchBeats { entity } => format!("unwatch-beats {}", name(monitor, *entity)),
+        Effect::Finish { ending: Ending::Exit(code) } => format!("finish code={code}"),
+        Effect::Finish { ending } => format!("finish {ending:?}"),
+        Effect::SignalProcess { pid, start, signal, code, value, run: by } => {
+            let to = format!("process {pid} of {start}");
+            format!("signal {to} {signal} code={code} value={value} {}", run(*by))
+        }
     }
+}
+
+/// What waits in a channel.
+pub(crate) fn pulses(monitor: &mut Monitor, name: &str, begin: Mono) -> String {
+    let pulses = monitor.waiting_pulses(name, 0);
+    let mut out = format!("{:?}\n", monitor.channel(name));
+    for pulse in pulses {
+        let of = self::name(monitor, pulse.entity);
+        let sent = pulse.sent.since(begin);
+        let (serial, code, value) = (pulse.serial, pulse.code, pulse.value);
+        out.push_str(&format!("  {serial}: code={code} value={value} of {of}, sent {sent}\n"));
+    }
+    out
 }
 
 fn wait(monitor: &Monitor, wait: Wait) -> String {
@@ -74,7 +110,14 @@ pub(crate) fn view(name: &str, view: &View) -> String {
         (state, true) if state != "running" => " ready",
         (_, _) => "",
     };
-    format!("= {name} {}{pid}{restarts}{ready} why={:?}", view.state, view.why)
+    let heart = view
+        .heartbeat
+        .filter(|heart| heart.level != Level::Healthy || heart.missed > 0 || heart.suspended);
+    let heart = heart.map_or(String::new(), |heart| {
+        let suspended = if heart.suspended { " suspended" } else { "" };
+        format!(" heartbeat={:?} missed={}{suspended}", heart.level, heart.missed)
+    });
+    format!("= {name} {}{pid}{restarts}{ready}{heart} why={:?}", view.state, view.why)
 }
 
 /// All that there is to see of one entity, on a line for each kind of thing.

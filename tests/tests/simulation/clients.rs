@@ -219,7 +219,8 @@ pub(crate) fn had_no_effect(
     let mut other = Turn::default();
     without.step(now, Event::Tick, &mut other);
     let counts = |effect: &&Effect| {
-        !matches!(effect, Effect::Reply { .. } | Effect::Signal { run: None, .. })
+        let answer = matches!(effect, Effect::Reply { .. } | Effect::Verdict { .. });
+        !answer && !matches!(effect, Effect::Signal { run: None, .. })
     };
     let mine: Vec<&Effect> = turn.effects.iter().filter(counts).collect();
     let its: Vec<&Effect> = other.effects.iter().filter(counts).collect();

@@ -3,11 +3,11 @@
 use crate::order::{all, rests};
 use ham_core::effect::{Effect, Fact};
 use ham_core::ids::{EntityId, MAX_ENTITIES};
-use ham_core::memory::RecordId;
+use ham_core::memory::{RecordId, SlotState};
 use ham_core::monitor::{Desired, Monitor, Phase, Run, Turn};
 use ham_core::plan::{EntityPlan, Kind};
 use ham_core::time::Mono;
-use ham_tests::fake::{Kernel, brings_itself_back};
+use ham_tests::fake::{Kernel, SlotWord, brings_itself_back};
 use std::collections::BTreeMap;
 
 /// More lists of one entity in progress than this would be a leak: an entity
@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     told: BTreeMap<i32, u32>,
     /// Where each run was last seen, by entity and serial number.
     places: BTreeMap<(EntityId, u32), (u32, Place)>,
+    /// Entities of which something was changed at run time, a step ago.
+    overlaid: std::collections::BTreeSet<EntityId>,
     /// Turns in which the manager said that it is done.
     pub(crate) finishes: u32,
     /// How often each of these has happened.
@@ -32,6 +34,9 @@ pub(crate) struct Rules {
     pub(crate) taken_along: u32,
     pub(crate) reloaded: u32,
     pub(crate) conflicts: u32,
+    pub(crate) attached: u32,
+    pub(crate) detached: u32,
+    pub(crate) pulses: u32,
 }
 
 impl Rules {
@@ -50,6 +55,8 @@ impl Rules {
                     Fact::RecordLost | Fact::ListRefused => {
                         return Err(format!("{notice:?} in a sound machine"));
                     }
+                    Fact::Attached { .. } => self.attached += 1,
+                    Fact::Detached { .. } => self.detached += 1,
                     _ => {}
                 },
                 Effect::Finish { .. } => self.finishes += 1,
@@ -68,6 +75,11 @@ impl Rules {
         }
         for id in monitor.plan().ids() {
             let mut lists = 0;
+            // The last change may have been its end.
+            let changed = !monitor.is_changed(id) && self.overlaid.remove(&id);
+            if monitor.is_changed(id) {
+                self.overlaid.insert(id);
+            }
             for run in monitor.lists(id) {
                 lists += 1;
                 let place = (run.condition, run.action, run.on_fail);
@@ -76,7 +88,10 @@ impl Rules {
                 if let Some((step, old)) = before {
                     let still = step == run.step && old == place;
                     let further = step < run.step && old < place;
-                    if !still && !further {
+                    // What was taken out before it makes its place a lower one.
+                    let shifts = monitor.is_changed(id) && step <= run.step;
+                    let shifts = shifts || changed;
+                    if !still && !further && !shifts {
                         return Err(format!("{run:?} was at {old:?} in step {step}"));
                     }
                 }
@@ -111,7 +126,7 @@ impl Rules {
                 }
                 Desired::Stopped | Desired::Running => {}
             }
-            let count = usize::from(plan.kind != Kind::Target);
+            let count = usize::from(!matches!(plan.kind, Kind::Target | Kind::Global));
             if (view.state == "running" && living.len() != count)
                 || (view.state != "running" && !living.is_empty())
             {
@@ -148,7 +163,8 @@ impl Rules {
         plans: &[EntityPlan],
     ) -> Result<(), String> {
         let runs = |plan: &&EntityPlan| {
-            plan.kind != Kind::Target && monitor.view(plan.id).state == "running"
+            !matches!(plan.kind, Kind::Target | Kind::Global)
+                && monitor.view(plan.id).state == "running"
         };
         let up = plans.iter().filter(runs).count();
         let store = kernel.memory.store();
@@ -157,14 +173,14 @@ impl Rules {
         if let Some((id, record)) = store.records.range(first).find(|_| !waits) {
             return Err(format!("{id:?} is kept: {record:?}"));
         }
-        let kept = store
-            .slots
-            .values()
-            .filter(|word| word.state != ham_core::memory::SlotState::Free)
-            .count();
+        let kept = store.slots.values().filter(|word| word.state != SlotState::Free).count();
         let left = store.records.values().filter(|record| record.head.slot.is_some()).count();
         if kept != left || left < up {
-            return Err(format!("{kept} slots are in use, {left} have an owner, {up} are up"));
+            let used = |(_, word): &(&u32, &SlotWord)| word.state != SlotState::Free;
+            let words: Vec<_> = store.slots.iter().filter(used).collect();
+            return Err(format!(
+                "{kept} slots are in use, {left} have an owner, {up} are up: {words:?}"
+            ));
         }
         Ok(())
     }

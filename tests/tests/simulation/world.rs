@@ -2,18 +2,26 @@
 //! of a turn, and beside it a shadow that is restored from the committed
 //! memory before every step and must do what the monitor does.
 
+#[path = "shadow.rs"]
+mod shadow;
+
+use crate::changes;
 use crate::clients::{Clients, had_no_effect, some};
+use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
+use crate::sayings::Sayings;
+use ham_core::directive::{Counting, Directive, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
 use ham_core::memory::{Memory, RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
-use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
+use ham_core::plan::{Ending, EntityPlan, Kind, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
-use ham_tests::fake::{Kernel, Random, SharedMemory, Temper, random_plan};
+use ham_tests::fake::{Kernel, Random, START, SharedMemory, Temper, random_plan};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Steps in which a calm machine must come to rest: the longest back-off and
 /// the longest list of a random plan take some dozens.
@@ -44,6 +52,8 @@ pub(crate) struct World {
     monitor: Monitor,
     pub(crate) rules: Rules,
     pub(crate) clients: Clients,
+    pub(crate) sayings: Sayings,
+    pub(crate) heartbeats: Heartbeats,
     pub(crate) takeovers: u32,
     pub(crate) turns: u64,
     next_request: u64,
@@ -83,6 +93,8 @@ impl World {
             monitor,
             rules: Rules::default(),
             clients: Clients::default(),
+            sayings: Sayings::default(),
+            heartbeats: Heartbeats::default(),
             takeovers: 0,
             turns: 0,
             next_request: 1,
@@ -110,6 +122,7 @@ impl World {
             self.kernel.temper = Temper::calm();
             self.rest()?;
             self.rules.quiet(&mut self.monitor, &self.kernel, &self.plans)?;
+            watched(&self.monitor, &self.kernel, &self.plans, true)?;
             for (client, entity) in self.clients.unanswered() {
                 // One that waits for a path can do so for ever.
                 let view = self.monitor.view(entity);
@@ -118,6 +131,7 @@ impl World {
                 }
             }
         }
+        self.no_pulse_is_lost()?;
         let within = self.random.micros(0, 3_000_000);
         self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
         if self.random.chance(30) {
@@ -128,8 +142,8 @@ impl World {
         self.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.kernel, &self.plans, self.takeovers)?;
-        if let Some(codes) = self.kernel.finished.iter().find(|code| **code != 4) {
-            return Err(format!("finished with code {codes}"));
+        if let Some(ending) = self.kernel.finished.iter().find(|one| **one != Ending::Exit(4)) {
+            return Err(format!("finished as {ending:?}"));
         }
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.takeovers == 0 => {
@@ -137,6 +151,24 @@ impl World {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Over any number of takeovers, and a successor would find the same.
+    fn no_pulse_is_lost(&mut self) -> Checked {
+        let mut successor = self.shadow();
+        for channel in self.monitor.channels() {
+            let (name, waiting) = (&channel.name, self.monitor.waiting_pulses(&channel.name, 0));
+            let serials: Vec<u64> = waiting.iter().map(|pulse| pulse.serial).collect();
+            let first = channel.last + 1 - serials.len() as u64;
+            if channel.lost > 0 || serials != (first..=channel.last).collect::<Vec<u64>>() {
+                return Err(format!("{channel:?} holds {serials:?}"));
+            }
+            if successor.waiting_pulses(name, 0) != waiting {
+                return Err(format!("a successor finds other pulses in {name}"));
+            }
+            self.rules.pulses += u32::try_from(channel.last).unwrap_or(0);
+        }
+        Ok(())
     }
 
     fn is_quiet(&self) -> bool {
@@ -154,7 +186,23 @@ impl World {
     }
 
     fn request(&mut self) -> Event {
+        if self.random.chance(15) {
+            let channel = format!("p{}", self.random.below(3));
+            let sent = self.monitor.channel(&channel).map_or(0, |channel| channel.last);
+            return Event::Received { channel, upto: self.random.below(sent + 2) };
+        }
         let id = self.request_id();
+        if self.random.chance(40) {
+            return self.sayings.event(&mut self.random, &self.plans, id);
+        }
+        if self.random.chance(25) {
+            return changes::change(&mut self.random, &self.plans, id);
+        }
+        if self.random.chance(8)
+            && let Some(directive) = self.directive()
+        {
+            return Event::Directive { id, directive, from: None };
+        }
         if self.random.chance(60) {
             return self.clients.event(&mut self.random, &self.plans, id);
         }
@@ -168,6 +216,22 @@ impl World {
             _ => Ask::Kill(Signal::TERM),
         };
         Event::Request { id, entities, ask, wait: self.random.chance(50), from: None }
+    }
+
+    /// A process that runs by itself is attached, or one is let go of: of an
+    /// entity alone, since others cannot keep order with what is not ham's.
+    fn directive(&mut self) -> Option<Directive> {
+        let plan = self.random.pick(&self.plans).clone();
+        if plan.kind != Kind::Service || !plan.links.is_empty() {
+            return None;
+        }
+        let entity = plan.id;
+        if self.random.chance(40) {
+            return Some(Directive::Detach { entity });
+        }
+        let pid = self.kernel.stranger(Arc::new(plan));
+        let process = Stranger { pid, start: START, slot: None, own: false };
+        Some(Directive::Attach { entity, process, counting: Counting::GoesOn })
     }
 
     fn request_id(&mut self) -> RequestId {
@@ -215,7 +279,8 @@ impl World {
             self.slot_freed(slot);
         }
         let shadow = self.life.shadow.then(|| self.shadow());
-        let without = self.clients.is_repeat(&event).then(|| self.shadow());
+        let repeats = self.clients.is_repeat(&event) || self.sayings.is_repeat(&event);
+        let without = repeats.then(|| self.shadow());
         self.turns += 1;
         let mut turn = Turn::default();
         self.monitor.step(now, event.clone(), &mut turn);
@@ -234,6 +299,7 @@ impl World {
                 Event::Boot
                 | Event::Shutdown { .. }
                 | Event::Request { .. }
+                | Event::Directive { .. }
                 | Event::Told { .. }
                 | Event::Ready { .. } => self.step(event),
                 _ => Ok(()),
@@ -247,7 +313,8 @@ impl World {
             self.carry(&turn.effects[..usize::try_from(some).unwrap_or(0)])?;
             return self.take_over();
         }
-        self.carry(&turn.effects)
+        self.carry(&turn.effects)?;
+        watched(&self.monitor, &self.kernel, &self.plans, false)
     }
 
     fn tell(&mut self, what: &impl std::fmt::Debug, effects: &[Effect]) {
@@ -278,6 +345,9 @@ impl World {
                 Effect::Spawn(spawn) => {
                     self.held.insert(spawn.slot.index, spawn.slot.generation);
                 }
+                Effect::Attach { slot, .. } => {
+                    self.held.insert(slot.index, slot.generation);
+                }
                 Effect::Reply { id, entity, .. } => {
                     *self.answered.entry((id.0, *entity)).or_default() += 1;
                 }
@@ -285,6 +355,8 @@ impl World {
             }
         }
         self.clients.committed(event, turn)?;
+        self.sayings.committed(event, turn)?;
+        self.heartbeats.committed(&self.monitor, &self.plans, event, (self.kernel.now, turn))?;
         self.rules.committed(turn)
     }
 
@@ -334,6 +406,9 @@ impl World {
                 self.kernel.post(event);
             }
             self.kernel.post(Event::Boot);
+            if !resume.beats.is_empty() {
+                self.kernel.post(Event::WatchAgain { entities: resume.beats });
+            }
             let next = &mut self.next_request;
             for event in self.clients.reconnect(|| {
                 *next += 1;
@@ -363,58 +438,6 @@ impl World {
         }
     }
 
-    /// A second monitor, restored from what is committed. It is shown slots as
-    /// the first one believes them to be: a process that is being made counts
-    /// as made, a slot as free when that was told.
-    fn shadow(&self) -> Monitor {
-        let mut store = self.memory.store().clone();
-        for (index, generation) in &self.freed {
-            let word = store.slots.entry(*index).or_default();
-            word.generation = word.generation.max(*generation);
-            word.state = SlotState::Free;
-        }
-        for (index, generation) in &self.held {
-            let word = store.slots.entry(*index).or_default();
-            word.generation = *generation;
-            word.state = SlotState::Running;
-        }
-        let memory: Box<dyn Memory> = Box::new(SharedMemory::holding(store));
-        let (shadow, _) = Monitor::restore(open(&self.bytes), memory, self.kernel.now);
-        shadow
-    }
-
-    fn compare(&self, mut shadow: Monitor, event: &Event, turn: &Turn) -> Checked {
-        for (id, record) in &self.memory.store().records {
-            // What restoring alone has changed would be a change without cause.
-            let restored = shadow.record(*id);
-            if restored.is_some_and(|restored| restored != *record) {
-                return Err(format!("{id:?} was restored as {restored:?}, not {record:?}"));
-            }
-        }
-        let mut other = Turn::default();
-        shadow.step(self.kernel.now, event.clone(), &mut other);
-        let mine = without_old_replies(&turn.effects, event);
-        let its = without_old_replies(&other.effects, event);
-        if mine != its {
-            return Err(format!("on {event:?} the shadow\n{its:#?}\nand the monitor\n{mine:#?}"));
-        }
-        for id in turn.dirty.union(&other.dirty) {
-            let (mine, its) = (self.monitor.record(*id), shadow.record(*id));
-            if mine != its {
-                return Err(format!("on {event:?} {id:?} is {mine:?}, of the shadow {its:?}"));
-            }
-        }
-        let unlike = |id: &EntityId| self.monitor.view(*id) != shadow.view(*id);
-        if let Some(id) = self.monitor.plan().ids().find(unlike) {
-            return Err(format!("on {event:?} entity {} looks different", id.0));
-        }
-        let (mine, its) = (self.monitor.deadline(), shadow.deadline());
-        if mine != its {
-            return Err(format!("on {event:?} the deadline is {mine:?}, of the shadow {its:?}"));
-        }
-        Ok(())
-    }
-
     /// What there is to say when something is wrong.
     pub(crate) fn describe(&self) -> String {
         let records: Vec<RecordId> = self.memory.store().records.keys().copied().collect();
@@ -429,20 +452,4 @@ impl World {
             self.takeovers
         )
     }
-}
-
-/// Clients that wait are in no record: a successor does not answer those of
-/// the monitor before, which ask again.
-fn without_old_replies<'a>(effects: &'a [Effect], event: &Event) -> Vec<&'a Effect> {
-    let asked = match event {
-        Event::Request { id, .. } => Some(*id),
-        _ => None,
-    };
-    effects
-        .iter()
-        .filter(|effect| match effect {
-            Effect::Reply { id, .. } => Some(*id) == asked,
-            _ => true,
-        })
-        .collect()
 }

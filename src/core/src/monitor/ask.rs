@@ -1,6 +1,6 @@
 //! What people (and actions of other entities) ask for, and the way down.
 
-use super::clients::{Taken, Told};
+use super::clients::{Asked, Taken, Told};
 use super::entity::{Actual, Cause, Desired, Next, Why};
 use super::life::occurrence;
 use super::{Monitor, Shutdown};
@@ -82,7 +82,7 @@ impl Monitor {
             }
             return;
         }
-        let place = match from.map(|from| self.take_request(from, ask, entities)) {
+        let place = match from.map(|from| self.take_request(from, Asked::Ask(ask), entities)) {
             None => None,
             Some(Taken::New(place)) => Some(place),
             Some(Taken::Again(place)) => {
@@ -119,6 +119,13 @@ impl Monitor {
                 return;
             }
         };
+        if matches!(ask, Ask::Start | Ask::Restart)
+            && !self.entity(entity).is_up()
+            && self.cannot_be_started(entity)
+        {
+            self.tell_both(asker, entity, Reply::NotStartable);
+            return;
+        }
         // Whoever waits waits from before the request is carried out: what
         // fails at once must be told too.
         if ask == Ask::Reload
@@ -155,7 +162,7 @@ impl Monitor {
             self.tell_both(asker, entity, Reply::NotRunning);
             return;
         };
-        self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+        self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
         self.reply(asker.id, entity, Reply::Done);
         if let Some(place) = asker.place {
             self.note_answer(place, entity, Told::Signalled(slot));
@@ -176,7 +183,7 @@ impl Monitor {
             }
             Ask::Reload => {
                 let Some((slot, pid)) = self.entity(id).running() else { return false };
-                let occurred = occurrence(&[], Some(slot), pid, None);
+                let occurred = occurrence(id, &[], Some(slot), pid, None);
                 if !self.begin_own_list(id, RELOAD, occurred) {
                     self.answer(id, Goal::Reloaded, Reply::ReloadFailed(None));
                 }
@@ -215,7 +222,8 @@ impl Monitor {
             | Actual::Starting { .. }
             | Actual::Readying { .. }
             | Actual::Handover { .. }
-            | Actual::Aborting { .. } => false,
+            | Actual::Aborting { .. }
+            | Actual::Joining { .. } => false,
             Actual::Retiring { next: Next::Start(..), .. }
             | Actual::Stopping { next: Next::Start(..), .. } => false,
             Actual::Down | Actual::Waiting(..) => {
@@ -315,7 +323,7 @@ impl Monitor {
         let share = if in_order { Span(within.0 / 4).min(MOST_KEPT) } else { Span::ZERO };
         let due = self.now.after(Span(within.0.saturating_sub(share.0)));
         let (killing, finished) = (false, false);
-        self.global.shutdown = Some(Shutdown { code, due, share, killing, finished });
+        self.global.shutdown = Some(Shutdown { code, due, share, killing, finished, by: None });
         let others = self.waiters.iter().filter(|waiter| waiter.goal != Goal::Down);
         let waited_for: BTreeSet<EntityId> = others.map(|waiter| waiter.entity).collect();
         for id in waited_for {
@@ -393,8 +401,7 @@ impl Monitor {
     fn finish(&mut self) {
         let Some(shutdown) = &mut self.global.shutdown else { return };
         shutdown.finished = true;
-        let code = shutdown.code;
         self.turn.dirty.insert(RecordId::Global);
-        self.emit(Effect::Finish { code });
+        self.emit_finish();
     }
 }

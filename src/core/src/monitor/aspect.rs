@@ -26,7 +26,8 @@ impl Entity {
             | Actual::Up { slot, .. }
             | Actual::Stopping { slot, .. }
             | Actual::Clearing { slot, .. }
-            | Actual::Left { slot } => Some(slot),
+            | Actual::Left { slot }
+            | Actual::Joining { slot, .. } => Some(slot),
         }
     }
 
@@ -52,7 +53,8 @@ impl Entity {
             | Actual::Reached
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 
@@ -76,7 +78,8 @@ impl Entity {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 
@@ -143,7 +146,8 @@ impl Entity {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => false,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => false,
         }
     }
 
@@ -167,7 +171,8 @@ impl Entity {
             | Actual::Aborting { .. }
             | Actual::Up { .. }
             | Actual::Reached
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 
@@ -194,7 +199,8 @@ impl Entity {
             | Actual::Retiring { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         }
     }
 }

@@ -27,6 +27,9 @@ impl Monitor {
             {
                 self.not_made(id, slot, Why::StartFailed(error), cause);
             }
+            Actual::Joining { slot: mine, pid, .. } if mine == slot => {
+                self.not_joined(id, slot, pid);
+            }
             Actual::Aborting { slot: mine, cause, .. } if mine == slot => {
                 self.not_made(id, slot, Why::StartTimeout, cause);
             }
@@ -55,7 +58,8 @@ impl Monitor {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => {}
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => {}
         }
     }
 
@@ -106,7 +110,7 @@ impl Monitor {
         let retried = entity.desired == Desired::Running && self.try_again(id, cause, least);
         let kinds = [ConditionKind::StartFailed, ConditionKind::Failure];
         let status = entity.last_exit.filter(|_| why == Why::StartTimeout);
-        self.fire(id, occurrence(&kinds, slot, 0, status));
+        self.fire(id, occurrence(id, &kinds, slot, 0, status));
         if !retried {
             self.restart_done(id, Err(Failure::Spawn(error)));
         }
@@ -152,7 +156,8 @@ impl Monitor {
             | Actual::Up { .. }
             | Actual::Reached
             | Actual::Retiring { .. }
-            | Actual::Stopping { .. } => {
+            | Actual::Stopping { .. }
+            | Actual::Joining { .. } => {
                 self.put(id, entity);
                 self.start_at(id, at, cause);
             }

@@ -6,6 +6,7 @@
 use super::Monitor;
 use super::ask::{Goal, Waiter, Who};
 use super::failed;
+use crate::directive::{Directive, Verdict};
 use crate::effect::Reply;
 use crate::event::{Ask, Caller};
 use crate::ids::{EntityId, MAX_CLIENTS, MAX_ENTITIES, SlotRef};
@@ -28,9 +29,19 @@ pub(super) struct Client {
     from: Caller,
     /// When.
     pub(super) taken: Mono,
-    pub(super) ask: Ask,
-    /// One for each entity; none when there are more than fit.
+    pub(super) asked: Asked,
+    /// One for each entity; none when there are more than fit, and of a
+    /// directive.
     answers: Vec<(EntityId, Told)>,
+}
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// This, of some entities.
+    Ask(Ask),
+    /// A directive, by its digest, and its verdict.
+    Directive(u64, Option<Verdict>),
 }
 
 /// What one entity's part of a request has come to.
@@ -62,17 +73,26 @@ impl Client {
         self.answers.iter().find(|(of, _)| *of == entity).map(|(_, told)| *told)
     }
 
+    /// Whether it has asked just this.
+    fn asks(&self, asked: Asked) -> bool {
+        match (self.asked, asked) {
+            (Asked::Ask(before), Asked::Ask(ask)) => before == ask,
+            (Asked::Directive(before, _), Asked::Directive(digest, _)) => before == digest,
+            (Asked::Ask(_), Asked::Directive(..)) | (Asked::Directive(..), Asked::Ask(_)) => false,
+        }
+    }
+
     fn is_pending(&self) -> bool {
         self.answers.iter().any(|(_, told)| *told == Told::Pending)
     }
 
     /// What is still waited for, on behalf of the record at `place`.
     fn waiters(&self, place: u32) -> Vec<Waiter> {
-        let goal = match self.ask {
-            Ask::Start | Ask::Restart => Goal::Up,
-            Ask::Stop => Goal::Down,
-            Ask::Reload => Goal::Reloaded,
-            Ask::Kill(_) => return Vec::new(),
+        let goal = match self.asked {
+            Asked::Ask(Ask::Start | Ask::Restart) => Goal::Up,
+            Asked::Ask(Ask::Stop) => Goal::Down,
+            Asked::Ask(Ask::Reload) => Goal::Reloaded,
+            Asked::Ask(Ask::Kill(_)) | Asked::Directive(..) => return Vec::new(),
         };
         let pending = self.answers.iter().filter(|(_, told)| *told == Told::Pending);
         pending
@@ -82,18 +102,26 @@ impl Client {
 
     pub(super) fn record(&self) -> Record {
         let head = Head { due: None, slot: None, open: self.is_pending(), active: false };
-        let ask = match self.ask {
-            Ask::Start => 0,
-            Ask::Stop => 1,
-            Ask::Restart => 2,
-            Ask::Reload => 4,
-            Ask::Kill(signal) => 3 | (u64::from(signal.0) << 8),
+        let ask = match self.asked {
+            Asked::Ask(Ask::Start) => 0,
+            Asked::Ask(Ask::Stop) => 1,
+            Asked::Ask(Ask::Restart) => 2,
+            Asked::Ask(Ask::Reload) => 4,
+            Asked::Ask(Ask::Kill(signal)) => 3 | (u64::from(signal.0) << 8),
+            Asked::Directive(..) => 5,
         };
         let mut words = Writer::new();
         words.put(self.from.client).put(self.from.serial).put(self.taken.0).put(ask);
+        let ask = match self.asked {
+            Asked::Ask(ask) => ask,
+            Asked::Directive(digest, verdict) => {
+                words.put(digest).put(verdict.map_or(0, Verdict::to_word));
+                return Record { head, words: words.finish() };
+            }
+        };
         words.put(self.answers.len() as u64);
         for (entity, told) in &self.answers {
-            words.put(match self.ask {
+            words.put(match ask {
                 Ask::Kill(_) => signalled_word(*entity, *told),
                 Ask::Start | Ask::Stop | Ask::Restart | Ask::Reload => answer_word(*entity, *told),
             });
@@ -106,6 +134,16 @@ impl Client {
         let caller = Caller { client: from.get()?, serial: from.get()? };
         let taken = Mono(from.get()?);
         let word = from.get()?;
+        if word == 5 {
+            let digest = from.get()?;
+            let verdict = match from.get()? {
+                0 => None,
+                word => Some(Verdict::from_word(word).ok_or(Odd)?),
+            };
+            from.finish()?;
+            let asked = Asked::Directive(digest, verdict);
+            return Ok(Client { from: caller, taken, asked, answers: Vec::new() });
+        }
         let ask = match (word & 0xff, u8::try_from(word >> 8).map_err(|_| Odd)?) {
             (0, _) => Ask::Start,
             (1, _) => Ask::Stop,
@@ -127,7 +165,8 @@ impl Client {
             });
         }
         from.finish()?;
-        let client = Client { from: caller, taken, ask, answers };
+        let asked = Asked::Ask(ask);
+        let client = Client { from: caller, taken, asked, answers };
         if client.record().words == *words { Ok(client) } else { Err(Odd) }
     }
 }
@@ -151,6 +190,7 @@ fn answer_word(entity: EntityId, told: Told) -> u64 {
         Told::Answered(Reply::NoReload) => (10, 0),
         Told::Answered(Reply::ReloadFailed(failed)) => (11, failed::word(failed)),
         Told::Answered(Reply::PreStartFailed) => (12, 0),
+        Told::Answered(Reply::NotStartable) => (15, 0),
     };
     u64::from(entity.0) | (kind << 16) | (detail << 20)
 }
@@ -171,6 +211,7 @@ fn answer_from(word: u64) -> Result<(EntityId, Told), Odd> {
         10 => Told::Answered(Reply::NoReload),
         11 => Told::Answered(Reply::ReloadFailed(failed::from_word(detail)?)),
         12 => Told::Answered(Reply::PreStartFailed),
+        15 => Told::Answered(Reply::NotStartable),
         _ => return Err(Odd),
     };
     Ok((entity_from(word & 0xffff)?, told))
@@ -211,16 +252,38 @@ impl Monitor {
         }
     }
 
-    /// Looks a request up, and keeps it if it is new.
-    pub(super) fn take_request(&mut self, from: Caller, ask: Ask, entities: &[EntityId]) -> Taken {
+    /// Those of the monitor before that nobody has needed yet.
+    fn read_clients(&mut self) {
         for place in std::mem::take(&mut self.unread_clients) {
             if let Ok(Some(words)) = self.memory.load(RecordId::Client(place)) {
                 self.keep_client(place, &words);
             }
         }
+    }
+
+    /// The verdict that was given on the directive of that name, if it is the
+    /// last request of its client: for one that comes again when what it is about
+    /// has gone by what it has done.
+    pub fn verdict_given(&mut self, from: Caller) -> Option<Verdict> {
+        self.read_clients();
+        let known = self.clients.values().find(|client| client.from == from)?;
+        match known.asked {
+            Asked::Directive(_, verdict) => verdict,
+            Asked::Ask(_) => None,
+        }
+    }
+
+    /// Looks a request up, and keeps it if it is new.
+    pub(super) fn take_request(
+        &mut self,
+        from: Caller,
+        asked: Asked,
+        entities: &[EntityId],
+    ) -> Taken {
+        self.read_clients();
         let known = self.clients.iter().find(|(_, client)| client.from.client == from.client);
         let place = match known {
-            Some((place, client)) if client.from == from && client.ask == ask => {
+            Some((place, client)) if client.from == from && client.asks(asked) => {
                 return Taken::Again(*place);
             }
             Some((_, client)) if client.from.serial >= from.serial => return Taken::SerialUsed,
@@ -236,7 +299,7 @@ impl Monitor {
         if entities.len() <= MOST_ANSWERS {
             answers.extend(entities.iter().map(|entity| (*entity, Told::Pending)));
         }
-        self.clients.insert(place, Client { from, taken: self.now, ask, answers });
+        self.clients.insert(place, Client { from, taken: self.now, asked, answers });
         self.turn.dirty.insert(RecordId::Client(place));
         Taken::New(place)
     }
@@ -251,6 +314,39 @@ impl Monitor {
             self.clients.iter().min_by_key(age).map(|(place, _)| *place)
         };
         free.or_else(oldest).unwrap_or(0)
+    }
+
+    /// The entity that a request was to detach, if it is the last one of its
+    /// client: by then neither name nor process may lead there any more.
+    #[must_use]
+    pub fn detached_by(&self, from: Caller) -> Option<EntityId> {
+        let unread = |place: &u32| {
+            let words = self.memory.load(RecordId::Client(*place)).ok().flatten()?;
+            Client::decode(&words).ok().map(|client| (client.from, client.asked))
+        };
+        let known = self.clients.values().map(|client| (client.from, client.asked));
+        let mut all = known.chain(self.unread_clients.iter().filter_map(unread));
+        let (_, asked) = all.find(|(of, _)| *of == from)?;
+        let Asked::Directive(digest, _) = asked else { return None };
+        let mut ids = (0..MAX_ENTITIES).map(EntityId);
+        ids.find(|entity| Directive::Detach { entity: *entity }.digest() == digest)
+    }
+
+    /// The verdict on the directive of the client at `place`.
+    pub(super) fn kept_verdict(&self, place: u32) -> Option<Verdict> {
+        match self.clients.get(&place)?.asked {
+            Asked::Directive(_, verdict) => verdict,
+            Asked::Ask(_) => None,
+        }
+    }
+
+    /// Keeps a verdict, in the turn in which it is given.
+    pub(super) fn keep_verdict(&mut self, place: u32, verdict: Verdict) {
+        let Some(client) = self.clients.get_mut(&place) else { return };
+        if let Asked::Directive(digest, _) = client.asked {
+            client.asked = Asked::Directive(digest, Some(verdict));
+            self.turn.dirty.insert(RecordId::Client(place));
+        }
     }
 
     /// Keeps an answer, in the turn in which it is given.
@@ -272,7 +368,7 @@ mod tests {
         let answers =
             told.iter().enumerate().map(|(id, told)| (EntityId(65_535 - id as u32), *told));
         let from = Caller { client: u64::MAX, serial: 3 };
-        Client { from, taken: Mono(7), ask, answers: answers.collect() }
+        Client { from, taken: Mono(7), asked: Asked::Ask(ask), answers: answers.collect() }
     }
 
     #[test]
@@ -296,6 +392,7 @@ mod tests {
                 why: Failure::Spawn((200 << 32) | 2),
             }))),
             Told::Answered(Reply::PreStartFailed),
+            Told::Answered(Reply::NotStartable),
         ];
         for ask in [Ask::Start, Ask::Stop, Ask::Restart, Ask::Reload] {
             for told in [&answers[..], &answers[1..], &[Told::Pending; MOST_ANSWERS], &[]] {
@@ -306,8 +403,16 @@ mod tests {
             }
         }
         let told = [Told::Signalled(slot), Told::Answered(Reply::NotRunning)];
-        let client = client(Ask::Kill(Signal(64)), &told);
-        assert_eq!(Client::decode(&client.record().words), Ok(client));
+        let kill = client(Ask::Kill(Signal(64)), &told);
+        assert_eq!(Client::decode(&kill.record().words), Ok(kill.clone()));
+        for verdict in [None, Some(Verdict::Already)] {
+            let directive = Client {
+                asked: Asked::Directive(77, verdict),
+                answers: Vec::new(),
+                ..kill.clone()
+            };
+            assert_eq!(Client::decode(&directive.record().words), Ok(directive));
+        }
     }
 
     #[test]
@@ -317,7 +422,7 @@ mod tests {
         let slot = SlotRef { index: 9, generation: 2 };
         let kill = client(Ask::Kill(Signal(9)), &[Told::Signalled(slot)]).record().words;
         for (words, place, wrong) in [
-            (start, 3, 5),
+            (start, 3, 6),
             (start, 3, 1 << 8),
             (start, 4, 1),
             (start, 4, 28),

@@ -44,7 +44,8 @@ impl Monitor {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => return,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => return,
         };
         if left > 0 {
             self.note(id, Fact::Leftovers { count: left });
@@ -61,6 +62,10 @@ impl Monitor {
             return;
         }
         self.release(slot);
+        if self.has_let_go(id) {
+            self.is_down(id, next);
+            return;
+        }
         let plan = self.plan_of(id);
         let remains =
             matches!(plan.map(|plan| plan.kind.clone()), Some(Kind::Oneshot { remain: true }));
@@ -86,7 +91,7 @@ impl Monitor {
         self.put(id, entity);
         // Of this start: there may have been no process, and one before it.
         let status = entity.last_exit.filter(|_| entity.last_pid > 0);
-        let occurred = occurrence(&[], None, entity.last_pid, status);
+        let occurred = occurrence(id, &[], None, entity.last_pid, status);
         if !has_list || !self.begin_own_list(id, POST_STOP, occurred) {
             self.remove_directories(id);
         }
@@ -114,12 +119,16 @@ impl Monitor {
     }
 
     /// Nothing of it is left.
-    fn is_down(&mut self, id: EntityId, next: Next) {
+    pub(super) fn is_down(&mut self, id: EntityId, next: Next) {
         let mut entity = self.entity(id);
         entity.actual = Actual::Down;
+        entity.attached = false;
         self.put(id, entity);
         match next {
-            Next::Rest => self.answer(id, Goal::Down, Reply::Done),
+            Next::Rest => {
+                self.answer(id, Goal::Down, Reply::Done);
+                self.rests(id);
+            }
             Next::Start(at, cause) => self.start_at(id, at, cause),
         }
     }
@@ -182,7 +191,8 @@ impl Monitor {
             | Actual::Retiring { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => {}
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => {}
         }
     }
 
@@ -197,7 +207,7 @@ impl Monitor {
             self.ended_unfound(id, slot, pid, next);
             return;
         }
-        let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
+        let scope = self.kill_scope(id);
         let last = self.global.shutdown.is_some_and(|shutdown| shutdown.killing);
         let due = match scope {
             // It ends when it likes; not when it hangs before its program.
@@ -223,7 +233,7 @@ impl Monitor {
         if scope == KillScope::All || pid == 0 {
             self.emit(Effect::Clear { slot, entity: id, command: false });
         } else {
-            self.emit(Effect::Signal { slot, signal: Signal::KILL, value: 0, run: None });
+            self.emit(Effect::Signal { slot, signal: Signal::KILL, code: 0, value: 0, run: None });
         }
     }
 
@@ -307,6 +317,10 @@ impl Monitor {
                 entity.actual = Actual::Clearing { slot, next };
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
+            Actual::Joining { slot, .. } => {
+                self.stop_joining(id, slot, why, next);
+                return;
+            }
         }
         entity.why = why;
         self.put(id, entity);
@@ -361,7 +375,7 @@ impl Monitor {
     pub(super) fn ask_main_to_end(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
         let plan = self.plan_of(id);
         let has_command = plan.is_some_and(|plan| plan.stop.command.is_some());
-        let occurred = occurrence(&[], Some(slot), pid, None);
+        let occurred = occurrence(id, &[], Some(slot), pid, None);
         if !has_command || !self.begin_own_list(id, STOP_COMMAND, occurred) {
             self.ask_to_end(id, slot);
         }
@@ -379,7 +393,13 @@ impl Monitor {
         let signal = plan.stop.signal;
         self.note(id, Fact::Stopping { signal });
         match plan.stop.send_to {
-            SendTo::Main => self.emit(Effect::Signal { slot, signal, value: 0, run: None }),
+            // What else is its is not known of one that was attached.
+            SendTo::All if self.entity(id).attached => {
+                self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
+            }
+            SendTo::Main => {
+                self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None })
+            }
             SendTo::All => self.emit(Effect::SignalAll { slot, entity: id, signal }),
         }
     }

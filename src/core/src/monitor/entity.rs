@@ -4,8 +4,8 @@
 //! `life` and `down`; its record in `record`.
 
 use super::budget::Budget;
+use super::marks::Marks;
 use crate::ids::{EntityId, SlotRef};
-use crate::plan::MAX_ACTIONS;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::Mono;
@@ -31,6 +31,8 @@ pub enum Cause {
     Restart,
     /// Another entity: one that needs it starts, or one that it needs is back.
     Dependency,
+    /// None: a file is to name its process.
+    PidFile,
 }
 
 /// A time that does not come: the end of an infinite `stop` timeout.
@@ -167,6 +169,16 @@ pub enum Actual {
         /// The process that is gone.
         slot: SlotRef,
     },
+    /// A process that ham did not start is being taken for its own.
+    Joining {
+        /// Its slot, from here on.
+        slot: SlotRef,
+        /// The process.
+        pid: i32,
+        /// When that started, in clock ticks since boot: its number can be
+        /// another's by the time that it is looked at.
+        start: u64,
+    },
 }
 
 /// Why an entity is as it is; the text is the daemon's.
@@ -207,39 +219,10 @@ pub enum Why {
     Conflict(EntityId),
     /// Its record was lost in a takeover.
     RecordLost,
-}
-
-/// Bits for conditions and actions of an entity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
-    pub(super) conditions: u64,
-    pub(super) actions: [u64; MAX_ACTIONS / 64],
-}
-
-impl Marks {
-    /// Whether a condition is marked.
-    #[must_use]
-    pub fn condition(&self, place: usize) -> bool {
-        place < 64 && (self.conditions >> place) & 1 == 1
-    }
-
-    /// Whether an action is marked, by its bit in the entity's flat list.
-    #[must_use]
-    pub fn action(&self, bit: usize) -> bool {
-        self.actions.get(bit / 64).is_some_and(|word| (word >> (bit % 64)) & 1 == 1)
-    }
-
-    pub(super) fn mark_condition(&mut self, place: usize) {
-        if place < 64 {
-            self.conditions |= 1 << place;
-        }
-    }
-
-    pub(super) fn mark_action(&mut self, bit: usize) {
-        if let Some(word) = self.actions.get_mut(bit / 64) {
-            *word |= 1 << (bit % 64);
-        }
-    }
+    /// A process that ham did not start was attached to it.
+    Attached,
+    /// It was let go of.
+    Detached,
 }
 
 /// When a start came to each of its stages.
@@ -282,6 +265,11 @@ pub struct Entity {
     pub finished: bool,
     /// Whether its process is not the one that ham has made.
     pub adopted: bool,
+    /// Whether nothing of it is: its process was attached.
+    pub attached: bool,
+    /// In `Clearing`, whether the process in its slot goes on, and only the slot
+    /// is given back.
+    pub letting: bool,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
     /// Whether its process has ended, and another that it may have left in its
@@ -310,4 +298,28 @@ pub struct Entity {
     pub reloaded: Option<Mono>,
     /// The main process that it has named before its start was seen; 0: none.
     pub named: i32,
+    /// The state that its process has reported last; 0: none yet (QNX HAM does
+    /// not interpret it).
+    pub state: u32,
+    /// So many of its processes the kernel has ended since its process was
+    /// started, because memory was short.
+    pub oom_kills: u16,
+    /// Whether its process is one of them.
+    pub oom_ended: bool,
+}
+
+impl Entity {
+    /// Another process is now its: nothing of what the last one has said or was
+    /// told counts for it.
+    pub(super) fn begin_life(&mut self) {
+        self.told = None;
+        self.early = false;
+        self.moving = false;
+        self.ends = false;
+        self.reloading = None;
+        self.reloaded = None;
+        self.state = 0;
+        self.named = 0;
+        (self.oom_kills, self.oom_ended) = (0, false);
+    }
 }

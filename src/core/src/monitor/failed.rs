@@ -25,6 +25,9 @@ pub(super) fn word(failed: Option<Failed>) -> u64 {
         Failure::Refused => (8, 0),
         Failure::Dependency => (9, 0),
         Failure::Conflict => (10, 0),
+        Failure::ChannelFull => (11, 0),
+        Failure::NoInit => (12, 0),
+        Failure::TooLong => (13, 0),
     };
     kind | (u64::from(action.min(0xff)) << 4) | (detail << 12)
 }
@@ -48,6 +51,9 @@ pub(super) fn from_word(given: u64) -> Result<Option<Failed>, Odd> {
         8 => Failure::Refused,
         9 => Failure::Dependency,
         10 => Failure::Conflict,
+        11 => Failure::ChannelFull,
+        12 => Failure::NoInit,
+        13 => Failure::TooLong,
         _ => return Err(Odd),
     };
     let action = u16::try_from((given >> 4) & 0xff).map_err(|_| Odd)?;
@@ -78,6 +84,9 @@ mod tests {
             Failure::Full,
             Failure::Refused,
             Failure::Dependency,
+            Failure::ChannelFull,
+            Failure::NoInit,
+            Failure::TooLong,
             Failure::Conflict,
         ] {
             for action in [0, 255] {
@@ -87,7 +96,7 @@ mod tests {
             }
         }
         assert_eq!(from_word(word(None)), Ok(None));
-        for odd in [11, 1 << 4, 3 | (1 << 12), 2, 1 | (1 << BITS), u64::MAX] {
+        for odd in [14, 1 << 4, 3 | (1 << 12), 2, 1 | (1 << BITS), u64::MAX] {
             assert_eq!(from_word(odd), Err(Odd), "{odd:#x}");
         }
     }

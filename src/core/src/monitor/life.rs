@@ -3,7 +3,7 @@
 //! before, unless the unit says that it may be.
 
 use super::entity::{Actual, Cause, Entity, Next, Why};
-use super::run::{Kinds, Occurrence};
+use super::run::{Detail, Kinds, Occurrence};
 use super::{Goal, Monitor};
 use crate::effect::{Effect, Fact, Failure, Reply};
 use crate::ids::{EntityId, SlotRef};
@@ -45,7 +45,7 @@ impl Monitor {
         entity.last_pid = pid;
         self.put(id, entity);
         match entity.actual {
-            Actual::Up { .. } if self.may_have_moved(id) => self.look_for_heir(id, slot, pid, status),
+            Actual::Up { .. } if !entity.attached && self.may_have_moved(id) => self.look_for_heir(id, slot, pid, status),
             Actual::Up { since, .. } => {
                 let length = at.max(since).since(since);
                 self.died(id, slot, pid, status, length);
@@ -78,6 +78,8 @@ impl Monitor {
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
             | Actual::Left { .. } => {}
+            // It has ended before it was taken.
+            Actual::Joining { pid, .. } => self.not_joined(id, slot, pid),
         }
     }
 
@@ -103,7 +105,7 @@ impl Monitor {
         }
         // What it was to stop is gone: it must not meet the next.
         self.cancel_own_list(id, STOP_COMMAND);
-        self.fire(id, occurrence(&[ConditionKind::Stopped], Some(slot), pid, Some(status)));
+        self.fire(id, occurrence(id, &[ConditionKind::Stopped], Some(slot), pid, Some(status)));
     }
 
     fn may_have_moved(&mut self, id: EntityId) -> bool {
@@ -126,7 +128,14 @@ impl Monitor {
         match plan.as_ref().map(|plan| &plan.kind) {
             Some(Kind::Oneshot { .. }) if good => self.finished(id, slot, pid, status),
             Some(Kind::Forking { .. }) if status.is_success() => self.hand_over(id, slot, pid),
-            Some(Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } | Kind::Target)
+            Some(
+                Kind::Service
+                | Kind::Oneshot { .. }
+                | Kind::Forking { .. }
+                | Kind::Target
+                | Kind::Placeholder { .. }
+                | Kind::Global,
+            )
             | None => self.died(id, slot, pid, status, length),
         }
     }
@@ -144,7 +153,7 @@ impl Monitor {
         self.clear(id, slot, Next::Rest);
         self.answer(id, Goal::Up, Reply::Done);
         let kinds = [ConditionKind::Ready, ConditionKind::Finished];
-        self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
+        self.fire(id, occurrence(id, &kinds, Some(slot), pid, Some(status)));
     }
 
     pub(super) fn died(
@@ -170,7 +179,9 @@ impl Monitor {
         // One that was to say that it is ready, and ends before, has failed
         // however well it ends.
         let early = matches!(entity.actual, Actual::Readying { .. });
-        let failure = early || (is_failure(status, abnormal) && !listed);
+        let oom = entity.oom_ended;
+        let abnormal = abnormal || oom;
+        let failure = early || oom || (is_failure(status, abnormal) && !listed);
         entity.since = Some(self.now);
         entity.last_exit = Some(status);
         (entity.abnormal, entity.good) = (abnormal, !failure);
@@ -186,7 +197,10 @@ impl Monitor {
         if failure {
             kinds.push(ConditionKind::Failure);
         }
-        self.fire(id, occurrence(&kinds, Some(slot), pid, Some(status)));
+        if oom {
+            kinds.push(ConditionKind::OomKill);
+        }
+        self.fire(id, occurrence(id, &kinds, Some(slot), pid, Some(status)));
     }
 
     /// Its process is gone, and so must be all that it has started, whatever the
@@ -201,8 +215,7 @@ impl Monitor {
 
     /// Its process is gone: so must be, as a rule, what that has started.
     pub(super) fn clear(&mut self, id: EntityId, slot: SlotRef, next: Next) {
-        let kill = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
-        if kill == KillScope::All {
+        if self.kill_scope(id) == KillScope::All {
             self.clear_all(id, slot, next);
             return;
         }
@@ -229,7 +242,7 @@ impl Monitor {
             if !brought_back {
                 self.prune(id);
             }
-            self.fire(id, occurrence(&[ConditionKind::Restart], slot, pid, None));
+            self.fire(id, occurrence(id, &[ConditionKind::Restart], slot, pid, None));
         }
     }
 
@@ -239,14 +252,27 @@ impl Monitor {
         self.put(id, entity);
         self.note(id, Fact::LimitReached);
         self.restart_done(id, Err(Failure::Limit));
-        self.fire(id, occurrence(&[ConditionKind::RestartLimit], None, 0, entity.last_exit));
+        self.fire(id, occurrence(id, &[ConditionKind::RestartLimit], None, 0, entity.last_exit));
     }
 
     /// What is not re-armed goes after a restart (`HREARMAFTERRESTART`).
     pub(super) fn prune(&mut self, id: EntityId) {
         let Some(plan) = self.plan_of(id) else { return };
+        self.prune_about(id, &plan, id);
+        for watcher in &plan.links.watched_by {
+            if let Some(unit) = self.plan_of(*watcher) {
+                self.prune_about(*watcher, &unit, id);
+            }
+        }
+    }
+
+    /// The conditions of a unit that hang on one entity.
+    fn prune_about(&mut self, id: EntityId, plan: &EntityPlan, about: EntityId) {
         let mut entity: Entity = self.entity(id);
         for (place, condition) in plan.conditions.iter().enumerate() {
+            if condition.of.unwrap_or(id) != about {
+                continue;
+            }
             if !condition.rearm {
                 entity.removed.mark_condition(place);
             }
@@ -257,6 +283,7 @@ impl Monitor {
             }
         }
         self.put(id, entity);
+        self.overlays.sweeps.insert(id);
     }
 }
 
@@ -277,12 +304,13 @@ fn is_good(status: ExitStatus, plan: Option<&EntityPlan>) -> bool {
 }
 
 pub(super) fn occurrence(
+    about: EntityId,
     kinds: &[ConditionKind],
     slot: Option<SlotRef>,
     pid: i32,
     status: Option<ExitStatus>,
 ) -> Occurrence {
-    Occurrence { kinds: Kinds::of(kinds), slot, pid, status }
+    Occurrence { about, kinds: Kinds::of(kinds), detail: Detail::None, slot, pid, status }
 }
 
 /// Whether this start is one by the restart action, which is counted.

@@ -10,18 +10,48 @@ use crate::effect::{Effect, Fact, Failed, Failure};
 use crate::event::Wait;
 use crate::ids::{EntityId, MAX_RUNS, RunRef};
 use crate::memory::RecordId;
-use crate::plan::{Class, EntityPlan, Verb, is_own};
+use crate::plan::{Class, EntityPlan, Item, Kind, Verb, is_own};
+
+/// Where a list that is one action goes from there: to its end.
+const NO_LIST: u16 = 0xfe00;
 
 impl Monitor {
-    /// Begins the lists that an occurrence fires.
+    /// Begins the lists that an occurrence fires: those of its entity first,
+    /// then those of others about it, then those about any. What becomes of a
+    /// unit of such conditions itself concerns nobody.
     pub(super) fn fire(&mut self, id: EntityId, occurrence: Occurrence) {
-        let Some(plan) = self.plan_of(id) else { return };
+        if self.is_off(id) || self.plan.global().contains(&id) {
+            return;
+        }
+        self.fire_of(id, occurrence);
+        if self.plan.is_linked(id)
+            && let Some(plan) = self.plan_of(id)
+        {
+            for watcher in &plan.links.watched_by {
+                self.fire_of(*watcher, occurrence);
+            }
+        }
+        for place in 0..self.plan.global().len() {
+            if let Some(unit) = self.plan.global().get(place).copied() {
+                self.fire_of(unit, occurrence);
+            }
+        }
+    }
+
+    /// Begins those of one unit.
+    fn fire_of(&mut self, id: EntityId, occurrence: Occurrence) {
+        let Some(plan) = self.plan_of(id).filter(|_| !self.is_off(id)) else { return };
+        let global = plan.kind == Kind::Global;
+        // Such a unit is up from the start until somebody stops it.
+        if global && !self.entity(id).is_up() {
+            return;
+        }
         let removed = self.entity(id).removed;
         let mut in_order = false;
         let mut no_wait = false;
         for (place, condition) in plan.conditions.iter().enumerate() {
             let armed = condition.enabled && !removed.condition(place);
-            if !armed || !occurrence.kinds.fires(condition.on) {
+            if !armed || !occurrence.fires(condition, id, global) {
                 continue;
             }
             let at = u16::try_from(place).unwrap_or(u16::MAX);
@@ -45,6 +75,27 @@ impl Monitor {
         place: u16,
         occurrence: Occurrence,
     ) -> bool {
+        self.begin_at(id, class, (place, 0), occurrence)
+    }
+
+    /// One action of a condition, and no more.
+    pub(super) fn begin_single(
+        &mut self,
+        id: EntityId,
+        class: Class,
+        at: (u16, u16),
+        occurrence: Occurrence,
+    ) {
+        self.begin_at(id, class, at, occurrence);
+    }
+
+    fn begin_at(
+        &mut self,
+        id: EntityId,
+        class: Class,
+        (place, action): (u16, u16),
+        occurrence: Occurrence,
+    ) -> bool {
         let Some(index) = self.free_run() else {
             self.note(id, Fact::ListRefused);
             return false;
@@ -58,7 +109,7 @@ impl Monitor {
             class,
             occurrence,
             condition: place,
-            action: 0,
+            action,
             on_fail: 0,
             phase: Phase::Ready,
             step: 0,
@@ -133,16 +184,32 @@ impl Monitor {
         loop {
             let id = self.runs.get(&index)?.entity;
             let removed = self.entity(id).removed;
+            let overlay = self.overlay(id);
+            let off = overlay.as_ref().is_some_and(|overlay| overlay.is_off(&Item::Entity));
             let run = self.runs.get(&index)?;
             let place = usize::from(run.condition);
             let own = is_own(run.condition);
             let takes = own
                 || plan.conditions.get(place).is_some_and(|condition| {
                     let armed = condition.enabled && !removed.condition(place);
-                    armed && run.takes(place, condition)
+                    !off && armed && run.takes(place, condition, plan.kind == Kind::Global)
                 });
             let at = usize::from(run.action);
-            let is_removed = || !own && removed.action(plan.action_bit(place, at));
+            let is_removed = || {
+                let disarmed = || {
+                    let names = (
+                        plan.list_name(run.condition),
+                        plan.action_name(run.condition, run.action),
+                    );
+                    match (&overlay, names) {
+                        (Some(overlay), (Some(condition), Some(action))) => {
+                            overlay.is_action_off(condition, action)
+                        }
+                        (_, _) => false,
+                    }
+                };
+                !own && (removed.action(plan.action_bit(place, at)) || disarmed())
+            };
             let step_over = if !takes || at >= plan.list_length(run.condition) {
                 if !own && plan.conditions.get(place).is_none() {
                     return None;
@@ -158,7 +225,7 @@ impl Monitor {
             match step_over {
                 Step::Action => self.go_to(index, false),
                 Step::Condition => {
-                    if run.class == Class::Independent {
+                    if run.class == Class::Independent || run.is_single() {
                         return None;
                     }
                     self.go_to(index, true);
@@ -175,7 +242,9 @@ impl Monitor {
     fn go_to(&mut self, index: u32, next_condition: bool) {
         if let Some(run) = self.runs.get_mut(&index) {
             run.on_fail = 0;
-            if next_condition {
+            if run.is_single() {
+                run.condition = NO_LIST;
+            } else if next_condition {
                 run.condition = run.condition.saturating_add(1);
                 run.action = 0;
             } else {
@@ -199,6 +268,7 @@ impl Monitor {
             let mut entity = self.entity(id);
             entity.removed.mark_action(plan.action_bit(place, at));
             self.put(id, entity);
+            self.overlays.sweeps.insert(id);
         }
         if on_fail.breaks && class == Class::Independent {
             return false;
@@ -261,6 +331,7 @@ impl Monitor {
             self.prune(run.entity);
         }
         self.moved.insert(run.entity);
+        self.overlays.sweeps.insert(run.entity);
         if is_own(run.condition) {
             self.own_list_over(run.entity, run.condition, run.failed.map_or(Ok(()), Err));
         }
@@ -273,7 +344,7 @@ impl Monitor {
             return;
         }
         match run.phase {
-            Phase::Log | Phase::Signal(_) | Phase::Path => {
+            Phase::Log | Phase::Signal(_) | Phase::SignalProcess | Phase::Path => {
                 let result = if ok { Ok(()) } else { Err(Failure::Refused) };
                 self.concluded(reference.index, result);
             }
@@ -291,7 +362,12 @@ impl Monitor {
                 self.concluded(index, Err(Failure::Timeout));
             }
             Phase::Up => self.concluded(index, Err(Failure::Timeout)),
-            Phase::Ready | Phase::Log | Phase::Signal(_) | Phase::Restart | Phase::Command(_) => {}
+            Phase::Ready
+            | Phase::Log
+            | Phase::Signal(_)
+            | Phase::SignalProcess
+            | Phase::Restart
+            | Phase::Command(_) => {}
         }
     }
 }

@@ -30,6 +30,11 @@ impl Members {
         }
     }
 
+    pub(super) fn has(&self, id: EntityId) -> bool {
+        let (place, bit) = at(id);
+        self.words.get(place).is_some_and(|word| word & bit != 0)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -69,6 +74,8 @@ mod tests {
         assert_eq!(members.all(), [0, 63, 64, 9_999].map(EntityId));
         members.set(EntityId(64), false);
         members.set(EntityId(65_000), false);
+        assert!(members.has(EntityId(63)));
+        assert!(!members.has(EntityId(64)) && !members.has(EntityId(65_000)));
         assert_eq!(members.all(), [0, 63, 9_999].map(EntityId));
         for index in [0, 63, 9_999] {
             assert!(!members.is_empty());

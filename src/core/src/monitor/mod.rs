@@ -8,38 +8,58 @@
 //! - `order`, `neighbours`: who waits for whom; `along`: who starts, and who
 //!   ends, with another; `start`, `up`, `attempts`: the
 //!   way up; `life`: the ends of processes; `heir`: who goes on after them;
-//!   `down`: the way down; `said`: what it says of itself
+//!   `down`: the way down; `shortage`: of memory; `said`: what it says of itself
 //! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
 //!   their actions do; `own`: those of the entity's own life, and
 //!   `failed`: what has ended one
-//! - `ask`: requests and shutdown; `clients`, `repeat`: requests that come
-//!   again; `restore`: taking over; `view`: reports
+//! - `global`: the manager itself; `ask`: requests and shutdown; `directives`: what is said of entities;
+//!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
+//!   `places`: what names items by place follows; `clients`, `repeat`: requests
+//!   that come again; `endings`: what comes after all; `restore`: taking over;
+//!   `view`: reports
+//! - `attach`: processes that ham did not start
+//! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
+//! - `pulses`: what waits for receivers
 //! - `pool`: slots; `timers`: deadlines
 
 mod along;
 mod ask;
 mod aspect;
+mod attach;
 mod attempts;
+mod beats;
 mod budget;
+mod changes;
 mod clients;
+mod directives;
 mod down;
+mod endings;
 mod entity;
 mod failed;
+mod global;
+mod heart;
+mod heart_record;
 mod heir;
 mod life;
 mod lists;
+mod made;
+mod marks;
 mod members;
 mod neighbours;
 mod order;
+mod overlays;
 mod own;
+mod places;
 mod pool;
 #[cfg(test)]
 mod properties;
+mod pulses;
 mod record;
 mod repeat;
 mod restore;
 mod run;
 mod said;
+mod shortage;
 mod start;
 mod text;
 mod timers;
@@ -47,10 +67,15 @@ mod up;
 mod verbs;
 mod view;
 
+pub use beats::HeartView;
 pub use budget::Budget;
-pub use entity::{Actual, Cause, Desired, Entity, Marks, NEVER, Next, StartTimes, Why};
+pub use endings::Host;
+pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
+pub use heart::{Heart, Level, Reached, Watch};
+pub use marks::Marks;
+pub use pulses::{ChannelView, MOST_CHANNELS, MOST_WAITING, Pulse};
 pub use restore::Resume;
-pub use run::{Command, CommandPhase, Kinds, Occurrence, Phase, Place, Run};
+pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
 pub use view::View;
 
@@ -59,12 +84,16 @@ use crate::event::{Event, Wait};
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, Record, RecordId};
 use crate::plan::{EntityPlan, PlanIndex, PlanSource};
-use crate::time::{Mono, Span};
-use crate::words::{Odd, Reader, Words, Writer};
+use crate::time::Mono;
+use crate::words::Odd;
 use ask::{Goal, Waiter};
+use attach::Attacher;
 use clients::Client;
+use global::{Global, Shutdown};
 use members::Members;
+use overlays::Overlays;
 use pool::{Owner, Pool};
+use pulses::Pulses;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use timers::Timers;
@@ -103,75 +132,10 @@ impl Turn {
     }
 }
 
-/// The manager's own record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Global {
-    booted: bool,
-    shutdown: Option<Shutdown>,
-    /// Signals that have asked for a shutdown.
-    signals: u64,
-    /// Of the next run. It goes on over takeovers, so that no completion that
-    /// is still on its way can mean a run of later times.
-    next_serial: u32,
-}
-
-/// On the way down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shutdown {
-    code: u8,
-    /// When what is left is killed, and then when it is given up.
-    due: Mono,
-    /// So much of the time is kept for those that wait for others to end: at
-    /// `due` whoever holds them up is killed, and then this is left. Zero: that
-    /// has been done.
-    share: Span,
-    killing: bool,
-    finished: bool,
-}
-
-impl Global {
-    fn record(&self) -> Record {
-        let shutdown = self.shutdown;
-        let mut words = Writer::new();
-        words
-            .put(u64::from(self.booted))
-            .put(u64::from(shutdown.is_some()))
-            .put(shutdown.map_or(0, |s| u64::from(s.code)))
-            .put(shutdown.map_or(0, |s| s.due.0))
-            .put(shutdown.map_or(0, |s| u64::from(s.killing)))
-            .put(shutdown.map_or(0, |s| u64::from(s.finished)))
-            .put(u64::from(self.next_serial))
-            .put(self.signals)
-            .put(shutdown.map_or(0, |s| s.share.0));
-        let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
-        let head = crate::memory::Head { due, slot: None, open: true, active: true };
-        Record { head, words: words.finish() }
-    }
-
-    fn decode(words: &Words) -> Result<Global, Odd> {
-        let mut from = Reader::new(words);
-        let booted = from.get_bool()?;
-        let down = from.get_bool()?;
-        let mut shutdown = Shutdown {
-            code: from.get_u8()?,
-            due: Mono(from.get()?),
-            share: Span::ZERO,
-            killing: from.get_bool()?,
-            finished: from.get_bool()?,
-        };
-        let next_serial = from.get_u32()?;
-        let signals = from.get()?;
-        shutdown.share = Span(from.get()?);
-        from.finish()?;
-        let shutdown = down.then_some(shutdown);
-        let global = Global { booted, shutdown, signals, next_serial };
-        if global.record().words == *words { Ok(global) } else { Err(Odd) }
-    }
-}
-
 /// The state machine.
 #[derive(Debug)]
 pub struct Monitor {
+    host: Host,
     plan: PlanIndex<Box<dyn PlanSource>>,
     memory: Box<dyn Memory>,
     /// Those that something has happened to; the others are as the memory has
@@ -205,6 +169,15 @@ pub struct Monitor {
     /// Slots whose process is gone in this turn, and nothing else need be.
     unclear: Vec<SlotRef>,
     said: BTreeMap<EntityId, Said>,
+    /// Heartbeats of those that something has happened to.
+    hearts: BTreeMap<EntityId, Heart>,
+    /// Those that are supervised.
+    beating: Members,
+    overlays: Overlays,
+    /// Who waits until a process is attached to an entity, or is let go of. In no
+    /// record: who is cut off asks again.
+    attachers: BTreeMap<EntityId, Vec<Attacher>>,
+    pulses: Pulses,
 }
 
 impl Monitor {
@@ -213,6 +186,7 @@ impl Monitor {
         turn.clear();
         std::mem::swap(&mut self.turn, turn);
         self.now = self.now.max(now);
+        self.overlays.gone.clear();
         self.take(event);
         self.work_off();
         self.settle();
@@ -241,6 +215,10 @@ impl Monitor {
                 continue;
             }
             self.settle_order();
+            if let Some(id) = self.overlays.sweeps.pop_first() {
+                self.sweep(id);
+                continue;
+            }
             if self.ready.is_empty() && self.unclear.is_empty() {
                 return;
             }
@@ -263,6 +241,13 @@ impl Monitor {
             RecordId::Command(slot) => self.commands.get(&slot).map(Command::record),
             RecordId::Client(place) => self.clients.get(&place).map(Client::record),
             RecordId::Said(entity) => self.said.get(&entity).map(Said::record),
+            RecordId::Beat(entity) => {
+                let heart = self.hearts.get(&entity);
+                heart.filter(|heart| **heart != Heart::default()).map(Heart::record)
+            }
+            RecordId::Overlay(entity) => self.overlays.record(entity),
+            RecordId::Chunk(place) => self.overlays.part_record(place),
+            RecordId::Pulse(place) => self.pulses.record(place),
         }
     }
 
@@ -309,10 +294,16 @@ impl Monitor {
             Event::Told { slot, told } => self.told(slot, &told),
             Event::MainFound { slot, pid } => self.main_found(slot, pid),
             Event::MainMissing { slot, left } => self.main_missing(slot, left),
+            Event::Beats { entity, slot, count } => self.beats(entity, slot, count),
+            Event::WatchAgain { entities } => self.watch_again(&entities),
+            Event::PidRead { entity, process } => self.pid_read(entity, process),
             Event::Tidied { entity } => self.tidied(entity),
             Event::Request { id, entities, ask, wait, from } => {
                 self.request(id, &entities, ask, wait, from);
             }
+            Event::Directive { id, directive, from } => self.directive(id, &directive, from),
+            Event::OomKilled { slot, kills, ended } => self.oom_killed(slot, kills, ended),
+            Event::Received { channel, upto } => self.received(&channel, upto),
             Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }
     }
@@ -321,11 +312,15 @@ impl Monitor {
         // What fell due before it in this turn may have moved its deadline.
         let due = match id {
             RecordId::Entity(entity) => self.entity(entity).due(),
+            RecordId::Overlay(entity) => self.overlay(entity).and_then(|overlay| overlay.due()),
             RecordId::Global
             | RecordId::Run(_)
             | RecordId::Command(_)
             | RecordId::Client(_)
-            | RecordId::Said(_) => self.record(id).and_then(|record| record.head.due),
+            | RecordId::Said(_)
+            | RecordId::Beat(_)
+            | RecordId::Chunk(_)
+            | RecordId::Pulse(_) => self.record(id).and_then(|record| record.head.due),
         };
         self.turn.dirty.insert(id);
         if due.is_none_or(|due| due > self.now) {
@@ -336,7 +331,12 @@ impl Monitor {
             RecordId::Entity(entity) => self.entity_due(entity),
             RecordId::Run(index) => self.run_due(index),
             RecordId::Command(slot) => self.command_due(slot),
-            RecordId::Client(_) | RecordId::Said(_) => {}
+            RecordId::Overlay(entity) => self.overlay_due(entity),
+            RecordId::Client(_)
+            | RecordId::Said(_)
+            | RecordId::Beat(_)
+            | RecordId::Chunk(_)
+            | RecordId::Pulse(_) => {}
         }
     }
 
@@ -378,6 +378,7 @@ impl Monitor {
         let entity = self.lost(id);
         self.entities.insert(id, entity);
         self.moved.insert(id);
+        self.follow_beats(id, &entity);
         self.cancel_restarts(id);
         self.answer_lost(id, entity.actual);
         self.entities.get(&id).copied().unwrap_or(entity)
@@ -406,18 +407,10 @@ impl Monitor {
         self.entities.insert(id, entity);
         self.turn.dirty.insert(RecordId::Entity(id));
         self.moved.insert(id);
-    }
-
-    fn plan_of(&mut self, id: EntityId) -> Option<Arc<EntityPlan>> {
-        if let Some(plan) = self.plans.get(&id) {
-            return Some(Arc::clone(plan));
+        self.follow_beats(id, &entity);
+        if self.overlays.made.contains_key(&id) {
+            self.overlays.sweeps.insert(id);
         }
-        let plan = Arc::new(self.plan.entity(id).ok()?);
-        if self.plans.len() >= CACHED_PLANS {
-            self.plans.clear();
-        }
-        self.plans.insert(id, Arc::clone(&plan));
-        Some(plan)
     }
 
     fn emit(&mut self, effect: Effect) {

@@ -54,6 +54,8 @@ impl Monitor {
         let by_list = self.has_lists(id) && !matches!(entity.why, Why::Dependency(_));
         let comes = wanted
             && match entity.actual {
+                // Whether a file will ever name its process nobody knows.
+                Actual::Waiting(_, Cause::PidFile) | Actual::Gated(Cause::PidFile) => false,
                 Actual::Waiting(..)
                 | Actual::Queued(_)
                 | Actual::Gated(_)
@@ -61,7 +63,8 @@ impl Monitor {
                 | Actual::Starting { .. }
                 | Actual::Readying { .. }
                 | Actual::Handover { .. }
-                | Actual::Aborting { .. } => true,
+                | Actual::Aborting { .. }
+                | Actual::Joining { .. } => true,
                 Actual::Down | Actual::Left { .. } => by_list,
                 // Such an end is meant: no list undoes it.
                 Actual::Retiring { next, .. } | Actual::Stopping { next, .. } => {
@@ -137,7 +140,8 @@ impl Monitor {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => {}
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => {}
         }
     }
 
@@ -145,6 +149,8 @@ impl Monitor {
     fn look_again(&mut self, id: EntityId) {
         let entity = self.entity(id);
         match entity.actual {
+            // It has no process that could lack anything.
+            Actual::Waiting(_, Cause::PidFile) | Actual::Gated(Cause::PidFile) => {}
             Actual::Down | Actual::Left { .. } => self.come_back(id, &entity),
             Actual::Waiting(..)
             | Actual::Gated(_)
@@ -160,7 +166,8 @@ impl Monitor {
             | Actual::Retiring { .. }
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
-            | Actual::Tidying { .. } => {}
+            | Actual::Tidying { .. }
+            | Actual::Joining { .. } => {}
         }
     }
 

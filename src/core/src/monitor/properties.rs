@@ -5,11 +5,12 @@
 use super::budget::Budget;
 use super::clients::Client;
 use super::entity::Entity;
-use super::run::{Command, Kinds, Occurrence, Run};
+use super::heart::Heart;
+use super::run::{Command, Detail, Kinds, Occurrence, Run};
 use super::said::Said;
 use super::text::Context;
 use super::{Global, Monitor};
-use crate::ids::{RESERVED_SLOTS, SlotRef};
+use crate::ids::{EntityId, RESERVED_SLOTS, SlotRef};
 use crate::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use crate::plan::{LimitPlan, PlanIndex, PlanSource, RestartPlan, Spacing, encode};
 use crate::status::ExitStatus;
@@ -63,6 +64,10 @@ fn global_words(words: &Words) -> Option<Words> {
     Global::decode(words).ok().map(|global| global.record().words)
 }
 
+fn heart_words(words: &Words) -> Option<Words> {
+    Heart::decode(words).ok().map(|heart| heart.record().words)
+}
+
 /// A memory in which every record holds the same odd words.
 #[derive(Debug)]
 struct OddMemory {
@@ -85,6 +90,7 @@ impl Memory for OddMemory {
         }
         visit(RecordId::Said(crate::ids::EntityId(0)), Head::default());
         visit(RecordId::Client(8), Head { open: false, ..head });
+        visit(RecordId::Beat(crate::ids::EntityId(0)), Head { due: None, slot: None, ..head });
     }
 
     fn slots_used(&self) -> u32 {
@@ -118,7 +124,9 @@ proptest! {
 
     #[test]
     fn a_record_that_is_accepted_is_that_of_what_was_decoded(words in words()) {
-        for read in [entity_words, run_words, command_words, client_words, global_words, said_words] {
+        let all =
+            [entity_words, run_words, command_words, client_words, global_words, said_words, heart_words];
+        for read in all {
             if let Some(again) = read(&words) {
                 prop_assert_eq!(again, words);
             }
@@ -142,12 +150,14 @@ proptest! {
     #[test]
     fn texts_are_filled_in_whatever_they_are(text in "[a-z{}ü ]{0,40}|\\PC{0,40}", status in word()) {
         let occurrence = Occurrence {
+            about: EntityId(7),
+            detail: Detail::None,
             kinds: Kinds::default(),
             slot: None,
             pid: 0,
             status: ExitStatus::from_word(status),
         };
-        let context = Context { entity: "web@a", condition: "death", occurrence };
+        let context = Context { entity: "web@a", condition: "death", occurrence, states: &[] };
         let filled = context.fill(&text);
         if !text.contains(['{', '}']) {
             prop_assert_eq!(filled, text);
@@ -200,7 +210,8 @@ proptest! {
         let bytes: Box<dyn PlanSource> = Box::new(encode(&[]).unwrap());
         let plan = PlanIndex::open(bytes).unwrap();
         let slot = owned.then_some(SlotRef { index: 9, generation: 2 });
-        let (mut monitor, _) = Monitor::restore(plan, Box::new(OddMemory { words, slot }), Mono(at));
+        let (mut monitor, resume) =
+            Monitor::restore(plan, Box::new(OddMemory { words, slot }), Mono(at));
         let mut turn = super::Turn::default();
         let status = ExitStatus::Code(1);
         let exited = |slot| crate::event::Event::Exited { slot, pid: 4, status, at: Mono(at) };
@@ -212,7 +223,11 @@ proptest! {
             from: Some(crate::event::Caller { client: words[0], serial: words[1] }),
         };
         let exited = exited(SlotRef { index: 9, generation: 2 });
-        for event in [crate::event::Event::Tick, exited, asked] {
+        let again = crate::event::Event::WatchAgain { entities: resume.beats };
+        let entity = crate::ids::EntityId(0);
+        let slot = SlotRef::from_word(words[4]).unwrap_or(SlotRef { index: 9, generation: 2 });
+        let beats = crate::event::Event::Beats { entity, slot, count: 0 };
+        for event in [crate::event::Event::Tick, beats.clone(), again, beats, exited, asked] {
             monitor.step(Mono(at), event, &mut turn);
         }
         let records: Vec<Option<Record>> = turn.dirty.iter().map(|id| monitor.record(*id)).collect();

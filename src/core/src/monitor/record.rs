@@ -1,7 +1,8 @@
 //! An entity as a record, and back. What cannot be a state is refused.
 
 use super::budget::Budget;
-use super::entity::{Actual, Cause, Desired, Entity, Marks, Next, StartTimes, Why};
+use super::entity::{Actual, Cause, Desired, Entity, Next, StartTimes, Why};
+use super::marks::Marks;
 use crate::ids::{EntityId, MAX_ENTITIES, SlotRef};
 use crate::memory::{Head, Record};
 use crate::signal::Signal;
@@ -15,8 +16,15 @@ const GOOD: u64 = 2;
 const ADOPTED: u64 = 4;
 const ENDS: u64 = 8;
 const ABNORMAL: u64 = 16;
+const OOM_ENDED: u64 = 1 << 20;
+/// In the word of the restarts, above as many as there ever are.
+const OOM_KILLS_AT: u32 = 48;
 const EARLY: u64 = 32;
 const MOVING: u64 = 64;
+const ATTACHED: u64 = 1 << 16;
+const LETTING: u64 = 1 << 17;
+/// In the same word, above them: the state that it has reported.
+const STATE_AT: u32 = 32;
 
 impl Entity {
     pub(super) fn record(&self) -> Record {
@@ -36,7 +44,8 @@ impl Entity {
             | Actual::Aborting { .. }
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
-            | Actual::Tidying { .. } => true,
+            | Actual::Tidying { .. }
+            | Actual::Joining { .. } => true,
         };
         let head = Head { due: self.due(), slot: self.slot(), open, active: !self.is_down() };
         Record { head, words: self.encode() }
@@ -55,7 +64,7 @@ impl Entity {
             .put(u64::from(self.budget.attempts))
             .put(u64::from(self.budget.in_window))
             .put(self.budget.window.0)
-            .put(self.restarts)
+            .put(self.restarts | (u64::from(self.oom_kills) << OOM_KILLS_AT))
             .put(self.last_exit.map_or(0, ExitStatus::to_word))
             .put(
                 self.told.map_or(0, |signal| u64::from(signal.0))
@@ -73,7 +82,11 @@ impl Entity {
                 | flag(self.ends, ENDS)
                 | flag(self.abnormal, ABNORMAL)
                 | flag(self.early, EARLY)
-                | flag(self.moving, MOVING),
+                | flag(self.moving, MOVING)
+                | flag(self.attached, ATTACHED)
+                | flag(self.letting, LETTING)
+                | flag(self.oom_ended, OOM_ENDED)
+                | (u64::from(self.state) << STATE_AT),
         );
         for time in [self.times.asked, self.times.begun, self.times.up] {
             words.put_due(time);
@@ -96,6 +109,8 @@ impl Entity {
             window: Mono(from.get()?),
         };
         let restarts = from.get()?;
+        let oom_kills = u16::try_from(restarts >> OOM_KILLS_AT).map_err(|_| Odd)?;
+        let restarts = restarts & !(u64::MAX << OOM_KILLS_AT);
         let last_exit = from.get_status()?;
         let word = from.get()?;
         let told = u8::try_from(word & 0xff).map_err(|_| Odd)?;
@@ -122,6 +137,7 @@ impl Entity {
             adopted: has(ADOPTED),
             early: has(EARLY),
             moving: has(MOVING),
+            attached: has(ATTACHED),
             ends: has(ENDS),
             told,
             removed,
@@ -131,6 +147,10 @@ impl Entity {
             look: from.get_due()?,
             last_pid,
             named: 0,
+            state: u32::try_from(flags >> STATE_AT).map_err(|_| Odd)?,
+            letting: has(LETTING),
+            oom_kills,
+            oom_ended: has(OOM_ENDED),
         };
         entity.times.gated = from.get_due()?;
         entity.named = from.get_pid()?;
@@ -141,7 +161,7 @@ impl Entity {
 }
 
 /// Always eight words: tag, slot, pid, due, since (or whether it has been
-/// killed, or until when), next, its time, its cause.
+/// killed, or until when, or when its process started), next, its time, its cause.
 fn encode_actual(actual: &Actual, words: &mut Writer) {
     let none = (0, 0, 0);
     let why = |cause: Cause| (0, 0, cause_word(cause));
@@ -172,6 +192,7 @@ fn encode_actual(actual: &Actual, words: &mut Writer) {
         }
         Actual::Tidying { next } => (14, None, 0, None, 0, next_words(next)),
         Actual::Reached => (15, None, 0, None, 0, none),
+        Actual::Joining { slot, pid, start } => (24, Some(slot), pid, None, start, none),
     };
     words.put(tag).put(slot.map_or(0, SlotRef::to_word)).put(u64::try_from(pid).unwrap_or(0));
     words.put_due(due).put(since).put(next.0).put(next.1).put(next.2);
@@ -219,6 +240,7 @@ fn decode_actual(from: &mut Reader<'_>) -> Result<Actual, Odd> {
         13 => Actual::Retiring { slot, pid, since, next: next_from(next)? },
         14 => Actual::Tidying { next: next_from(next)? },
         15 => Actual::Reached,
+        24 => Actual::Joining { slot: own()?, pid, start: since.0 },
         _ => return Err(Odd),
     })
 }
@@ -244,6 +266,7 @@ fn cause_word(cause: Cause) -> u64 {
         Cause::Asked => 2,
         Cause::Restart => 3,
         Cause::Dependency => 4,
+        Cause::PidFile => 5,
     }
 }
 
@@ -253,6 +276,7 @@ fn cause(word: u8) -> Result<Cause, Odd> {
         2 => Ok(Cause::Asked),
         3 => Ok(Cause::Restart),
         4 => Ok(Cause::Dependency),
+        5 => Ok(Cause::PidFile),
         _ => Err(Odd),
     }
 }
@@ -277,6 +301,8 @@ fn encode_why(why: Why, words: &mut Writer) {
         Why::CameBack(id) => (14, of(id)),
         Why::Wanted(id) => (15, of(id)),
         Why::Conflict(id) => (16, of(id)),
+        Why::Attached => (20, 0),
+        Why::Detached => (21, 0),
     };
     words.put(tag).put(detail);
 }
@@ -307,6 +333,8 @@ fn decode_why(from: &mut Reader<'_>) -> Result<Why, Odd> {
         14 => Why::CameBack(other()?),
         15 => Why::Wanted(other()?),
         16 => Why::Conflict(other()?),
+        20 => Why::Attached,
+        21 => Why::Detached,
         _ => return Err(Odd),
     })
 }
@@ -338,6 +366,7 @@ mod tests {
             Actual::Clearing { slot, next },
             Actual::Tidying { next },
             Actual::Left { slot },
+            Actual::Joining { slot, pid, start: 99 },
         ] {
             let times = StartTimes {
                 asked: Some(Mono(1)),
@@ -358,6 +387,8 @@ mod tests {
                 last_pid,
                 told,
                 named,
+                attached: true,
+                letting: true,
                 ..Entity::default()
             };
             let record = entity.record();
@@ -374,7 +405,7 @@ mod tests {
         entity.actual = Actual::Stopping { slot, pid: 77, due: Mono(5), killed: false, next };
         let record = entity.record();
         assert_eq!(Entity::decode(&record.words), Ok(entity));
-        for (place, wrong) in [(0, 2), (1, 16), (2, 1 << 20), (3, 1 << 40), (8, 9), (31, 1 << 40)] {
+        for (place, wrong) in [(0, 2), (1, 99), (2, 1 << 20), (3, 1 << 40), (8, 9), (31, 1 << 40)] {
             let mut words = record.words;
             words[place] = wrong;
             assert_eq!(Entity::decode(&words), Err(Odd), "word {place}");

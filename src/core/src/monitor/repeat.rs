@@ -3,7 +3,7 @@
 
 use super::Monitor;
 use super::ask::{Asker, Goal, Waiter, Who};
-use super::clients::Told;
+use super::clients::{Asked, Told};
 use super::entity::{Actual, Desired, Next, Why};
 use crate::effect::{Effect, Reply};
 use crate::event::Ask;
@@ -16,7 +16,7 @@ impl Monitor {
     /// Answers a request that was taken before.
     pub(super) fn repeat(&mut self, id: RequestId, entities: &[EntityId], wait: bool, place: u32) {
         let Some(client) = self.clients.get(&place) else { return };
-        let (ask, taken) = (client.ask, client.taken);
+        let (Asked::Ask(ask), taken) = (client.asked, client.taken) else { return };
         for entity in entities {
             // Should its record be lost, that is an answer.
             let _ = self.entity(*entity);
@@ -26,7 +26,7 @@ impl Monitor {
                 (Some(Told::Signalled(slot)), Ask::Kill(signal)) => {
                     // Whether it was sent nobody knows. It names the process,
                     // so that it can reach no later one.
-                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+                    self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
                     self.reply(id, *entity, Reply::Done);
                 }
                 (Some(Told::Pending), Ask::Start | Ask::Restart) if wait => {
@@ -68,7 +68,7 @@ impl Monitor {
                 if let Some((slot, _)) = now.running()
                     && now.runs_since().is_some_and(|since| since <= taken)
                 {
-                    self.emit(Effect::Signal { slot, signal, value: 0, run: None });
+                    self.emit(Effect::Signal { slot, signal, code: 0, value: 0, run: None });
                 }
                 Some(Reply::Done)
             }
@@ -106,6 +106,7 @@ impl Monitor {
             | Actual::Readying { .. }
             | Actual::Handover { .. }
             | Actual::Aborting { .. }
+            | Actual::Joining { .. }
             | Actual::Retiring { next: Next::Start(..), .. }
             | Actual::Stopping { next: Next::Start(..), .. }
             | Actual::Clearing { next: Next::Start(..), .. }
@@ -136,7 +137,9 @@ impl Monitor {
             | Why::CameBack(_)
             | Why::Wanted(_)
             | Why::Limit
-            | Why::RecordLost => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
+            | Why::RecordLost
+            | Why::Attached
+            | Why::Detached => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
         })
     }
 }

@@ -5,15 +5,17 @@
 
 use super::entity::{Actual, Entity};
 use super::members::Members;
+use super::overlays::Overlays;
 use super::pool::{Owner, Pool, is_unused};
+use super::pulses::Pulses;
 use super::run::{Command, CommandPhase, Phase, Run};
 use super::timers::Timers;
-use super::{Global, Monitor, Turn};
+use super::{Global, Host, Monitor, Turn};
 use crate::effect::{Effect, Failure, Process, Spawn};
 use crate::event::Wait;
 use crate::ids::{EntityId, RESERVED_SLOTS, RunRef, SlotRef};
 use crate::memory::{Head, Memory, RecordId, SlotState};
-use crate::plan::{KillScope, PlanIndex, PlanSource, STOP_COMMAND, Verb};
+use crate::plan::{PlanIndex, PlanSource, STOP_COMMAND, Verb};
 use crate::time::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -29,6 +31,9 @@ pub struct Resume {
     /// Slots whose process has ended: each wants its event, in case that the
     /// one before has not come to it.
     pub exited: Vec<u32>,
+    /// Those whose heartbeats are supervised: each wants to be named in a
+    /// `WatchAgain` event, which can wait until more urgent things are done.
+    pub beats: Vec<EntityId>,
 }
 
 impl Monitor {
@@ -39,7 +44,19 @@ impl Monitor {
         memory: Box<dyn Memory>,
         now: Mono,
     ) -> (Monitor, Resume) {
+        Monitor::restore_on(Host::default(), plan, memory, now)
+    }
+
+    /// The same, where something is known of the machine.
+    #[must_use]
+    pub fn restore_on(
+        host: Host,
+        plan: PlanIndex<Box<dyn PlanSource>>,
+        memory: Box<dyn Memory>,
+        now: Mono,
+    ) -> (Monitor, Resume) {
         let mut monitor = Monitor {
+            host,
             plan,
             memory,
             entities: BTreeMap::new(),
@@ -63,10 +80,16 @@ impl Monitor {
             moved: BTreeSet::new(),
             unclear: Vec::new(),
             said: BTreeMap::new(),
+            hearts: BTreeMap::new(),
+            beating: Members::default(),
+            overlays: Overlays::default(),
+            attachers: BTreeMap::new(),
+            pulses: Pulses::default(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
         monitor.read_lists(&open);
+        resume.beats = monitor.beating.all();
         resume.exited = monitor.read_slots(&mut denied);
         for id in denied {
             monitor.lose(id);
@@ -77,7 +100,12 @@ impl Monitor {
                 RecordId::Run(index) => monitor.resume_run(index),
                 RecordId::Command(slot) => monitor.resume_command(slot, &mut resume),
                 RecordId::Global => monitor.resume_global(),
-                RecordId::Client(_) | RecordId::Said(_) => {}
+                RecordId::Client(_)
+                | RecordId::Said(_)
+                | RecordId::Beat(_)
+                | RecordId::Overlay(_)
+                | RecordId::Chunk(_)
+                | RecordId::Pulse(_) => {}
             }
         }
         monitor.work_off();
@@ -89,10 +117,13 @@ impl Monitor {
     /// Gives those that are in the middle of something, and entities that
     /// cannot own the slot that they name.
     fn read_heads(&mut self) -> (Vec<RecordId>, Vec<EntityId>) {
-        let Monitor { memory, timers, pool, active, unread_clients, .. } = self;
+        let Monitor {
+            memory, timers, pool, active, unread_clients, beating, overlays, pulses, ..
+        } = self;
         pool.expect(memory.slots_used());
         let (mut open, mut denied) = (Vec::new(), Vec::new());
         memory.heads(&mut |id, head: Head| {
+            overlays.seen(id, &head);
             // Most have none, and there are many.
             if head.due.is_some() {
                 timers.set(id, head.due);
@@ -105,7 +136,11 @@ impl Monitor {
                     | RecordId::Run(_)
                     | RecordId::Command(_)
                     | RecordId::Client(_)
-                    | RecordId::Said(_) => Owner::None,
+                    | RecordId::Said(_)
+                    | RecordId::Beat(_)
+                    | RecordId::Overlay(_)
+                    | RecordId::Chunk(_)
+                    | RecordId::Pulse(_) => Owner::None,
                 };
                 if owner != Owner::None
                     && let Some(other) = pool.own(slot, owner)
@@ -135,11 +170,17 @@ impl Monitor {
                     }
                 }
                 RecordId::Client(place) if !head.open => unread_clients.push(place),
+                RecordId::Pulse(place) => pulses.found(place),
                 RecordId::Global
                 | RecordId::Run(_)
                 | RecordId::Command(_)
                 | RecordId::Client(_) => open.push(id),
-                RecordId::Said(_) => {}
+                RecordId::Beat(entity) => {
+                    if head.active {
+                        beating.set(entity, true);
+                    }
+                }
+                RecordId::Said(_) | RecordId::Overlay(_) | RecordId::Chunk(_) => {}
             }
         });
         (open, denied)
@@ -175,7 +216,12 @@ impl Monitor {
                     }
                 }
                 RecordId::Client(place) => self.keep_client(place, &words),
-                RecordId::Entity(_) | RecordId::Said(_) => {}
+                RecordId::Entity(_)
+                | RecordId::Said(_)
+                | RecordId::Beat(_)
+                | RecordId::Overlay(_)
+                | RecordId::Chunk(_)
+                | RecordId::Pulse(_) => {}
             }
         }
         if self.global == Global::default() {
@@ -267,7 +313,7 @@ impl Monitor {
                     }
                 }
                 if killed {
-                    let scope = self.plan_of(id).map_or(KillScope::All, |plan| plan.stop.kill);
+                    let scope = self.kill_scope(id);
                     self.emit_kill(id, slot, pid, scope);
                 } else if pid != 0 && !self.has_own_list(id, STOP_COMMAND) {
                     self.ask_to_end(id, slot);
@@ -283,8 +329,14 @@ impl Monitor {
                     self.spawn_failed(id, slot, 0);
                 }
             }
+            Actual::Clearing { slot, .. } if entity.letting => {
+                self.emit(Effect::Release { slot });
+            }
             Actual::Clearing { slot, next } => self.clear_all(id, slot, next),
             Actual::Gated(cause) => self.go(id, cause),
+            Actual::Joining { slot, pid, start } => {
+                self.emit(Effect::Attach { slot, entity: id, pid, start });
+            }
             Actual::Readying { slot, .. } => {
                 self.watch_readiness(id, slot);
                 self.resume_adopted(id, &entity);
@@ -315,7 +367,7 @@ impl Monitor {
         match phase {
             Phase::Ready => self.ready.push_back(index),
             Phase::Pause | Phase::Restart | Phase::Up => {}
-            Phase::Log | Phase::Path | Phase::Signal(_) => {
+            Phase::Log | Phase::Path | Phase::Signal(_) | Phase::SignalProcess => {
                 match (phase, self.current_verb(index)) {
                     (Phase::Log, Some(Verb::Log(text))) => {
                         let Some(plan) = self.plan_of(id) else { return };
@@ -329,8 +381,12 @@ impl Monitor {
                         self.emit(Effect::Watch { wait, path, not_before: None });
                     }
                     (Phase::Signal(slot), Some(Verb::NotifySignal(signal))) => {
-                        let (signal, value) = (signal.signal, signal.value);
-                        self.emit(Effect::Signal { slot, signal, value, run: Some(reference) });
+                        let (code, value) = (signal.si_code(), signal.value);
+                        let (signal, run) = (signal.signal, Some(reference));
+                        self.emit(Effect::Signal { slot, signal, code, value, run });
+                    }
+                    (Phase::SignalProcess, Some(Verb::NotifySignal(signal))) => {
+                        self.signal_process(reference, &signal);
                     }
                     // The plan says something else now: the list ends here.
                     (_, _) => self.action_done(reference, false),
@@ -372,10 +428,13 @@ impl Monitor {
                 Verb::Execute(execute) => Some((run.index, plan, execute)),
                 Verb::Restart(_)
                 | Verb::NotifySignal(_)
+                | Verb::NotifyPulse(_)
                 | Verb::WaitFor(_)
                 | Verb::Log(_)
+                | Verb::HeartbeatHealthy
                 | Verb::Start(_)
-                | Verb::Stop(_) => None,
+                | Verb::Stop(_)
+                | Verb::Shutdown(_) => None,
             }
         });
         match again {
@@ -390,7 +449,7 @@ impl Monitor {
         if let Some(shutdown) = self.global.shutdown
             && shutdown.finished
         {
-            self.emit(Effect::Finish { code: shutdown.code });
+            self.emit_finish();
         }
     }
 

@@ -7,7 +7,7 @@ use super::failed;
 use crate::effect::Failed;
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::{Head, Record};
-use crate::plan::{Class, ConditionKind, ConditionPlan};
+use crate::plan::{Class, ConditionKind, ConditionPlan, Only};
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use crate::words::{Odd, Reader, Words, Writer};
@@ -15,7 +15,7 @@ use crate::words::{Odd, Reader, Words, Writer};
 /// Which kinds of condition an occurrence fires: a death can be abnormal, and
 /// a failure, at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kinds(u16);
+pub struct Kinds(u32);
 
 impl Kinds {
     /// Just these.
@@ -31,7 +31,7 @@ impl Kinds {
     }
 }
 
-fn bit(kind: ConditionKind) -> u16 {
+fn bit(kind: ConditionKind) -> u32 {
     match kind {
         ConditionKind::Death => 1,
         ConditionKind::AbnormalDeath => 1 << 1,
@@ -43,22 +43,96 @@ fn bit(kind: ConditionKind) -> u16 {
         ConditionKind::Any => 1 << 7,
         ConditionKind::Ready => 1 << 8,
         ConditionKind::Finished => 1 << 9,
+        ConditionKind::Attach => 1 << 10,
+        ConditionKind::Detach => 1 << 11,
+        ConditionKind::HeartbeatMissedLow => 1 << 12,
+        ConditionKind::HeartbeatMissedHigh => 1 << 13,
+        ConditionKind::HeartbeatHealthy => 1 << 14,
+        ConditionKind::HeartbeatTooMany => 1 << 15,
+        ConditionKind::State => 1 << 16,
+        ConditionKind::Raise => 1 << 17,
+        ConditionKind::OomKill => 1 << 18,
     }
 }
 
-const ALL_KINDS: u16 = 0x3ff;
+const ALL_KINDS: u32 = 0x7_ffff;
 
 /// Something that happened to an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
+    /// To whom.
+    pub about: EntityId,
     /// What.
     pub kinds: Kinds,
+    /// More of it, where there is more to say.
+    pub detail: Detail,
     /// To which process; `None`: to none.
     pub slot: Option<SlotRef>,
     /// Its id; 0: there is none.
     pub pid: i32,
     /// How it ended, if it did.
     pub status: Option<ExitStatus>,
+}
+
+/// What more there is to say of an occurrence than its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// A transition from one state to another.
+    State {
+        /// The one before.
+        from: u32,
+        /// The one after.
+        to: u32,
+    },
+    /// An event with these numbers.
+    Raise {
+        /// Its type.
+        kind: u32,
+        /// Its class.
+        class: u32,
+        /// Its severity.
+        severity: u32,
+    },
+    /// A heartbeat, or the want of one.
+    Heartbeat {
+        /// How many were missed in a row.
+        missed: u32,
+    },
+    /// Nothing has happened: one action is done as soon as it was added.
+    Now,
+}
+
+impl Occurrence {
+    /// Whether it fires a condition of the unit of `owner`, which is one of
+    /// global conditions or not.
+    #[must_use]
+    pub fn fires(&self, condition: &ConditionPlan, owner: EntityId, global: bool) -> bool {
+        let concerns = match condition.of {
+            Some(of) => of == self.about,
+            None => global || owner == self.about,
+        };
+        concerns && self.kinds.fires(condition.on) && self.is_among(&condition.only)
+    }
+
+    fn is_among(&self, only: &Only) -> bool {
+        match (only, self.detail) {
+            (Only::All, _) => true,
+            (Only::State { from, to }, Detail::State { from: was, to: is }) => {
+                from.holds(was) && to.holds(is)
+            }
+            (
+                Only::Raise { kind, class, severity },
+                Detail::Raise { kind: k, class: c, severity: s },
+            ) => {
+                let among = |asked: &Option<u32>, is| asked.is_none_or(|asked| asked == is);
+                among(kind, k) && among(class, c) && among(severity, s)
+            }
+            (Only::State { .. } | Only::Raise { .. }, _) => false,
+        }
+    }
 }
 
 /// What the current action of a run waits for.
@@ -81,6 +155,8 @@ pub enum Phase {
     Command(SlotRef),
     /// The entity, to be up, or to have read its configuration again.
     Up,
+    /// The daemon, for a signal to a process that is named by its id.
+    SignalProcess,
 }
 
 /// One run.
@@ -123,11 +199,25 @@ impl Run {
         RunRef { index, serial: self.serial, step: self.step }
     }
 
-    /// Whether this run works off that condition, which stands at `place`.
+    /// Whether this run works off that condition, which stands at `place` of
+    /// its unit.
     #[must_use]
-    pub fn takes(&self, place: usize, condition: &ConditionPlan) -> bool {
-        let mine = self.class != Class::Independent || place == usize::from(self.condition);
-        mine && condition.class == self.class && self.occurrence.kinds.fires(condition.on)
+    pub fn takes(&self, place: usize, condition: &ConditionPlan, global: bool) -> bool {
+        let here = place == usize::from(self.condition);
+        if self.is_single() {
+            return here;
+        }
+        // Its class may have changed since it began here.
+        let alone = self.class == Class::Independent;
+        let begun = alone || self.action > 0 || self.on_fail > 0;
+        let mine = if here && begun { true } else { !alone && condition.class == self.class };
+        mine && self.occurrence.fires(condition, self.entity, global)
+    }
+
+    /// Whether it is one action, and no more.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.occurrence.detail == Detail::Now
     }
 
     pub(super) fn record(&self) -> Record {
@@ -146,6 +236,7 @@ impl Run {
             Phase::Command(slot) => (5, Some(slot)),
             Phase::Signal(slot) => (6, Some(slot)),
             Phase::Up => (7, None),
+            Phase::SignalProcess => (16, None),
         };
         let class = match self.class {
             Class::InOrder => 0,
@@ -170,7 +261,16 @@ impl Run {
             .put_due(self.due)
             .put(u64::from(self.prune))
             .put(self.began.0)
-            .put(failed::word(self.failed));
+            .put(failed::word(self.failed))
+            .put(u64::from(self.occurrence.about.0));
+        let (tag, a, b, c) = match self.occurrence.detail {
+            Detail::None => (0, 0, 0, 0),
+            Detail::State { from, to } => (1, from, to, 0),
+            Detail::Raise { kind, class, severity } => (2, kind, class, severity),
+            Detail::Heartbeat { missed } => (3, missed, 0, 0),
+            Detail::Now => (9, 0, 0, 0),
+        };
+        words.put(tag).put(u64::from(a)).put(u64::from(b)).put(u64::from(c));
         words.finish()
     }
 
@@ -184,12 +284,14 @@ impl Run {
             2 => Class::Independent,
             _ => return Err(Odd),
         };
-        let kinds = from.get_u16()?;
+        let kinds = from.get_u32()?;
         if kinds & !ALL_KINDS != 0 || entity.0 >= crate::ids::MAX_ENTITIES {
             return Err(Odd);
         }
-        let occurrence = Occurrence {
+        let mut occurrence = Occurrence {
+            about: entity,
             kinds: Kinds(kinds),
+            detail: Detail::None,
             slot: from.get_slot()?,
             pid: from.get_pid()?,
             status: from.get_status()?,
@@ -206,11 +308,26 @@ impl Run {
             (5, Some(slot)) => Phase::Command(slot),
             (6, Some(slot)) => Phase::Signal(slot),
             (7, None) => Phase::Up,
+            (16, None) => Phase::SignalProcess,
             _ => return Err(Odd),
         };
         let (step, due, prune) = (from.get_u32()?, from.get_due()?, from.get_bool()?);
         let (began, failed) = (Mono(from.get()?), failed::from_word(from.get()?)?);
+        occurrence.about = EntityId(from.get_u32()?);
+        let tag = from.get()?;
+        let (a, b, c) = (from.get_u32()?, from.get_u32()?, from.get_u32()?);
+        occurrence.detail = match tag {
+            0 => Detail::None,
+            1 => Detail::State { from: a, to: b },
+            2 => Detail::Raise { kind: a, class: b, severity: c },
+            3 => Detail::Heartbeat { missed: a },
+            9 => Detail::Now,
+            _ => return Err(Odd),
+        };
         from.finish()?;
+        if occurrence.about.0 >= crate::ids::MAX_ENTITIES {
+            return Err(Odd);
+        }
         // One that nothing comes of would be due for ever.
         let may_be_due = matches!(phase, Phase::Path | Phase::Pause | Phase::Up);
         if due.is_some() && !may_be_due {
@@ -345,6 +462,8 @@ mod tests {
             serial: 8,
             class: Class::Independent,
             occurrence: Occurrence {
+                about: EntityId(4),
+                detail: Detail::Raise { kind: 1, class: 2, severity: 3 },
                 kinds: Kinds::of(&[ConditionKind::Death]),
                 slot: Some(slot),
                 pid: 4711,

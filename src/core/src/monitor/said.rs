@@ -101,6 +101,7 @@ impl Monitor {
         if told.ready {
             self.told_ready(id, slot);
         }
+        self.told_beats(id, slot, told);
         let mut entity = self.entity(id);
         if told.stopping && !entity.ends {
             entity.ends = true;
@@ -167,7 +168,7 @@ impl Monitor {
     }
 
     /// Another process is its main process from now on.
-    fn new_main(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
+    pub(super) fn new_main(&mut self, id: EntityId, slot: SlotRef, pid: i32) {
         let mut entity = self.entity(id);
         if !entity.is_seen() {
             // A quick one can say so sooner than the thread that has made it.

@@ -61,6 +61,10 @@ impl Monitor {
         if self.is_shutting_down() {
             return;
         }
+        if let Some(file) = self.placeholder(id) {
+            self.await_process(id, file);
+            return;
+        }
         let mut entity = self.entity(id);
         entity.finished = false;
         entity.last_pid = 0;
@@ -69,7 +73,7 @@ impl Monitor {
         match cause {
             Cause::Boot => entity.why = Why::Boot,
             Cause::Asked => entity.why = Why::AskedStart,
-            Cause::Restart | Cause::Dependency => {}
+            Cause::Restart | Cause::Dependency | Cause::PidFile => {}
         }
         entity.actual = Actual::Queued(cause);
         self.put(id, entity);
@@ -92,6 +96,11 @@ impl Monitor {
 
     /// Nobody keeps it from starting any more.
     pub(super) fn go(&mut self, id: EntityId, cause: Cause) {
+        if cause == Cause::PidFile {
+            let file = self.placeholder(id).flatten();
+            self.await_process(id, file);
+            return;
+        }
         let Some(plan) = self.plan_of(id) else {
             self.start_failed(id, Why::StartFailed(ERROR_NO_PLAN), cause, None);
             return;
@@ -113,6 +122,10 @@ impl Monitor {
     pub(super) fn gate_opens(&mut self, id: EntityId, ok: bool) {
         let mut entity = self.entity(id);
         let Actual::Gated(cause) = entity.actual else { return };
+        if cause == Cause::PidFile {
+            self.pid_file_seen(id, ok);
+            return;
+        }
         if ok && self.is_kept_from_starting(id) {
             // Others have changed while it waited for its path.
             entity.actual = Actual::Queued(cause);
@@ -139,7 +152,7 @@ impl Monitor {
         entity.actual = Actual::Preparing { due, cause };
         entity.since = Some(self.now);
         self.put(id, entity);
-        if !self.begin_own_list(id, PRE_START, occurrence(&[], None, 0, None)) {
+        if !self.begin_own_list(id, PRE_START, occurrence(id, &[], None, 0, None)) {
             self.prepared(id, false);
         }
     }
@@ -171,7 +184,7 @@ impl Monitor {
 
     fn make(&mut self, id: EntityId, plan: &Arc<EntityPlan>, due: Option<Mono>, cause: Cause) {
         let mut entity = self.entity(id);
-        if plan.kind == Kind::Target {
+        if matches!(plan.kind, Kind::Target | Kind::Global) {
             entity.actual = Actual::Reached;
             let again = count_restart(&mut entity, cause);
             self.came_up(id, entity, 0);
@@ -184,14 +197,9 @@ impl Monitor {
         };
         entity.actual = Actual::Starting { slot, due, cause };
         entity.since = Some(self.now);
-        entity.told = None;
         entity.adopted = false;
-        entity.early = false;
-        entity.moving = false;
-        entity.ends = false;
-        entity.reloading = None;
-        entity.reloaded = None;
-        entity.named = 0;
+        entity.attached = false;
+        entity.begin_life();
         self.put(id, entity);
         self.forget_said(id);
         let plan = Arc::clone(plan);

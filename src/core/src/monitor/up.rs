@@ -32,6 +32,7 @@ impl Monitor {
                     self.ask_to_end(id, slot);
                 }
             }
+            Actual::Joining { slot: mine, pid, .. } if mine == slot => self.joined(id, slot, pid),
             Actual::Aborting { slot: mine, killed: true, .. } if mine == slot => {
                 self.emit(Effect::Clear { slot, entity: id, command: false });
             }
@@ -50,7 +51,8 @@ impl Monitor {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => {}
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => {}
         }
     }
 
@@ -147,6 +149,9 @@ impl Monitor {
         self.answer(id, Goal::Up, Reply::Done);
         self.up_seen(id, None);
         let slot = entity.slot();
-        self.fire(id, occurrence(&[ConditionKind::Ready], slot, pid, None));
+        if let Some(slot) = slot {
+            self.begin_planned_beats(id, slot);
+        }
+        self.fire(id, occurrence(id, &[ConditionKind::Ready], slot, pid, None));
     }
 }

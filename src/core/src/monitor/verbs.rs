@@ -11,7 +11,9 @@ use crate::effect::{Effect, Fact, Failure, Process, Spawn};
 use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::RecordId;
-use crate::plan::{Class, EntityPlan, ExecutePlan, RELOAD, SignalPlan, Verb, WaitPlan, is_own};
+use crate::plan::{
+    Class, EntityPlan, ExecutePlan, RELOAD, SignalPlan, SignalTarget, Verb, WaitPlan, is_own,
+};
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
 use std::sync::Arc;
@@ -33,11 +35,12 @@ pub(super) enum Begun {
 impl Monitor {
     pub(super) fn begin(&mut self, index: u32, plan: &Arc<EntityPlan>, verb: &Verb) -> Begun {
         let Some(run) = self.runs.get(&index) else { return Begun::Cancelled };
-        let (id, reference) = (run.entity, run.reference(index));
+        let (id, about) = (run.entity, run.occurrence.about);
+        let reference = run.reference(index);
         match verb {
             Verb::Restart(_) => self.begin_restart(index, id),
             Verb::Execute(execute) => self.begin_execute(index, plan, execute),
-            Verb::NotifySignal(signal) => self.begin_signal(id, reference, signal),
+            Verb::NotifySignal(signal) => self.begin_signal(about, reference, signal),
             Verb::WaitFor(wait) => self.begin_wait(index, plan, wait),
             Verb::Log(text) => {
                 let text = self.fill(index, plan, text);
@@ -46,6 +49,12 @@ impl Monitor {
             }
             Verb::Start(name) => self.begin_other(name, Ask::Start),
             Verb::Stop(name) => self.begin_other(name, Ask::Stop),
+            Verb::HeartbeatHealthy => {
+                self.heal(about);
+                Begun::Done(Ok(()))
+            }
+            Verb::NotifyPulse(pulse) => Begun::Done(self.send_pulse(id, about, pulse)),
+            Verb::Shutdown(ending) => Begun::Done(self.begin_ending(index, ending)),
         }
     }
 
@@ -61,7 +70,15 @@ impl Monitor {
     ) -> Option<T> {
         let run = self.runs.get(&index)?;
         let condition = plan.list_name(run.condition)?;
-        Some(get(&Context { entity: &plan.name, condition, occurrence: run.occurrence }))
+        let occurrence = run.occurrence;
+        if occurrence.about == run.entity {
+            let states = &plan.states;
+            return Some(get(&Context { entity: &plan.name, condition, occurrence, states }));
+        }
+        let entity = self.name(occurrence.about).unwrap_or_default();
+        let about = self.definition(occurrence.about);
+        let states = about.as_ref().map(|plan| plan.states.as_slice()).unwrap_or_default();
+        Some(get(&Context { entity: &entity, condition, occurrence, states }))
     }
 
     /// `restart` is done when a later process of the entity runs. If somebody
@@ -86,6 +103,7 @@ impl Monitor {
             | Actual::Aborting { .. }
             | Actual::Retiring { .. }
             | Actual::Stopping { .. }
+            | Actual::Joining { .. }
             | Actual::Clearing { next: Next::Start(..), .. }
             | Actual::Tidying { next: Next::Start(..) } => true,
             Actual::Down
@@ -214,13 +232,17 @@ impl Monitor {
         self.emit(Effect::Spawn(Box::new(spawn)));
     }
 
-    fn begin_signal(&mut self, id: EntityId, run: RunRef, plan: &SignalPlan) -> Begun {
-        let target = match &plan.entity {
-            None => id,
-            Some(name) => match self.plan.find(name) {
+    fn begin_signal(&mut self, about: EntityId, run: RunRef, plan: &SignalPlan) -> Begun {
+        let target = match &plan.target {
+            SignalTarget::Own => about,
+            SignalTarget::Entity(name) => match self.find(name) {
                 Some(target) => target,
                 None => return Begun::Done(Err(Failure::NoEntity)),
             },
+            SignalTarget::Process { .. } => {
+                self.signal_process(run, plan);
+                return Begun::Pending(Phase::SignalProcess, None);
+            }
         };
         let mut entity = self.entity(target);
         let Some(slot) = entity.running_slot() else {
@@ -228,8 +250,17 @@ impl Monitor {
         };
         entity.told = Some(plan.signal);
         self.put(target, entity);
-        self.emit(Effect::Signal { slot, signal: plan.signal, value: plan.value, run: Some(run) });
+        let (signal, code, value) = (plan.signal, plan.si_code(), plan.value);
+        self.emit(Effect::Signal { slot, signal, code, value, run: Some(run) });
         Begun::Pending(Phase::Signal(slot), None)
+    }
+
+    /// To a process that need not be an entity's.
+    pub(super) fn signal_process(&mut self, run: RunRef, plan: &SignalPlan) {
+        if let SignalTarget::Process { pid, start } = plan.target {
+            let (signal, code, value) = (plan.signal, plan.si_code(), plan.value);
+            self.emit(Effect::SignalProcess { pid, start, signal, code, value, run });
+        }
     }
 
     fn begin_wait(&mut self, index: u32, plan: &EntityPlan, wait: &WaitPlan) -> Begun {
@@ -258,7 +289,7 @@ impl Monitor {
 
     /// `start` and `stop` of another entity are done when they are asked for.
     fn begin_other(&mut self, name: &str, ask: Ask) -> Begun {
-        let Some(other) = self.plan.find(name) else {
+        let Some(other) = self.find(name) else {
             return Begun::Done(Err(Failure::NoEntity));
         };
         if self.is_shutting_down() && ask == Ask::Start {
@@ -342,7 +373,7 @@ impl Monitor {
         self.commands.insert(command.slot.index, command);
     }
 
-    fn remove_command(&mut self, slot: SlotRef) -> Option<Command> {
+    pub(super) fn remove_command(&mut self, slot: SlotRef) -> Option<Command> {
         let command = self.commands.remove(&slot.index)?;
         let action = (command.entity, command.place);
         if let Some(alike) = self.alike.get_mut(&action) {

@@ -1,12 +1,13 @@
 //! What can be seen from outside, without changing anything.
 
 use super::Monitor;
-use super::entity::{Actual, Desired, Entity, Next, StartTimes, Why};
+use super::beats::HeartView;
+use super::entity::{Actual, Cause, Desired, Entity, Next, StartTimes, Why};
 use super::pool::Owner;
 use super::run::Run;
 use crate::ids::{EntityId, SlotRef};
 use crate::memory::{Memory, RecordId};
-use crate::plan::EntityPlan;
+use crate::plan::{EntityPlan, Kind};
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use std::sync::Arc;
@@ -44,6 +45,10 @@ pub struct View {
     /// Whether it is up: its process runs and is ready, or it is a one-shot or
     /// a target that stands for its group.
     pub ready: bool,
+    /// Its heartbeat, while it is supervised.
+    pub heartbeat: Option<HeartView>,
+    /// The state that it has reported last; 0: its process has reported none.
+    pub reported: u32,
 }
 
 impl Monitor {
@@ -67,7 +72,8 @@ impl Monitor {
             | Actual::Stopping { .. }
             | Actual::Clearing { .. }
             | Actual::Tidying { .. }
-            | Actual::Left { .. } => None,
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => None,
         };
         View {
             state: self.state_word(id, &entity),
@@ -83,6 +89,8 @@ impl Monitor {
             times: entity.times,
             gated: matches!(entity.actual, Actual::Gated(_)),
             ready: entity.is_up(),
+            heartbeat: self.heart_view(id),
+            reported: entity.state,
         }
     }
 
@@ -91,7 +99,8 @@ impl Monitor {
     #[must_use]
     pub fn definition(&self, id: EntityId) -> Option<Arc<EntityPlan>> {
         let cached = self.plans.get(&id).map(Arc::clone);
-        cached.or_else(|| self.plan.entity(id).ok().map(Arc::new))
+        let gone = || self.overlays.gone.get(&id).map(Arc::clone);
+        cached.or_else(|| self.effective(id).map(Arc::new)).or_else(gone)
     }
 
     pub(super) fn peek(&self, id: EntityId) -> Entity {
@@ -115,6 +124,8 @@ impl Monitor {
             | Actual::Handover { .. }
             | Actual::Aborting { .. } => "starting",
             Actual::Retiring { .. } | Actual::Stopping { .. } => "stopping",
+            Actual::Waiting(_, Cause::PidFile) | Actual::Gated(Cause::PidFile) => "placeholder",
+            Actual::Joining { .. } => "starting",
             Actual::Waiting(..) => "backoff",
             Actual::Queued(_) | Actual::Gated(_) => "waiting",
             Actual::Clearing { .. } | Actual::Tidying { .. } if entity.finished => "finished",
@@ -127,6 +138,7 @@ impl Monitor {
             Actual::Down if entity.finished => "finished",
             // An action list is not through yet, and may bring it back.
             Actual::Down | Actual::Left { .. } if wanted && self.has_lists(id) => "waiting",
+            Actual::Down if self.is_placeholder(id) => "placeholder",
             Actual::Down | Actual::Left { .. } => match entity.why {
                 Why::NeverStarted | Why::AskedStop | Why::Shutdown | Why::Conflict(_) => "stopped",
                 Why::Died(_) if entity.good => "finished",
@@ -144,9 +156,17 @@ impl Monitor {
                 | Why::Restarted(_)
                 | Why::Finished(_)
                 | Why::CameBack(_)
-                | Why::Wanted(_) => "stopped",
+                | Why::Wanted(_)
+                | Why::Attached
+                | Why::Detached => "stopped",
             },
         }
+    }
+
+    /// Whether ham does not start it.
+    fn is_placeholder(&self, id: EntityId) -> bool {
+        let plan = self.definition(id);
+        plan.is_some_and(|plan| matches!(plan.kind, Kind::Placeholder { .. }))
     }
 
     /// Whether somebody has stopped it, or another that it is down for want of.
@@ -162,6 +182,12 @@ impl Monitor {
             at = on;
         }
         false
+    }
+
+    /// Whether the heartbeats of all are suspended.
+    #[must_use]
+    pub const fn all_heartbeats_suspended(&self) -> bool {
+        self.global.beats_suspended
     }
 
     pub(super) fn has_lists(&self, id: EntityId) -> bool {

@@ -35,14 +35,20 @@ pub enum Verb {
     Execute(ExecutePlan),
     /// Send a signal to an entity.
     NotifySignal(SignalPlan),
+    /// Put a pulse into a channel, for whoever receives from it.
+    NotifyPulse(PulsePlan),
     /// Wait for a path, or just wait.
     WaitFor(WaitPlan),
     /// Write a line to ham's log; `{…}` as design §6.
     Log(String),
+    /// Take the heartbeat of the entity for healthy again.
+    HeartbeatHealthy,
     /// Start an entity by name.
     Start(String),
     /// Stop an entity by name.
     Stop(String),
+    /// Stop all entities, and end the manager so.
+    Shutdown(Ending),
 }
 
 impl Verb {
@@ -53,10 +59,15 @@ impl Verb {
             Verb::Restart(_) => "restart",
             Verb::Execute(_) => "execute",
             Verb::NotifySignal(_) => "notify-signal",
+            Verb::NotifyPulse(_) => "notify-pulse",
             Verb::WaitFor(_) => "waitfor",
             Verb::Log(_) => "log",
+            Verb::HeartbeatHealthy => "heartbeat-healthy",
             Verb::Start(_) => "start",
             Verb::Stop(_) => "stop",
+            Verb::Shutdown(Ending::Exit(_)) => "shutdown",
+            Verb::Shutdown(Ending::Reboot) => "reboot",
+            Verb::Shutdown(Ending::Execute(_)) => "exec-recovery",
         }
     }
 }
@@ -131,17 +142,99 @@ pub struct ExecutePlan {
     pub identity: Option<Identity>,
 }
 
-/// A signal to be queued to an entity (sigqueue(3)).
+/// A signal to be queued (sigqueue(3)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalPlan {
-    /// Whom it goes to; `None`: the entity of the condition.
+    /// Whom it goes to.
     #[serde(default)]
-    pub entity: Option<String>,
+    pub target: SignalTarget,
     /// Which one.
     pub signal: Signal,
+    /// `si_code`: negative as given, but for `SI_TKILL`; any other stands for
+    /// `SI_QUEUE` (details 31).
+    #[serde(default)]
+    pub code: i32,
     /// `si_value`.
     #[serde(default)]
     pub value: i32,
+}
+
+impl SignalPlan {
+    /// `SI_QUEUE` of sigaction(2).
+    pub const QUEUED: i32 = -1;
+    /// `SI_TKILL`, which the kernel keeps for itself.
+    const BY_TKILL: i32 = -6;
+
+    /// The code that is delivered.
+    #[must_use]
+    pub fn si_code(&self) -> i32 {
+        let own = self.code < 0 && self.code != SignalPlan::BY_TKILL;
+        if own { self.code } else { SignalPlan::QUEUED }
+    }
+}
+
+/// Whom a signal goes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SignalTarget {
+    /// The entity that the occurrence is about.
+    #[default]
+    Own,
+    /// The main process of the entity of that name.
+    Entity(String),
+    /// A process, known by its start time (field 22 of /proc/PID/stat) from a
+    /// later one with the same id.
+    Process {
+        /// Its id.
+        pid: i32,
+        /// When it was started.
+        start: u64,
+    },
+}
+
+/// A pulse: two numbers for a process that receives from a channel (QNX:
+/// MsgSendPulse).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PulsePlan {
+    /// The name of the channel, at most [`PulsePlan::MOST_NAME`] bytes.
+    pub channel: String,
+    /// Its code, -128 to 127.
+    pub code: i8,
+    /// Its value.
+    #[serde(default)]
+    pub value: i32,
+}
+
+impl PulsePlan {
+    /// Bytes in the name of a channel.
+    pub const MOST_NAME: usize = 64;
+}
+
+/// How the manager ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// With this exit code; as the init of a machine, by power-off.
+    Exit(u8),
+    /// The machine starts anew.
+    Reboot,
+    /// This program takes its place, in the same process.
+    Execute(Vec<String>),
+}
+
+impl Ending {
+    /// Words of a command that takes the place of the manager: their places are
+    /// made before it is needed.
+    pub const MOST_WORDS: usize = 64;
+    /// Bytes of these, each with the NUL behind it.
+    pub const MOST_BYTES: usize = 2_048;
+
+    /// Whether a command is short enough, and one that can be executed.
+    #[must_use]
+    pub fn fits(words: &[String]) -> bool {
+        let bytes = words.iter().fold(0usize, |sum, word| sum.saturating_add(word.len()));
+        let has_nul = words.iter().any(|word| word.contains('\0'));
+        let room = Ending::MOST_BYTES.saturating_sub(words.len());
+        !words.is_empty() && words.len() <= Ending::MOST_WORDS && bytes <= room && !has_nul
+    }
 }
 
 /// A wait inside a list.

@@ -8,11 +8,11 @@
 //! word 0   magic            word 3   crc32 of the index
 //! word 1   entities         word 4…  index, 4 words an entity, by name
 //! word 2   bytes in all     then     names and texts
-//! index entry: id, whether it has links | name offset, length | text offset, length | crc32 of both
+//! index entry: id, whether it has links, or is global | name offset, length | text offset, length | crc32 of both
 //! ```
 
 use super::{EntityPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
-use crate::ids::{EntityId, MAX_ENTITIES};
+use crate::ids::{EntityId, MAX_ENTITIES, MAX_PLANNED};
 use std::fmt;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"hamplan1");
@@ -20,6 +20,8 @@ const HEADER_WORDS: usize = 4;
 const ENTRY_WORDS: usize = 4;
 /// Beside the id in an entry: the entity has neighbours.
 const LINKED: u64 = 1 << 32;
+/// Likewise: it has conditions on every entity.
+const GLOBAL: u64 = 1 << 33;
 
 /// Where the bytes of a plan are read from; in the daemon shared memory.
 pub trait PlanSource: fmt::Debug + Send {
@@ -104,6 +106,9 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
     let mut texts: Vec<u8> = Vec::new();
     for entity in sorted {
         check(entity)?;
+        if entity.id.0 >= MAX_PLANNED {
+            return wrong(format!("{}: id {} is out of range", entity.name, entity.id.0));
+        }
         let text = serde_json::to_vec(entity)
             .map_err(|error| PlanBytesError { what: format!("{}: {error}", entity.name) })?;
         let name_at = texts_start.saturating_add(texts.len());
@@ -112,7 +117,9 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
         texts.extend_from_slice(&text);
         let crc = crc32(&[entity.name.as_bytes(), &text]);
         for word in [
-            u64::from(entity.id.0) | if entity.links.is_empty() { 0 } else { LINKED },
+            u64::from(entity.id.0)
+                | if entity.links.is_empty() { 0 } else { LINKED }
+                | if entity.kind == Kind::Global { GLOBAL } else { 0 },
             pack(name_at, entity.name.len()),
             pack(text_at, text.len()),
             u64::from(crc),
@@ -142,7 +149,10 @@ fn unpack(word: u64) -> (usize, usize) {
 }
 
 /// The bounds that the records of the core rely on.
-fn check(entity: &EntityPlan) -> Result<(), PlanBytesError> {
+///
+/// # Errors
+/// When an entity is out of them.
+pub fn check(entity: &EntityPlan) -> Result<(), PlanBytesError> {
     let name = &entity.name;
     if name.is_empty() || name.len() > MAX_NAME {
         return wrong(format!("`{name}` is no name"));
@@ -150,7 +160,11 @@ fn check(entity: &EntityPlan) -> Result<(), PlanBytesError> {
     if entity.id.0 >= MAX_ENTITIES {
         return wrong(format!("{name}: id {} is out of range", entity.id.0));
     }
-    if entity.command.is_empty() && entity.kind != Kind::Target {
+    let has_command = match entity.kind {
+        Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } => true,
+        Kind::Target | Kind::Placeholder { .. } | Kind::Global => false,
+    };
+    if has_command && entity.command.is_empty() {
         return wrong(format!("{name}: no command"));
     }
     for list in [&entity.pre_start, &entity.reload, &entity.post_stop] {
@@ -181,6 +195,8 @@ pub struct PlanIndex<S> {
     entries: Vec<Entry>,
     /// id → place in `entries`, for the ids in use.
     places: Vec<u32>,
+    /// Units of global conditions, by name.
+    global: Vec<EntityId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -212,7 +228,7 @@ impl<S: PlanSource> PlanIndex<S> {
         }
         let count = usize::try_from(word(1)?).unwrap_or(usize::MAX);
         let total = usize::try_from(word(2)?).unwrap_or(usize::MAX);
-        if count > MAX_ENTITIES as usize || total > source.len() {
+        if count > MAX_PLANNED as usize || total > source.len() {
             return wrong("its sizes are out of range");
         }
         let mut index = vec![0u8; count.saturating_mul(ENTRY_WORDS).saturating_mul(8)];
@@ -224,6 +240,7 @@ impl<S: PlanSource> PlanIndex<S> {
         }
         let mut entries = Vec::with_capacity(count);
         let mut places: Vec<u32> = Vec::new();
+        let mut global = Vec::new();
         for (place, words) in index.chunks_exact(ENTRY_WORDS.saturating_mul(8)).enumerate() {
             let at = |n: usize| -> u64 {
                 let start = n.saturating_mul(8);
@@ -233,10 +250,10 @@ impl<S: PlanSource> PlanIndex<S> {
                 }
                 u64::from_le_bytes(bytes)
             };
-            let Ok(id) = u32::try_from(at(0) & !LINKED) else {
+            let Ok(id) = u32::try_from(at(0) & !(LINKED | GLOBAL)) else {
                 return wrong("an id is out of range");
             };
-            if id >= MAX_ENTITIES {
+            if id >= MAX_PLANNED {
                 return wrong("an id is out of range");
             }
             let entry = Entry {
@@ -258,9 +275,12 @@ impl<S: PlanSource> PlanIndex<S> {
                 Some(slot) if *slot == NOWHERE => *slot = u32::try_from(place).unwrap_or(NOWHERE),
                 Some(_) | None => return wrong("an id stands twice"),
             }
+            if at(0) & GLOBAL != 0 {
+                global.push(entry.id);
+            }
             entries.push(entry);
         }
-        Ok(PlanIndex { source, entries, places })
+        Ok(PlanIndex { source, entries, places, global })
     }
 
     /// How many entities there are.
@@ -290,6 +310,12 @@ impl<S: PlanSource> PlanIndex<S> {
     #[must_use]
     pub fn is_linked(&self, id: EntityId) -> bool {
         self.entry(id).is_some_and(|entry| entry.linked)
+    }
+
+    /// The units whose conditions are about every entity, in order of name.
+    #[must_use]
+    pub fn global(&self) -> &[EntityId] {
+        &self.global
     }
 
     fn entry(&self, id: EntityId) -> Option<&Entry> {

@@ -8,20 +8,34 @@
 
 mod action;
 mod bytes;
+mod condition;
+mod flags;
+mod heartbeat;
+mod item;
 mod lists;
 mod order;
+mod overlay;
 mod process;
+mod sound;
 
 pub use action::{
-    ActionPlan, ExecutePlan, LimitPlan, RestartPlan, SignalPlan, Spacing, Verb, WaitPlan,
+    ActionPlan, Ending, ExecutePlan, LimitPlan, PulsePlan, RestartPlan, SignalPlan, SignalTarget,
+    Spacing, Verb, WaitPlan,
 };
-pub use bytes::{PlanBytesError, PlanIndex, PlanSource, encode};
+pub use bytes::{PlanBytesError, PlanIndex, PlanSource, check, encode};
+pub use condition::{Class, ConditionKind, ConditionPlan, Only, StateSet};
+pub use flags::Flags;
+pub use heartbeat::HeartbeatPlan;
+pub use item::{Item, Part};
 pub use lists::{OnFail, POST_STOP, PRE_START, RELOAD, STOP_COMMAND, is_own};
 pub use order::{Kind, Links, NotifyAccess, OnDependencyRestart, Readiness};
+pub use overlay::{LateOnFail, Off, Overlay};
 pub use process::{
     Capabilities, DirectoryPlace, DirectoryPlan, Ends, InheritEnvironment, KeepDirectory,
     KillScope, Policy, Scheduling, SendTo, Setting, Settings, StopPlan, Stream,
 };
+
+pub use sound::{sound_action, sound_condition, sound_entity, sound_name, sound_on_fail};
 
 use crate::ids::EntityId;
 use crate::signal::Signal;
@@ -133,6 +147,16 @@ pub struct EntityPlan {
     pub start_timeout: Span,
     /// How it is stopped.
     pub stop: StopPlan,
+    /// How its heartbeat is watched; `None`: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<HeartbeatPlan>,
+    /// Names of the states that it reports, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<(String, u32)>,
+    /// The user, beside root and the manager's own, whose processes may attach
+    /// themselves under its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach_by: Option<u32>,
     /// What is done when something happens to it, in the order of the file.
     #[serde(default)]
     pub conditions: Vec<ConditionPlan>,
@@ -142,6 +166,10 @@ pub struct EntityPlan {
 pub const START_TIMEOUT: Span = Span::seconds(90);
 /// Long enough to write a file, short enough that a shutdown does not drag.
 pub const STOP_TIMEOUT: Span = Span::seconds(5);
+
+fn yes() -> bool {
+    true
+}
 
 fn default_umask() -> u32 {
     0o022
@@ -186,6 +214,9 @@ impl EntityPlan {
             stderr: default_output(),
             settings: Settings::default(),
             directories: Vec::new(),
+            heartbeat: None,
+            states: Vec::new(),
+            attach_by: None,
             start_timeout: START_TIMEOUT,
             stop: StopPlan {
                 signal: Signal::TERM,
@@ -206,10 +237,13 @@ impl EntityPlan {
                 Verb::Restart(restart) => Some(restart),
                 Verb::Execute(_)
                 | Verb::NotifySignal(_)
+                | Verb::NotifyPulse(_)
                 | Verb::WaitFor(_)
                 | Verb::Log(_)
+                | Verb::HeartbeatHealthy
                 | Verb::Start(_)
-                | Verb::Stop(_) => None,
+                | Verb::Stop(_)
+                | Verb::Shutdown(_) => None,
             }
         })
     }
@@ -265,116 +299,4 @@ pub struct EnvironmentFile {
     /// Whether it may be absent (a `-` before the path in the unit).
     #[serde(default)]
     pub optional: bool,
-}
-
-/// One condition and its actions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConditionPlan {
-    /// Its name, unique in the entity.
-    pub name: String,
-    /// What fires it.
-    pub on: ConditionKind,
-    /// Which queue its actions run in.
-    #[serde(default)]
-    pub class: Class,
-    /// Whether it survives a restart of the entity (`HREARMAFTERRESTART`).
-    #[serde(default = "yes")]
-    pub rearm: bool,
-    /// Whether it is armed from the beginning.
-    #[serde(default = "yes")]
-    pub enabled: bool,
-    /// What is done, in order.
-    #[serde(default)]
-    pub actions: Vec<ActionPlan>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// What can fire a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ConditionKind {
-    /// The process ended without having been asked to.
-    Death,
-    /// A signal other than HUP, INT, TERM, PIPE ended it, unasked.
-    AbnormalDeath,
-    /// Abnormal death, exit status outside the good ones, or failed start.
-    Failure,
-    /// It ended, or was ended, because somebody asked for that.
-    Stopped,
-    /// It was restarted by its restart action and the new process runs.
-    Restart,
-    /// A process for it could not be started.
-    StartFailed,
-    /// Its restart action gave up because its limit was reached.
-    RestartLimit,
-    /// It is up: it runs and has said that it is ready, if it is to say so.
-    Ready,
-    /// A one-shot has ended well.
-    Finished,
-    /// Anything of the above.
-    Any,
-}
-
-impl ConditionKind {
-    /// Every kind, with its word in unit files.
-    pub const ALL: [(ConditionKind, &'static str); 10] = [
-        (ConditionKind::Death, "death"),
-        (ConditionKind::AbnormalDeath, "abnormal-death"),
-        (ConditionKind::Failure, "failure"),
-        (ConditionKind::Stopped, "stopped"),
-        (ConditionKind::Restart, "restart"),
-        (ConditionKind::StartFailed, "start-failed"),
-        (ConditionKind::RestartLimit, "restart-limit"),
-        (ConditionKind::Ready, "ready"),
-        (ConditionKind::Finished, "finished"),
-        (ConditionKind::Any, "any"),
-    ];
-
-    /// The word of the unit file.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            ConditionKind::Death => "death",
-            ConditionKind::AbnormalDeath => "abnormal-death",
-            ConditionKind::Failure => "failure",
-            ConditionKind::Stopped => "stopped",
-            ConditionKind::Restart => "restart",
-            ConditionKind::StartFailed => "start-failed",
-            ConditionKind::RestartLimit => "restart-limit",
-            ConditionKind::Ready => "ready",
-            ConditionKind::Finished => "finished",
-            ConditionKind::Any => "any",
-        }
-    }
-
-    /// Whether a restart action may hang on it: the kinds that can mean that
-    /// the process is gone (QNX: death conditions only).
-    #[must_use]
-    pub fn may_restart(self) -> bool {
-        match self {
-            ConditionKind::Death | ConditionKind::AbnormalDeath | ConditionKind::Failure => true,
-            ConditionKind::Stopped
-            | ConditionKind::Restart
-            | ConditionKind::StartFailed
-            | ConditionKind::RestartLimit
-            | ConditionKind::Ready
-            | ConditionKind::Finished
-            | ConditionKind::Any => false,
-        }
-    }
-}
-
-/// Which queue the actions of a condition run in, per occurrence (QNX:
-/// `HCONDOTHER`, `HCONDNOWAIT`, `HCONDINDEPENDENT`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Class {
-    /// One after the other with the other in-order conditions.
-    #[default]
-    InOrder,
-    /// One after the other with the other no-wait ones; holds no `waitfor`.
-    NoWait,
-    /// By itself.
-    Independent,
 }

@@ -24,6 +24,15 @@ pub enum Kind {
     },
     /// No process: a name for a group of entities.
     Target,
+    /// A process that ham does not start: it attaches itself, or somebody
+    /// attaches it, or a file names it.
+    Placeholder {
+        /// Absolute path of a file with its process id.
+        pid_file: Option<String>,
+    },
+    /// No process: conditions on whatever happens to any entity, as long as it
+    /// is up.
+    Global,
 }
 
 /// When a process that runs counts as up.
@@ -64,6 +73,9 @@ pub struct Links {
     /// Never up at the same time as these, whoever has said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<EntityId>,
+    /// These have conditions on what happens to it (`of`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched_by: Vec<EntityId>,
 }
 
 impl Links {

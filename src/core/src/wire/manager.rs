@@ -103,6 +103,8 @@ pub struct Status {
     pub ham: ManagerStatus,
     /// Its entities, by name.
     pub entities: Vec<EntityStatus>,
+    /// All that is disarmed, whichever entities were asked for.
+    pub disarmed: Vec<super::Disarmed>,
 }
 
 /// The manager itself.
@@ -133,6 +135,8 @@ pub struct ManagerStatus {
     pub containment: String,
     /// Whether the manager is on its way down.
     pub stopping: bool,
+    /// Whether the heartbeats of all entities are suspended.
+    pub heartbeats_suspended: bool,
     /// The accepted configuration.
     pub plan: PlanStatus,
     /// Heap allocations of the reaper since it began to reap; 0, always.
@@ -207,6 +211,13 @@ pub struct EntityStatus {
     pub status_text: String,
     /// The error that it says it has (`ERRNO=`); `null`: none.
     pub errno: Option<u32>,
+    /// The state that it has reported, by its name where its unit has one for
+    /// it, else its number; `null`: none.
+    #[serde(default)]
+    pub reported: Option<String>,
+    /// Its heartbeat, while that is watched; `null`: it is not.
+    #[serde(default)]
+    pub heartbeat: Option<super::HeartbeatStatus>,
     /// The entities that its start waits for.
     pub waits_for: Vec<String>,
     /// How its last process ended.
@@ -259,6 +270,8 @@ pub struct Shown {
     pub after: Vec<String>,
     /// It is never up at the same time as these.
     pub conflicts: Vec<String>,
+    /// Paths of what was made at run time; its own name, if no unit has it.
+    pub run_time: Vec<String>,
 }
 
 /// One condition in `Show`.
@@ -339,6 +352,23 @@ pub enum Refusal {
         /// What there is too much of.
         why: String,
     },
+    /// The client has used this serial number, or a later one, for another
+    /// request; nothing was done.
+    SerialUsed {},
+    /// A change at run time is not made, and nothing was changed.
+    NotChanged {
+        /// Why, in one word.
+        what: String,
+        /// Why, and how to mend it.
+        why: String,
+    },
+    /// It cannot be done as things are.
+    NotPossible {
+        /// Why, in one word.
+        reason: String,
+        /// The same for people.
+        why: String,
+    },
 }
 
 impl Refusal {
@@ -351,6 +381,9 @@ impl Refusal {
             Refusal::BadParameter { .. } => "BadParameter",
             Refusal::ShuttingDown { .. } => "ShuttingDown",
             Refusal::Busy { .. } => "Busy",
+            Refusal::SerialUsed {} => "SerialUsed",
+            Refusal::NotChanged { .. } => "NotChanged",
+            Refusal::NotPossible { .. } => "NotPossible",
         };
         format!("{INTERFACE}.{name}")
     }
@@ -359,6 +392,7 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Refusal::NotPossible { why, .. } => f.write_str(why),
             Refusal::UnknownEntity { name, nearest: Some(near) } => {
                 write!(f, "no entity `{name}`; did you mean `{near}`?")
             }
@@ -371,6 +405,10 @@ impl std::fmt::Display for Refusal {
                 write!(f, "the manager is shutting down; {method} is refused")
             }
             Refusal::Busy { why } => write!(f, "the manager is busy: {why}"),
+            Refusal::NotChanged { why, .. } => f.write_str(why),
+            Refusal::SerialUsed {} => {
+                f.write_str("nothing done: the client has used this serial for another request")
+            }
         }
     }
 }

@@ -2,15 +2,25 @@
 //! messages of the interface `io.ham.Manager`, which `schema/` describes.
 //! Server and clients use the same types, so the two cannot drift apart.
 
+mod attach;
+mod changes;
+mod directives;
 mod frames;
 mod graph;
+mod heartbeat;
 mod history;
 mod manager;
+mod pulses;
 
+pub use attach::*;
+pub use changes::*;
+pub use directives::*;
 pub use frames::{FrameError, Frames, MAX_FRAME, to_frame};
 pub use graph::*;
+pub use heartbeat::*;
 pub use history::*;
 pub use manager::*;
+pub use pulses::*;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,8 +1,12 @@
 //! The verbs and what belongs to each. Decides nothing about what a verb does.
 
+use crate::error::Error;
 use crate::zone::{self, Zone};
 use clap::{Args, Subcommand};
 use ham_core::signal::Signal;
+use ham_core::time::Span;
+use ham_core::wire::Refusal;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What to do.
@@ -28,6 +32,57 @@ pub(crate) enum Verb {
     Show {
         /// Its name
         name: String,
+        /// As a unit file, with all that was changed at run time
+        #[arg(long, conflicts_with = "json")]
+        toml: bool,
+    },
+    /// Let what happens to an entity, condition or action count again
+    Arm {
+        /// NAME, NAME/CONDITION or NAME/CONDITION/ACTION
+        path: String,
+        /// Also all below it
+        #[arg(short, long)]
+        recursive: bool,
+    },
+    /// Let what happens to an entity, condition or action not count
+    Disarm {
+        /// NAME, NAME/CONDITION or NAME/CONDITION/ACTION
+        path: String,
+        /// Also all below it
+        #[arg(short, long)]
+        recursive: bool,
+        /// Armed again after that time: 10min, "1h 30s"
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Span>,
+    },
+    /// Show the flags of an entity, condition or action, or change them
+    Flags {
+        /// NAME, NAME/CONDITION or NAME/CONDITION/ACTION
+        path: String,
+        /// +FLAG, -FLAG, or =FLAG,FLAG in place of all [default: show them]
+        #[arg(value_name = "+FLAG|-FLAG|=FLAGS", allow_hyphen_values = true)]
+        flags: Vec<String>,
+    },
+    /// Add conditions, an action, an item of an on-fail list, or an entity
+    Add {
+        /// NAME (conditions, or a new entity), NAME/CONDITION (an action), or
+        /// NAME/CONDITION/ACTION/ITEM
+        path: String,
+        /// What, as it would stand in a unit file; - for standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// An action with a command: also run it at once
+        #[arg(long)]
+        now: bool,
+        /// A condition: stays when its last action goes; an entity: stays when
+        /// it has died
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Remove what was added at run time
+    Remove {
+        /// Its path
+        path: String,
     },
     /// Start entities
     Start(Targets),
@@ -45,6 +100,35 @@ pub(crate) enum Verb {
         /// Names or patterns (*, ?)
         #[arg(required = true)]
         names: Vec<String>,
+    },
+    /// Say which state an entity is in now; conditions on that transition fire
+    State {
+        /// Its name
+        name: String,
+        /// A number, or a name that its unit gives
+        state: String,
+    },
+    /// Publish an event of an entity; conditions on it fire
+    Raise {
+        /// Its name
+        name: String,
+        /// Its type
+        #[arg(long = "type", value_name = "N", default_value_t = 0)]
+        kind: u32,
+        /// Its class
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        class: u32,
+        /// Its severity
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        severity: u32,
+    },
+    /// Have heartbeats counted or not, or show whether they are
+    Heartbeat {
+        /// What to do
+        #[arg(value_enum, default_value_t = Beats::Query)]
+        to: Beats,
+        /// An entity [default: all]
+        name: Option<String>,
     },
     /// Print what entities are to each other, for dot(1)
     Graph {
@@ -122,10 +206,45 @@ pub(crate) enum Verb {
         #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
         lines: u64,
     },
+    /// Show the channels of pulses, or receive those of one
+    Pulses {
+        /// Print the pulses that wait in it; they wait no longer then
+        channel: Option<String>,
+        /// Go on with those that come, until the manager ends
+        #[arg(short, long, requires = "channel")]
+        follow: bool,
+    },
     /// Say in one sentence why an entity is in its state
     Why {
         /// Its name
         name: String,
+    },
+    /// Have a process that runs become the process of an entity
+    Attach {
+        /// Name of the entity
+        name: String,
+        /// The process
+        #[arg(value_parser = clap::value_parser!(i32).range(2..))]
+        pid: i32,
+        /// Of an entity that is made for it: stays when its process has ended
+        #[arg(long)]
+        keep_on_death: bool,
+    },
+    /// Have an entity let go of its process, which goes on by itself
+    Detach {
+        /// Name of the entity
+        name: String,
+    },
+    /// Run a command as the process of an entity, in place of hamctl
+    Guard {
+        /// Name of the entity
+        name: String,
+        /// Of an entity that is made for it: stays when its process has ended
+        #[arg(long)]
+        keep_on_death: bool,
+        /// The command, after --
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
     },
     /// Show how much the log tells, or set it
     Verbosity {
@@ -177,6 +296,28 @@ pub(crate) struct Unit {
     pub(crate) now: bool,
 }
 
+/// What `heartbeat` is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Beats {
+    /// Not counted until `resume`
+    Suspend,
+    /// Counted again, as if one had just come
+    Resume,
+    /// Print `active` or `suspended`
+    Query,
+}
+
+impl Beats {
+    /// As the interface has it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Beats::Suspend => "suspend",
+            Beats::Resume => "resume",
+            Beats::Query => "query",
+        }
+    }
+}
+
 /// What `verbosity` is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -186,6 +327,42 @@ pub(crate) enum Level {
     More,
     /// One less.
     Less,
+}
+
+/// What `flags` is to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// These in place of all.
+    pub(crate) set: Option<Vec<String>>,
+    /// These too.
+    pub(crate) add: Vec<String>,
+    /// Without these.
+    pub(crate) remove: Vec<String>,
+}
+
+impl Flags {
+    /// Reads `+FLAG`, `-FLAG` and `=FLAG,FLAG`.
+    ///
+    /// # Errors
+    /// When a word is none of them.
+    pub(crate) fn read(words: &[String]) -> Result<Flags, Error> {
+        let mut flags = Flags::default();
+        for word in words {
+            if let Some(flag) = word.strip_prefix('+') {
+                flags.add.push(flag.to_owned());
+            } else if let Some(flag) = word.strip_prefix('-') {
+                flags.remove.push(flag.to_owned());
+            } else if let Some(all) = word.strip_prefix('=') {
+                let all = all.split(',').filter(|flag| !flag.is_empty());
+                flags.set.get_or_insert_default().extend(all.map(str::to_owned));
+            } else {
+                let parameter = "flags".to_owned();
+                let why = format!("`{word}` is neither +FLAG nor -FLAG nor =FLAG,FLAG");
+                return Err(Error::Refused(Refusal::BadParameter { parameter, why }));
+            }
+        }
+        Ok(flags)
+    }
 }
 
 impl Verb {
@@ -202,6 +379,18 @@ impl Verb {
             | Verb::Mask { .. }
             | Verb::Unmask { .. }
             | Verb::Kill { .. }
+            | Verb::State { .. }
+            | Verb::Raise { .. }
+            | Verb::Heartbeat { .. }
+            | Verb::Arm { .. }
+            | Verb::Disarm { .. }
+            | Verb::Flags { .. }
+            | Verb::Add { .. }
+            | Verb::Remove { .. }
+            | Verb::Attach { .. }
+            | Verb::Detach { .. }
+            | Verb::Guard { .. }
+            | Verb::Pulses { channel: Some(_), .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)
@@ -215,6 +404,7 @@ impl Verb {
             | Verb::IsFailed { .. }
             | Verb::History { .. }
             | Verb::Events { .. }
+            | Verb::Pulses { channel: None, .. }
             | Verb::Why { .. }
             | Verb::Verbosity { .. } => false,
         }
@@ -226,6 +416,11 @@ fn signal(text: &str) -> Result<Signal, String> {
         "no such signal; write a name (TERM, USR1), RTMIN+n, RTMAX-n, or a number from 1 to 64"
             .to_owned()
     })
+}
+
+fn duration(text: &str) -> Result<Span, String> {
+    let wrong = || "write a time with its unit: 30s, 10min, \"1h 30s\"".to_owned();
+    ham_unit::parse_duration(text).ok().filter(|time| *time != Span::ZERO).ok_or_else(wrong)
 }
 
 fn since(text: &str) -> Result<f64, String> {

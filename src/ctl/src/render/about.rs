@@ -4,7 +4,8 @@
 use super::state_style;
 use crate::output::Look;
 use crate::table::{Style, harmless};
-use ham_core::wire::{EntityStatus, GraphEntity};
+use ham_core::time::Span;
+use ham_core::wire::{EntityStatus, GraphEntity, HeartbeatStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -34,6 +35,12 @@ pub(crate) fn text(entity: &EntityStatus, graph: &[GraphEntity], look: Look) -> 
     if let Some(errno) = entity.errno {
         let cause = std::io::Error::from_raw_os_error(i32::try_from(errno).unwrap_or(0));
         let _ = writeln!(text, "  {}{cause}", label("error"));
+    }
+    if let Some(reported) = &entity.reported {
+        let _ = writeln!(text, "  {}{}", label("reported"), harmless(reported));
+    }
+    if let Some(heartbeat) = &entity.heartbeat {
+        let _ = writeln!(text, "  {}{}", label("heartbeat"), beats(heartbeat));
     }
     for (name, others) in
         [("requires", &node.requires), ("wants", &node.wants), ("after", &node.after)]
@@ -103,6 +110,25 @@ fn holding<'g>(
         .map(|(name, _)| name.as_str())
 }
 
+/// `healthy, last 120ms ago, every 500ms`
+fn beats(heartbeat: &HeartbeatStatus) -> String {
+    let HeartbeatStatus { level, missed, .. } = heartbeat;
+    let missed = if *missed > 0 { format!(", {missed} missed in a row") } else { String::new() };
+    // Tenths of a second are enough for a person.
+    let round = |ns: u64| {
+        Span(if ns > 1_000_000_000 {
+            ns / 100_000_000 * 100_000_000
+        } else {
+            ns / 1_000_000 * 1_000_000
+        })
+    };
+    let last = heartbeat
+        .age_ns
+        .map_or(", none yet".to_owned(), |age| format!(", seen {} ago", round(age)));
+    let suspended = if heartbeat.suspended { ", suspended" } else { "" };
+    format!("{}{missed}{last}, every {}{suspended}", harmless(level), Span(heartbeat.interval_ns))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,12 +159,14 @@ mod tests {
             state: "failed".into(),
             status_text: "3 of 4 \x1b[2Jpeers".into(),
             errno: Some(13),
+            reported: Some("sync\x1b".into()),
             ..EntityStatus::default()
         };
         let expected = "
   kind        service, starts with the manager, not ready
   says        3 of 4 \u{fffd}[2Jpeers
   error       Permission denied (os error 13)
+  reported    sync\u{fffd}
   requires    cache running
               db failed
   held up by  db failed: disk failed

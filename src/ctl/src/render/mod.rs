@@ -8,8 +8,10 @@ pub(crate) mod diagnostics;
 pub(crate) mod dot;
 pub(crate) mod history;
 pub(crate) mod outcomes;
+pub(crate) mod pulses;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod toml;
 pub(crate) mod tree;
 pub(crate) mod why;
 

@@ -30,6 +30,7 @@ pub(crate) fn text(shown: &Shown, look: Look) -> String {
         lines.add_plain("last exit", &format!("{}{abnormal}", exit.text));
     }
     lines.add_plain("says", &entity.status_text);
+    lines.add_plain("reported", entity.reported.as_deref().unwrap_or_default());
     lines.add_plain("kind", &kind(shown));
     lines.add_plain("requires", &shown.requires.join(", "));
     lines.add_plain("wants", &shown.wants.join(", "));

@@ -3,7 +3,9 @@
 use super::{lasting, state_style};
 use crate::output::Look;
 use crate::table::{Cell, Column, Style, harmless, render};
-use ham_core::wire::{EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status};
+use ham_core::wire::{
+    Disarmed, EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status,
+};
 
 const COLUMNS: [Column; 7] = [
     Column { heading: "ENTITY", right: false },
@@ -26,6 +28,20 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
         let rows: Vec<Vec<Cell>> = status.entities.iter().map(row).collect();
         text.push_str(&render(&COLUMNS, &rows, look));
     }
+    if !status.disarmed.is_empty() {
+        let one = |item: &Disarmed| {
+            let left = item.left_ns.map(|ns| format!(" (for {})", lasting(ns)));
+            format!("{}{}", harmless(&item.path), left.unwrap_or_default())
+        };
+        let all: Vec<String> = status.disarmed.iter().map(one).collect();
+        text.push_str(&Style::Passing.paint(&format!("disarmed: {}", all.join(", ")), look));
+        text.push('\n');
+    }
+    if let Some(names) = suspended(status) {
+        let line = format!("heartbeats suspended: {names}");
+        text.push_str(&Style::Passing.paint(&line, look));
+        text.push('\n');
+    }
     if !status.ham.plan.refused.is_empty() {
         let names = harmless(&status.ham.plan.refused.join(", "));
         let directories = harmless(&status.ham.plan.directories.join(" "));
@@ -34,6 +50,19 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Whose heartbeats are suspended: those of all, or of which of those shown.
+fn suspended(status: &Status) -> Option<String> {
+    if status.ham.heartbeats_suspended {
+        return Some("all".to_owned());
+    }
+    let is_suspended = |entity: &&EntityStatus| {
+        entity.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.suspended)
+    };
+    let names: Vec<&str> =
+        status.entities.iter().filter(is_suspended).map(|entity| entity.name.as_str()).collect();
+    (!names.is_empty()).then(|| harmless(&names.join(", ")))
 }
 
 fn header(ham: &ManagerStatus, look: Look) -> String {
@@ -122,6 +151,8 @@ pub(crate) fn why(entity: &EntityStatus) -> String {
         .then(|| format!("waits for {}", entity.waits_for.join(", ")));
     let attempt = entity.next_attempt_ns.map(|ns| format!("next attempt in {}", lasting(ns)));
     let reason = Some(entity.why.clone()).filter(|why| !why.is_empty());
+    // The manager's reason may be just that.
+    let waits = waits.filter(|waits| Some(waits) != reason.as_ref());
     let parts: Vec<String> = [waits, reason, attempt].into_iter().flatten().collect();
     parts.join("; ")
 }
@@ -129,7 +160,7 @@ pub(crate) fn why(entity: &EntityStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ham_core::wire::ExitReport;
+    use ham_core::wire::{ExitReport, HeartbeatStatus};
 
     fn manager() -> ManagerStatus {
         ManagerStatus {
@@ -145,6 +176,7 @@ mod tests {
             spawn: "clone3".into(),
             containment: "cgroup".into(),
             stopping: false,
+            heartbeats_suspended: false,
             plan: PlanStatus {
                 generation: 1,
                 directories: vec!["/etc/ham".into()],
@@ -201,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_table_reads_as_it_should() {
-        let status = Status { ham: manager(), entities: entities() };
+        let status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
         let expected = "\
 ham 0.1.0: reaper 812, monitor 813, guardian 814, 1 takeover (the last in 87 µs), containment cgroup, 0 plan errors
 ENTITY  STATE    PID   UPTIME  RESTARTS  LAST EXIT           WHY
@@ -213,8 +245,38 @@ radio   stopped    -        -         0  -
     }
 
     #[test]
+    fn what_it_waits_for_is_said_once() {
+        let waits_for = vec!["db".to_owned(), "log".to_owned()];
+        let why_of = |reason: &str| {
+            why(&EntityStatus {
+                waits_for: waits_for.clone(),
+                why: reason.to_owned(),
+                ..EntityStatus::default()
+            })
+        };
+        assert_eq!(why_of("waits for db, log"), "waits for db, log");
+        assert_eq!(why_of("died: exit 1"), "waits for db, log; died: exit 1");
+    }
+
+    #[test]
+    fn suspended_heartbeats_are_a_line() {
+        let mut status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
+        let line = |status: &Status| {
+            let text = text(status, Look::default());
+            text.lines().find(|line| line.contains("heartbeats")).map(str::to_owned)
+        };
+        assert_eq!(line(&status), None);
+        let suspended = |suspended| Some(HeartbeatStatus { suspended, ..Default::default() });
+        status.entities[0].heartbeat = suspended(true);
+        status.entities[1].heartbeat = suspended(false);
+        assert_eq!(line(&status).as_deref(), Some("heartbeats suspended: audio"));
+        status.ham.heartbeats_suspended = true;
+        assert_eq!(line(&status).as_deref(), Some("heartbeats suspended: all"));
+    }
+
+    #[test]
     fn a_narrow_terminal_clips_the_reason_only() {
-        let status = Status { ham: manager(), entities: entities() };
+        let status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
         let look = Look { width: Some(80), ..Look::default() };
         let text = text(&status, look);
         let expected = "\
@@ -228,7 +290,7 @@ radio   stopped    -        -         0  -
 
     #[test]
     fn colours_mark_states_and_errors() {
-        let mut status = Status { ham: manager(), entities: entities() };
+        let mut status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
         status.ham.plan.errors.push("error[ham::unit::unknown-key]: …".into());
         let look = Look { colour: true, ..Look::default() };
         let text = text(&status, look);
@@ -255,7 +317,7 @@ ham 0.1.0: reaper 812, monitor none, guardian 814, 1 takeover (the last in 87 µ
 no entities (units are read from /etc/ham)
 refused: mixer, radio (`hamctl check /etc/ham` shows why)
 ";
-        let status = Status { ham, entities: Vec::new() };
+        let status = Status { ham, entities: Vec::new(), disarmed: Vec::new() };
         assert_eq!(text(&status, Look::default()), expected);
     }
 }

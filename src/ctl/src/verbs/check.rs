@@ -98,7 +98,7 @@ fn report(found: &Found, output: Output) -> Result<Exit, Error> {
     Ok(if errors == 0 { Exit::Success } else { Exit::Failed })
 }
 
-fn standard_input() -> Result<String, Error> {
+pub(super) fn standard_input() -> Result<String, Error> {
     let mut bytes = Vec::new();
     let limit = STDIN_LIMIT.saturating_add(1);
     io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(Error::Input)?;

@@ -2,7 +2,10 @@
 //! files), prints the result and says how the run ends.
 
 mod act;
+mod add;
+mod attach;
 mod boot;
+mod change;
 mod check;
 mod enable;
 mod events;
@@ -11,6 +14,8 @@ mod history;
 mod is;
 mod kill;
 mod list;
+mod pulses;
+mod say;
 mod show;
 mod shutdown;
 mod status;
@@ -18,7 +23,7 @@ mod stop;
 mod verbosity;
 mod why;
 
-use crate::arguments::{Arguments, Stop, Unit, Verb};
+use crate::arguments::{Arguments, Flags, Stop, Unit, Verb};
 use crate::connection::Manager;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -41,7 +46,21 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::List { names, tree: true, reverse } => {
             graph::tree(&manager()?, names, reverse, output)
         }
-        Verb::Show { name } => show::run(&manager()?, name, output),
+        Verb::Show { name, toml } => show::run(&manager()?, name, toml, output),
+        Verb::Arm { path, recursive } => {
+            change::arming(&manager()?, "Arm", (path, recursive, None), output)
+        }
+        Verb::Disarm { path, recursive, time } => {
+            change::arming(&manager()?, "Disarm", (path, recursive, time), output)
+        }
+        Verb::Flags { path, flags } => {
+            change::flags(&manager()?, path, Flags::read(&flags)?, output)
+        }
+        Verb::Add { path, file, now, keep } => {
+            let addition = add::Addition { path, file: &file, now, keep };
+            add::run(program, &manager()?, &addition, runtime::effective_uid(), output)
+        }
+        Verb::Remove { path } => change::remove(&manager()?, path, output),
         Verb::Start(targets) => act::run(program, &manager()?, "Start", targets, output),
         Verb::Stop(Stop { targets, plan: false }) => {
             act::run(program, &manager()?, "Stop", targets, output)
@@ -69,6 +88,11 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
             enable::is(&name, &directories, arguments.user, output)
         }
         Verb::Kill { signal, names } => kill::run(program, &manager()?, signal, names, output),
+        Verb::State { name, state } => say::state(&manager()?, name, state, output),
+        Verb::Raise { name, kind, class, severity } => {
+            say::raise(&manager()?, name, (kind, class, severity), output)
+        }
+        Verb::Heartbeat { to, name } => say::heartbeat(&manager()?, to, name, output),
         Verb::Check { paths } => {
             check::run(&paths, arguments.user, runtime::effective_uid(), output)
         }
@@ -81,7 +105,18 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::Events { names, follow, lines } => {
             events::run(program, &manager()?, names, follow, lines, output)
         }
+        Verb::Pulses { channel: None, .. } => pulses::list(&manager()?, output),
+        Verb::Pulses { channel: Some(channel), follow } => {
+            pulses::receive(program, &manager()?, channel, follow, output)
+        }
         Verb::Why { name } => why::run(&manager()?, name, output),
+        Verb::Attach { name, pid, keep_on_death } => {
+            attach::attach(&manager()?, name, (pid, keep_on_death), output)
+        }
+        Verb::Detach { name } => attach::detach(&manager()?, name, output),
+        Verb::Guard { name, keep_on_death, command } => {
+            attach::guard(&manager()?, name, keep_on_death, &command)
+        }
         Verb::Verbosity { level } => verbosity::run(&manager()?, level, output),
     }
 }

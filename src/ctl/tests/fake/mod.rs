@@ -228,12 +228,14 @@ pub(crate) fn status(reaper: i32, entities: &[(&str, &str)]) -> Status {
             spawn: "clone3".into(),
             containment: "session".into(),
             stopping: false,
+            heartbeats_suspended: false,
             plan: PlanStatus::default(),
             reaper_allocations: 0,
             orphans: 0,
             notifications_dropped: 0,
         },
         entities: entities.iter().map(entity).collect(),
+        disarmed: Vec::new(),
     }
 }
 

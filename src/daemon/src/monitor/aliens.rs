@@ -3,13 +3,13 @@
 //! without anybody telling, so it is watched; these are the exception to "no
 //! descriptor per entity" (details 19).
 
+use super::exits::exit_status;
 use super::{ALIENS, Engine, target};
 use crate::facts::Weight;
 use crate::keep::Verb;
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
 use ham_core::signal::Signal;
-use ham_core::status::ExitStatus;
 use ham_core::time::Mono;
 use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
@@ -33,15 +33,28 @@ pub(super) struct Aliens {
     /// the signals that were sent meanwhile: until then the slot does not say
     /// whom they are for.
     told: BTreeMap<SlotRef, Vec<Sent>>,
+    /// Slots that the reaper is to let hold a process, with the start time of
+    /// the one that is meant.
+    joining: BTreeMap<SlotRef, u64>,
 }
 
-/// A signal: its value where it is queued, and the action that it is.
-type Sent = (Signal, Option<i32>, Option<RunRef>);
+/// A signal: code and value where it is queued, and the action that it is.
+type Sent = (Signal, Option<(i32, i32)>, Option<RunRef>);
 
 impl Aliens {
     /// When those that could not be watched are looked at.
     pub(super) fn due(&self) -> Option<u64> {
         self.again_at
+    }
+
+    /// This slot is to hold the process that started then.
+    pub(super) fn joins(&mut self, slot: SlotRef, start: u64) {
+        self.joining.insert(slot, start);
+    }
+
+    /// That is answered; `None`: it was before.
+    pub(super) fn joined(&mut self, slot: SlotRef) -> Option<u64> {
+        self.joining.remove(&slot)
     }
 }
 
@@ -68,8 +81,18 @@ impl Engine {
             waiting.push(sent);
             return;
         }
-        let (signal, value, run) = sent;
-        let ok = target::signal(self.state, slot, signal, value);
+        let (signal, queued, run) = sent;
+        // One that is not our child is signalled by the descriptor that watches
+        // it: when it ends, its number is free before we hear of it.
+        let watched = self.aliens.watched.get(&slot.index).filter(|alien| alien.0 == slot);
+        let ok = match watched {
+            Some((_, _, process)) => target::send(process, signal, queued),
+            None => {
+                let unwatched = self.aliens.unwatched.get(&slot.index);
+                let is_it = unwatched.is_none_or(|(_, pid)| self.is_still(slot, *pid));
+                is_it && target::signal(self.state, slot, signal, queued)
+            }
+        };
         if let Some(run) = run {
             self.feed(Event::ActionDone { run, ok });
         }
@@ -85,7 +108,9 @@ impl Engine {
     /// The reaper has taken it.
     pub(super) fn watch_alien(&mut self, slot: SlotRef, pid: i32) {
         let Some(place) = self.state.slot(slot.index) else { return };
-        place.set_start_time(process::start_time(pid).unwrap_or(0));
+        if place.start_time() == 0 {
+            place.set_start_time(process::start_time(pid).unwrap_or(0));
+        }
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
         if process::parent_of(pid) == Some(reaper) {
             return;
@@ -107,6 +132,11 @@ impl Engine {
         let is_it =
             || place.word() == (slot.generation, Phase::Running) && place.live_pid() == Some(pid);
         match PidFd::open(pid) {
+            // It has gone, and the number is another's.
+            Ok(_) if is_it() && !self.is_still(slot, pid) && process::exists(pid) => {
+                self.keeper.ask_about(Verb::Gone, slot, pid);
+                true
+            }
             // Opened while the slot has it: it is that one.
             Ok(watched) if is_it() => {
                 let token = ALIENS.saturating_add(u64::from(slot.index));
@@ -141,11 +171,32 @@ impl Engine {
 
     /// A watched process has ended.
     pub(super) fn alien_ended(&mut self, index: u32) {
-        if let Some((slot, pid, _)) = self.unwatch_alien(index)
-            && !self.keeper.ask_about(Verb::Gone, slot, pid)
-        {
+        let Some((slot, pid, process)) = self.unwatch_alien(index) else { return };
+        let start = self.state.slot(index).map_or(0, |place| place.start_time());
+        let (code, status) =
+            process.exit_of(pid, start).map_or((0, 0), |exit| (exit.code, exit.status));
+        let ended = u64::from(code.cast_unsigned()) << 32 | u64::from(status.cast_unsigned());
+        if !self.keeper.tell_about(Verb::Gone, slot, pid, ended) {
             let at = Mono(clock::monotonic());
-            self.feed(Event::Exited { slot, pid, status: ExitStatus::Unknown, at });
+            self.feed(Event::Exited { slot, pid, status: exit_status(code, status), at });
+        }
+    }
+
+    /// Whether the process of that number is the one that the slot has been
+    /// given, as far as can be told.
+    fn is_still(&self, slot: SlotRef, pid: i32) -> bool {
+        let known = self.state.slot(slot.index).map_or(0, |place| place.start_time());
+        known == 0 || process::start_time(pid).is_none_or(|start| start == known)
+    }
+
+    /// It is nobody's from here on.
+    pub(super) fn let_alien_go(&mut self, slot: SlotRef) {
+        self.aliens.told.remove(&slot);
+        self.aliens.joining.remove(&slot);
+        if self.aliens.watched.get(&slot.index).is_some_and(|alien| alien.0 == slot)
+            || self.aliens.unwatched.get(&slot.index).is_some_and(|alien| alien.0 == slot)
+        {
+            self.unwatch_alien(slot.index);
         }
     }
 

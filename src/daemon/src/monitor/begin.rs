@@ -3,10 +3,12 @@
 
 use super::adoption::Adopting;
 use super::aliens::Aliens;
+use super::beats::Beats;
 use super::control::Control;
 use super::descriptors_passed::Starts;
 use super::descriptors_ready::ReadyEnds;
 use super::descriptors_stored::Stored;
+use super::ending::host;
 use super::keeper::Keeper;
 use super::loading::Loading;
 use super::memory::{SharedMemory, Store};
@@ -15,6 +17,7 @@ use super::notify_sender::Departed;
 use super::outputs::Outputs;
 use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
+use super::shortage::Shortage;
 use super::standby::Standby;
 use super::{Engine, Fatal};
 use crate::facts::Weight;
@@ -54,7 +57,7 @@ impl Engine {
             false => Box::new(Salvaged::new(memory, Salvage::Manager)),
         };
         let plan = plan.map_or_else(empty_plan, Ok)?;
-        let (core, resume) = Monitor::restore(plan, memory, Mono(began));
+        let (core, resume) = Monitor::restore_on(host(shared), plan, memory, Mono(began));
         state.set(Field::MonitorDue, 0);
         if shared.hang_check {
             shared.common.guard_timer.set(None)?;
@@ -93,10 +96,12 @@ impl Engine {
             notify: Notify::new(standby.notify),
             departed: Departed::default(),
             stored: Stored::default(),
+            beats: Beats::default(),
             ready_ends: ReadyEnds::default(),
             starts: Starts::default(),
             closer: tools.closer,
             paths: Paths::new(shared),
+            shortage: Shortage::new(learnt.is_some()),
             outputs: Outputs::new(shared),
             loading: Loading::new(shared),
             finished: false,
@@ -124,6 +129,7 @@ impl Engine {
             return Ok(engine);
         }
         engine.begin_keeping();
+        engine.recall_pages();
         if has_plan {
             engine.loading.recall();
             engine.feed(Event::Boot);
@@ -149,6 +155,7 @@ impl Engine {
         for index in (0..RESERVED_SLOTS).chain(resume.exited) {
             self.exited(index);
         }
+        self.beats.begin_again(resume.beats, self.state.get(Field::BeatsLooked));
         self.run_events();
     }
 }

@@ -33,6 +33,11 @@ pub(super) enum Completion {
         /// Whether the entity has any process left.
         left: bool,
     },
+    PidLooked {
+        entity: EntityId,
+        /// The error says why there is none.
+        found: Result<(i32, u64), String>,
+    },
     Tidied {
         entity: EntityId,
     },
@@ -47,6 +52,7 @@ impl Completion {
             Completion::Spawned { slot, .. } | Completion::SpawnFailed { slot, .. } => Some(*slot),
             Completion::Cleared { .. }
             | Completion::MainLooked { .. }
+            | Completion::PidLooked { .. }
             | Completion::Tidied { .. }
             | Completion::Remark(_) => None,
         }
@@ -103,6 +109,7 @@ impl Engine {
                     }
                 }
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
+                Completion::PidLooked { entity, found } => self.pid_looked(entity, found),
                 Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
                 Completion::Remark(entry) => self.remarks.push(entry),
                 Completion::MainLooked { slot, name, found: Ok(pid), .. } => {

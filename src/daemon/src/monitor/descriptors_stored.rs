@@ -130,7 +130,13 @@ impl Engine {
                 let name = answer.name;
                 self.stored_sent(entity, answer.errno, answer.fd.map(|fd| (fd, name)));
             }
-            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Settle | Verb::Unknown => {}
+            Verb::Drop
+            | Verb::Adopt
+            | Verb::Gone
+            | Verb::Settle
+            | Verb::Join
+            | Verb::Release
+            | Verb::Unknown => {}
         }
     }
 

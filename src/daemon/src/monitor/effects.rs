@@ -14,11 +14,13 @@ use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::RecordId;
+use ham_core::plan::Ending;
 use ham_core::signal::Signal;
+use ham_core::wheel::Member;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_snapshot::slots::Slot;
-use ham_sys::process::{self, PidFd};
+use ham_sys::process;
 use ham_sys::{clock, containment};
 use std::time::Duration;
 
@@ -80,20 +82,27 @@ impl Engine {
             Effect::Spawn(_)
             | Effect::Signal { .. }
             | Effect::SignalAll { .. }
+            | Effect::SignalProcess { .. }
             | Effect::FindMain { .. }
             | Effect::Adopt { .. }
+            | Effect::Attach { .. }
+            | Effect::Release { .. }
+            | Effect::ReadPid { .. }
             | Effect::Tidy { .. }
             | Effect::Clear { .. }
             | Effect::Free { .. }
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Reply { .. }
+            | Effect::Verdict { .. }
+            | Effect::WatchBeats { .. }
+            | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => None,
         }
     }
 
     pub(super) fn name(&self, entity: EntityId) -> String {
-        self.core.plan().name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
+        self.core.name(entity).unwrap_or_else(|| format!("entity {}", entity.0))
     }
 
     /// What a fact is about beside its entity, by name: condition and action, or
@@ -105,6 +114,14 @@ impl Engine {
             Fact::Fired { condition } => (condition, None, 0),
             Fact::Dependency { on, .. } => return self.blame(on),
             Fact::Conflict { with } => return self.name(with),
+            Fact::PulseSent { place, .. } => {
+                return self.core.channel_at(place).unwrap_or_default().to_owned();
+            }
+            Fact::State { from, to } => {
+                return self.transition(notice.entity, from, to);
+            }
+            Fact::Armed { condition: Some(condition), action }
+            | Fact::Disarmed { condition: Some(condition), action } => (condition, action, 0),
             _ => return String::new(),
         };
         let Some(plan) = self.core.definition(notice.entity) else { return String::new() };
@@ -120,9 +137,9 @@ impl Engine {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Spawn(spawn) => self.spawn(spawn),
-            Effect::Signal { slot, signal, value, run } => {
-                let value = run.is_some().then_some(value);
-                self.signal(slot, (signal, value, run));
+            Effect::Signal { slot, signal, code, value, run } => {
+                let queued = run.is_some().then_some((code, value));
+                self.signal(slot, (signal, queued, run));
             }
             Effect::Clear { slot, entity, command } => {
                 let held = self.held_by(slot, entity, command);
@@ -153,12 +170,32 @@ impl Engine {
                 self.spawners.submit(Job::FindMain { held, path, uid });
             }
             Effect::Adopt { slot, entity, pid } => self.adopt_main(slot, entity, pid),
+            Effect::Attach { slot, entity, pid, start } => self.attach(slot, entity, pid, start),
+            Effect::Release { slot } => self.release(slot),
+            Effect::ReadPid { entity, path } => self.read_pid(entity, path),
             Effect::Tidy { entity, restarts } => self.tidy(entity, restarts),
             // The line is in the history since the commit.
             Effect::Log { run, .. } => self.feed(Event::ActionDone { run, ok: true }),
+            Effect::Notice(Notice { entity, fact: Fact::Started { .. } }) => {
+                self.watch_memory(entity);
+            }
+            Effect::Notice(
+                notice @ Notice { entity, fact: Fact::ActionDone { condition, action, on_fail } },
+            ) if self.core.ends_by(entity, (condition, action, on_fail)) => {
+                let (name, action) = (self.name(entity), self.action_of(&notice));
+                self.remark(Weight::Event, &format!("shutting down by {name}: {action}"));
+            }
             Effect::Notice(_) => {}
             Effect::Reply { id, entity, answer } => self.reply(id, entity, answer),
-            Effect::Finish { code } => self.finish(code),
+            Effect::WatchBeats { entity, slot, interval, from, every } => {
+                self.watch_beats(Member { entity, slot, from, every }, interval);
+            }
+            Effect::UnwatchBeats { entity } => self.unwatch_beats(entity),
+            Effect::Verdict { id, verdict } => self.verdict(id, verdict),
+            Effect::Finish { ending } => self.finish(&ending),
+            Effect::SignalProcess { pid, start, signal, code, value, run } => {
+                self.signal_process((pid, start), signal, (code, value), run);
+            }
         }
     }
 
@@ -241,7 +278,10 @@ impl Engine {
 
     /// All is down. What is left of whatever was started is ended, and then
     /// the manager.
-    fn finish(&mut self, code: u8) {
+    fn finish(&mut self, ending: &Ending) {
+        for line in self.unreceived() {
+            self.remark(Weight::Always, &line);
+        }
         self.remark(Weight::Event, "done");
         self.finish_turn();
         self.finished = true;
@@ -249,6 +289,7 @@ impl Engine {
         // From here on nothing is made any more.
         self.spawners.close();
         self.end_followers();
+        self.end_receiving();
         self.end_listening();
         self.control.close_all();
         let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
@@ -260,17 +301,13 @@ impl Engine {
         }
         loop {
             let spare = [process::pid(), role(Field::GuardianPid)];
-            let left = containment::stragglers(reaper, &spare);
-            if left.is_empty() || std::time::Instant::now() > deadline {
-                break;
-            }
+            let now = std::time::Instant::now();
             // Without a plan no entity has been asked yet.
-            let asks = self.planless && std::time::Instant::now() < asked_until;
+            let asks = self.planless && now < asked_until;
             let signal = if asks { Signal::TERM } else { Signal::KILL };
-            for pid in left {
-                if let Ok(process) = PidFd::open(pid) {
-                    let _ = process.send(i32::from(signal.0));
-                }
+            let left = containment::signal_stragglers(reaper, &spare, i32::from(signal.0));
+            if left == 0 || now > deadline {
+                break;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -280,7 +317,7 @@ impl Engine {
         {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
-        self.state.set(Field::Done, 256 + u64::from(code));
+        self.say_done(ending);
         self.shared.common.wake_reaper.post();
     }
 }

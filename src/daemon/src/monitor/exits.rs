@@ -35,6 +35,7 @@ impl Engine {
             0 => {
                 let (code, status, at) = slot.status();
                 let status = exit_status(code, status);
+                self.tell_last_kills(reference, status);
                 Event::Exited { slot: reference, pid: slot.ended(), status, at: Mono(at) }
             }
             error => Event::SpawnFailed { slot: reference, error },
@@ -62,7 +63,7 @@ impl Engine {
 }
 
 /// As waitid(2) has it.
-fn exit_status(code: i32, status: i32) -> ExitStatus {
+pub(super) fn exit_status(code: i32, status: i32) -> ExitStatus {
     let number = u8::try_from(status & 0xff).unwrap_or(0);
     let signal = ham_core::signal::Signal(number);
     match code {

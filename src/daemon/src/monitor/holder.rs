@@ -14,6 +14,7 @@ use ham_sys::containment::{
 use ham_sys::{clock, process};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,22 @@ impl Holder {
             Some(tree) => tree.create(held.kind(), &held.name, &held.id()).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Whether the kernel may count memory for entities.
+    pub(super) fn counts_memory(&self) -> bool {
+        self.tree.as_ref().is_some_and(CgroupTree::counts_memory)
+    }
+
+    /// The cgroup of a process, existing or not.
+    pub(super) fn cgroup_path(&self, held: &Held) -> Option<PathBuf> {
+        self.tree.as_ref().map(|tree| tree.path(held.kind(), &held.name, &held.id()))
+    }
+
+    /// Processes of it that the kernel has ended because memory was short;
+    /// `None`: it does not count them.
+    pub(super) fn oom_kills(&self, held: &Held) -> Option<u64> {
+        self.tree.as_ref()?.oom_kills(held.kind(), &held.name, &held.id())
     }
 
     /// The variable by which processes that left their session are found. It

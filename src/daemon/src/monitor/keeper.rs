@@ -14,7 +14,7 @@
 //! asks when that is, and then reads the table again.
 
 use super::{Engine, KEEPER};
-use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb};
+use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb, as_page};
 use crate::output;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::header::Field;
@@ -142,15 +142,31 @@ impl Keeper {
 
     /// About the process of a slot. False when it cannot be asked.
     pub(super) fn ask_about(&mut self, verb: Verb, slot: SlotRef, pid: i32) -> bool {
+        self.tell_about(verb, slot, pid, 0)
+    }
+
+    /// The same, with how the process has ended.
+    pub(super) fn tell_about(&mut self, verb: Verb, slot: SlotRef, pid: i32, ended: u64) -> bool {
         let owner = Owner::Slot { index: slot.index, generation: slot.generation };
         let what = Kept { owner, tag: u64::from(pid.unsigned_abs()) };
-        self.ask(verb, what, Name::NONE, None);
+        self.ask_with(verb, what, Name::NONE, None, ended);
         !self.lost
     }
 
     fn ask(&mut self, verb: Verb, what: Kept, name: Name, passed: Option<OwnedFd>) {
+        self.ask_with(verb, what, name, passed, 0);
+    }
+
+    fn ask_with(
+        &mut self,
+        verb: Verb,
+        what: Kept,
+        name: Name,
+        passed: Option<OwnedFd>,
+        ended: u64,
+    ) {
         self.next = self.next.wrapping_add(1);
-        let message = Message { verb, serial: self.next, what, errno: Errno(0), name };
+        let message = Message { verb, serial: self.next, what, errno: Errno(0), ended, name };
         self.waiting.push_back(Request { message, passed, sent_at: 0 });
         self.send();
     }
@@ -310,9 +326,19 @@ impl Engine {
                     }
                     self.alien_taken(slot);
                 }
+                (Owner::Slot { index, generation }, Verb::Join) => {
+                    let slot = SlotRef { index, generation };
+                    self.join_answered(slot, i32::try_from(tag).unwrap_or(0), answer.errno);
+                }
+                (Owner::Slot { index, generation }, Verb::Release) => {
+                    self.released(SlotRef { index, generation });
+                }
                 (Owner::Manager, _) if answer.what == CONTROL => self.control_kept(answer),
                 _ if output::is_pipe(answer.what) => self.output_answered(answer),
                 (Owner::Manager, _) if answer.what == NOTIFY => self.notify_kept(answer),
+                (Owner::Manager, _) if let Some(which) = as_page(answer.what) => {
+                    self.page_answered(which, answer);
+                }
                 (Owner::Entity(id), _) => self.stored_answered(EntityId(id), answer),
                 (Owner::Slot { index, generation }, Verb::Store) if tag == READY => {
                     self.closer.close_all(answer.fd);

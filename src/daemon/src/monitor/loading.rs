@@ -1,6 +1,7 @@
 //! Loading units, as the monitor sees it: a child is started, its answer is
 //! read and checked like any input from outside, and becomes the plan.
 
+use super::ending::host;
 use super::memory::{self, SharedMemory};
 use super::own_process;
 use super::spawners::Job;
@@ -11,9 +12,9 @@ use crate::facts::Weight;
 use crate::load::{Answer, Request};
 use crate::shared::{LOADER_SLOT, OWN_DESCRIPTORS, Shared};
 use ham_core::event::Event;
-use ham_core::ids::{EntityId, SlotRef};
+use ham_core::ids::{EntityId, MAX_PLANNED, SlotRef};
 use ham_core::monitor::Monitor;
-use ham_core::plan::encode;
+use ham_core::plan::{EntityPlan, encode};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
@@ -291,7 +292,8 @@ impl Engine {
         }
         let names: BTreeMap<EntityId, &str> =
             answer.entities.iter().map(|entity| (entity.id, entity.name.as_str())).collect();
-        for (id, name) in running {
+        // Those that no unit has keep what they are.
+        for (id, name) in running.into_iter().filter(|(id, _)| id.0 < MAX_PLANNED) {
             // A name that fills its place was perhaps cut.
             let is = |known: &&str| known.as_bytes().starts_with(name.as_bytes());
             if names.get(&id).is_none_or(|known| !is(known)) {
@@ -304,12 +306,39 @@ impl Engine {
         Ok(())
     }
 
+    /// An entity that was made at run time lives; a unit of its name would be a
+    /// second one (details 30).
+    fn without_names_of_run_time(&mut self, answer: &Answer) -> Vec<EntityPlan> {
+        let (taken, free): (Vec<EntityPlan>, Vec<EntityPlan>) =
+            answer.entities.iter().cloned().partition(|entity| {
+                self.core.find(&entity.name).is_some_and(|id| self.core.is_made(id))
+            });
+        for EntityPlan { name, source, .. } in taken {
+            let text = format!(
+                "unit {name} ({source}) is left out: the entity {name} was made at run time and \
+                 has its name; remove that, or rename the unit"
+            );
+            self.remark(Weight::Always, &text);
+            self.loading.reports.push(format!("error: {text}"));
+            self.loading.refused.push(name);
+        }
+        free
+    }
+
     fn install_plan(&mut self, answer: &Answer) -> Result<(), String> {
         self.check_identities(answer)?;
-        let bytes = encode(&answer.entities).map_err(|error| error.to_string())?;
+        let left;
+        let entities = if self.core.changed().is_empty() {
+            answer.entities.as_slice()
+        } else {
+            left = self.without_names_of_run_time(answer);
+            left.as_slice()
+        };
+        let bytes = encode(entities).map_err(|error| error.to_string())?;
         let (generation, half) = self.state.free_plan_half();
-        let entities = answer.entities.len();
-        self.store.reserve_plan(half, bytes.len(), entities).map_err(|error| error.to_string())?;
+        self.store
+            .reserve_plan(half, bytes.len(), entities.len())
+            .map_err(|error| error.to_string())?;
         if !half.write(&bytes) {
             return Err("the plan is too large".to_owned());
         }
@@ -321,7 +350,8 @@ impl Engine {
         // Nothing was supervised yet by this monitor: what is found is either
         // nothing, but for a shutdown that was asked for meanwhile, or what
         // one before has left whose plan could not be read any more.
-        let (core, resume) = Monitor::restore(plan, Box::new(memory), Mono(clock::monotonic()));
+        let (host, now) = (host(self.shared), Mono(clock::monotonic()));
+        let (core, resume) = Monitor::restore_on(host, plan, Box::new(memory), now);
         self.core = core;
         self.planless = false;
         self.resume(resume);

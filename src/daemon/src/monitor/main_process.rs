@@ -8,11 +8,12 @@ use crate::facts;
 use ham_core::effect::{Effect, Fact};
 use ham_snapshot::history::Entry;
 use ham_sys::files::read_short;
+use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::time::UNIX_EPOCH;
 
 /// A process id and a line end, with room for blanks.
-const FILE_LIMIT: u64 = 64;
+pub(super) const FILE_LIMIT: u64 = 64;
 
 /// The process that the file names; the error says why there is none, or none
 /// yet, or not one of this entity, which runs as user `uid`. Blocks: for a spawner thread.
@@ -32,12 +33,16 @@ pub(super) fn find(path: &str, held: &Held, uid: u32, holder: &Holder) -> Result
 
 /// When, in nanoseconds since 1970; 0: nobody knows.
 fn written(path: &str) -> u64 {
-    let modified = std::fs::metadata(path).and_then(|status| status.modified());
-    let since = modified.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    std::fs::metadata(path).map_or(0, |status| written_at(&status))
+}
+
+/// The same of a file whose status is known.
+pub(super) fn written_at(status: &Metadata) -> u64 {
+    let since = status.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn named(bytes: &[u8]) -> Option<i32> {
+pub(super) fn named(bytes: &[u8]) -> Option<i32> {
     std::str::from_utf8(bytes).ok()?.split_ascii_whitespace().next()?.parse().ok()
 }
 

@@ -3,7 +3,8 @@
 
 use crate::shared::Shared;
 use ham_core::ids::{
-    EntityId, MAX_CLIENTS, MAX_ENTITIES, MAX_RUNS, MAX_SLOTS, RESERVED_SLOTS, SlotRef,
+    EntityId, MAX_CHUNKS, MAX_CLIENTS, MAX_ENTITIES, MAX_MADE, MAX_PLANNED, MAX_PULSES, MAX_RUNS,
+    MAX_SLOTS, RESERVED_SLOTS, SlotRef,
 };
 use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use ham_core::plan::PlanSource;
@@ -17,7 +18,7 @@ use ham_snapshot::{State, layout, records};
 use ham_sys::SysError;
 use ham_sys::shm::Map;
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const ENTITIES_AT: usize = 1;
@@ -25,7 +26,11 @@ const RUNS_AT: usize = ENTITIES_AT + MAX_ENTITIES as usize;
 const COMMANDS_AT: usize = RUNS_AT + MAX_RUNS as usize;
 const CLIENTS_AT: usize = COMMANDS_AT + MAX_SLOTS as usize;
 const SAID_AT: usize = CLIENTS_AT + MAX_CLIENTS as usize;
-const _: () = assert!(SAID_AT + MAX_ENTITIES as usize == layout::RECORDS);
+const BEATS_AT: usize = SAID_AT + MAX_ENTITIES as usize;
+const OVERLAYS_AT: usize = BEATS_AT + MAX_ENTITIES as usize;
+const CHUNKS_AT: usize = OVERLAYS_AT + MAX_ENTITIES as usize;
+const PULSES_AT: usize = CHUNKS_AT + MAX_CHUNKS as usize;
+const _: () = assert!(PULSES_AT + MAX_PULSES as usize == layout::RECORDS);
 
 fn place(id: RecordId) -> usize {
     match id {
@@ -35,6 +40,10 @@ fn place(id: RecordId) -> usize {
         RecordId::Command(slot) => COMMANDS_AT + slot as usize,
         RecordId::Client(at) => CLIENTS_AT + at as usize,
         RecordId::Said(entity) => SAID_AT + entity.index(),
+        RecordId::Beat(entity) => BEATS_AT + entity.index(),
+        RecordId::Overlay(entity) => OVERLAYS_AT + entity.index(),
+        RecordId::Chunk(at) => CHUNKS_AT + at as usize,
+        RecordId::Pulse(at) => PULSES_AT + at as usize,
     }
 }
 
@@ -44,35 +53,59 @@ pub(super) struct SharedMemory {
     pub(super) state: State,
 }
 
-/// Records of one kind: where they begin, how many may have been written, and
-/// what each is called.
-type Kind = (usize, u32, fn(u32) -> RecordId);
+/// Records of one kind: where they begin, which of them may have been written,
+/// and what each is called.
+type Kind = (usize, Range<u32>, fn(u32) -> RecordId);
 
 impl SharedMemory {
     /// A successor begins: what is damaged in the header is put right as far as
     /// the rest of the state tells, and a turn that was cut off must not count
     /// later. Here its history; its records as they are looked at.
     pub(super) fn mend(&self) {
-        let all = self.used().into_iter().flat_map(|(from, count, _)| from..from + count as usize);
+        let all = self.used().into_iter().flat_map(|(from, used, _)| places(from, &used));
         self.state.records().mend(all);
         self.state.forget_uncommitted_history();
     }
 
     /// Every record that may have been written.
-    fn used(&self) -> [Kind; 6] {
+    fn used(&self) -> [Kind; 14] {
         let used = |field| u32::try_from(self.state.get(field)).unwrap_or(u32::MAX);
         let entity = |index| RecordId::Entity(EntityId(index));
         let said = |index| RecordId::Said(EntityId(index));
+        let beat = |index| RecordId::Beat(EntityId(index));
+        let overlay = |index| RecordId::Overlay(EntityId(index));
+        let to = |field, most| 0..used(field).min(most);
+        let planned = |field| to(field, MAX_PLANNED);
+        let made = || made_used(self.state);
         [
-            (0, 1, |_| RecordId::Global),
-            (ENTITIES_AT, used(Field::EntitiesUsed).min(MAX_ENTITIES), entity),
-            (RUNS_AT, used(Field::RunsUsed).min(MAX_RUNS), RecordId::Run),
-            (COMMANDS_AT, used(Field::CommandsUsed).min(MAX_SLOTS), RecordId::Command),
+            (0, 0..1, |_| RecordId::Global),
+            (ENTITIES_AT, planned(Field::EntitiesUsed), entity),
+            (ENTITIES_AT, made(), entity),
+            (RUNS_AT, to(Field::RunsUsed, MAX_RUNS), RecordId::Run),
+            (COMMANDS_AT, to(Field::CommandsUsed, MAX_SLOTS), RecordId::Command),
             // All of them: they are few, and reserved from the start.
-            (CLIENTS_AT, MAX_CLIENTS, RecordId::Client),
-            (SAID_AT, used(Field::SaidUsed).min(MAX_ENTITIES), said),
+            (CLIENTS_AT, 0..MAX_CLIENTS, RecordId::Client),
+            (SAID_AT, planned(Field::SaidUsed), said),
+            (SAID_AT, made(), said),
+            (BEATS_AT, planned(Field::BeatsUsed), beat),
+            (BEATS_AT, made(), beat),
+            (OVERLAYS_AT, planned(Field::OverlaysUsed), overlay),
+            (OVERLAYS_AT, made(), overlay),
+            (CHUNKS_AT, to(Field::ChunksUsed, MAX_CHUNKS), RecordId::Chunk),
+            (PULSES_AT, to(Field::PulsesUsed, MAX_PULSES), RecordId::Pulse),
         ]
     }
+}
+
+/// Where these of the records that begin there stand.
+fn places(from: usize, used: &Range<u32>) -> Range<usize> {
+    from + used.start as usize..from + used.end as usize
+}
+
+/// The ids that entities made at run time may have had.
+fn made_used(state: State) -> Range<u32> {
+    let used = u32::try_from(state.get(Field::MadeUsed)).unwrap_or(u32::MAX).min(MAX_MADE);
+    MAX_ENTITIES - used..MAX_ENTITIES
 }
 
 impl Memory for SharedMemory {
@@ -82,8 +115,8 @@ impl Memory for SharedMemory {
 
     fn heads(&self, visit: &mut dyn FnMut(RecordId, Head)) {
         let records = self.state.records();
-        for (from, count, name) in self.used() {
-            records.settle(from..from + count as usize, |place, head| {
+        for (from, used, name) in self.used() {
+            records.settle(places(from, &used), |place, head| {
                 let Ok(index) = u32::try_from(place - from) else { return };
                 let due = Some(head.due).filter(|due| *due != 0).map(Mono);
                 let slot = SlotRef::from_word(head.slot);
@@ -192,8 +225,12 @@ impl Store {
         // Only then does it count as used: others read up to there.
         match id {
             RecordId::Global | RecordId::Client(_) => {}
-            RecordId::Entity(entity) => state.raise(Field::EntitiesUsed, u64::from(entity.0) + 1),
-            RecordId::Said(entity) => state.raise(Field::SaidUsed, u64::from(entity.0) + 1),
+            RecordId::Entity(entity) => raise_entity(state, Field::EntitiesUsed, entity),
+            RecordId::Said(entity) => raise_entity(state, Field::SaidUsed, entity),
+            RecordId::Beat(entity) => raise_entity(state, Field::BeatsUsed, entity),
+            RecordId::Overlay(entity) => raise_entity(state, Field::OverlaysUsed, entity),
+            RecordId::Chunk(at) => state.raise(Field::ChunksUsed, u64::from(at) + 1),
+            RecordId::Pulse(at) => state.raise(Field::PulsesUsed, u64::from(at) + 1),
             RecordId::Run(index) => state.raise(Field::RunsUsed, u64::from(index) + 1),
             RecordId::Command(slot) => {
                 self.reserve_slot(slot)?;
@@ -234,6 +271,12 @@ impl Store {
         (0..slots).try_for_each(|index| self.reserve_slot(index))
     }
 
+    /// Before the first heartbeat of an entity.
+    pub(super) fn reserve_beat(&mut self, entity: EntityId) -> Result<(), SysError> {
+        let size = layout::BEAT_WORDS * layout::WORD;
+        self.reserve(layout::BEATS_AT * layout::WORD + entity.index() * size, size)
+    }
+
     fn reserve(&mut self, at: usize, bytes: usize) -> Result<(), SysError> {
         for chunk in chunks(at, bytes) {
             if !self.reserved.contains(&chunk) {
@@ -242,6 +285,17 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+/// The record of an entity is about to be written. Those of entities made at
+/// run time stand at the end, so that a takeover need not go over all that
+/// lies between.
+fn raise_entity(state: State, field: Field, id: EntityId) {
+    if id.0 < MAX_PLANNED {
+        state.raise(field, u64::from(id.0) + 1);
+    } else {
+        state.raise(Field::MadeUsed, u64::from(MAX_ENTITIES.saturating_sub(id.0)));
     }
 }
 
@@ -271,8 +325,9 @@ fn bytes_of_slot(index: u32) -> [(usize, usize); 3] {
 /// The entities that have a process, with their names as its slot has them (cut
 /// at 72 bytes).
 pub(super) fn entities_with_processes(state: State) -> Vec<(EntityId, String)> {
-    let used = u32::try_from(state.get(Field::EntitiesUsed)).unwrap_or(0).min(MAX_ENTITIES);
+    let used = u32::try_from(state.get(Field::EntitiesUsed)).unwrap_or(0).min(MAX_PLANNED);
     (0..used)
+        .chain(made_used(state))
         .map(EntityId)
         .filter_map(|id| {
             let head = state.records().head(place(RecordId::Entity(id)))?;

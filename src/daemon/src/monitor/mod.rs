@@ -6,15 +6,19 @@
 //! - `begin`: alone, or after another; `memory`: records and commit; `effects`: carrying out
 //! - `spawners`, `prepare`, `environment`, `expand`, `settings`: making processes
 //! - `directories`: what they have of their own in the file system
+//! - `attach`, `aliens`, `pid_file`: processes that it has not made
 //! - `holder`, `clearers`: ending and removing all that an entity left behind
 //! - `streams`, `output…`: where they write to
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
+//! - `beats`, `pages`: heartbeats
 //! - `own_process`, `loading`, `paths`: helper processes; `control`: the socket; `log`
 
 mod abilities;
 mod adoption;
 mod aliens;
+mod attach;
+mod beats;
 mod begin;
 mod clearers;
 mod closer;
@@ -25,6 +29,7 @@ mod descriptors_ready;
 mod descriptors_stored;
 mod directories;
 mod effects;
+mod ending;
 mod environment;
 mod exits;
 mod expand;
@@ -41,12 +46,15 @@ mod output_pipes;
 mod output_starts;
 mod outputs;
 mod own_process;
+mod pages;
 mod paths;
+mod pid_file;
 mod prepare;
 mod reasons;
 mod report;
 mod salvage;
 mod settings;
+mod shortage;
 mod spawners;
 mod standby;
 mod streams;
@@ -59,6 +67,7 @@ use crate::say::say;
 use crate::shared::{PATIENCE_NS, Shared};
 use adoption::Adopting;
 use aliens::Aliens;
+use beats::Beats;
 use clearers::Clearers;
 use closer::Closer;
 use completions::Completions;
@@ -71,6 +80,7 @@ use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::time::{Mono, Span};
 use ham_snapshot::State;
+use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_sys::poller::{Poller, Ready, Timer};
@@ -88,6 +98,7 @@ use notify::Notify;
 use notify_sender::Departed;
 use outputs::Outputs;
 use paths::Paths;
+use shortage::Shortage;
 use spawners::Spawners;
 pub(crate) use standby::Standby;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -104,6 +115,7 @@ const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
 const OUTPUTS: u64 = 8;
+const SHORTAGE: u64 = 14;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
 /// Tokens of watched processes begin here, by the index of their slot.
@@ -173,7 +185,7 @@ fn begin(standby: Standby, learnt: Option<u64>) -> ! {
             if let Some(code) = code {
                 // Nothing can be supervised here: another monitor would fare
                 // no better.
-                shared.state.set(Field::Done, 256 + u64::from(code));
+                shared.state.set_done(code, Ending::Exit);
                 shared.common.wake_reaper.post();
             }
             // What the system refuses may be had later; what is wrong in the
@@ -233,6 +245,7 @@ struct Engine {
     /// Processes of a monitor before this one that have not executed yet.
     adopting: Adopting,
     aliens: Aliens,
+    beats: Beats,
     log: Log,
     control: Control,
     keeper: Keeper,
@@ -246,6 +259,7 @@ struct Engine {
     starts: Starts,
     closer: Closer,
     paths: Paths,
+    shortage: Shortage,
     outputs: Outputs,
     loading: Loading,
     finished: bool,
@@ -280,6 +294,8 @@ impl Engine {
                 self.finish_turn();
             }
             self.tell_followers();
+            self.tell_receivers();
+            self.watch_memory_of_all();
         }
         Ok(())
     }
@@ -299,6 +315,7 @@ impl Engine {
             KEEPER => self.keeper_readable(),
             OUTPUTS => self.hear_output(),
             PATHS => self.hear_paths(),
+            SHORTAGE => self.memory_was_short(),
             NOTIFY => self.notified(),
             token if token >= READY_ENDS => {
                 self.ready_readable(u32::try_from(token - READY_ENDS).unwrap_or(u32::MAX));
@@ -382,7 +399,9 @@ impl Engine {
         if self.core.deadline().is_some_and(|due| due.0 <= now) {
             self.feed(Event::Tick);
         }
+        self.look_at_beats(now);
         self.loading_due(now);
+        self.tell_shortages(now);
         self.look_at_adopted(now);
         self.look_at_unwatched(now);
         self.look_at_lost_answers(now);
@@ -425,7 +444,9 @@ impl Engine {
             self.keeper_due(),
             self.paths.due(),
             self.outputs.due(),
+            self.shortage.due(),
             self.control.due(),
+            self.beats.due(),
             unfreed,
         ];
         let due = due.into_iter().flatten().min();

@@ -103,6 +103,11 @@ impl Engine {
         }
     }
 
+    /// Heartbeats are about to be looked at: those that wait here have come.
+    pub(super) fn notified_before_look(&mut self) {
+        self.hear_up_to(BEFORE_ENDS);
+    }
+
     fn hear_up_to(&mut self, most: usize) {
         for _ in 0..most {
             if self.finished || self.notify.storing.is_some() || !self.hear_next() {
@@ -139,6 +144,11 @@ impl Engine {
             }
             Ok((sender, mut told)) => {
                 self.check_main(sender.entity, waiting.sender, &mut told);
+                if told.is_mere_beat() {
+                    self.beat_heard(&sender);
+                    self.take_first(waiting.passes);
+                    return true;
+                }
                 if told.store && waiting.passes && self.begin_storing(sender, &told) {
                     return true;
                 }
@@ -172,8 +182,19 @@ impl Engine {
         }
     }
 
+    /// A heartbeat, unless it is of a process that is its entity's no more.
+    fn beat_heard(&mut self, sender: &Sender) {
+        let slot = self.core.slot_of(sender.entity);
+        if sender.had.is_none_or(|had| slot == Some(had)) {
+            self.heartbeat_told(sender.entity);
+        }
+    }
+
     /// What it says, but for descriptors to be kept.
     fn hear(&mut self, sender: Sender, told: Told) {
+        if told.beat {
+            self.beat_heard(&sender);
+        }
         let Sender { entity, had, .. } = sender;
         if told.remove
             && let Some(name) = &told.name

@@ -123,13 +123,13 @@ impl Engine {
         }
     }
 
-    fn is_own(&self, pid: i32) -> bool {
+    pub(super) fn is_own(&self, pid: i32) -> bool {
         let fields = [Field::ReaperPid, Field::MonitorPid, Field::GuardianPid];
         fields.iter().any(|field| i32::try_from(self.state.get(*field)) == Ok(pid))
     }
 
     /// The slot that holds this process itself, which lives.
-    fn live_slot(&self, pid: i32) -> Option<SlotRef> {
+    pub(super) fn live_slot(&self, pid: i32) -> Option<SlotRef> {
         let slot = self.state.slot_of_pid(pid)?;
         let (generation, phase) = slot.word();
         let lives = matches!(phase, Phase::Intent | Phase::Running);

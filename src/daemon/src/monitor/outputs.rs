@@ -146,7 +146,13 @@ impl Engine {
         match answer.verb {
             Verb::Store => self.output_stored(answer),
             Verb::Send => self.output_fetched(answer),
-            Verb::Drop | Verb::Adopt | Verb::Gone | Verb::Settle | Verb::Unknown => {}
+            Verb::Drop
+            | Verb::Adopt
+            | Verb::Gone
+            | Verb::Settle
+            | Verb::Join
+            | Verb::Release
+            | Verb::Unknown => {}
         }
         self.tell_output();
     }

@@ -305,5 +305,6 @@ pub(super) fn program(
         cgroup: None,
         passed: vec![(descriptor, CHANNEL_NUMBER)],
         listen_pid: false,
+        watchdog_pid: false,
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Surroundings {
     pub(super) bases: Bases,
     /// Path of the notify socket.
     pub(super) notify: OsString,
+    /// Path of the control socket.
+    pub(super) control: OsString,
 }
 
 /// Reads environment files, makes directories and the cgroup, connects to the
@@ -87,6 +89,10 @@ fn described(
         }
     } else {
         environment.set("HAM_ENTITY", &plan.name);
+        environment.set("HAM_CONTROL", &surroundings.control);
+        if let Some(heartbeat) = &plan.heartbeat {
+            environment.set("WATCHDOG_USEC", (heartbeat.interval.0 / 1000).to_string());
+        }
     }
     if own && tells(plan.notify_access, is_main) {
         environment.set("NOTIFY_SOCKET", &surroundings.notify);
@@ -132,6 +138,7 @@ fn described(
         cgroup: None,
         passed: Vec::new(),
         listen_pid: false,
+        watchdog_pid: is_main && plan.heartbeat.is_some(),
     })
 }
 
@@ -196,7 +203,8 @@ mod tests {
         all.set("PATH", "/usr/bin");
         all.set("FROM_HAM", "yes");
         let notify = folder.join("notify").into_os_string();
-        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder), notify }
+        let control = OsString::from("/run/ham/control");
+        Surroundings { inherited: Inherited::of(all), bases: Bases::below(folder), notify, control }
     }
 
     fn identity(uid: u32) -> Identity {

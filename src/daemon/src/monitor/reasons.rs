@@ -5,17 +5,38 @@ use super::Engine;
 use crate::facts::spawn_error;
 use ham_core::ids::EntityId;
 use ham_core::monitor::{View, Why};
+use ham_core::plan::Kind;
 
 /// A chain is as deep as the order of the units; what is damaged may go round
 /// in circles.
 const DEEPEST: usize = 16;
 
+/// Of a placeholder: what it waits for, unless more is to be told.
+fn nothing_attached(kind: &Kind, view: &View) -> Option<String> {
+    let Kind::Placeholder { pid_file } = kind else { return None };
+    let file = pid_file.as_ref().filter(|_| view.gated || view.next_attempt.is_some());
+    match (file, view.why) {
+        (Some(path), Why::Died(status)) => {
+            Some(format!("died: {status}; waits for the process that {path} names"))
+        }
+        (Some(path), _) => Some(format!("waits for the process that {path} names")),
+        (None, Why::NeverStarted | Why::Wanted(_)) => Some("nothing is attached".to_owned()),
+        (None, _) => None,
+    }
+}
+
 impl Engine {
     /// One phrase for `status`.
     pub(super) fn why(&self, id: EntityId, view: &View) -> String {
-        let path = || self.core.definition(id)?.start_when.clone();
-        if let Some(path) = Some(view).filter(|view| view.gated).and_then(|_| path()) {
+        let plan = self.core.definition(id);
+        let path = plan.as_ref().and_then(|plan| plan.start_when.as_ref());
+        if let Some(path) = path.filter(|_| view.gated) {
             return format!("waits for the path {path}");
+        }
+        if view.state == "placeholder"
+            && let Some(why) = plan.and_then(|plan| nothing_attached(&plan.kind, view))
+        {
+            return why;
         }
         let others: Vec<String> = self.core.waits_for(id).iter().map(|id| self.name(*id)).collect();
         if !others.is_empty() {
@@ -50,6 +71,8 @@ impl Engine {
             Why::Wanted(by) => format!("started for {}", self.name(by)),
             Why::Conflict(with) => format!("stopped, since {} was started", self.name(with)),
             Why::RecordLost => "its record was lost in a takeover".to_owned(),
+            Why::Attached => "attached to a process that runs".to_owned(),
+            Why::Detached => "detached: its process is its own".to_owned(),
         }
     }
 
@@ -81,6 +104,10 @@ impl Engine {
                 Why::Conflict(with) => {
                     format!("{name} was stopped, since {} was started", self.name(with))
                 }
+                Why::Detached => format!("{name} was detached"),
+                Why::NeverStarted if view.state == "placeholder" => {
+                    format!("nothing is attached to {name}")
+                }
                 Why::NeverStarted => format!("{name} was not started"),
                 Why::Boot
                 | Why::AskedStart
@@ -88,6 +115,7 @@ impl Engine {
                 | Why::Finished(_)
                 | Why::CameBack(_)
                 | Why::Wanted(_)
+                | Why::Attached
                 | Why::RecordLost => format!("{name} is {}", view.state),
             };
             chain.push(what);

@@ -62,7 +62,7 @@ impl<M> Salvaged<M> {
 impl<M: Memory> Memory for Salvaged<M> {
     fn load(&self, id: RecordId) -> Result<Option<Words>, Odd> {
         match (id, self.aside) {
-            (RecordId::Entity(EntityId(_)), Salvage::Entities)
+            (RecordId::Entity(EntityId(_)) | RecordId::Beat(_), Salvage::Entities)
             | (RecordId::Run(_) | RecordId::Command(_), Salvage::Lists | Salvage::Entities) => {
                 Err(Odd)
             }

@@ -7,12 +7,13 @@ use super::completions::{Completion, Completions};
 use super::descriptors_passed::Passed;
 use super::holder::{Held, Holder};
 use super::main_process;
+use super::pid_file;
 use super::prepare::{self, Surroundings};
 use super::settings;
 use super::streams::Pipes;
 use crate::facts;
 use ham_core::effect::Spawn;
-use ham_core::ids::SlotRef;
+use ham_core::ids::{EntityId, SlotRef};
 use ham_core::signal::Signal;
 use ham_snapshot::State;
 use ham_sys::spawn::{Abilities, Program, SlotWords, Stack, Started, spawn};
@@ -40,6 +41,8 @@ pub(super) enum Job {
     /// Not to be made but to be found: what a forking daemon, of this user, has
     /// left behind.
     FindMain { held: Held, path: String, uid: u32 },
+    /// Likewise: the process that a file names, whoever started it.
+    ReadPid { held: Held, entity: EntityId, path: String },
     /// A signal to every process of an entity.
     SignalAll { held: Held, signal: Signal },
 }
@@ -49,7 +52,9 @@ impl Job {
         match self {
             Job::Entity(spawn, ..) => spawn.slot,
             Job::Helper { slot, .. } => *slot,
-            Job::FindMain { held, .. } | Job::SignalAll { held, .. } => held.slot,
+            Job::FindMain { held, .. }
+            | Job::ReadPid { held, .. }
+            | Job::SignalAll { held, .. } => held.slot,
         }
     }
 }
@@ -205,6 +210,9 @@ impl Inner {
                 let found = main_process::find(&path, &held, uid, &self.holder);
                 let left = found.is_ok() || !self.holder.is_empty(&held);
                 Some(Completion::MainLooked { slot, name: held.name, found, left })
+            }
+            Job::ReadPid { entity, path, .. } => {
+                Some(Completion::PidLooked { entity, found: pid_file::find(&path) })
             }
             Job::SignalAll { held, signal } => {
                 self.holder.signal(&held, signal);

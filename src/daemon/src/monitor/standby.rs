@@ -14,7 +14,7 @@ use super::spawners::Spawners;
 use super::{DONE, Fatal, REAPER, TIMER, WAKE, abilities, environment};
 use crate::exit;
 use crate::keep::{CONTROL, NOTIFY};
-use crate::runtime::NOTIFY as NOTIFY_NAME;
+use crate::runtime::{CONTROL as CONTROL_NAME, NOTIFY as NOTIFY_NAME};
 use crate::shared::{Shared, close_kept, inherit_kept};
 use ham_core::plan::{PlanIndex, PlanSource};
 use ham_snapshot::State;
@@ -121,6 +121,7 @@ impl Tools {
             inherited: environment::inherited(state),
             bases: Bases::of_manager(&shared.options.runtime),
             notify: shared.options.runtime.join(NOTIFY_NAME).into_os_string(),
+            control: shared.options.runtime.join(CONTROL_NAME).into_os_string(),
         });
         let closer = Closer::default();
         let spawners = Spawners::new(

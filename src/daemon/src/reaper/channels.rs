@@ -148,14 +148,16 @@ impl Channels {
             Verb::Send => return self.send(place, message),
             // All that was to be done before was done before this was read.
             Verb::Settle => Errno(0),
-            Verb::Adopt | Verb::Gone => match self.another_process(message) {
-                Adopted::Done => Errno(0),
-                Adopted::Ended => {
-                    self.recorded = true;
-                    Errno(0)
+            Verb::Adopt | Verb::Gone | Verb::Join | Verb::Release => {
+                match self.another_process(message) {
+                    Adopted::Done => Errno(0),
+                    Adopted::Ended => {
+                        self.recorded = true;
+                        Errno(0)
+                    }
+                    Adopted::Refused(errno) => errno,
                 }
-                Adopted::Refused(errno) => errno,
-            },
+            }
             Verb::Unknown => Errno::EINVAL,
         };
         self.reply(place, Message { errno, ..message }, None);
@@ -167,10 +169,14 @@ impl Channels {
         };
         let slot = SlotRef { index, generation };
         let pid = i32::try_from(message.what.tag).unwrap_or(0);
-        if message.verb == Verb::Adopt {
-            adopt::adopt(self.state, slot, pid)
-        } else {
-            adopt::gone(self.state, slot, pid)
+        match message.verb {
+            Verb::Adopt => adopt::adopt(self.state, slot, pid),
+            Verb::Gone => adopt::gone(self.state, slot, pid, message.ended),
+            Verb::Join => adopt::join(self.state, slot, pid),
+            Verb::Release => adopt::release(self.state, slot),
+            Verb::Store | Verb::Drop | Verb::Send | Verb::Settle | Verb::Unknown => {
+                Adopted::Refused(Errno::EINVAL)
+            }
         }
     }
 

@@ -10,12 +10,14 @@
 //! finds the record.
 //!
 //! - `roles`: monitor and guardian; `hang`: whether the monitor takes exits
+//! - `ending`: what comes when all is down
 //! - `channels`: kept descriptors; `adopt`: processes that others have made;
 //!   `again`: after a fault of its own
 
 mod adopt;
 mod again;
 mod channels;
+mod ending;
 mod hang;
 mod roles;
 
@@ -128,8 +130,10 @@ impl Reaper {
             let now = clock::monotonic();
             self.sweep_if_due(now);
             self.state.set(Field::ReaperAllocations, allocation::after_seal());
-            match self.done() {
-                Some(code) if self.roles.none_lives() => return code,
+            match self.state.done() {
+                Some((code, ending)) if self.roles.none_lives() => {
+                    return ending::carry_out(self.state, code, ending);
+                }
                 Some(_) => self.roles.dismiss(),
                 None => {
                     self.roles.look(now, &mut self.channels);
@@ -167,14 +171,6 @@ impl Reaper {
         if self.channels.take_recorded() {
             self.shared.common.wake_monitor.post();
             self.hang.handed_over(clock::monotonic());
-        }
-    }
-
-    /// The exit code, once the monitor has said that all is down.
-    fn done(&self) -> Option<u8> {
-        match self.state.get(Field::Done) {
-            0 => None,
-            word => u8::try_from(word & 0xff).ok(),
         }
     }
 

@@ -159,6 +159,13 @@ impl CgroupTree {
         }
     }
 
+    /// Whether the kernel counts memory for what is below (memory.events).
+    pub fn counts_memory(&self) -> bool {
+        let below = self.root.join(Kind::Unit.directory()).join("cgroup.subtree_control");
+        let enabled = fs::read_to_string(below).unwrap_or_default();
+        enabled.split_ascii_whitespace().any(|name| name == "memory")
+    }
+
     /// Whether no process lives in a generation. A missing directory is
     /// empty; one that cannot be read is not.
     pub fn is_empty(&self, kind: Kind, name: &str, id: &str) -> bool {

@@ -6,10 +6,14 @@ mod cgroup;
 mod members;
 mod mounts;
 mod session;
+mod shortage;
 
 pub use cgroup::{CgroupTree, Kind, find_tree};
 pub use members::{Stray, session_holds, session_signal, session_stray};
-pub use session::{SessionTarget, session_clear, session_looks_empty, stragglers};
+pub use session::{
+    SessionTarget, session_clear, session_looks_empty, signal_stragglers, stragglers,
+};
+pub use shortage::{ShortageWatch, Watched, oom_kills};
 
 /// What a clearing has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

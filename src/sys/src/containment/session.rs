@@ -99,14 +99,28 @@ pub fn session_clear(target: &SessionTarget<'_>, deadline_ns: u64) -> Cleared {
 /// All live descendants of the reaper, less those in `spare`: what a shutdown
 /// still has to end.
 pub fn stragglers(reaper: i32, spare: &[i32]) -> Vec<i32> {
+    live_descendants(reaper, spare).map(|(pid, _)| pid).collect()
+}
+
+/// Sends a signal to each of the [`stragglers`], and to nobody who has got the
+/// number of one meanwhile. Returns how many they were: 0, nobody is left.
+pub fn signal_stragglers(reaper: i32, spare: &[i32], signal: i32) -> usize {
+    let all: Vec<_> = live_descendants(reaper, spare).collect();
+    for (pid, stat) in &all {
+        // One that has gone, or may not be signalled, is seen at the next look.
+        let _ = signal_exactly(*pid, stat.start_time, signal);
+    }
+    all.len()
+}
+
+fn live_descendants(reaper: i32, spare: &[i32]) -> impl Iterator<Item = (i32, Stat)> {
     let mut ancestry = Ancestry::new(reaper);
-    process_numbers()
-        .filter(|pid| *pid != reaper && !spare.contains(pid))
-        .filter(|pid| {
-            let covers = |stat: Stat| !stat.is_dead() && ancestry.covers(&stat) == Some(true);
-            Stat::of(*pid).is_some_and(covers)
-        })
-        .collect()
+    process_numbers().filter(move |pid| *pid != reaper && !spare.contains(pid)).filter_map(
+        move |pid| {
+            let stat = Stat::of(pid)?;
+            (!stat.is_dead() && ancestry.covers(&stat) == Some(true)).then_some((pid, stat))
+        },
+    )
 }
 
 /// What a walk over all processes has come to.

@@ -16,7 +16,10 @@ pub use descriptors::{
 };
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
-pub use stat::{forked_not_execed, lives, name_of, parent_of, relatives_of, start_time, uid_of};
+pub use stat::{
+    forked_not_execed, lives, may_be_signalled_by, name_of, parent_of, relatives_of, start_time,
+    uid_of,
+};
 
 use crate::{Errno, Result, SysError};
 

@@ -17,6 +17,9 @@ pub(crate) struct Stat {
     /// which exec gives it new memory and the one in which that is laid out,
     /// nor when its memory is gone; and not for who may not look (field 51).
     pub(crate) has_environment: bool,
+    /// How it has ended, as waitpid(2) tells it; 0 as well for who may not look
+    /// (field 52).
+    pub(crate) exit_code: i32,
 }
 
 impl Stat {
@@ -44,6 +47,7 @@ impl Stat {
             flags: field(9)?.parse().ok()?,
             start_time: field(22)?.parse().ok()?,
             has_environment: field(51).is_some_and(|end| end != "0"),
+            exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
         })
     }
 
@@ -51,6 +55,16 @@ impl Stat {
     pub(crate) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
+}
+
+/// How the process that started at that time has ended (waitpid(2)), as long as
+/// nobody has reaped it; `None`: it is no zombie, or we may not know.
+pub(super) fn zombie_status(pid: i32, start_time: u64) -> Option<i32> {
+    let stat = Stat::of(pid)?;
+    let it = stat.state == b'Z' && stat.start_time == start_time;
+    // For who may not look every process has ended well.
+    let tells = stat.exit_code != 0 || super::uid_of(pid) == Some(super::effective_uid());
+    (it && (tells || super::effective_uid() == 0)).then_some(stat.exit_code)
 }
 
 /// When a process started, in clock ticks since boot: with pid and boot id it
@@ -74,6 +88,17 @@ pub fn relatives_of(pid: i32) -> Option<(i32, i32)> {
 pub fn uid_of(pid: i32) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|status| status.uid())
+}
+
+/// Whether a user other than root may send signals to a process (kill(2)): its
+/// real or saved user is that one.
+pub fn may_be_signalled_by(pid: i32, uid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    // Real, effective, saved, of the file system (proc_pid_status(5)).
+    let mut users = line.into_iter().flat_map(str::split_ascii_whitespace);
+    let (real, saved) = (users.next(), users.nth(1));
+    [real, saved].into_iter().flatten().any(|user| user.parse() == Ok(uid))
 }
 
 /// Whether the process that started at that time lives: a zombie does not.
@@ -113,6 +138,10 @@ mod tests {
     #[test]
     fn this_process_has_a_name_and_a_start_time() {
         assert!(start_time(pid()).unwrap() > 0);
+        let own = crate::process::effective_uid();
+        assert!(may_be_signalled_by(pid(), own));
+        assert!(!may_be_signalled_by(pid(), own + 1));
+        assert!(!may_be_signalled_by(5_000_000, own));
         assert_eq!(forked_not_execed(pid()), Some(false));
         assert!(name_of(pid()).is_some());
         // Above the largest pid_max (2^22), so no process has this number.

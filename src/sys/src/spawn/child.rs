@@ -15,7 +15,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Stage;
-use super::own_pid::OwnPid;
+use super::own_pid::{NAMES, OwnPid};
 use super::report::Report;
 use super::settings::Treatment;
 use crate::raw::call;
@@ -53,7 +53,7 @@ pub(super) struct Block {
     pub(super) argv: *const *const libc::c_char,
     pub(super) envp: *const *const libc::c_char,
     /// To be filled in, or null.
-    pub(super) own_pid: *const OwnPid,
+    pub(super) own_pids: [*const OwnPid; NAMES.len()],
 }
 
 /// How a standard stream is filled.
@@ -257,10 +257,12 @@ impl Block {
     }
 
     fn tell_own_pid(&self) {
-        // SAFETY: null, or a text of atomics of the block.
-        if let Some(text) = unsafe { self.own_pid.as_ref() } {
-            // SAFETY: no pointers; it cannot fail.
-            text.fill(unsafe { call(libc::SYS_getpid, [0; 5]) } as u32);
+        for own in self.own_pids {
+            // SAFETY: null, or a text of atomics of the block.
+            if let Some(text) = unsafe { own.as_ref() } {
+                // SAFETY: no pointers; it cannot fail.
+                text.fill(unsafe { call(libc::SYS_getpid, [0; 5]) } as u32);
+            }
         }
     }
 

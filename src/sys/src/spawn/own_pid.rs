@@ -1,30 +1,38 @@
-//! `LISTEN_PID` of sd_listen_fds(3): a variable whose value only the child
-//! knows. Its text is prepared with room for the digits, which the child fills
+//! `LISTEN_PID` of sd_listen_fds(3) and `WATCHDOG_PID` of
+//! sd_watchdog_enabled(3): variables whose value only the child knows. Their text is prepared with room for the digits, which the child fills
 //! in: in the memory that it shares with the suspended thread, or in its copy.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-const NAME: &[u8] = b"LISTEN_PID=";
+/// Variables that hold the process's own id.
+pub(super) const NAMES: [&[u8]; 2] = [b"LISTEN_PID=", b"WATCHDOG_PID="];
+/// Bytes of the longest name, with its `=`.
+const NAME_BYTES: usize = 13;
 /// Digits of the highest process id (i32), and the end of the text.
 const DIGITS: usize = 11;
-const BYTES: usize = NAME.len() + DIGITS;
+const BYTES: usize = NAME_BYTES + DIGITS;
 
 /// The text. Each child has its own.
 #[derive(Debug)]
-pub(super) struct OwnPid([AtomicU8; BYTES]);
+pub(super) struct OwnPid {
+    text: [AtomicU8; BYTES],
+    name_length: usize,
+}
 
 impl OwnPid {
-    pub(super) fn new() -> OwnPid {
-        let text = OwnPid([const { AtomicU8::new(0) }; BYTES]);
-        for (to, from) in text.0.iter().zip(NAME) {
+    /// A name of [`NAMES`].
+    pub(super) fn new(name: &[u8]) -> OwnPid {
+        let name_length = name.len().min(NAME_BYTES);
+        let own = OwnPid { text: [const { AtomicU8::new(0) }; BYTES], name_length };
+        for (to, from) in own.text.iter().zip(name.iter().take(name_length)) {
             to.store(*from, Ordering::Relaxed);
         }
-        text
+        own
     }
 
     /// The text, for the array of the environment.
     pub(super) fn text(&self) -> *const libc::c_char {
-        self.0.as_ptr().cast()
+        self.text.as_ptr().cast()
     }
 
     /// Called by the child: no allocation, no panic.
@@ -40,7 +48,7 @@ impl OwnPid {
                 break;
             }
         }
-        let places = self.0.iter().skip(NAME.len());
+        let places = self.text.iter().skip(self.name_length);
         for (to, from) in places.zip(digits.iter().take(count).rev()) {
             to.store(*from, Ordering::Relaxed);
         }
@@ -53,12 +61,15 @@ mod tests {
 
     #[test]
     fn digits_stand_where_they_belong() {
-        for pid in [1, 10, 4_711, 2_147_483_647] {
-            let text = OwnPid::new();
-            text.fill(pid);
-            let bytes = text.0.each_ref().map(|byte| byte.load(Ordering::Relaxed));
-            let text = std::ffi::CStr::from_bytes_until_nul(&bytes).unwrap();
-            assert_eq!(text.to_str(), Ok(format!("LISTEN_PID={pid}").as_str()));
+        for name in NAMES {
+            for pid in [1, 10, 4_711, 2_147_483_647] {
+                let own = OwnPid::new(name);
+                own.fill(pid);
+                let bytes = own.text.each_ref().map(|byte| byte.load(Ordering::Relaxed));
+                let text = std::ffi::CStr::from_bytes_until_nul(&bytes).unwrap();
+                let name = std::str::from_utf8(name).unwrap();
+                assert_eq!(text.to_str(), Ok(format!("{name}{pid}").as_str()));
+            }
         }
     }
 }

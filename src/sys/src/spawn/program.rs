@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::child::{Block, Identity, Opening};
 use super::error::{SpawnError, Stage};
-use super::own_pid::OwnPid;
+use super::own_pid::{NAMES, OwnPid};
 use super::report::Report;
 use super::settings::{self, Settings};
 use crate::{Errno, process, signals};
@@ -46,6 +46,8 @@ pub struct Program {
     pub passed: Vec<(RawFd, RawFd)>,
     /// Whether `LISTEN_PID`, its own process id, is added to its environment.
     pub listen_pid: bool,
+    /// Likewise `WATCHDOG_PID`.
+    pub watchdog_pid: bool,
 }
 
 /// The file to execute.
@@ -92,7 +94,7 @@ pub(super) struct Prepared<'a> {
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
     /// Pointed to by `envp`.
-    own_pid: Option<Box<OwnPid>>,
+    own_pids: [Option<Box<OwnPid>>; NAMES.len()],
     paths: Vec<*const libc::c_char>,
     stdio: [Opening; 3],
     settings: settings::Prepared,
@@ -118,9 +120,13 @@ impl Program {
             opening(&self.stdout, false).ok_or(refused(Stage::Stdout))?,
             opening(&self.stderr, true).ok_or(refused(Stage::Stderr))?,
         ];
-        let own_pid = self.listen_pid.then(|| Box::new(OwnPid::new()));
+        let [listen, watchdog] = NAMES;
+        let own_pids = [
+            self.listen_pid.then(|| Box::new(OwnPid::new(listen))),
+            self.watchdog_pid.then(|| Box::new(OwnPid::new(watchdog))),
+        ];
         let mut envp = process::pointers(&self.envp);
-        if let Some(text) = &own_pid {
+        for text in own_pids.iter().flatten() {
             // The order of variables means nothing; the null stays the last.
             envp.insert(0, text.text());
         }
@@ -128,7 +134,7 @@ impl Program {
             program: self,
             argv: process::pointers(&self.argv),
             envp,
-            own_pid,
+            own_pids,
             paths,
             stdio,
             settings: self.settings.prepare()?,
@@ -178,7 +184,10 @@ impl Prepared<'_> {
             },
             argv: self.argv.as_ptr(),
             envp: self.envp.as_ptr(),
-            own_pid: self.own_pid.as_deref().map_or(std::ptr::null(), std::ptr::from_ref),
+            own_pids: self
+                .own_pids
+                .each_ref()
+                .map(|own| own.as_deref().map_or(std::ptr::null(), std::ptr::from_ref)),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ham_sys::containment::stragglers;
+use ham_sys::containment::signal_stragglers;
 use ham_sys::process::{self, Forked, PidFd};
 use ham_sys::reap::{self, Exit};
 use ham_sys::shm::Map;
@@ -97,11 +97,7 @@ fn body(scenario: &Scenario) -> i32 {
 fn end_leftovers() -> usize {
     let mut killed = 0;
     while reap::has_children() {
-        for pid in stragglers(process::pid(), &[]) {
-            if let Ok(process) = PidFd::open(pid) {
-                killed += usize::from(process.send(libc::SIGKILL).is_ok());
-            }
-        }
+        killed += signal_stragglers(process::pid(), &[], libc::SIGKILL);
         while let Some(exit) = reap::peek_any() {
             reap::collect(exit.pid);
         }
@@ -253,6 +249,7 @@ pub(crate) fn program(argv: &[&str]) -> Program {
         cgroup: None,
         passed: Vec::new(),
         listen_pid: false,
+        watchdog_pid: false,
     }
 }
 

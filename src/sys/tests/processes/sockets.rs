@@ -7,9 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use ham_sys::datagrams::Datagrams;
-use ham_sys::process;
+use ham_sys::process::{self, PidFd};
 use ham_sys::rights::send_with;
-use ham_sys::socket::{Listener, peer, receive_packet, send_packet, seqpacket_pair};
+use ham_sys::socket::{
+    Listener, peer, peer_has_gone, peer_process, receive_packet, send_packet, seqpacket_pair,
+};
 use ham_sys::{Errno, clock};
 
 use crate::harness::*;
@@ -39,11 +41,20 @@ fn listener() {
     let found = peer(&stream).unwrap();
     assert_eq!(found.pid, client);
     assert_eq!((found.uid, found.gid), (process::effective_uid(), process::effective_gid()));
+    // Linux 6.5.
+    let process = peer_process(&stream);
+    assert!(process.as_ref().is_none_or(|process| !process.has_exited()));
     let mut none = [0; 1];
     let error = stream.read(&mut none).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     stream.write_all(b"hello").unwrap();
+    // It is a zombie first, and has its number still.
+    wait_for("the end of the client", || {
+        process.as_ref().is_none_or(PidFd::has_exited).then_some(())
+    });
+    assert!(!peer_has_gone(&stream));
     assert_eq!(wait_exit(client).status, 0);
+    assert_eq!(peer_has_gone(&stream), process.is_some());
 }
 
 fn replaces() {

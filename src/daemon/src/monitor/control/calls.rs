@@ -11,7 +11,6 @@ use ham_core::wire::{
     Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, RequestTag,
     SERVICE_INTERFACE, ShutdownParameters,
 };
-use ham_sys::process;
 use ham_sys::socket::Peer;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,6 +23,9 @@ const DESCRIPTION: &str = include_str!("../../../../../schema/io.ham.Manager.var
 /// every entity: a call is worked off between two events of entities.
 const MOST_NAMES: usize = 1_024;
 const MOST_GLOBS: usize = 16;
+
+/// Names of entities in a line of the log.
+const MOST_SAID: usize = 8;
 
 /// What is answered now; `None`: later.
 type Answered = Option<Answer>;
@@ -48,23 +50,52 @@ impl Engine {
                 Err(answer) => Err(answer),
             },
             "Verbosity" => self.verbosity(peer, call),
+            "Pulses" => Ok(self.channels()),
             "Start" | "Stop" | "Restart" | "Reload" | "Kill" | "Shutdown" => {
-                let own = peer.uid == 0 || peer.uid == process::effective_uid();
-                if own {
-                    return match self.change(client, method, call) {
-                        Ok(answer) => answer,
-                        Err(answer) => Some(answer),
-                    };
+                if self.may_change(peer) {
+                    return later(self.change(client, peer, method, call));
                 }
-                let method = method.to_owned();
-                Err(Answer::refusal(&Refusal::PermissionDenied { method, uid: peer.uid }))
+                Err(Engine::denied(method, peer))
             }
+            "Arm" => return later(self.arming(client, peer, call, true)),
+            "Disarm" => return later(self.arming(client, peer, call, false)),
+            "Flags" => self.flags(call),
+            "SetFlags" => return later(self.set_flags(client, peer, call)),
+            "Add" => return later(self.add(client, peer, call)),
+            "Remove" => {
+                let done = self.remove(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
+            "Definition" => self.definition(client, peer, call),
+            "State" => return later(self.report_state(client, peer, call)),
+            "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
+            "Raise" => return later(self.publish(client, peer, call)),
+            "Heartbeat" => return later(self.heartbeats(client, peer, call)),
+            "Attach" => {
+                let done = self.attach_other(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
+            "AttachSelf" => {
+                let done = self.attach_self(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
+            "Detach" => {
+                let done = self.detach(client, peer, call);
+                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+            }
+            "ReceivePulses" => return later(self.receive(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };
         Some(result.unwrap_or_else(|refusal| refusal))
     }
 
-    fn change(&mut self, client: u64, method: &str, call: &Call) -> Result<Answered, Answer> {
+    fn change(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        method: &str,
+        call: &Call,
+    ) -> Result<Answered, Answer> {
         let (verb, ask, names) = match method {
             "Start" => ("started", Ask::Start, parameters::<Names>(call)?),
             "Stop" => ("stopped", Ask::Stop, parameters::<Names>(call)?),
@@ -83,7 +114,7 @@ impl Engine {
                 // Harmless to repeat under any name.
                 caller(request.as_ref())?;
                 let within = self.shared.options.stop_deadline;
-                self.remark(crate::facts::Weight::Event, "shutting down on request");
+                self.audit_line(peer, "shutting down on request");
                 self.feed(Event::Shutdown { code, within, signals: 0 });
                 return Ok(Some(result(&json!({}))));
             }
@@ -93,6 +124,13 @@ impl Engine {
         }
         let from = caller(names.request.as_ref())?;
         let entities = self.resolve(&names.names)?;
+        let asked: Vec<String> = entities.iter().take(MOST_SAID).map(|id| self.name(*id)).collect();
+        let more = if entities.len() > MOST_SAID { ", …" } else { "" };
+        let what = match ask {
+            Ask::Kill(signal) => format!("signal {signal}"),
+            Ask::Start | Ask::Stop | Ask::Restart | Ask::Reload => method.to_lowercase(),
+        };
+        self.audit_line(peer, &format!("{what} {}{more}", asked.join(", ")));
         let waiting =
             Waiting { verb, open: entities.len(), outcomes: Vec::new(), oneway: call.oneway };
         if let Some(client) = self.control.clients.get_mut(&client) {
@@ -105,31 +143,42 @@ impl Engine {
 
     /// Names and globs to entities, each once, in order of name.
     pub(super) fn resolve(&self, names: &[String]) -> Result<Vec<EntityId>, Answer> {
-        let plan = self.core.plan();
         let is_glob = |name: &&String| is_glob(name);
         if names.len() > MOST_NAMES || names.iter().filter(is_glob).count() > MOST_GLOBS {
             let why = format!("more than {MOST_NAMES} names, or {MOST_GLOBS} globs");
             return Err(bad("names", &why));
         }
+        let all =
+            if names.iter().any(|name| is_glob(&name)) { self.core.ids() } else { Vec::new() };
         let mut chosen: BTreeSet<EntityId> = BTreeSet::new();
         for name in names {
             let matching: Vec<EntityId> = if is_glob(&name) {
-                let fits =
-                    |id: &EntityId| plan.name(*id).is_some_and(|known| matches_glob(name, &known));
-                plan.ids().filter(fits).collect()
+                let fits = |id: &EntityId| {
+                    self.core.name(*id).is_some_and(|known| matches_glob(name, &known))
+                };
+                all.iter().copied().filter(fits).collect()
             } else {
-                plan.find(name).into_iter().collect()
+                self.core.find(name).into_iter().collect()
             };
             chosen.extend(&matching);
             if matching.is_empty() {
-                let known: Vec<String> = plan.ids().filter_map(|id| plan.name(id)).collect();
-                let known = known.iter().map(String::as_str);
-                let nearest = ham_unit::nearest(name, known).map(str::to_owned);
+                let nearest = self.nearest_of(name);
                 let name = name.clone();
                 return Err(Answer::refusal(&Refusal::UnknownEntity { name, nearest }));
             }
         }
-        Ok(plan.ids().filter(|id| chosen.contains(id)).collect())
+        // One needs no look at the others.
+        if chosen.len() < 2 {
+            return Ok(chosen.into_iter().collect());
+        }
+        Ok(self.core.ids().into_iter().filter(|id| chosen.contains(id)).collect())
+    }
+
+    /// The name of an entity that is most like one that is none.
+    pub(super) fn nearest_of(&self, name: &str) -> Option<String> {
+        let ids = self.core.ids();
+        let known: Vec<String> = ids.into_iter().filter_map(|id| self.core.name(id)).collect();
+        ham_unit::nearest(name, known.iter().map(String::as_str)).map(str::to_owned)
     }
 
     /// The core has answered a request for one of its entities.
@@ -171,6 +220,11 @@ impl Engine {
     }
 }
 
+/// An answer that may come later, or a refusal.
+fn later(result: Result<Answered, Answer>) -> Answered {
+    result.unwrap_or_else(Some)
+}
+
 fn outcome(verb: &str, reply: Reply) -> (bool, String) {
     match reply {
         Reply::Done => (true, verb.to_owned()),
@@ -182,6 +236,9 @@ fn outcome(verb: &str, reply: Reply) -> (bool, String) {
         Reply::PreStartFailed => (false, "its pre-start list failed".to_owned()),
         Reply::NoReload => (false, "its unit has no `reload` list".to_owned()),
         Reply::ReloadFailed(_) => (false, "its `reload` list could not be worked off".to_owned()),
+        Reply::NotStartable => {
+            (false, "ham does not start it: a process is attached (hamctl attach)".to_owned())
+        }
         Reply::NotRunning => (false, "it has no process".to_owned()),
         Reply::StartFailed(0) => (false, "did not start within start-timeout".to_owned()),
         Reply::StartFailed(error) => (false, crate::facts::spawn_error(error)),
@@ -204,7 +261,7 @@ pub(super) fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> 
 }
 
 /// Who asks, if it says so.
-fn caller(tag: Option<&RequestTag>) -> Result<Option<Caller>, Answer> {
+pub(super) fn caller(tag: Option<&RequestTag>) -> Result<Option<Caller>, Answer> {
     let numbers = tag.map(RequestTag::numbers).transpose().map_err(|why| bad("request", &why))?;
     Ok(numbers.map(|(client, serial)| Caller { client, serial }))
 }

@@ -5,7 +5,7 @@ use crate::facts;
 use crate::monitor::Engine;
 use ham_core::effect::Failed;
 use ham_core::ids::EntityId;
-use ham_core::plan::{RELOAD, Verb};
+use ham_core::plan::{RELOAD, SignalTarget, Verb};
 
 impl Engine {
     /// `reload failed: action test (execute /usr/sbin/nginx -t): exit 1`
@@ -28,17 +28,21 @@ fn what(verb: &Verb) -> String {
     let word = verb.word();
     match verb {
         Verb::Execute(execute) => format!("{word} {}", execute.command.join(" ")),
-        Verb::NotifySignal(plan) => match &plan.entity {
-            Some(entity) => format!("{word} {} to {entity}", plan.signal),
-            None => format!("{word} {}", plan.signal),
+        Verb::NotifySignal(plan) => match &plan.target {
+            SignalTarget::Own => format!("{word} {}", plan.signal),
+            SignalTarget::Entity(entity) => format!("{word} {} to {entity}", plan.signal),
+            SignalTarget::Process { pid, .. } => format!("{word} {} to {pid}", plan.signal),
         },
+        Verb::NotifyPulse(plan) => format!("{word} {} to {}", plan.code, plan.channel),
         Verb::WaitFor(wait) => match &wait.path {
             Some(path) => format!("{word} {path}"),
             None if wait.ready => format!("{word} ready"),
             None => word.to_owned(),
         },
         Verb::Start(other) | Verb::Stop(other) => format!("{word} {other}"),
-        Verb::Restart(_) | Verb::Log(_) => word.to_owned(),
+        Verb::Restart(_) | Verb::Log(_) | Verb::HeartbeatHealthy | Verb::Shutdown(_) => {
+            word.to_owned()
+        }
     }
 }
 

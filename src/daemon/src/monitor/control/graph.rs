@@ -21,11 +21,8 @@ pub(super) struct Neighbours {
 
 impl Engine {
     pub(super) fn graph(&self, chosen: &Chosen) -> Result<Answer, Answer> {
-        let ids: Vec<EntityId> = if chosen.names.is_empty() {
-            self.core.plan().ids().collect()
-        } else {
-            self.resolve(&chosen.names)?
-        };
+        let ids: Vec<EntityId> =
+            if chosen.names.is_empty() { self.core.ids() } else { self.resolve(&chosen.names)? };
         let entities = ids.into_iter().map(|id| self.graph_entity(id)).collect();
         let started_mono_ns = self.state.get(Field::StartedMono);
         Ok(result(&Graph { started_mono_ns, entities }))
@@ -42,8 +39,8 @@ impl Engine {
 
     fn graph_entity(&self, id: EntityId) -> GraphEntity {
         let view = self.core.view(id);
-        let plan = self.core.plan().entity(id).ok();
-        let neighbours = plan.as_ref().map(|plan| self.neighbours(plan)).unwrap_or_default();
+        let plan = self.core.definition(id);
+        let neighbours = plan.as_deref().map(|plan| self.neighbours(plan)).unwrap_or_default();
         let (kind, start) = match &plan {
             Some(plan) => (kind_word(&plan.kind), start_word(plan.start)),
             None => ("", ""),

@@ -2,10 +2,16 @@
 //! asked is in `calls`, what is shown in `shown`. A client that does not read
 //! its answers is cut off; none is ever waited for.
 
+mod access;
+mod attach;
 mod calls;
+mod changes;
+mod directives;
 mod failed;
 mod graph;
+mod heartbeat;
 mod history;
+mod pulses;
 mod shown;
 mod verbosity;
 
@@ -53,6 +59,8 @@ pub(super) struct Control {
     ready: BTreeSet<u64>,
     /// Clients that follow the history.
     followers: BTreeMap<u64, history::Follower>,
+    /// Clients that wait for pulses.
+    receivers: BTreeMap<u64, pulses::Receiver>,
     /// The listener is not looked at: there are too many clients, or the
     /// descriptors have run out.
     deaf: bool,
@@ -92,6 +100,7 @@ impl Control {
             requests: BTreeMap::new(),
             ready: BTreeSet::new(),
             followers: BTreeMap::new(),
+            receivers: BTreeMap::new(),
             deaf: false,
             again_at: None,
         }
@@ -108,6 +117,11 @@ impl Control {
         }
         self.clients.clear();
         self.requests.clear();
+    }
+
+    /// Whether the client's call goes on, and it is told as things happen.
+    fn is_told(&self, client: u64) -> bool {
+        self.followers.contains_key(&client) || self.receivers.contains_key(&client)
     }
 
     fn request(&mut self, client: u64) -> RequestId {
@@ -180,10 +194,17 @@ impl Engine {
         self.control.clients.insert(token, client);
     }
 
+    /// The supplementary groups of a client; none, if nobody can tell.
+    fn groups_of(&self, token: u64) -> Vec<u32> {
+        let client = self.control.clients.get(&token);
+        client.and_then(|client| socket::peer_groups(&client.stream).ok()).unwrap_or_default()
+    }
+
     fn drop_client(&mut self, token: u64) {
         let Some(client) = self.control.clients.remove(&token) else { return };
         let _ = self.poller.remove(&client.stream);
         self.control.ready.remove(&token);
+        self.control.receivers.remove(&token);
         let gone: Vec<RequestId> = self
             .control
             .requests
@@ -247,7 +268,7 @@ impl Engine {
         let done = self.control.clients.get(&token).is_some_and(|client| {
             client.said_all
                 && client.waiting.is_none()
-                && !self.control.followers.contains_key(&token)
+                && !self.control.is_told(token)
                 && client.unread.is_empty()
                 && !self.control.ready.contains(&token)
         });
@@ -285,8 +306,11 @@ impl Engine {
     /// Works off some calls of a client, one after the other.
     fn next_calls(&mut self, token: u64) {
         for _ in 0..CALLS_IN_TURN {
+            if self.control.is_told(token) {
+                return;
+            }
             let Some(client) = self.control.clients.get_mut(&token) else { return };
-            if client.waiting.is_some() || self.control.followers.contains_key(&token) {
+            if client.waiting.is_some() {
                 return;
             }
             let Some(frame) = client.frames.next_frame() else { return };

@@ -4,8 +4,8 @@ use super::calls::result;
 use crate::monitor::Engine;
 use crate::told::{self, exit_report, seconds};
 use ham_core::ids::EntityId;
-use ham_core::monitor::{Desired, Phase};
-use ham_core::plan::{ConditionKind, EntityPlan, Kind, Readiness};
+use ham_core::monitor::{Desired, Phase, View};
+use ham_core::plan::{ConditionKind, EntityPlan, Item, Kind, Readiness};
 use ham_core::wire::{
     Answer, EntityStatus, Failures, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
     ShownAction, ShownCondition, Status,
@@ -17,13 +17,11 @@ use ham_sys::spawn::Method;
 
 impl Engine {
     pub(super) fn status(&self, names: &Names) -> Result<Answer, Answer> {
-        let entities = if names.names.is_empty() {
-            self.core.plan().ids().collect()
-        } else {
-            self.resolve(&names.names)?
-        };
+        let entities =
+            if names.names.is_empty() { self.core.ids() } else { self.resolve(&names.names)? };
         let entities = entities.into_iter().map(|id| self.entity_status(id)).collect();
-        Ok(result(&Status { ham: self.manager_status(), entities }))
+        let disarmed = self.disarmed();
+        Ok(result(&Status { ham: self.manager_status(), entities, disarmed }))
     }
 
     fn manager_status(&self) -> ManagerStatus {
@@ -53,6 +51,7 @@ impl Engine {
             .to_owned(),
             containment: self.holder.word().to_owned(),
             stopping: self.core.is_stopping(),
+            heartbeats_suspended: self.core.all_heartbeats_suspended(),
             plan: PlanStatus {
                 generation: self.state.plan_in_force().map_or(0, |(generation, _)| generation),
                 directories: directories.iter().map(|dir| dir.display().to_string()).collect(),
@@ -68,13 +67,13 @@ impl Engine {
     fn entity_status(&self, id: EntityId) -> EntityStatus {
         let view = self.core.view(id);
         let said = self.core.said(id);
-        let plan = self.core.plan().entity(id).ok();
+        let plan = self.core.definition(id);
         let now = clock::monotonic();
         let age = view.since.map(|since| now.saturating_sub(since.0));
         let real = clock::realtime();
         EntityStatus {
             name: self.name(id),
-            description: plan.map(|plan| plan.description).unwrap_or_default(),
+            description: plan.map(|plan| plan.description.clone()).unwrap_or_default(),
             state: view.state.to_owned(),
             desired: match view.desired {
                 Desired::Running => "running",
@@ -89,6 +88,8 @@ impl Engine {
             ready: view.ready,
             status_text: said.status,
             errno: Some(said.errno).filter(|errno| *errno != 0),
+            reported: self.reported(id, &view),
+            heartbeat: self.heartbeat_status(id, &view),
             waits_for: self.waits_for(id),
             last_exit: view.last_exit.map(|status| exit_report(status, view.abnormal)),
             why: self.why(id, &view),
@@ -97,19 +98,38 @@ impl Engine {
         }
     }
 
+    /// The state that an entity is in; 0, which it is in before it reports any,
+    /// only where it has a name.
+    fn reported(&self, id: EntityId, view: &View) -> Option<String> {
+        let name = self.state_name(id, view.reported);
+        let unnamed = name == "0" || view.pid.is_none() && view.reported == 0;
+        (!unnamed).then_some(name)
+    }
+
     pub(super) fn show(&self, name: &OneName) -> Result<Answer, Answer> {
         let ids = self.resolve(std::slice::from_ref(&name.name))?;
         let Some(id) = ids.first().copied() else { return self.status(&Names::default()) };
         let status = self.entity_status(id);
-        let Ok(plan) = self.core.plan().entity(id) else {
+        let Some(plan) = self.core.definition(id) else {
             return Ok(result(&Shown { status, ..Shown::default() }));
         };
+        let changes = self.core.overlay_of(id).unwrap_or_default();
+        let mut run_time = Vec::new();
+        let mut late = |item: &Item| {
+            if changes.made(item) {
+                run_time.push(item.path(&plan.name));
+            }
+        };
+        late(&Item::Entity);
+        Item::Entity.below(&plan).iter().for_each(&mut late);
+        changes.on_fail.iter().for_each(|made| late(&made.item));
         let mut conditions = Vec::new();
         for (place, condition) in plan.conditions.iter().enumerate() {
             let actions = condition.actions.iter().enumerate().map(|(at, action)| ShownAction {
                 name: action.name.clone(),
                 verb: action.verb.word().to_owned(),
-                armed: self.core.is_armed(id, place, Some(plan.action_bit(place, at))),
+                armed: self.core.is_armed(id, place, Some(plan.action_bit(place, at)))
+                    && !changes.is_action_off(&condition.name, &action.name),
             });
             conditions.push(ShownCondition {
                 name: condition.name.clone(),
@@ -124,7 +144,7 @@ impl Engine {
             let what = match run.phase {
                 Phase::Ready => "begins",
                 Phase::Log => "writes a line",
-                Phase::Signal(_) => "sends a signal",
+                Phase::Signal(_) | Phase::SignalProcess => "sends a signal",
                 Phase::Path => "waits for a path",
                 Phase::Pause => "pauses",
                 Phase::Restart => "waits for the restart",
@@ -144,9 +164,10 @@ impl Engine {
             after: neighbours.after,
             conflicts: neighbours.conflicts,
             running: running.collect(),
-            source: plan.source,
-            command: plan.command,
+            source: plan.source.clone(),
+            command: plan.command.clone(),
             user,
+            run_time,
             conditions,
         }))
     }
@@ -159,13 +180,15 @@ pub(super) fn kind_word(kind: &Kind) -> &'static str {
         Kind::Oneshot { .. } => "oneshot",
         Kind::Forking { .. } => "forking",
         Kind::Target => "target",
+        Kind::Placeholder { .. } => "placeholder",
+        Kind::Global => "global",
     }
 }
 
 /// When a process of it counts as up; empty where there is none to wait for.
 fn ready_words(plan: &EntityPlan) -> String {
     match (&plan.kind, &plan.ready) {
-        (Kind::Target | Kind::Oneshot { .. }, _) => String::new(),
+        (Kind::Target | Kind::Oneshot { .. } | Kind::Global, _) => String::new(),
         (_, Readiness::Exec) => "exec".to_owned(),
         (_, Readiness::Notify) => "notify".to_owned(),
         (_, Readiness::Descriptor(descriptor)) => format!("fd {descriptor}"),

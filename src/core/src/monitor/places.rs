@@ -1,0 +1,214 @@
+//! Records name conditions and actions by their places. When something is
+//! added or taken out, those of marks, lists in progress and commands follow.
+//! A list that is at what has gone goes on with what comes after it.
+
+use super::Monitor;
+use super::marks::Marks;
+use super::run::{Command, Phase, Place};
+use crate::effect::Effect;
+use crate::event::Wait;
+use crate::ids::EntityId;
+use crate::memory::RecordId;
+use crate::plan::{ActionPlan, Class, EntityPlan, Item, Overlay, is_own};
+
+/// The place of a command whose action has gone: no list is there.
+const NOWHERE: Place = (0xfe00, 0, 0);
+
+/// An entity before and after a change.
+struct Shift<'a> {
+    before: (&'a EntityPlan, &'a Overlay),
+    after: (&'a EntityPlan, &'a Overlay),
+}
+
+/// Where something stands now.
+#[derive(Clone, Copy)]
+enum Moved {
+    /// There.
+    To(Place),
+    /// It has gone; what came after it is there.
+    Gone(Place),
+}
+
+impl Shift<'_> {
+    fn condition(&self, place: usize) -> Option<usize> {
+        let name = &self.before.0.conditions.get(place)?.name;
+        self.after.0.conditions.iter().position(|other| other.name == *name)
+    }
+
+    fn action(&self, condition: usize, place: usize) -> Option<usize> {
+        let name = &actions(self.before.0, condition).get(place)?.name;
+        let now = self.condition(condition)?;
+        actions(self.after.0, now).iter().position(|other| other.name == *name)
+    }
+
+    /// Of an item of an on-fail list, from 1. Those that an action was made
+    /// with have no names, and stay.
+    fn on_fail(&self, condition: usize, action: usize, place: usize) -> Option<usize> {
+        let (c, a) = (self.before.0.conditions.get(condition)?, actions(self.before.0, condition));
+        let a = a.get(action)?;
+        let late = |overlay: &Overlay| -> Vec<String> {
+            let of = |item: &Item| match item {
+                Item::OnFail(at, of, name) if *at == c.name && *of == a.name => Some(name.clone()),
+                Item::OnFail(..) | Item::Entity | Item::Condition(_) | Item::Action(..) => None,
+            };
+            overlay.on_fail.iter().filter_map(|late| of(&late.item)).collect()
+        };
+        let (old, new) = (late(self.before.1), late(self.after.1));
+        let fixed = a.on_fail.len().saturating_sub(old.len());
+        match place.checked_sub(fixed.saturating_add(1)) {
+            None => Some(place),
+            Some(at) => {
+                let name = old.get(at)?;
+                let now = new.iter().position(|other| other == name)?;
+                Some(fixed.saturating_add(now).saturating_add(1))
+            }
+        }
+    }
+
+    fn moved(&self, (condition, action, on_fail): Place) -> Moved {
+        let (c, a, f) = (usize::from(condition), usize::from(action), usize::from(on_fail));
+        let word = |place: usize| u16::try_from(place).unwrap_or(u16::MAX);
+        let left = |count: usize, stays: &dyn Fn(usize) -> bool| {
+            word((0..count).filter(|place| stays(*place)).count())
+        };
+        let Some(now) = self.condition(c) else {
+            let place = left(c, &|place| self.condition(place).is_some());
+            // Behind the last one: the list is about to end.
+            let behind = c >= self.before.0.conditions.len();
+            return if behind { Moved::To((place, action, 0)) } else { Moved::Gone((place, 0, 0)) };
+        };
+        let Some(at) = self.action(c, a) else {
+            let place = left(a, &|place| self.action(c, place).is_some());
+            let behind = a >= actions(self.before.0, c).len();
+            let place = (word(now), place, 0);
+            return if behind { Moved::To(place) } else { Moved::Gone(place) };
+        };
+        if f == 0 {
+            return Moved::To((word(now), word(at), 0));
+        }
+        match self.on_fail(c, a, f) {
+            Some(item) => Moved::To((word(now), word(at), word(item))),
+            None => {
+                let place = left(f, &|item| item == 0 || self.on_fail(c, a, item).is_some());
+                let listed = f <= actions(self.before.0, c).get(a).map_or(0, |a| a.on_fail.len());
+                let place = (word(now), word(at), place);
+                if listed { Moved::Gone(place) } else { Moved::To(place) }
+            }
+        }
+    }
+
+    fn marks(&self, marks: &Marks) -> Marks {
+        let mut now = Marks::default();
+        for (place, condition) in self.before.0.conditions.iter().enumerate() {
+            let Some(at) = self.condition(place) else { continue };
+            if marks.condition(place) {
+                now.mark_condition(at);
+            }
+            for action in 0..condition.actions.len() {
+                if marks.action(self.before.0.action_bit(place, action))
+                    && let Some(to) = self.action(place, action)
+                {
+                    now.mark_action(self.after.0.action_bit(at, to));
+                }
+            }
+        }
+        now
+    }
+}
+
+fn actions(plan: &EntityPlan, condition: usize) -> &[ActionPlan] {
+    plan.conditions.get(condition).map(|condition| condition.actions.as_slice()).unwrap_or_default()
+}
+
+impl Monitor {
+    /// What was changed of an entity is to be this; all that names its items
+    /// by place follows.
+    pub(super) fn lay(&mut self, id: EntityId, overlay: Overlay) {
+        let before = (self.plan_of(id), self.overlay(id));
+        self.put_overlay(id, overlay);
+        let (Some(old), Some(new)) = (before.0, self.plan_of(id)) else { return };
+        let (was, is) = (before.1.unwrap_or_default(), self.overlay(id).unwrap_or_default());
+        let shift = Shift { before: (&old, &was), after: (&new, &is) };
+        let mut entity = self.entity(id);
+        let marks = shift.marks(&entity.removed);
+        if marks != entity.removed {
+            entity.removed = marks;
+            self.put(id, entity);
+        }
+        for index in self.runs_of.get(&id).cloned().unwrap_or_default() {
+            self.shift_run(index, &shift);
+        }
+        let commands = self.commands.values().filter(|command| command.entity == id);
+        let moved: Vec<(u32, Place)> = commands
+            .filter(|command| !is_own(command.place.0) && command.place != NOWHERE)
+            .map(|command| match shift.moved(command.place) {
+                Moved::To(place) => (command.slot.index, place),
+                Moved::Gone(_) => (command.slot.index, NOWHERE),
+            })
+            .collect();
+        for (slot, place) in moved {
+            self.move_command(slot, place);
+        }
+        self.moved.insert(id);
+    }
+
+    fn shift_run(&mut self, index: u32, shift: &Shift<'_>) {
+        let Some(run) = self.runs.get(&index).filter(|run| !is_own(run.condition)) else { return };
+        let place = (run.condition, run.action, run.on_fail);
+        let (to, gone) = match shift.moved(place) {
+            Moved::To(to) => (to, false),
+            Moved::Gone(to) => (to, true),
+        };
+        if gone {
+            self.waits_no_more(index);
+        }
+        let Some(run) = self.runs.get_mut(&index) else { return };
+        // By itself it is about that condition alone.
+        let ends = run.class == Class::Independent
+            && shift.condition(usize::from(place.0)).is_none()
+            && usize::from(place.0) < shift.before.0.conditions.len();
+        let ended = ends || (gone && run.is_single());
+        (run.condition, run.action, run.on_fail) = to;
+        self.turn.dirty.insert(RecordId::Run(index));
+        if ended {
+            self.end_run(index);
+        } else if gone {
+            self.ready.push_back(index);
+        }
+    }
+
+    /// What the current action of a list waits for is not waited for any more.
+    fn waits_no_more(&mut self, index: u32) {
+        let Some(run) = self.runs.get_mut(&index) else { return };
+        let reference = run.reference(index);
+        let phase = std::mem::replace(&mut run.phase, Phase::Ready);
+        run.due = None;
+        match phase {
+            Phase::Path => self.emit(Effect::Unwatch { wait: Wait::Run(reference) }),
+            Phase::Command(slot) => {
+                if let Some(command) = self.commands.get_mut(&slot.index) {
+                    command.run = None;
+                    self.turn.dirty.insert(RecordId::Command(slot.index));
+                }
+            }
+            Phase::Ready
+            | Phase::Log
+            | Phase::Signal(_)
+            | Phase::SignalProcess
+            | Phase::Pause
+            | Phase::Restart
+            | Phase::Up => {}
+        }
+    }
+
+    fn move_command(&mut self, slot: u32, place: Place) {
+        let Some(command) = self.commands.get(&slot).filter(|command| command.place != place)
+        else {
+            return;
+        };
+        let command = Command { place, ..command.clone() };
+        self.remove_command(command.slot);
+        self.add_command(command);
+        self.turn.dirty.insert(RecordId::Command(slot));
+    }
+}

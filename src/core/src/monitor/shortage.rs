@@ -1,0 +1,71 @@
+//! Processes that the kernel ends because memory is short. What it counts for an
+//! entity's process and all that it has started is told with its sum, so that
+//! each is told once whoever is the monitor.
+
+use super::Monitor;
+use super::entity::Actual;
+use super::life::occurrence;
+use super::pool::Owner;
+use crate::effect::Fact;
+use crate::ids::{EntityId, SlotRef};
+use crate::plan::ConditionKind;
+
+impl Monitor {
+    /// So many were killed since the process of that slot was started. `ended`:
+    /// that is the last that is told of it, before its end, which was by KILL;
+    /// so the kernel has killed that one, too.
+    pub(super) fn oom_killed(&mut self, slot: SlotRef, kills: u64, ended: bool) {
+        let Owner::Main(id) = self.pool.owner(slot) else { return };
+        let mut entity = self.entity(id);
+        let kills = u16::try_from(kills).unwrap_or(u16::MAX);
+        if entity.slot() != Some(slot) || kills <= entity.oom_kills {
+            return;
+        }
+        entity.oom_kills = kills;
+        entity.oom_ended = ended;
+        let pid = entity.running().map_or(0, |(_, pid)| pid);
+        let lives = match entity.actual {
+            Actual::Up { .. }
+            | Actual::Readying { .. }
+            | Actual::Retiring { .. }
+            | Actual::Stopping { .. } => true,
+            Actual::Down
+            | Actual::Waiting(..)
+            | Actual::Queued(_)
+            | Actual::Gated(_)
+            | Actual::Preparing { .. }
+            | Actual::Starting { .. }
+            | Actual::Handover { .. }
+            | Actual::Aborting { .. }
+            | Actual::Reached
+            | Actual::Clearing { .. }
+            | Actual::Tidying { .. }
+            | Actual::Left { .. }
+            | Actual::Joining { .. } => false,
+        };
+        self.put(id, entity);
+        self.note(id, Fact::OomKilled { kills: u32::from(kills) });
+        // Of its end it is a kind, and tells so itself.
+        if !ended && lives {
+            let kinds = [ConditionKind::OomKill];
+            self.fire(id, occurrence(id, &kinds, Some(slot), pid, None));
+        }
+    }
+
+    /// Whether any condition hangs on this: then it is told at once, and not
+    /// only at the end of its process.
+    pub fn watches_memory(&mut self, id: EntityId) -> bool {
+        let Some(plan) = self.plan_of(id) else { return false };
+        let globals = self.plan.global().to_vec();
+        let others = plan.links.watched_by.iter().copied().chain(globals);
+        let mut units = vec![id];
+        units.extend(others);
+        units.into_iter().any(|unit| {
+            self.plan_of(unit).is_some_and(|plan| {
+                plan.conditions.iter().any(|condition| {
+                    matches!(condition.on, ConditionKind::OomKill | ConditionKind::Any)
+                })
+            })
+        })
+    }
+}

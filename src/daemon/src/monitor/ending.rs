@@ -1,0 +1,46 @@
+//! What comes after all is down, as the reaper is told it, and what the core
+//! must know of that beforehand.
+
+use super::Engine;
+use crate::shared::Shared;
+use ham_core::monitor::Host;
+use ham_core::plan::Ending;
+use ham_snapshot::ending::Ending as Told;
+use ham_snapshot::header::Field;
+use ham_sys::ending::is_init_of_machine;
+
+/// In a container whose manager takes reboot(2) of its init for a request, as
+/// LXC and systemd-nspawn do, nobody else can know that it does.
+const IN_CONTAINER: &str = "HAM_REBOOT";
+
+/// The init of the machine is who may start it anew.
+pub(super) fn host(shared: &Shared) -> Host {
+    let allowed = || std::env::var_os(IN_CONTAINER).is_some_and(|value| value == "1");
+    let reaper = reaper(shared);
+    let reboots = is_init_of_machine(reaper) || (reaper == 1 && allowed());
+    Host { stop_deadline: shared.options.stop_deadline, reboots }
+}
+
+fn reaper(shared: &Shared) -> i32 {
+    i32::try_from(shared.state.get(Field::ReaperPid)).unwrap_or(0)
+}
+
+impl Engine {
+    /// The last word of the monitor; a successor that says it again does no
+    /// harm.
+    pub(super) fn say_done(&self, ending: &Ending) {
+        match ending {
+            // A machine whose init exits panics.
+            Ending::Exit(code) if is_init_of_machine(reaper(self.shared)) => {
+                self.state.set_done(*code, Told::PowerOff);
+            }
+            Ending::Exit(code) => self.state.set_done(*code, Told::Exit),
+            Ending::Reboot => self.state.set_done(0, Told::Reboot),
+            Ending::Execute(words) => {
+                // Looked at before: it fits.
+                self.state.set_recovery(words.iter().map(String::as_str));
+                self.state.set_done(0, Told::Execute);
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Kills by the kernel because memory was short, where the memory controller
+//! counts them for the cgroup of an entity: looked at when its process has ended,
+//! and for those with a condition on that, told by the kernel as it happens.
+
+use super::holder::Held;
+use super::memory::entities_with_processes;
+use super::{Engine, SHORTAGE};
+use ham_core::event::Event;
+use ham_core::ids::{EntityId, SlotRef};
+use ham_core::signal::Signal;
+use ham_core::status::ExitStatus;
+use ham_snapshot::slots::Phase;
+use ham_sys::clock;
+use ham_sys::containment::{ShortageWatch, Watched};
+use ham_sys::poller::Interest;
+use std::collections::BTreeMap;
+
+/// The count changes before the process that was chosen has ended: is it the
+/// entity's own, its end tells. It takes milliseconds.
+const END_TELLS_NS: u64 = 100_000_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Shortage {
+    watch: Option<ShortageWatch>,
+    watched: BTreeMap<Watched, (EntityId, SlotRef)>,
+    /// Those whose count has changed, and when it is told.
+    changed: BTreeMap<SlotRef, (EntityId, u64)>,
+    /// Entities that run already are to be looked at.
+    late: bool,
+    /// Whether the kernel counts at all; asked once, since it costs a read.
+    counts: Option<bool>,
+}
+
+impl Shortage {
+    /// `late`: there was a monitor before this one.
+    pub(super) fn new(late: bool) -> Shortage {
+        Shortage { late, ..Shortage::default() }
+    }
+
+    pub(super) fn due(&self) -> Option<u64> {
+        self.changed.values().map(|(_, due)| *due).min()
+    }
+}
+
+impl Engine {
+    fn counts_memory(&mut self) -> bool {
+        let holder = &self.holder;
+        *self.shortage.counts.get_or_insert_with(|| holder.counts_memory())
+    }
+
+    /// A process of an entity has been started.
+    pub(super) fn watch_memory(&mut self, entity: EntityId) {
+        if !self.counts_memory() || !self.core.watches_memory(entity) {
+            return;
+        }
+        let Some(slot) = self.core.slot_of(entity) else { return };
+        let held = Held { slot, name: self.name(entity), command: false };
+        let Some(cgroup) = self.holder.cgroup_path(&held) else { return };
+        if self.shortage.watch.is_none() {
+            let watch = ShortageWatch::new().ok();
+            let watch = watch.filter(|one| self.poller.add(one, SHORTAGE, Interest::READ).is_ok());
+            self.shortage.watch = watch;
+        }
+        // Without one the end of its process tells.
+        if let Some(Ok(watched)) = self.shortage.watch.as_ref().map(|watch| watch.add(&cgroup)) {
+            self.shortage.watched.insert(watched, (entity, slot));
+        }
+    }
+
+    /// After a takeover, when what is urgent is done.
+    pub(super) fn watch_memory_of_all(&mut self) {
+        if !std::mem::take(&mut self.shortage.late) || !self.counts_memory() {
+            return;
+        }
+        for (entity, _) in entities_with_processes(self.state) {
+            self.watch_memory(entity);
+            // It may have changed while nobody looked.
+            if let Some(slot) = self.core.slot_of(entity) {
+                self.shortage.changed.insert(slot, (entity, clock::monotonic()));
+            }
+        }
+    }
+
+    /// The kernel tells that counts have changed.
+    pub(super) fn memory_was_short(&mut self) {
+        let Some(watch) = &self.shortage.watch else { return };
+        let due = clock::monotonic().saturating_add(END_TELLS_NS);
+        for watched in watch.read() {
+            let Some((entity, slot)) = self.shortage.watched.get(&watched).copied() else {
+                continue;
+            };
+            self.shortage.changed.entry(slot).or_insert((entity, due));
+        }
+    }
+
+    /// Tells of those whose process goes on.
+    pub(super) fn tell_shortages(&mut self, now: u64) {
+        let changed = std::mem::take(&mut self.shortage.changed);
+        let (due, later) = changed.into_iter().partition(|(_, (_, due))| *due <= now);
+        self.shortage.changed = later;
+        let due: BTreeMap<SlotRef, (EntityId, u64)> = due;
+        for (slot, (entity, _)) in due {
+            let place = self.state.slot(slot.index);
+            let lives =
+                place.is_some_and(|place| place.word() == (slot.generation, Phase::Running));
+            if lives {
+                let held = Held { slot, name: self.name(entity), command: false };
+                self.tell_kills(&held, false);
+            }
+        }
+    }
+
+    /// Before the end of its process is told.
+    pub(super) fn tell_last_kills(&mut self, slot: SlotRef, status: ExitStatus) {
+        self.shortage.changed.remove(&slot);
+        self.shortage.watched.retain(|_, (_, watched)| *watched != slot);
+        let held = self.held.get(&slot.index).filter(|held| held.slot == slot && !held.command);
+        if let Some(held) = held.cloned() {
+            let killed =
+                matches!(status, ExitStatus::Signal { signal, .. } if signal == Signal::KILL);
+            self.tell_kills(&held, killed);
+        }
+    }
+
+    fn tell_kills(&mut self, held: &Held, ended: bool) {
+        if let Some(kills) = self.holder.oom_kills(held).filter(|kills| *kills > 0) {
+            self.feed(Event::OomKilled { slot: held.slot, kills, ended });
+        }
+    }
+}

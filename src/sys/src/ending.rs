@@ -1,0 +1,124 @@
+//! How the manager ends otherwise than by an exit: another program takes its
+//! place, or the machine starts anew. Called when nothing is left to lose; what
+//! comes back is an error.
+
+use crate::process::original_nofile;
+use crate::{Errno, Result, SysError};
+use std::ffi::{CStr, c_char};
+use std::ptr::null;
+
+/// Words of a command that is executed in place: their pointers stand on the
+/// stack, since whoever calls this does not allocate.
+pub const MOST_WORDS: usize = 64;
+
+/// The inode of the first PID namespace (`PROC_PID_INIT_INO` of linux/proc_ns.h,
+/// a part of the kernel's ABI): that of the machine itself.
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// Whether the process with this id, as this process sees it, is the init of
+/// the machine. Without /proc nobody knows, and it is not.
+pub fn is_init_of_machine(pid: i32) -> bool {
+    let namespace = std::fs::read_link("/proc/self/ns/pid");
+    pid == 1 && namespace.is_ok_and(|name| name.as_os_str() == FIRST_PID_NAMESPACE)
+}
+
+/// Executes a command in the place of this process, with its environment; each
+/// word has a NUL behind it, and the first is the path of the program.
+/// Descriptors but the first three are closed, signals are as they are in a
+/// fresh process, and so is the limit of open files. To be called with one
+/// thread. Allocates nothing where close_range(2) is there, but for an error.
+///
+/// # Errors
+/// Why it could not be executed (execve(2)); EINVAL for no words, E2BIG for too
+/// many.
+pub fn execute_in_place(words: &[u8]) -> Result<()> {
+    let mut pointers: [*const c_char; MOST_WORDS + 1] = [null(); MOST_WORDS + 1];
+    let mut rest = words;
+    let mut count = 0;
+    while let Ok(word) = CStr::from_bytes_until_nul(rest) {
+        let place = pointers.get_mut(count).filter(|_| count < MOST_WORDS);
+        let Some(place) = place else {
+            return Err(SysError::new("execute", "a command", Errno(libc::E2BIG)));
+        };
+        *place = word.as_ptr();
+        count = count.saturating_add(1);
+        rest = rest.get(word.count_bytes().saturating_add(1)..).unwrap_or_default();
+    }
+    let Some(program) = pointers.first().copied().filter(|program| !program.is_null()) else {
+        return Err(SysError::new("execute", "a command", Errno::EINVAL));
+    };
+    leave_nothing_behind();
+    // SAFETY: `program` and the pointers are C strings inside of `words`, the
+    // array ends with null, and so does that of the environment, which nobody
+    // changes in a process with one thread.
+    unsafe {
+        libc::execve(program, pointers.as_ptr(), environ);
+    }
+    Err(SysError::last("execute", "a command"))
+}
+
+unsafe extern "C" {
+    /// environ(7).
+    static environ: *const *const c_char;
+}
+
+/// What would be the next program's, and is of this one only. What cannot be
+/// put back is left as it is: there is nobody to be told.
+fn leave_nothing_behind() {
+    let _ = crate::process::close_on_exec_from(3);
+    let _ = nix::sys::prctl::set_child_subreaper(false);
+    if let Some((soft, hard)) = original_nofile() {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: the pointer is to a whole rlimit.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    }
+    // Ignored since its start, and nothing else is: handlers end with exec.
+    // SAFETY: the default disposition is valid for every signal.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    crate::raw::set_signal_mask(0);
+}
+
+/// What becomes of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// It starts anew.
+    Restarts,
+    /// It is switched off.
+    Ends,
+}
+
+/// Writes out what the kernel has of files, and lets the machine start anew or
+/// end (reboot(2)). In a PID namespace of its own that ends its init, and its
+/// parent sees which of the two was asked for.
+///
+/// # Errors
+/// EPERM without CAP_SYS_BOOT. It does not return otherwise.
+pub fn end_machine(how: Machine) -> Result<()> {
+    let command = match how {
+        Machine::Restarts => libc::RB_AUTOBOOT,
+        Machine::Ends => libc::RB_POWER_OFF,
+    };
+    // SAFETY: neither takes a pointer.
+    let result = unsafe {
+        libc::sync();
+        libc::reboot(command)
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    Err(SysError::last("reboot", "the machine"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_none_is_refused() {
+        let errno = |words: &[u8]| execute_in_place(words).unwrap_err().errno;
+        assert_eq!(errno(b""), Errno::EINVAL);
+        assert_eq!(errno(b"no end"), Errno::EINVAL);
+        assert_eq!(errno(&b"x\0".repeat(MOST_WORDS + 1)), Errno(libc::E2BIG));
+        assert!(!is_init_of_machine(2));
+    }
+}
