@@ -5,7 +5,9 @@
 
 use ham_core::effect::{Effect, Process, Reply};
 use ham_core::event::{Ask, Caller, Event};
-use ham_core::ids::{EntityId, MAX_CLIENTS, RequestId, SlotRef};
+use ham_core::ids::{
+    EntityId, MAX_CLIENTS, MAX_CLIENTS_OF_USER, MAX_OWN_CLIENTS, RequestId, SlotRef,
+};
 use ham_core::memory::SlotState;
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::plan::{PlanIndex, PlanSource, encode};
@@ -89,7 +91,7 @@ impl Machine {
             entities: (0..MANY).map(EntityId).collect(),
             ask,
             wait: true,
-            from: Some(Caller { client: 5, serial }),
+            from: Some(Caller { uid: 0, own: true, client: 5, serial }),
         })
     }
 
@@ -201,28 +203,73 @@ fn a_signal_to_many_reaches_no_later_process() {
     assert!(!again.contains(&machine.slots[&EntityId(0)]), "{again:?}");
 }
 
+/// A client of some user asks under its serial.
+fn ask_as(machine: &mut Machine, (uid, client, serial): (u32, u64, u64), ask: Ask) -> Reply {
+    machine.next_request += 1;
+    let (id, entities) = (RequestId(machine.next_request), vec![EntityId(0)]);
+    let from = Some(Caller { uid, own: uid == 0, client, serial });
+    let wait = ask == Ask::Start && client == 0;
+    let answers = machine.step(Event::Request { id, entities, ask, wait, from }).0;
+    answers.get(&0).copied().unwrap_or(Reply::Done)
+}
+
 #[test]
 fn only_the_requests_of_so_many_clients_are_kept() {
     let mut machine = Machine::new();
-    let ask = |machine: &mut Machine, client, ask, wait| {
-        machine.next_request += 1;
-        let (id, entities) = (RequestId(machine.next_request), vec![EntityId(0)]);
-        let from = Some(Caller { client, serial: 1 });
-        machine.step(Event::Request { id, entities, ask, wait, from }).0
-    };
     // The first waits for its answer, so it is kept longer than older ones.
-    ask(&mut machine, 0, Ask::Start, true);
-    for client in 1..=MAX_CLIENTS {
-        ask(&mut machine, u64::from(client), Ask::Start, false);
+    ask_as(&mut machine, (0, 0, 1), Ask::Start);
+    for client in 1..=MAX_OWN_CLIENTS {
+        ask_as(&mut machine, (0, u64::from(client), 1), Ask::Start);
     }
     machine.take_over();
     let kept = machine.memory.store().records.len();
-    assert_eq!(kept, 1 + MAX_CLIENTS as usize, "and that of the entity");
+    assert_eq!(kept, 1 + MAX_OWN_CLIENTS as usize, "and that of the entity");
     // Under a name that is known another request is refused.
-    let refused = BTreeMap::from([(0, Reply::SerialUsed)]);
-    for client in [0, 2, u64::from(MAX_CLIENTS)] {
-        assert_eq!(ask(&mut machine, client, Ask::Kill(USR1), false), refused, "{client}");
+    for client in [0, 2, u64::from(MAX_OWN_CLIENTS)] {
+        let answer = ask_as(&mut machine, (0, client, 1), Ask::Kill(USR1));
+        assert_eq!(answer, Reply::SerialUsed, "{client}");
     }
-    let answer = ask(&mut machine, 1, Ask::Kill(USR1), false);
-    assert_eq!(answer, BTreeMap::from([(0, Reply::NotRunning)]));
+    assert_eq!(ask_as(&mut machine, (0, 1, 1), Ask::Kill(USR1)), Reply::NotRunning);
+}
+
+#[test]
+fn what_another_user_calls_its_client_is_another_client() {
+    let mut machine = Machine::new();
+    ask_as(&mut machine, (0, 7, 1), Ask::Kill(USR1));
+    // The serial of a stranger blocks nobody, nor is it told what others asked for.
+    assert_eq!(ask_as(&mut machine, (1000, 7, u64::MAX), Ask::Kill(USR1)), Reply::NotRunning);
+    machine.take_over();
+    assert_eq!(ask_as(&mut machine, (0, 7, 2), Ask::Kill(USR1)), Reply::NotRunning);
+    assert_eq!(ask_as(&mut machine, (0, 7, 1), Ask::Kill(USR1)), Reply::SerialUsed);
+    assert_eq!(ask_as(&mut machine, (1001, 7, 1), Ask::Kill(USR1)), Reply::NotRunning);
+}
+
+#[test]
+fn a_user_with_many_clients_makes_way_for_itself() {
+    let mut machine = Machine::new();
+    let known = |machine: &mut Machine, uid, client| {
+        ask_as(machine, (uid, client, 1), Ask::Restart) == Reply::SerialUsed
+    };
+    ask_as(&mut machine, (0, 1, 1), Ask::Kill(USR1));
+    ask_as(&mut machine, (1000, 1, 1), Ask::Kill(USR1));
+    for client in 1..=u64::from(MAX_CLIENTS) {
+        ask_as(&mut machine, (1001, client, 1), Ask::Kill(USR1));
+    }
+    machine.take_over();
+    let kept = machine.memory.store().records.len();
+    assert_eq!(kept, 2 + MAX_CLIENTS_OF_USER as usize);
+    assert!(known(&mut machine, 0, 1) && known(&mut machine, 1000, 1));
+    // Of many users with as many as they may have one makes way, not who has few.
+    for uid in 1002..1012 {
+        for client in 1..=u64::from(MAX_CLIENTS_OF_USER) {
+            ask_as(&mut machine, (uid, client, 1), Ask::Kill(USR1));
+        }
+    }
+    ask_as(&mut machine, (1000, 2, 1), Ask::Kill(USR1));
+    machine.take_over();
+    let kept = machine.memory.store().records.len();
+    assert_eq!(kept, 1 + (MAX_CLIENTS - MAX_OWN_CLIENTS) as usize);
+    for (uid, client) in [(0, 1), (1000, 1), (1000, 2)] {
+        assert!(known(&mut machine, uid, client), "{uid}, {client}");
+    }
 }

@@ -192,6 +192,12 @@ pub enum Wait {
 /// A client that repeats its requests, and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
+    /// The user that it runs as, as the kernel says. What another user calls a
+    /// client by the same number is another client.
+    pub uid: u32,
+    /// Whether that is root, or the manager's own user. What is kept of them
+    /// makes way for no other's.
+    pub own: bool,
     /// The client, as it names itself.
     pub client: u64,
     /// Its request; a later one has a higher number.

@@ -27,9 +27,18 @@ pub const MAX_PLANNED: u32 = MAX_ENTITIES - MAX_MADE;
 /// The number of action lists that can be in progress at the same time.
 pub const MAX_RUNS: u32 = 65_536;
 
-/// The number of clients whose last request is kept: as many as may be
-/// connected at the same time.
-pub const MAX_CLIENTS: u32 = 256;
+/// The number of clients of root and of the manager's own user whose last
+/// request is kept: as many as may be connected at the same time.
+pub const MAX_OWN_CLIENTS: u32 = 256;
+
+/// The number of clients of all users whose last request is kept. Places beyond
+/// [`MAX_OWN_CLIENTS`] are those of other users, so that neither makes way for
+/// the other: as many again.
+pub const MAX_CLIENTS: u32 = 2 * MAX_OWN_CLIENTS;
+
+/// Of these so many may be of one user that is neither root nor the manager's
+/// own: as many as it may have connected at the same time.
+pub const MAX_CLIENTS_OF_USER: u32 = 32;
 
 /// Parts of texts of what was changed at run time, 256 bytes each.
 pub const MAX_CHUNKS: u32 = 65_536;

@@ -5,7 +5,7 @@
 /// `ham-stat`, little endian: the first word.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ham-stat");
 /// Counted up at every change of the layout.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// Bytes in a word.
 pub const WORD: usize = 8;
@@ -56,7 +56,7 @@ pub const BEAT_WORDS: usize = 8;
 /// Records: one for the manager; one per entity, run and slot; one per client
 /// whose last request is kept; per entity what it says of itself, its heartbeat
 /// and what was changed of it at run time; texts of those changes; pulses.
-pub const RECORDS: usize = 1 + 7 * 65_536 + 256 + 4_096;
+pub const RECORDS: usize = 1 + 7 * 65_536 + 512 + 4_096;
 /// Words in one version of a record's body.
 pub const BODY_WORDS: usize = 32;
 /// Words in one version of a record's head.

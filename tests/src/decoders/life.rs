@@ -137,7 +137,8 @@ impl Life {
         let asks =
             [Ask::Start, Ask::Reload, Ask::Stop, Ask::Restart, Ask::Kill(Signal::TERM), Ask::Start];
         let ask = *self.random.pick(&asks);
-        let from = Some(Caller { client: self.random.below(3), serial: number + 1 });
+        let from =
+            Some(Caller { uid: 0, own: true, client: self.random.below(3), serial: number + 1 });
         let wait = self.random.chance(50);
         Some(Event::Request { id: RequestId(number), entities, ask, wait, from })
     }

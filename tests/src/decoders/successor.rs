@@ -304,7 +304,7 @@ impl<'a> Successor<'a> {
 
     fn ask(&mut self, entities: Vec<EntityId>, ask: Ask) {
         self.serial += 1;
-        let from = Some(Caller { client: self.serial % 5, serial: self.serial });
+        let from = Some(Caller { uid: 0, own: true, client: self.serial % 5, serial: self.serial });
         let id = RequestId(self.serial);
         self.events.push_back(Event::Request { id, entities, ask, wait: true, from });
         self.run();

@@ -89,12 +89,14 @@ pub(crate) fn states(text: Option<String>) -> StateSet {
     }
 }
 
-/// `from=CLIENT.SERIAL`: who asks, so that it can be repeated.
+/// `from=CLIENT.SERIAL`, and of another user than root `uid=NUMBER`: who asks, so
+/// that it can be repeated.
 pub(crate) fn caller(line: &mut Line) -> Option<Caller> {
     let text = line.pair("from")?;
     let (client, serial) = text.split_once('.').expect("from=CLIENT.SERIAL");
     let number = |text: &str| text.parse().expect("a number");
-    Some(Caller { client: number(client), serial: number(serial) })
+    let uid = line.pair("uid").map_or(0, |uid| uid.parse().expect("a user"));
+    Some(Caller { uid, own: uid == 0, client: number(client), serial: number(serial) })
 }
 
 /// `anew`, or `beat=INTERVAL low=… high=…`

@@ -76,7 +76,7 @@ impl Clients {
         self.repeated += u64::from(asked.taken);
         self.ids.insert(id, name);
         let (entities, ask, wait) = (asked.entities.clone(), asked.ask, asked.wait);
-        let from = Some(Caller { client: name.0, serial: name.1 });
+        let from = Some(Caller { uid: 0, own: true, client: name.0, serial: name.1 });
         Event::Request { id, entities, ask, wait, from }
     }
 

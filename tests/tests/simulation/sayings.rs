@@ -60,7 +60,11 @@ impl Sayings {
             let said = Said { directive: directive.clone(), verdict: None };
             self.last.insert(client, (serial, said));
         }
-        Event::Directive { id, directive, from: Some(Caller { client, serial }) }
+        Event::Directive {
+            id,
+            directive,
+            from: Some(Caller { uid: 1000, own: false, client, serial }),
+        }
     }
 
     /// Whether it was said and answered before.

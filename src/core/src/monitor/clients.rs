@@ -1,7 +1,8 @@
 //! The last request of each client that names itself, with its answers: part
 //! of the committed state, so that a request which is repeated after a
-//! takeover is known as one. A client has a place in a table; a new one takes
-//! the place used longest ago. What a repeat is told is in `repeat`.
+//! takeover is known as one. A client is known by its user and the number that it
+//! gives itself. It has a place in a table; a new one takes the place used
+//! longest ago, of its like. What a repeat is told is in `repeat`.
 
 use super::Monitor;
 use super::ask::{Goal, Waiter, Who};
@@ -9,12 +10,15 @@ use super::failed;
 use crate::directive::{Directive, Verdict};
 use crate::effect::Reply;
 use crate::event::{Ask, Caller};
-use crate::ids::{EntityId, MAX_CLIENTS, MAX_ENTITIES, SlotRef};
+use crate::ids::{
+    EntityId, MAX_CLIENTS, MAX_CLIENTS_OF_USER, MAX_ENTITIES, MAX_OWN_CLIENTS, SlotRef,
+};
 use crate::memory::{Head, Record, RecordId};
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::Mono;
 use crate::words::{Odd, RECORD_WORDS, Reader, Words, Writer};
+use std::ops::Range;
 
 /// Entities whose answers fit into a record, behind its five first words. Of a
 /// call with more of them the answers follow from what became of the entities.
@@ -22,6 +26,10 @@ pub(super) const MOST_ANSWERS: usize = RECORD_WORDS - 5;
 
 /// The highest number that an answer can carry: stage and errno need 40 bits.
 const MOST_DETAIL: u64 = (1 << 44) - 1;
+
+/// In the word that says what was asked, behind kind and signal: the user is
+/// root, or the manager's own.
+const OWN: u64 = 1 << 16;
 
 /// A request that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +90,16 @@ impl Client {
         }
     }
 
+    /// Whether it is one of that client.
+    fn is_of(&self, from: Caller) -> bool {
+        (self.from.uid, self.from.client) == (from.uid, from.client)
+    }
+
+    /// Whether it is still to be answered.
+    fn waits(&self) -> bool {
+        self.is_pending() || matches!(self.asked, Asked::Directive(_, None))
+    }
+
     fn is_pending(&self) -> bool {
         self.answers.iter().any(|(_, told)| *told == Told::Pending)
     }
@@ -110,6 +128,8 @@ impl Client {
             Asked::Ask(Ask::Kill(signal)) => 3 | (u64::from(signal.0) << 8),
             Asked::Directive(..) => 5,
         };
+        let own = if self.from.own { OWN } else { 0 };
+        let ask = ask | own | (u64::from(self.from.uid) << 32);
         let mut words = Writer::new();
         words.put(self.from.client).put(self.from.serial).put(self.taken.0).put(ask);
         let ask = match self.asked {
@@ -131,9 +151,12 @@ impl Client {
 
     pub(super) fn decode(words: &Words) -> Result<Client, Odd> {
         let mut from = Reader::new(words);
-        let caller = Caller { client: from.get()?, serial: from.get()? };
+        let (client, serial) = (from.get()?, from.get()?);
         let taken = Mono(from.get()?);
         let word = from.get()?;
+        let uid = u32::try_from(word >> 32).map_err(|_| Odd)?;
+        let caller = Caller { uid, own: word & OWN != 0, client, serial };
+        let word = word & 0xffff_ffff & !OWN;
         if word == 5 {
             let digest = from.get()?;
             let verdict = match from.get()? {
@@ -240,12 +263,18 @@ fn entity_from(word: u64) -> Result<EntityId, Odd> {
     u32::try_from(word).ok().filter(|id| *id < MAX_ENTITIES).map(EntityId).ok_or(Odd)
 }
 
+/// The places of clients of root and of the manager's own user, or those of
+/// all others.
+fn places(own: bool) -> Range<u32> {
+    if own { 0..MAX_OWN_CLIENTS } else { MAX_OWN_CLIENTS..MAX_CLIENTS }
+}
+
 impl Monitor {
     /// Takes a record of the monitor before. One that cannot be read is as if
     /// it had never been.
     pub(super) fn keep_client(&mut self, place: u32, words: &Words) {
         if let Ok(client) = Client::decode(words)
-            && place < MAX_CLIENTS
+            && places(client.from.own).contains(&place)
         {
             self.waiters.extend(client.waiters(place));
             self.clients.insert(place, client);
@@ -281,14 +310,14 @@ impl Monitor {
         entities: &[EntityId],
     ) -> Taken {
         self.read_clients();
-        let known = self.clients.iter().find(|(_, client)| client.from.client == from.client);
+        let known = self.clients.iter().find(|(_, client)| client.is_of(from));
         let place = match known {
             Some((place, client)) if client.from == from && client.asks(asked) => {
                 return Taken::Again(*place);
             }
             Some((_, client)) if client.from.serial >= from.serial => return Taken::SerialUsed,
             Some((place, _)) => *place,
-            None => self.place_for_client(),
+            None => self.place_for_client(from),
         };
         if let Some(old) = self.clients.remove(&place) {
             for waiter in old.waiters(place) {
@@ -305,15 +334,28 @@ impl Monitor {
     }
 
     /// A place that is free, or else the one of the oldest request; of one
-    /// that still waits for its answer only when all do.
-    fn place_for_client(&self) -> u32 {
-        let free = (0..MAX_CLIENTS).find(|place| !self.clients.contains_key(place));
-        let oldest = || {
-            let age =
-                |(place, client): &(&u32, &Client)| (client.is_pending(), client.taken, **place);
-            self.clients.iter().min_by_key(age).map(|(place, _)| *place)
+    /// that still waits for its answer only when all do. A user that has as many
+    /// as it may have makes way for itself, and among many such users whoever
+    /// has most.
+    fn place_for_client(&self, from: Caller) -> u32 {
+        let like = places(from.own);
+        let of_user = |uid: u32| {
+            let kept = self.clients.range(like.clone());
+            kept.filter(|(_, client)| client.from.uid == uid).count()
         };
-        free.or_else(oldest).unwrap_or(0)
+        let most = usize::try_from(MAX_CLIENTS_OF_USER).unwrap_or(usize::MAX);
+        let has_most = !from.own && of_user(from.uid) >= most;
+        let free = like.clone().find(|place| !self.clients.contains_key(place));
+        if let Some(free) = free.filter(|_| !has_most) {
+            return free;
+        }
+        let kept = self.clients.range(like.clone());
+        let may_go = kept.filter(|(_, client)| !has_most || client.from.uid == from.uid);
+        let key = |(place, client): &(&u32, &Client)| {
+            let has = if from.own { 0 } else { of_user(client.from.uid) };
+            (std::cmp::Reverse(has), client.waits(), client.taken, **place)
+        };
+        may_go.min_by_key(key).map_or(like.start, |(place, _)| *place)
     }
 
     /// The entity that a request was to detach, if it is the last one of its
@@ -367,7 +409,7 @@ mod tests {
     fn client(ask: Ask, told: &[Told]) -> Client {
         let answers =
             told.iter().enumerate().map(|(id, told)| (EntityId(65_535 - id as u32), *told));
-        let from = Caller { client: u64::MAX, serial: 3 };
+        let from = Caller { uid: u32::MAX, own: true, client: u64::MAX, serial: 3 };
         Client { from, taken: Mono(7), asked: Asked::Ask(ask), answers: answers.collect() }
     }
 
@@ -417,13 +459,14 @@ mod tests {
 
     #[test]
     fn a_record_with_one_odd_word_is_refused() {
+        const ROOT: u64 = OWN;
         let told = [Told::Answered(Reply::Done), Told::Answered(Reply::StartFailed(5))];
         let start = client(Ask::Start, &told).record().words;
         let slot = SlotRef { index: 9, generation: 2 };
         let kill = client(Ask::Kill(Signal(9)), &[Told::Signalled(slot)]).record().words;
         for (words, place, wrong) in [
-            (start, 3, 6),
-            (start, 3, 1 << 8),
+            (start, 3, ROOT | 6),
+            (start, 3, ROOT | (1 << 8)),
             (start, 4, 1),
             (start, 4, 28),
             (start, 4, u64::MAX),
@@ -431,9 +474,9 @@ mod tests {
             (start, 5, (2 << 16) | (1 << 20)),
             (start, 5, (5 << 16) | (0x900 << 20)),
             (start, 7, 1),
-            (kill, 3, 3),
-            (kill, 3, 3 | (65 << 8)),
-            (kill, 3, 3 | (9 << 8) | (1 << 16)),
+            (kill, 3, ROOT | 3),
+            (kill, 3, ROOT | 3 | (65 << 8)),
+            (kill, 3, ROOT | 3 | (9 << 8) | (1 << 17)),
             (kill, 5, 9),
         ] {
             let mut words = words;

@@ -220,7 +220,12 @@ proptest! {
             entities: vec![crate::ids::EntityId(0)],
             ask: crate::event::Ask::Restart,
             wait: true,
-            from: Some(crate::event::Caller { client: words[0], serial: words[1] }),
+            from: Some(crate::event::Caller {
+                uid: 0,
+                own: true,
+                client: words[0],
+                serial: words[1],
+            }),
         };
         let exited = exited(SlotRef { index: 9, generation: 2 });
         let again = crate::event::Event::WatchAgain { entities: resume.beats };

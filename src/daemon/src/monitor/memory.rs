@@ -3,8 +3,8 @@
 
 use crate::shared::Shared;
 use ham_core::ids::{
-    EntityId, MAX_CHUNKS, MAX_CLIENTS, MAX_ENTITIES, MAX_MADE, MAX_PLANNED, MAX_PULSES, MAX_RUNS,
-    MAX_SLOTS, RESERVED_SLOTS, SlotRef,
+    EntityId, MAX_CHUNKS, MAX_CLIENTS, MAX_ENTITIES, MAX_MADE, MAX_OWN_CLIENTS, MAX_PLANNED,
+    MAX_PULSES, MAX_RUNS, MAX_SLOTS, RESERVED_SLOTS, SlotRef,
 };
 use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
 use ham_core::plan::PlanSource;
@@ -83,7 +83,7 @@ impl SharedMemory {
             (ENTITIES_AT, made(), entity),
             (RUNS_AT, to(Field::RunsUsed, MAX_RUNS), RecordId::Run),
             (COMMANDS_AT, to(Field::CommandsUsed, MAX_SLOTS), RecordId::Command),
-            // All of them: they are few, and reserved from the start.
+            // All of them: they are few.
             (CLIENTS_AT, 0..MAX_CLIENTS, RecordId::Client),
             (SAID_AT, planned(Field::SaidUsed), said),
             (SAID_AT, made(), said),
@@ -364,13 +364,14 @@ fn reserve_chunk(map: Map, fd: BorrowedFd<'_>, chunk: usize) -> Result<(), SysEr
     map.reserve(fd, from, length)
 }
 
-/// At the start: the first records of each kind, and all of clients. A monitor
+/// At the start: the first records of each kind, and all of clients of root and
+/// of the manager's own user. A monitor
 /// that cannot commit even those can do nothing, not even what somebody asks
 /// for to make room; so a tmpfs without room for them is an error then.
 pub(crate) fn reserve_first_records(map: Map, fd: &OwnedFd) -> Result<(), SysError> {
     let first =
         [RecordId::Global, RecordId::Entity(EntityId(0)), RecordId::Run(0), RecordId::Command(0)];
-    let clients = (0..MAX_CLIENTS).map(RecordId::Client);
+    let clients = (0..MAX_OWN_CLIENTS).map(RecordId::Client);
     let places = first.into_iter().chain(clients).flat_map(bytes_of).chain(bytes_of_slot(0));
     let all: BTreeSet<usize> = places.flat_map(|(at, bytes)| chunks(at, bytes)).collect();
     all.into_iter().try_for_each(|chunk| reserve_chunk(map, fd.as_fd(), chunk))

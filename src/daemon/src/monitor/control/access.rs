@@ -5,8 +5,9 @@
 use super::calls::bad;
 use crate::facts::Weight;
 use crate::monitor::Engine;
+use ham_core::event::Caller;
 use ham_core::ids::EntityId;
-use ham_core::wire::{Answer, Refusal};
+use ham_core::wire::{Answer, Refusal, RequestTag};
 use ham_sys::process;
 use ham_sys::socket::{self, Peer};
 
@@ -14,6 +15,18 @@ impl Engine {
     /// Whether this peer may change everything.
     pub(super) fn may_change(&self, peer: Peer) -> bool {
         peer.uid == 0 || peer.uid == process::effective_uid()
+    }
+
+    /// Who asks, if it says so.
+    pub(super) fn caller(
+        &self,
+        peer: Peer,
+        tag: Option<&RequestTag>,
+    ) -> Result<Option<Caller>, Answer> {
+        let numbers = tag.map(RequestTag::numbers).transpose();
+        let numbers = numbers.map_err(|why| bad("request", &why))?;
+        let (uid, own) = (peer.uid, self.may_change(peer));
+        Ok(numbers.map(|(client, serial)| Caller { uid, own, client, serial }))
     }
 
     pub(super) fn denied(method: &str, peer: Peer) -> Answer {

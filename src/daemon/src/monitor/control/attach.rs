@@ -1,7 +1,7 @@
 //! Attaching processes that ham did not start, and detaching: who may, which
 //! process is meant, and what the core has decided, in words.
 
-use super::calls::{bad, caller, parameters};
+use super::calls::{bad, parameters};
 use crate::monitor::Engine;
 use crate::monitor::notify_sender::Role;
 use ham_core::directive::{Counting, Directive, Numbers, Stranger, Verdict};
@@ -40,7 +40,7 @@ impl Engine {
         }
         self.audit_named(peer, &name, &format!("attach process {pid}"));
         let directive = self.attaching(entity, (name, keep_on_death), process, counting);
-        self.direct(client, call, directive, request.as_ref())
+        self.direct(client, peer, call, directive, request.as_ref())
     }
 
     pub(super) fn attach_self(
@@ -79,7 +79,7 @@ impl Engine {
         }
         self.audit_named(peer, &name, "attach itself");
         let directive = self.attaching(entity, (name, keep_on_death), process, counting);
-        self.direct(client, call, directive, request.as_ref())
+        self.direct(client, peer, call, directive, request.as_ref())
     }
 
     pub(super) fn detach(
@@ -97,11 +97,11 @@ impl Engine {
             // Asked for again, it may have been done: what was made is gone then,
             // and the caller is no process of anything. It has no second effect.
             Err(answer) => {
-                let from = caller(request.as_ref())?;
+                let from = self.caller(peer, request.as_ref())?;
                 from.and_then(|from| self.core.detached_by(from)).ok_or(answer)?
             }
         };
-        self.direct(client, call, Directive::Detach { entity }, request.as_ref())
+        self.direct(client, peer, call, Directive::Detach { entity }, request.as_ref())
     }
 
     /// The entity that a process is to be attached to; `None`: none has that

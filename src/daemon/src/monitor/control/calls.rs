@@ -4,12 +4,12 @@
 use super::Waiting;
 use crate::monitor::Engine;
 use ham_core::effect::Reply;
-use ham_core::event::{Ask, Caller, Event};
+use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId};
 use ham_core::signal::Signal;
 use ham_core::wire::{
-    Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, RequestTag,
-    SERVICE_INTERFACE, ShutdownParameters,
+    Answer, Call, INTERFACE, KillParameters, Names, Outcome, Outcomes, Refusal, SERVICE_INTERFACE,
+    ShutdownParameters,
 };
 use ham_sys::socket::Peer;
 use serde::de::DeserializeOwned;
@@ -64,7 +64,7 @@ impl Engine {
             "Add" => return later(self.add(client, peer, call)),
             "Remove" => {
                 let done = self.remove(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
             }
             "Definition" => self.definition(client, peer, call),
             "State" => return later(self.report_state(client, peer, call)),
@@ -73,15 +73,15 @@ impl Engine {
             "Heartbeat" => return later(self.heartbeats(client, peer, call)),
             "Attach" => {
                 let done = self.attach_other(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
             }
             "AttachSelf" => {
                 let done = self.attach_self(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
             }
             "Detach" => {
                 let done = self.detach(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
             }
             "ReceivePulses" => return later(self.receive(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
@@ -112,7 +112,7 @@ impl Engine {
             _ => {
                 let ShutdownParameters { code, request } = parameters(call)?;
                 // Harmless to repeat under any name.
-                caller(request.as_ref())?;
+                self.caller(peer, request.as_ref())?;
                 let within = self.shared.options.stop_deadline;
                 self.audit_line(peer, "shutting down on request");
                 self.feed(Event::Shutdown { code, within, signals: 0 });
@@ -122,7 +122,7 @@ impl Engine {
         if names.names.is_empty() {
             return Err(bad("names", "name at least one entity"));
         }
-        let from = caller(names.request.as_ref())?;
+        let from = self.caller(peer, names.request.as_ref())?;
         let entities = self.resolve(&names.names)?;
         let asked: Vec<String> = entities.iter().take(MOST_SAID).map(|id| self.name(*id)).collect();
         let more = if entities.len() > MOST_SAID { ", …" } else { "" };
@@ -258,12 +258,6 @@ pub(super) fn parameters<P: DeserializeOwned>(call: &Call) -> Result<P, Answer> 
         given => given.clone(),
     };
     serde_json::from_value(given).map_err(|error| bad("parameters", &error.to_string()))
-}
-
-/// Who asks, if it says so.
-pub(super) fn caller(tag: Option<&RequestTag>) -> Result<Option<Caller>, Answer> {
-    let numbers = tag.map(RequestTag::numbers).transpose().map_err(|why| bad("request", &why))?;
-    Ok(numbers.map(|(client, serial)| Caller { client, serial }))
 }
 
 pub(super) fn bad(parameter: &str, why: &str) -> Answer {

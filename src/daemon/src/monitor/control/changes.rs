@@ -189,7 +189,7 @@ impl Engine {
         self.audit_named(peer, name, "add entity");
         let keep_on_death = wanted.has(Flags::KEEP_ON_DEATH);
         let change = Change::Entity { plan: Box::new(plan), keep_on_death };
-        self.direct(client, call, Directive::Change(Box::new(change)), request)
+        self.direct(client, peer, call, Directive::Change(Box::new(change)), request)
     }
 
     fn make_change(
@@ -202,7 +202,7 @@ impl Engine {
         request: Option<&RequestTag>,
     ) -> Result<Answered, Answer> {
         self.audit(peer, entity, said);
-        self.direct(client, call, Directive::Change(Box::new(change)), request)
+        self.direct(client, peer, call, Directive::Change(Box::new(change)), request)
     }
 
     /// The item of that path, if this peer may speak for its entity.

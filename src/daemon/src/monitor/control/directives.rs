@@ -2,7 +2,7 @@
 //! verdict: parameters to directives of the core, and verdicts to answers.
 
 use super::Waiting;
-use super::calls::{bad, caller, parameters, result};
+use super::calls::{bad, parameters, result};
 use crate::monitor::Engine;
 use ham_core::directive::{Directive, Heartbeat, Verdict};
 use ham_core::event::Event;
@@ -27,7 +27,7 @@ impl Engine {
         let entity = self.speaks_for(client, peer, "State", name.as_deref())?;
         let to = self.state_named(entity, &state)?;
         self.audit(peer, entity, &format!("state {}", self.state_name(entity, to)));
-        self.direct(client, call, Directive::State { entity, to }, request.as_ref())
+        self.direct(client, peer, call, Directive::State { entity, to }, request.as_ref())
     }
 
     pub(super) fn publish(
@@ -40,7 +40,7 @@ impl Engine {
         let entity = self.speaks_for(client, peer, "Raise", name.as_deref())?;
         self.audit(peer, entity, &format!("raise type {kind}, class {class}, severity {severity}"));
         let directive = Directive::Raise { entity, kind, class, severity };
-        self.direct(client, call, directive, request.as_ref())
+        self.direct(client, peer, call, directive, request.as_ref())
     }
 
     /// Heartbeats of one entity, or of all, are to be counted or not.
@@ -71,7 +71,7 @@ impl Engine {
         // those whose requests must have no second effect.
         let kept = request.as_ref().filter(|_| asked != Heartbeat::Query);
         let directive = Directive::Heartbeat { entity, to: asked };
-        self.direct(client, call, directive, kept)
+        self.direct(client, peer, call, directive, kept)
     }
 
     /// A state by its number, or by the name that the unit gives it.
@@ -116,11 +116,12 @@ impl Engine {
     pub(super) fn direct(
         &mut self,
         client: u64,
+        peer: Peer,
         call: &Call,
         directive: Directive,
         request: Option<&RequestTag>,
     ) -> Result<Answered, Answer> {
-        let from = caller(request)?;
+        let from = self.caller(peer, request)?;
         if let Some(client) = self.control.clients.get_mut(&client) {
             let (outcomes, oneway) = (Vec::new(), call.oneway);
             client.waiting =
@@ -173,12 +174,13 @@ impl Engine {
     /// answer of the first.
     pub(super) fn given_before(
         &mut self,
+        peer: Peer,
         call: &Call,
         refusal: Answer,
     ) -> Result<Answered, Answer> {
         let tag = call.parameters.get("request").cloned();
         let tag = tag.and_then(|tag| serde_json::from_value::<RequestTag>(tag).ok());
-        let Ok(Some(from)) = caller(tag.as_ref()) else { return Err(refusal) };
+        let Ok(Some(from)) = self.caller(peer, tag.as_ref()) else { return Err(refusal) };
         let Some(verdict) = self.core.verdict_given(from) else { return Err(refusal) };
         let method = call.method.rsplit_once('.').map_or("", |(_, method)| method);
         Ok(Some(self.answer_to(verdict, method)))
