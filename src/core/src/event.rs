@@ -8,6 +8,7 @@ use crate::notify::Told;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
+use std::collections::BTreeSet;
 
 /// One thing that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +166,12 @@ pub enum Event {
         channel: String,
         /// The number.
         upto: u64,
+    },
+    /// From these channels of pulses somebody receives, and from no other.
+    /// Needed by nothing but channels that could give their place back.
+    Receivers {
+        /// Their names.
+        channels: BTreeSet<String>,
     },
     /// The manager is to end.
     Shutdown {

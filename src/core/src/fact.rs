@@ -218,6 +218,12 @@ pub enum Fact {
         /// Its number in its channel.
         serial: u64,
     },
+    /// There were as many channels as there may be: one that nobody had used for
+    /// long has made way for one into which it sends.
+    ChannelReused {
+        /// Where the other one stood (`Monitor::channel_gone`).
+        place: u32,
+    },
 }
 
 /// An action that failed, and with it the list that it stands in.

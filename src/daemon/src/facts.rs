@@ -123,6 +123,7 @@ pub(crate) mod kind {
     pub(crate) const DETACHED: u32 = 45;
     pub(crate) const PULSE_SENT: u32 = 60;
     pub(crate) const OOM_KILLED: u32 = 61;
+    pub(crate) const CHANNEL_REUSED: u32 = 62;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -209,6 +210,7 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::Removed => (kind::REMOVED, [0, 0]),
         Fact::OomKilled { kills } => (kind::OOM_KILLED, [u64::from(kills), 0]),
         Fact::PulseSent { serial, .. } => (kind::PULSE_SENT, [serial, 0]),
+        Fact::ChannelReused { .. } => (kind::CHANNEL_REUSED, [0, 0]),
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -379,6 +381,9 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         kind::PULSE_SENT => {
             weight = Weight::Detail;
             format!("pulse {a} of channel {text} sent")
+        }
+        kind::CHANNEL_REUSED => {
+            format!("too many channels of pulses: {text}, not used for long, has made way")
         }
         other => format!("fact {other} of another version"),
     };

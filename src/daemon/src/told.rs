@@ -106,6 +106,7 @@ fn word(kind: u32) -> &'static str {
         kind::DETACHED => "detached",
         kind::PULSE_SENT => "pulse-sent",
         kind::OOM_KILLED => "oom-killed",
+        kind::CHANNEL_REUSED => "channel-reused",
         _ => "unknown",
     }
 }

@@ -44,7 +44,7 @@ impl Reader<'_> {
         let code =
             code.and_then(|code| self.integer(&code, i64::from(i8::MIN)..=i64::from(i8::MAX)));
         let value = self.whole(&table, "value")?;
-        Some(PulsePlan { channel: channel?, code: i8::try_from(code?).ok()?, value })
+        Some(PulsePlan { channel: channel?, code: i8::try_from(code?).ok()?, value, guest: false })
     }
 
     /// A number of 32 bits, 0 when it is not given.

@@ -222,6 +222,7 @@ fn verb(random: &mut Random, on: ConditionKind, class: Class, count: u64) -> Ver
             channel: format!("p{}", random.below(2)),
             code: 1,
             value: 2,
+            guest: false,
         }),
         _ => Verb::Log("{entity}/{condition}: {status}".to_owned()),
     }

@@ -287,6 +287,7 @@ pub(crate) fn verb(word: &str, line: &mut Line) -> Verb {
             channel: line.word(),
             code: line.pair("code").expect("code=").parse().expect("a number"),
             value: line.pair("value").map_or(0, |value| value.parse().expect("a number")),
+            guest: line.flag("guest"),
         }),
         "exit" => Verb::Shutdown(Ending::Exit(line.word().parse().expect("a code"))),
         "reboot" => Verb::Shutdown(Ending::Reboot),

@@ -20,6 +20,8 @@ pub(crate) struct Global {
     pub(super) beats_suspended: bool,
     /// When they were last counted again: as if each had come then.
     pub(super) beats_fresh: Option<Mono>,
+    /// The highest number of a pulse in the channels that are no more.
+    pub(super) pulses_gone: u64,
 }
 
 /// On the way down.
@@ -56,6 +58,7 @@ impl Global {
             .put(u64::from(self.beats_suspended))
             .put_due(self.beats_fresh);
         endings::put_by(&mut words, shutdown.and_then(|s| s.by));
+        words.put(self.pulses_gone);
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -78,10 +81,18 @@ impl Global {
         shutdown.share = Span(from.get()?);
         let (beats_suspended, beats_fresh) = (from.get_bool()?, from.get_due()?);
         shutdown.by = endings::get_by(&mut from)?;
+        let pulses_gone = from.get()?;
         from.finish()?;
         let shutdown = down.then_some(shutdown);
-        let global =
-            Global { booted, shutdown, signals, next_serial, beats_suspended, beats_fresh };
+        let global = Global {
+            booted,
+            shutdown,
+            signals,
+            next_serial,
+            beats_suspended,
+            beats_fresh,
+            pulses_gone,
+        };
         if global.record().words == *words { Ok(global) } else { Err(Odd) }
     }
 }

@@ -30,6 +30,7 @@ mod attempts;
 mod beats;
 mod budget;
 mod changes;
+mod channels;
 mod clients;
 mod directives;
 mod down;
@@ -69,6 +70,7 @@ mod view;
 
 pub use beats::HeartView;
 pub use budget::Budget;
+pub use channels::{MOST_GUEST_PULSES, MOST_OF_GUEST, MOST_OF_GUESTS};
 pub use endings::Host;
 pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
 pub use heart::{Heart, Level, Reached, Watch};
@@ -187,6 +189,7 @@ impl Monitor {
         std::mem::swap(&mut self.turn, turn);
         self.now = self.now.max(now);
         self.overlays.gone.clear();
+        self.pulses.usage.gone.clear();
         self.take(event);
         self.work_off();
         self.settle();
@@ -304,6 +307,7 @@ impl Monitor {
             Event::Directive { id, directive, from } => self.directive(id, &directive, from),
             Event::OomKilled { slot, kills, ended } => self.oom_killed(slot, kills, ended),
             Event::Received { channel, upto } => self.received(&channel, upto),
+            Event::Receivers { channels } => self.receivers(&channels),
             Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
         }
     }

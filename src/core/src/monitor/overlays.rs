@@ -222,7 +222,9 @@ impl Monitor {
 
     /// Puts down what is changed of an entity from now on. There is room.
     pub(super) fn put_overlay(&mut self, id: EntityId, overlay: Overlay) {
-        let _ = self.overlay(id);
+        let before = self.overlay(id);
+        let named: Vec<String> =
+            before.iter().flat_map(|before| before.channels().cloned()).collect();
         self.plans.remove(&id);
         let mut places = self.overlays.kept.remove(&id).map_or_else(Vec::new, |kept| kept.places);
         for place in &places {
@@ -247,6 +249,9 @@ impl Monitor {
         self.overlays.made.remove(&id);
         if !overlay.is_empty() {
             self.overlays.keep(id, Kept { overlay: Arc::new(overlay), text, places });
+        }
+        if !named.is_empty() {
+            self.give_back(named);
         }
     }
 

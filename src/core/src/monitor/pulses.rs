@@ -5,6 +5,7 @@
 //! nobody receives fails the action that sends it.
 
 use super::Monitor;
+use super::channels::{By, Use};
 use crate::effect::{Fact, Failure};
 use crate::ids::{EntityId, MAX_ENTITIES, MAX_PULSES};
 use crate::memory::{Head, Record, RecordId};
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// few enough that one which never comes back is noticed.
 pub const MOST_WAITING: usize = 64;
 
-/// Channels. One keeps its place when it is empty, since its numbers go on.
+/// Channels. How one gives its place back is in `channels`.
 pub const MOST_CHANNELS: usize = 256;
 
 const NAME_WORDS: usize = PulsePlan::MOST_NAME / 8;
@@ -52,18 +53,22 @@ pub struct ChannelView {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Channel {
-    place: u32,
+pub(super) struct Channel {
+    pub(super) place: u32,
     /// The number of the last pulse that was sent.
-    last: u64,
+    pub(super) last: u64,
     /// Up to here all were received.
     taken: u64,
     /// Places of those that wait, by number.
-    waiting: BTreeMap<u64, u32>,
+    pub(super) waiting: BTreeMap<u64, u32>,
+    /// By whose action it is there.
+    pub(super) by: By,
+    /// When something was last sent, or was to be, or was received.
+    pub(super) used: Mono,
 }
 
 impl Channel {
-    fn lost(&self) -> u64 {
+    pub(super) fn lost(&self) -> u64 {
         let waiting = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
         self.last.saturating_sub(self.taken).saturating_sub(waiting)
     }
@@ -72,19 +77,20 @@ impl Channel {
 /// What stands at one place of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
-    Channel { name: String, last: u64, taken: u64 },
+    Channel { name: String, last: u64, taken: u64, by: By, used: Mono },
     Pulse { channel: String, pulse: Pulse },
 }
 
 /// All channels and what waits in them.
 #[derive(Debug, Default)]
 pub(super) struct Pulses {
-    channels: BTreeMap<String, Channel>,
+    pub(super) channels: BTreeMap<String, Channel>,
     pulses: BTreeMap<u32, (String, Pulse)>,
     /// Of channels, by place.
-    names: BTreeMap<u32, String>,
+    pub(super) names: BTreeMap<u32, String>,
+    pub(super) usage: Use,
     /// Places that are free below `end`.
-    free: BTreeSet<u32>,
+    pub(super) free: BTreeSet<u32>,
     end: u32,
     /// Places that the monitor before has used and nobody has looked at.
     unread: Vec<u32>,
@@ -104,8 +110,8 @@ impl Pulses {
         }
         let name = self.names.get(&place)?;
         let channel = self.channels.get(name)?;
-        let (last, taken) = (channel.last, channel.taken);
-        Some(Item::Channel { name: name.clone(), last, taken }.record())
+        let Channel { last, taken, by, used, .. } = *channel;
+        Some(Item::Channel { name: name.clone(), last, taken, by, used }.record())
     }
 
     fn take_place(&mut self) -> Option<u32> {
@@ -119,19 +125,14 @@ impl Pulses {
         })
     }
 
-    /// The channel of that name, made if there is none; `None`: there are too
-    /// many.
-    fn channel(&mut self, name: &str) -> Option<&mut Channel> {
-        if !self.channels.contains_key(name) {
-            if self.channels.len() >= MOST_CHANNELS {
-                return None;
-            }
-            let place = self.take_place()?;
-            let channel = Channel { place, last: 0, taken: 0, waiting: BTreeMap::new() };
-            self.names.insert(place, name.to_owned());
-            self.channels.insert(name.to_owned(), channel);
-        }
-        self.channels.get_mut(name)
+    /// A channel of a name that none has. Its numbers begin after that one. False:
+    /// there is no place.
+    pub(super) fn make_channel(&mut self, name: &str, by: By, after: u64) -> bool {
+        let Some(place) = self.take_place() else { return false };
+        let (last, taken, waiting, used) = (after, after, BTreeMap::new(), Mono(0));
+        self.names.insert(place, name.to_owned());
+        self.channels.insert(name.to_owned(), Channel { place, last, taken, waiting, by, used });
+        true
     }
 }
 
@@ -152,8 +153,8 @@ impl Item {
             words.put(u64::from_le_bytes(std::array::from_fn(|_| bytes.next().unwrap_or(0))));
         }
         match self {
-            Item::Channel { last, taken, .. } => {
-                words.put(*last).put(*taken);
+            Item::Channel { last, taken, by, used, .. } => {
+                words.put(*last).put(*taken).put(by.to_word()).put(used.0);
             }
             Item::Pulse { pulse, .. } => {
                 words
@@ -181,7 +182,13 @@ impl Item {
         bytes.truncate(length);
         let name = String::from_utf8(bytes).map_err(|_| Odd)?;
         let item = match tag {
-            1 => Item::Channel { name, last: from.get()?, taken: from.get()? },
+            1 => Item::Channel {
+                name,
+                last: from.get()?,
+                taken: from.get()?,
+                by: By::from_word(from.get()?)?,
+                used: Mono(from.get()?),
+            },
             2 => {
                 let serial = from.get()?;
                 let pulse = Pulse {
@@ -215,14 +222,13 @@ impl Monitor {
         if plan.channel.is_empty() || plan.channel.len() > PulsePlan::MOST_NAME {
             return Err(Failure::Refused);
         }
-        let sent = self.now;
-        let Some(channel) = self.pulses.channel(&plan.channel) else {
+        if !self.open_channel(id, plan) {
             return Err(Failure::ChannelFull);
+        }
+        let Some(channel) = self.pulses.channels.get(&plan.channel) else {
+            return Err(Failure::Refused);
         };
-        let (serial, at) = (channel.last.saturating_add(1), channel.place);
-        // Of a channel that was just made and gets nothing the record is kept
-        // all the same: its place is taken.
-        self.turn.dirty.insert(RecordId::Pulse(at));
+        let (serial, sent) = (channel.last.saturating_add(1), self.now);
         if channel.waiting.len() >= MOST_WAITING {
             return Err(Failure::ChannelFull);
         }
@@ -247,6 +253,7 @@ impl Monitor {
             return;
         }
         channel.taken = upto;
+        channel.used = self.now;
         let later = channel.waiting.split_off(&upto.saturating_add(1));
         let gone = std::mem::replace(&mut channel.waiting, later);
         self.turn.dirty.insert(RecordId::Pulse(channel.place));
@@ -255,11 +262,12 @@ impl Monitor {
             self.pulses.free.insert(place);
             self.turn.dirty.insert(RecordId::Pulse(place));
         }
+        self.give_back([name.to_owned()]);
     }
 
     /// Before anything is changed: what was damaged is written again, or
     /// forgotten.
-    fn mend_pulses(&mut self) {
+    pub(super) fn mend_pulses(&mut self) {
         self.read_pulses();
         for place in std::mem::take(&mut self.pulses.mended) {
             self.turn.dirty.insert(RecordId::Pulse(place));
@@ -296,6 +304,12 @@ impl Monitor {
         self.pulses.pulses.get(&place).map(|(name, _)| name.as_str())
     }
 
+    /// The channel that has given its place back in the last turn.
+    #[must_use]
+    pub fn channel_gone(&self, place: u32) -> Option<&str> {
+        self.pulses.usage.gone.get(&place).map(String::as_str)
+    }
+
     /// Reads what the monitor before has left, once. What cannot be read is
     /// forgotten, and missing in the numbers of its channel.
     fn read_pulses(&mut self) {
@@ -310,11 +324,12 @@ impl Monitor {
             let words = self.memory.load(RecordId::Pulse(place));
             let item = words.ok().flatten().and_then(|words| Item::decode(&words).ok());
             match item {
-                Some(Item::Channel { name, last, taken })
+                Some(Item::Channel { name, last, taken, by, used })
                     if !self.pulses.channels.contains_key(&name) =>
                 {
                     self.pulses.names.insert(place, name.clone());
-                    let channel = Channel { place, last, taken, waiting: BTreeMap::new() };
+                    let waiting = BTreeMap::new();
+                    let channel = Channel { place, last, taken, waiting, by, used };
                     self.pulses.channels.insert(name, channel);
                 }
                 Some(Item::Pulse { channel, pulse }) => {
@@ -341,7 +356,10 @@ impl Monitor {
             .collect();
         for (place, name, serial) in found {
             let is_new = !self.pulses.channels.contains_key(&name);
-            let Some(channel) = self.pulses.channel(&name) else { continue };
+            if is_new && !self.pulses.make_channel(&name, By::Unit, 0) {
+                continue;
+            }
+            let Some(channel) = self.pulses.channels.get_mut(&name) else { continue };
             if is_new {
                 channel.taken = serial.saturating_sub(1);
             }
@@ -374,8 +392,9 @@ mod tests {
             entity: EntityId(MAX_ENTITIES - 1),
         };
         for name in ["a", "audio/out", &"x".repeat(PulsePlan::MOST_NAME)] {
+            let (by, used) = (By::Guest(EntityId(3)), Mono(8));
             let items = [
-                Item::Channel { name: name.to_owned(), last: 9, taken: 3 },
+                Item::Channel { name: name.to_owned(), last: 9, taken: 3, by, used },
                 Item::Pulse { channel: name.to_owned(), pulse },
             ];
             for item in items {

@@ -52,6 +52,23 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// The channel into which it puts a pulse.
+    #[must_use]
+    pub fn channel(&self) -> Option<&String> {
+        match self {
+            Verb::NotifyPulse(pulse) => Some(&pulse.channel),
+            Verb::Restart(_)
+            | Verb::Execute(_)
+            | Verb::NotifySignal(_)
+            | Verb::WaitFor(_)
+            | Verb::Log(_)
+            | Verb::HeartbeatHealthy
+            | Verb::Start(_)
+            | Verb::Stop(_)
+            | Verb::Shutdown(_) => None,
+        }
+    }
+
     /// The word of the unit file.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -202,6 +219,10 @@ pub struct PulsePlan {
     /// Its value.
     #[serde(default)]
     pub value: i32,
+    /// A process of the entity has given it: its channel is one of the few that
+    /// are for those. Said by the manager alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guest: bool,
 }
 
 impl PulsePlan {

@@ -59,6 +59,19 @@ impl Overlay {
         *self == Overlay::default()
     }
 
+    /// The channels of pulses that its items name; one may come more than once.
+    pub fn channels(&self) -> impl Iterator<Item = &String> {
+        let entity = self.entity.iter().flat_map(|entity| {
+            let lists = [&entity.pre_start, &entity.reload, &entity.post_stop];
+            let listed = lists.into_iter().flatten();
+            listed.chain(entity.conditions.iter().flat_map(|condition| &condition.actions))
+        });
+        let added = self.conditions.iter().flat_map(|condition| &condition.actions);
+        let actions = entity.chain(added).chain(self.actions.iter().map(|(_, action)| action));
+        let verbs = actions.flat_map(|action| std::iter::once(&action.verb).chain(&action.on_fail));
+        verbs.chain(self.on_fail.iter().map(|late| &late.verb)).filter_map(Verb::channel)
+    }
+
     /// Whether just this item is disarmed, whatever it belongs to.
     #[must_use]
     pub fn is_off(&self, item: &Item) -> bool {

@@ -117,6 +117,9 @@ impl Engine {
             Fact::PulseSent { place, .. } => {
                 return self.core.channel_at(place).unwrap_or_default().to_owned();
             }
+            Fact::ChannelReused { place } => {
+                return self.core.channel_gone(place).unwrap_or_default().to_owned();
+            }
             Fact::State { from, to } => {
                 return self.transition(notice.entity, from, to);
             }

@@ -4,6 +4,7 @@
 //! adds runs as itself (details 29).
 
 use super::calls::{bad, parameters, result};
+use super::pulses::is_channel_of;
 use crate::monitor::Engine;
 use ham_core::change::Change;
 use ham_core::directive::Directive;
@@ -252,11 +253,11 @@ impl Engine {
                     SignalTarget::Process { .. } => false,
                 },
                 Verb::Start(name) | Verb::Stop(name) => name == own,
-                Verb::Restart(_)
-                | Verb::NotifyPulse(_)
-                | Verb::WaitFor(_)
-                | Verb::Log(_)
-                | Verb::HeartbeatHealthy => true,
+                Verb::NotifyPulse(pulse) => {
+                    pulse.guest = true;
+                    is_channel_of(own, &pulse.channel)
+                }
+                Verb::Restart(_) | Verb::WaitFor(_) | Verb::Log(_) | Verb::HeartbeatHealthy => true,
                 Verb::Shutdown(_) => false,
             };
             if !allowed {

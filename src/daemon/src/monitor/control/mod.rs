@@ -61,6 +61,8 @@ pub(super) struct Control {
     followers: BTreeMap<u64, history::Follower>,
     /// Clients that wait for pulses.
     receivers: BTreeMap<u64, pulses::Receiver>,
+    /// Their channels, as the core was told last.
+    receiving: BTreeSet<String>,
     /// The listener is not looked at: there are too many clients, or the
     /// descriptors have run out.
     deaf: bool,
@@ -101,6 +103,7 @@ impl Control {
             ready: BTreeSet::new(),
             followers: BTreeMap::new(),
             receivers: BTreeMap::new(),
+            receiving: BTreeSet::new(),
             deaf: false,
             again_at: None,
         }

@@ -13,6 +13,7 @@ use ham_snapshot::header::Field;
 use ham_sys::clock;
 use ham_sys::socket::Peer;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// A client that waits for pulses.
 #[derive(Debug)]
@@ -22,6 +23,12 @@ pub(super) struct Receiver {
     after: u64,
     /// It takes more than one answer.
     more: bool,
+}
+
+/// Whether a channel is one of those of an entity: NAME, or NAME/… after it.
+pub(super) fn is_channel_of(entity: &str, channel: &str) -> bool {
+    let rest = channel.strip_prefix(entity);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Engine {
@@ -86,8 +93,7 @@ impl Engine {
             return Ok(());
         }
         let own = self.entity_of(client, peer).map(|entity| self.name(entity));
-        let rest = own.as_deref().and_then(|own| channel.strip_prefix(own));
-        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        if own.is_some_and(|own| is_channel_of(&own, channel)) {
             return Ok(());
         }
         Err(Engine::denied("ReceivePulses", peer))
@@ -115,7 +121,7 @@ impl Engine {
 
     /// Tells those who wait what was committed since they were told last.
     pub(in crate::monitor) fn tell_receivers(&mut self) {
-        if self.control.receivers.is_empty() {
+        if self.control.receivers.is_empty() && self.control.receiving.is_empty() {
             return;
         }
         let tokens: Vec<u64> = self.control.receivers.keys().copied().collect();
@@ -144,8 +150,20 @@ impl Engine {
             }
             self.send(token, &answer);
         }
+        self.tell_of_receivers();
         if !self.control.ready.is_empty() {
             self.completions.wake().post();
+        }
+    }
+
+    /// The core keeps the channels from which somebody receives.
+    fn tell_of_receivers(&mut self) {
+        let receivers = self.control.receivers.values();
+        let channels: BTreeSet<String> = receivers.map(|one| one.channel.clone()).collect();
+        if channels != self.control.receiving {
+            self.control.receiving.clone_from(&channels);
+            self.feed(Event::Receivers { channels });
+            self.run_events();
         }
     }
 
