@@ -356,7 +356,7 @@ impl Monitor {
     }
 
     /// Whether it could be kept, and worked with.
-    pub(super) fn fits(&self, id: EntityId, overlay: &Overlay) -> Result<(), Objection> {
+    pub(super) fn fits(&mut self, id: EntityId, overlay: &Overlay) -> Result<(), Objection> {
         let plan = overlay.over(self.bare(id, overlay)?);
         check(&plan).map_err(|_| Objection::Full)?;
         if self.has_room(id, overlay) { Ok(()) } else { Err(Objection::Full) }

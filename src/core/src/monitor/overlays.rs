@@ -61,23 +61,8 @@ impl Kept {
     }
 
     fn decode(words: &Words, memory: &dyn Memory) -> Result<Kept, Odd> {
-        let mut from = Reader::new(words);
-        let (length, count) = (from.get_u32()? as usize, from.get_u32()? as usize);
-        from.get_due()?;
-        if count > MOST_PARTS || length.div_ceil(PART_BYTES) != count {
-            return Err(Odd);
-        }
-        let mut places: Vec<u32> = Vec::with_capacity(count);
-        while places.len() < count {
-            let word = from.get()?;
-            for shift in [0u32, 16, 32, 48] {
-                if places.len() < count {
-                    let place = word.checked_shr(shift).unwrap_or(0) & 0xffff;
-                    places.push(u32::try_from(place).map_err(|_| Odd)?);
-                }
-            }
-        }
-        let mut text = Vec::with_capacity(count.saturating_mul(PART_BYTES));
+        let (length, places) = places_of(words)?;
+        let mut text = Vec::with_capacity(places.len().saturating_mul(PART_BYTES));
         for place in &places {
             let part = memory.load(RecordId::Chunk(*place))?.ok_or(Odd)?;
             text.extend(part.iter().flat_map(|word| word.to_le_bytes()));
@@ -101,6 +86,27 @@ impl Kept {
         }
         words
     }
+}
+
+/// How long the text is that a record tells of, and where its parts stand.
+fn places_of(words: &Words) -> Result<(usize, Vec<u32>), Odd> {
+    let mut from = Reader::new(words);
+    let (length, count) = (from.get_u32()? as usize, from.get_u32()? as usize);
+    from.get_due()?;
+    if count > MOST_PARTS || length.div_ceil(PART_BYTES) != count {
+        return Err(Odd);
+    }
+    let mut places: Vec<u32> = Vec::with_capacity(count);
+    while places.len() < count {
+        let word = from.get()?;
+        for shift in [0u32, 16, 32, 48] {
+            if places.len() < count {
+                let place = word.checked_shr(shift).unwrap_or(0) & 0xffff;
+                places.push(u32::try_from(place).map_err(|_| Odd)?);
+            }
+        }
+    }
+    Ok((length, places))
 }
 
 impl Overlays {
@@ -189,6 +195,7 @@ impl Monitor {
                 self.overlays.made.remove(&id);
                 self.plans.remove(&id);
                 self.turn.dirty.insert(RecordId::Overlay(id));
+                self.give_back_parts();
                 self.note(id, Fact::OverlayLost);
                 None
             }
@@ -212,8 +219,36 @@ impl Monitor {
         }
     }
 
+    /// Parts that belong to nothing that can be read are free again. Whose a part
+    /// was nobody can tell when the record that said so is damaged, so those of all
+    /// others are looked for; not at a takeover, which looks at heads only.
+    fn give_back_parts(&mut self) {
+        let mut lost: BTreeSet<u32> = (0..self.overlays.parts_end).collect();
+        lost.retain(|place| !self.overlays.free_parts.contains(place));
+        for id in self.overlays.present.all() {
+            let unread = || {
+                let words = self.memory.load(RecordId::Overlay(id)).ok().flatten()?;
+                places_of(&words).ok().map(|(_, places)| places)
+            };
+            let kept = self.overlays.kept.get(&id).map(|kept| kept.places.clone());
+            for place in kept.or_else(unread).unwrap_or_default() {
+                lost.remove(&place);
+            }
+        }
+        self.turn.dirty.extend(lost.iter().map(|place| RecordId::Chunk(*place)));
+        self.overlays.free_parts.extend(lost);
+    }
+
     /// Whether there is room for this text in place of the one before.
-    pub(super) fn has_room(&self, id: EntityId, overlay: &Overlay) -> bool {
+    pub(super) fn has_room(&mut self, id: EntityId, overlay: &Overlay) -> bool {
+        if !self.fits_into_parts(id, overlay) {
+            // Of what was damaged in its head alone nobody has told.
+            self.give_back_parts();
+        }
+        self.fits_into_parts(id, overlay)
+    }
+
+    fn fits_into_parts(&self, id: EntityId, overlay: &Overlay) -> bool {
         let needed = serde_json::to_vec(overlay).map_or(usize::MAX, |text| text.len());
         let parts = needed.div_ceil(PART_BYTES);
         let held = self.overlays.kept.get(&id).map_or(0, |kept| kept.places.len());
