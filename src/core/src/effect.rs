@@ -166,6 +166,13 @@ pub enum Effect {
         /// Whose.
         entity: EntityId,
     },
+    /// Tell at once what the kernel ends of it because memory is short: it runs
+    /// already, and somebody wants to know from here on. Of what is started later
+    /// the daemon asks `Monitor::watches_memory`.
+    WatchMemory {
+        /// Whose; `None`: of all.
+        entity: Option<EntityId>,
+    },
     /// Write a line for a `log` action; answered by `ActionDone`.
     Log {
         /// The action.

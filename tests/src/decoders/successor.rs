@@ -412,6 +412,7 @@ impl<'a> Successor<'a> {
             | Effect::Reply { .. }
             | Effect::Verdict { .. }
             | Effect::WatchBeats { .. }
+            | Effect::WatchMemory { .. }
             | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => return,
         };

@@ -58,7 +58,10 @@ impl Kernel {
                 self.watch_beats(*entity, *slot, (*interval, *from), *every);
             }
             Effect::UnwatchBeats { entity } => self.unwatch_beats(*entity),
-            Effect::Notice(_) | Effect::Reply { .. } | Effect::Verdict { .. } => {}
+            Effect::Notice(_)
+            | Effect::Reply { .. }
+            | Effect::Verdict { .. }
+            | Effect::WatchMemory { .. } => {}
         }
     }
 

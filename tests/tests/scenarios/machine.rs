@@ -325,6 +325,7 @@ impl Machine {
             | Effect::Reply { .. }
             | Effect::Verdict { .. }
             | Effect::WatchBeats { .. }
+            | Effect::WatchMemory { .. }
             | Effect::UnwatchBeats { .. }
             | Effect::Finish { .. } => None,
         }

@@ -69,6 +69,10 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
             format!("watch-beats {name} {} {interval} from {from}{every}", slot(*of))
         }
         Effect::UnwatchBeats { entity } => format!("unwatch-beats {}", name(monitor, *entity)),
+        Effect::WatchMemory { entity: None } => "watch-memory of all".to_owned(),
+        Effect::WatchMemory { entity: Some(entity) } => {
+            format!("watch-memory {}", name(monitor, *entity))
+        }
         Effect::Finish { ending: Ending::Exit(code) } => format!("finish code={code}"),
         Effect::Finish { ending } => format!("finish {ending:?}"),
         Effect::SignalProcess { pid, start, signal, code, value, run: by } => {

@@ -35,9 +35,12 @@ impl Entity {
     /// ended: whom a signal is for. The id is 0 when only the slot knows it.
     #[must_use]
     pub fn running(&self) -> Option<(SlotRef, i32)> {
-        if self.moving {
-            return None;
-        }
+        self.process().filter(|_| !self.moving)
+    }
+
+    /// The same, also while another process takes its place.
+    #[must_use]
+    pub fn process(&self) -> Option<(SlotRef, i32)> {
         match self.actual {
             Actual::Up { slot, pid, .. } | Actual::Readying { slot, pid, .. } => Some((slot, pid)),
             Actual::Retiring { slot, pid, .. } => slot.map(|slot| (slot, pid)),

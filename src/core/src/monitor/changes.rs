@@ -251,7 +251,9 @@ impl Monitor {
             let flags = overlay.flags_of(&plan, &item).unwrap_or_default();
             overlay.set_flags(&item, flags.with(Flags::KEEP_ON_EMPTY));
         }
-        self.put_change(id, overlay)
+        let verdict = self.put_change(id, overlay)?;
+        self.watch_memory(id, plan.on);
+        Ok(verdict)
     }
 
     fn add_late_action(

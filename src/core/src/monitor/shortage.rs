@@ -3,12 +3,11 @@
 //! each is told once whoever is the monitor.
 
 use super::Monitor;
-use super::entity::Actual;
 use super::life::occurrence;
 use super::pool::Owner;
-use crate::effect::Fact;
+use crate::effect::{Effect, Fact};
 use crate::ids::{EntityId, SlotRef};
-use crate::plan::ConditionKind;
+use crate::plan::{ConditionKind, Kind};
 
 impl Monitor {
     /// So many were killed since the process of that slot was started. `ended`:
@@ -23,30 +22,11 @@ impl Monitor {
         }
         entity.oom_kills = kills;
         entity.oom_ended = ended;
-        let pid = entity.running().map_or(0, |(_, pid)| pid);
-        let lives = match entity.actual {
-            Actual::Up { .. }
-            | Actual::Readying { .. }
-            | Actual::Retiring { .. }
-            | Actual::Stopping { .. } => true,
-            Actual::Down
-            | Actual::Waiting(..)
-            | Actual::Queued(_)
-            | Actual::Gated(_)
-            | Actual::Preparing { .. }
-            | Actual::Starting { .. }
-            | Actual::Handover { .. }
-            | Actual::Aborting { .. }
-            | Actual::Reached
-            | Actual::Clearing { .. }
-            | Actual::Tidying { .. }
-            | Actual::Left { .. }
-            | Actual::Joining { .. } => false,
-        };
+        let process = entity.process();
         self.put(id, entity);
         self.note(id, Fact::OomKilled { kills: u32::from(kills) });
         // Of its end it is a kind, and tells so itself.
-        if !ended && lives {
+        if !ended && let Some((_, pid)) = process {
             let kinds = [ConditionKind::OomKill];
             self.fire(id, occurrence(id, &kinds, Some(slot), pid, None));
         }
@@ -62,10 +42,17 @@ impl Monitor {
         units.extend(others);
         units.into_iter().any(|unit| {
             self.plan_of(unit).is_some_and(|plan| {
-                plan.conditions.iter().any(|condition| {
-                    matches!(condition.on, ConditionKind::OomKill | ConditionKind::Any)
-                })
+                plan.conditions.iter().any(|condition| condition.on.is_of_memory())
             })
         })
+    }
+
+    /// A condition was added at run time: what it hangs on is told from here on,
+    /// not from the next start on.
+    pub(super) fn watch_memory(&mut self, id: EntityId, on: ConditionKind) {
+        if on.is_of_memory() {
+            let all = self.plan_of(id).is_some_and(|plan| plan.kind == Kind::Global);
+            self.emit(Effect::WatchMemory { entity: (!all).then_some(id) });
+        }
     }
 }

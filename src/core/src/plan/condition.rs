@@ -126,6 +126,12 @@ impl ConditionKind {
         }
     }
 
+    /// Whether a condition on it is about kills because memory was short.
+    #[must_use]
+    pub fn is_of_memory(self) -> bool {
+        matches!(self, ConditionKind::OomKill | ConditionKind::Any)
+    }
+
     /// Whether a restart action may hang on it: the kinds that can mean that
     /// the process is gone (QNX: death conditions only).
     #[must_use]

@@ -97,6 +97,7 @@ impl Engine {
             | Effect::Verdict { .. }
             | Effect::WatchBeats { .. }
             | Effect::UnwatchBeats { .. }
+            | Effect::WatchMemory { .. }
             | Effect::Finish { .. } => None,
         }
     }
@@ -194,6 +195,7 @@ impl Engine {
                 self.watch_beats(Member { entity, slot, from, every }, interval);
             }
             Effect::UnwatchBeats { entity } => self.unwatch_beats(entity),
+            Effect::WatchMemory { entity } => self.watch_memory_late(entity),
             Effect::Verdict { id, verdict } => self.verdict(id, verdict),
             Effect::Finish { ending } => self.finish(&ending),
             Effect::SignalProcess { pid, start, signal, code, value, run } => {

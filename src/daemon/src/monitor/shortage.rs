@@ -7,6 +7,7 @@ use super::memory::entities_with_processes;
 use super::{Engine, SHORTAGE};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
+use ham_core::plan::{ConditionKind, Kind};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_snapshot::slots::Phase;
@@ -69,16 +70,44 @@ impl Engine {
 
     /// After a takeover, when what is urgent is done.
     pub(super) fn watch_memory_of_all(&mut self) {
-        if !std::mem::take(&mut self.shortage.late) || !self.counts_memory() {
-            return;
+        if std::mem::take(&mut self.shortage.late) {
+            self.watch_memory_late(None);
         }
-        for (entity, _) in entities_with_processes(self.state) {
+    }
+
+    /// One that runs already, or all of them, are to be watched.
+    pub(super) fn watch_memory_late(&mut self, entity: Option<EntityId>) {
+        for entity in self.counted(entity) {
             self.watch_memory(entity);
             // It may have changed while nobody looked.
             if let Some(slot) = self.core.slot_of(entity) {
                 self.shortage.changed.insert(slot, (entity, clock::monotonic()));
             }
         }
+    }
+
+    /// A condition is about to be added at run time. What nobody has looked at so
+    /// far came before it: it is told, and does not fire that.
+    pub(super) fn tell_kills_before(&mut self, entity: EntityId, on: ConditionKind) {
+        if !on.is_of_memory() {
+            return;
+        }
+        let definition = self.core.definition(entity);
+        let is_global = definition.is_some_and(|plan| plan.kind == Kind::Global);
+        for entity in self.counted((!is_global).then_some(entity)) {
+            if let Some(slot) = self.core.slot_of(entity) {
+                self.tell_kills_so_far(entity, slot);
+            }
+        }
+    }
+
+    /// Those of which the kernel counts kills; `None`: of all.
+    fn counted(&mut self, entity: Option<EntityId>) -> Vec<EntityId> {
+        if !self.counts_memory() {
+            return Vec::new();
+        }
+        let all = || entities_with_processes(self.state).into_iter().map(|(id, _)| id).collect();
+        entity.map_or_else(all, |entity| vec![entity])
     }
 
     /// The kernel tells that counts have changed.
@@ -100,13 +129,16 @@ impl Engine {
         self.shortage.changed = later;
         let due: BTreeMap<SlotRef, (EntityId, u64)> = due;
         for (slot, (entity, _)) in due {
-            let place = self.state.slot(slot.index);
-            let lives =
-                place.is_some_and(|place| place.word() == (slot.generation, Phase::Running));
-            if lives {
-                let held = Held { slot, name: self.name(entity), command: false };
-                self.tell_kills(&held, false);
-            }
+            self.tell_kills_so_far(entity, slot);
+        }
+    }
+
+    /// Of a process that has ended, whether or not the core knows, its end tells.
+    fn tell_kills_so_far(&mut self, entity: EntityId, slot: SlotRef) {
+        let place = self.state.slot(slot.index);
+        if place.is_some_and(|place| place.word() == (slot.generation, Phase::Running)) {
+            let held = Held { slot, name: self.name(entity), command: false };
+            self.tell_kills(&held, false);
         }
     }
 

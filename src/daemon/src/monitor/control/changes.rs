@@ -203,6 +203,9 @@ impl Engine {
         request: Option<&RequestTag>,
     ) -> Result<Answered, Answer> {
         self.audit(peer, entity, said);
+        if let Change::Condition { condition, .. } = &change {
+            self.tell_kills_before(entity, condition.on);
+        }
         self.direct(client, peer, call, Directive::Change(Box::new(change)), request)
     }
 
