@@ -332,3 +332,40 @@ fn an_entity_without_memory_costs_no_monitor() {
     // The kernel kills the whole of it, or what asked for too much.
     assert!(deaths.iter().all(|line| line.contains(": signal KILL (pid ")), "{log}");
 }
+
+/// Added while the entity runs, it is watched at once. What was killed before it
+/// was there does not fire it.
+#[test]
+fn an_oom_kill_condition_that_is_added_is_watched_at_once() {
+    let what = "an_oom_kill_condition_that_is_added_is_watched_at_once";
+    if !skip::is_root(what) {
+        return;
+    }
+    let units = Units::new("short");
+    let probe = env!("CARGO_BIN_EXE_ham-probe");
+    let script = format!(
+        "for step in one two; do until [ -e $step ]; do sleep 0.05; done; \
+         {probe} take 64; echo $step >>told; done; exec sleep 600"
+    );
+    write(&units, "greedy", &script, "restart = \"no\"\n");
+    let condition = units.file("condition");
+    let text = "[[condition]]\non = \"oom-kill\"\nactions = [ { log = \"short of memory\" } ]\n";
+    fs::write(&condition, text).expect("our file");
+    let Some(mut manager) = start(&units, CGROUP, what) else { return };
+    manager.wait_for_state("greedy", "running");
+    let cgroup = cgroup_of(manager.pid_of("greedy")).expect("it is in one");
+    if let Err(error) = fs::write(cgroup.join("memory.max"), LIMIT) {
+        skip::skipped(what, &format!("no memory controller in the unified hierarchy: {error}"));
+        return;
+    }
+    let _ = fs::write(cgroup.join("memory.swap.max"), "0");
+    fs::write(units.file("one"), "").expect("our file");
+    units.wait_for_text("told", |text| text == "one\n");
+    done(&manager, &["add", "greedy", &condition]);
+    let short = |log: &str| log.lines().filter(|line| line.contains("short of memory")).count();
+    fs::write(units.file("two"), "").expect("our file");
+    manager.wait_for_log("the condition", |log| short(log) == 1);
+    units.wait_for_text("told", |text| text == "one\ntwo\n");
+    done(&manager, &["stop", "greedy"]);
+    assert_eq!(short(&manager.log()), 1, "{}", manager.log());
+}

@@ -246,6 +246,11 @@ fn a_process_adds_to_its_own_entity_what_runs_as_itself() {
     );
     std::fs::write(folder.join("who"), text).expect("own file");
     std::fs::write(folder.join("stop"), "stop = \"other\"\n").expect("own file");
+    for (name, channel) in [("mine", "own/out"), ("alien", "other/out")] {
+        let text =
+            format!("name = \"{name}\"\nnotify-pulse = {{ channel = \"{channel}\", code = 1 }}\n");
+        std::fs::write(folder.join(name), text).expect("own file");
+    }
     let said = folder.join("said");
     std::fs::write(&said, "").expect("own file");
     std::fs::set_permissions(&said, Permissions::from_mode(0o666)).expect("own file");
@@ -255,6 +260,8 @@ fn a_process_adds_to_its_own_entity_what_runs_as_itself() {
          ./hamctl add --now own/death who && echo added; \
          ./hamctl add own/death stop || echo no stop; \
          ./hamctl add other/death who || echo no other; \
+         ./hamctl add own/death alien || echo no channel; \
+         ./hamctl add own/death mine && echo channel; \
          ./hamctl disarm own/death || echo no disarm; \
          ./hamctl disarm own/death/who && echo disarmed; \
          ./hamctl arm own/death/who && echo end; exec sleep 1000",
@@ -277,7 +284,7 @@ fn a_process_adds_to_its_own_entity_what_runs_as_itself() {
     let runtime = manager.runtime().display().to_string();
     std::fs::write(folder.join("runtime"), runtime).expect("own file");
     let told = units.wait_for_text("said", |text| text.contains("\nend\n"));
-    for line in ["added", "no stop", "no other", "no disarm", "disarmed"] {
+    for line in ["added", "no stop", "no other", "no channel", "channel", "no disarm", "disarmed"] {
         assert!(told.lines().any(|known| known == line), "no `{line}` in:\n{told}");
     }
     units.wait_for_text("trace", |text| text.starts_with("own 65534 65534\n"));

@@ -81,9 +81,9 @@ impl Machine {
     /// Whether it is told that its changes are lost when something happens to it.
     fn is_lost(&mut self, entity: EntityId) -> bool {
         let raise = Directive::Raise { entity, kind: 0, class: 0, severity: 0 };
-        self.direct(raise).iter().any(|effect| {
-            matches!(effect, Effect::Notice(notice) if notice.fact == Fact::OverlayLost)
-        })
+        self.direct(raise).iter().any(
+            |effect| matches!(effect, Effect::Notice(notice) if notice.fact == Fact::OverlayLost),
+        )
     }
 
     fn parts(&self) -> usize {
