@@ -22,6 +22,8 @@ usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
        ham-probe outlive             print TERM when it comes, and go on
        ham-probe take MEBIBYTES      use so much memory
        ham-probe connect COUNT PATH  hold so many connections to a socket
+       ham-probe call PATH           send each line of standard input to a socket,
+                                     NUL for the line end, and print each answer
        ham-probe notify TEXT FILE... send that, and these files opened, to
                                      NOTIFY_SOCKET, and wait until it was taken
        ham-probe beat MILLISECONDS FILE
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["outlive"] => outlive(),
         ["take", size] => take(size),
         ["connect", count, path] => connect(count, path),
+        ["call", path] => call(path),
         ["notify", text, files @ ..] => notify(text, files),
         ["beat", interval, file] => beat(interval, file),
         ["attach", name, rest @ ..] if rest.len() == 4 => attach(name, rest),
@@ -164,6 +167,18 @@ fn take(size: &str) -> Result<(), Error> {
     }
     let sum: usize = pages.iter().map(|page| usize::from(page[PAGE - 1])).sum();
     say(&format!("survived {sum}"))
+}
+
+/// One call after the other, by one connection.
+fn call(path: &str) -> Result<(), Error> {
+    let mut answers = BufReader::new(UnixStream::connect(path)?);
+    for line in std::io::stdin().lines() {
+        answers.get_mut().write_all(format!("{}\0", line?).as_bytes())?;
+        let mut answer = Vec::new();
+        answers.read_until(0, &mut answer)?;
+        say(String::from_utf8_lossy(&answer).trim_end_matches('\0'))?;
+    }
+    Ok(())
 }
 
 /// Says nothing on them, until its standard input ends.

@@ -218,6 +218,77 @@ fn who_has_ended_speaks_for_no_later_process_of_its_number() {
     assert_eq!(found["answer"]["error"], "io.ham.Manager.BadParameter", "{found}");
 }
 
+/// Any process of an entity may call with any number of a client, and with many.
+#[test]
+fn a_process_of_an_entity_neither_blocks_nor_forgets_requests_of_root() {
+    let what = "a_process_of_an_entity_neither_blocks_nor_forgets_requests_of_root";
+    if !skip::is_root(what) {
+        return;
+    }
+    let (units, place) = (Units::new("users"), Scratch::new("users"));
+    let probe = place.path().join("probe");
+    fs::copy(env!("CARGO_BIN_EXE_ham-probe"), &probe).expect("a copy");
+    let state = |name: &str, state: u32, client: &str, serial: u64| {
+        let tag = json!({ "client": client, "serial": serial });
+        call("State", &json!({ "name": name, "state": state.to_string(), "request": tag }))
+    };
+    let number = "0123456789abcdef";
+    let mut calls = vec![state("own", 7, number, u64::from(u32::MAX))];
+    calls.extend((1..=600).map(|client| state("own", client % 2, &format!("{client:016x}"), 1)));
+    let lines = calls.concat().into_iter().map(|byte| if byte == 0 { b'\n' } else { byte });
+    fs::write(place.path().join("calls"), lines.collect::<Vec<u8>>()).expect("our own");
+    fs::write(place.path().join("answers"), "").expect("our own");
+    for (path, mode) in [("", 0o755), ("answers", 0o666)] {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(place.path().join(path), mode).expect("our own");
+    }
+    let script = format!(
+        "cd {}; until [ -s control ]; do sleep 0.05; done; \
+         ./probe call $(cat control) <calls >answers 2>&1; echo end >>answers; exec sleep 600",
+        place.path().display()
+    );
+    units.write(
+        "own",
+        &format!("[entity]\nuser = \"nobody\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"),
+    );
+    units.write("a", SLEEPER);
+    let manager = Manager::start(&units.path(), &["-t", "none"]);
+    let runtime = manager.runtime().to_path_buf();
+    let parent = runtime.parent().expect("its scratch");
+    fs::set_permissions(parent, fs::Permissions::from_mode(0o755)).expect("our own");
+    manager.wait_for_state("own", "running");
+    let ask = |call: &[u8]| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(call);
+        client.answer().expect("an answer")
+    };
+    let first = ask(&state("a", 1, number, 1));
+    assert_eq!(first["parameters"]["changed"], true, "{first}");
+    let socket = runtime.join("control").display().to_string();
+    let half = place.path().join("half");
+    fs::write(&half, socket)
+        .and_then(|()| fs::rename(half, place.path().join("control")))
+        .expect("ours");
+    let mut told = String::new();
+    ham_tests::own_units::wait_until("its calls", || {
+        told = fs::read_to_string(place.path().join("answers")).expect("our own");
+        told.ends_with("end\n")
+    });
+    if !told.contains("changed") {
+        skip::skipped(what, &format!("nobody cannot call here: {told}"));
+        return;
+    }
+    assert_eq!(told.matches("\"changed\":true").count(), 601, "{told}");
+    // A repeat, after 600 others: it has no second effect.
+    let other = ask(&call("State", &json!({ "name": "a", "state": "2" })));
+    assert_eq!(other["parameters"]["changed"], true, "{other}");
+    assert_eq!(ask(&state("a", 1, number, 1)), first);
+    let still = ask(&call("State", &json!({ "name": "a", "state": "2" })));
+    assert_eq!(still["parameters"]["changed"], false, "{still}");
+    let next = ask(&state("a", 3, number, 2));
+    assert_eq!(next["parameters"]["changed"], true, "{next}");
+}
+
 /// What a directive has done can be the reason why the same words are refused:
 /// its repeat, after a takeover or not, is told what the first was told.
 #[test]
