@@ -158,13 +158,16 @@ impl Monitor {
     /// That a unit names one is known by what its actions have sent; to look into
     /// all units would take too long. Such a channel goes when there are too many.
     pub(super) fn give_back(&mut self, names: impl IntoIterator<Item = String>) {
+        let mut names: BTreeSet<String> = names.into_iter().collect();
+        if names.is_empty() {
+            return;
+        }
         self.mend_pulses();
         let over = |pulses: &Pulses, name: &String| {
             let channel = pulses.channels.get(name);
             channel
                 .is_some_and(|it| it.by != By::Unit && it.lost() == 0 && pulses.is_idle(name, it))
         };
-        let mut names: BTreeSet<String> = names.into_iter().collect();
         names.retain(|name| over(&self.pulses, name));
         for id in self.overlays.present.all() {
             if names.is_empty() {
