@@ -308,18 +308,21 @@ impl Engine {
 
     /// All that is disarmed.
     pub(super) fn disarmed(&self) -> Vec<Disarmed> {
-        let now = clock::monotonic();
-        let mut all = Vec::new();
-        for entity in self.core.changed() {
-            let Some(overlay) = self.core.overlay_of(entity) else { continue };
-            let name = self.name(entity);
-            all.extend(overlay.off.iter().map(|off| Disarmed {
-                path: off.item.path(&name),
-                left_ns: off.until.map(|until| until.0.saturating_sub(now)),
-            }));
-        }
+        let changed = self.core.changed().into_iter();
+        let mut all: Vec<Disarmed> = changed.flat_map(|entity| self.disarmed_of(entity)).collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
         all
+    }
+
+    /// What of an entity is disarmed.
+    pub(super) fn disarmed_of(&self, entity: EntityId) -> Vec<Disarmed> {
+        let Some(overlay) = self.core.overlay_of(entity) else { return Vec::new() };
+        let (now, name) = (clock::monotonic(), self.name(entity));
+        let off = overlay.off.iter().map(|off| Disarmed {
+            path: off.item.path(&name),
+            left_ns: off.until.map(|until| until.0.saturating_sub(now)),
+        });
+        off.collect()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::monitor::Engine;
 use ham_core::directive::{Directive, Heartbeat, Verdict};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, RequestId};
+use ham_core::plan::Kind;
 use ham_core::wire::{
     Answer, Call, Decided, HeartbeatParameters, Heartbeats, RaiseParameters, Refusal, RequestTag,
     StateParameters,
@@ -25,6 +26,10 @@ impl Engine {
     ) -> Result<Answered, Answer> {
         let StateParameters { name, state, request } = parameters(call)?;
         let entity = self.speaks_for(client, peer, "State", name.as_deref())?;
+        if self.core.definition(entity).is_some_and(|plan| plan.kind == Kind::Global) {
+            let why = "it is a [global] unit: it has no process, and no states";
+            return Err(bad("name", why));
+        }
         let to = self.state_named(entity, &state)?;
         self.audit(peer, entity, &format!("state {}", self.state_name(entity, to)));
         self.direct(client, call, Directive::State { entity, to }, request.as_ref())
