@@ -75,6 +75,7 @@ pub use diagnostic::{Diagnostic, DiagnosticReport, Severity};
 pub use directory::{Source, SourceState};
 pub use duration::parse_duration;
 pub use enablement::{ENABLED_DIRECTORY, Enablement, enablement};
+pub use heartbeat::{HIGH, LOW};
 pub use limits::limit_name;
 pub use load::{Loaded, Settings, check_file, check_text, load_directories};
 pub use names::wrong_entity_name;

@@ -96,7 +96,7 @@ pub struct ShownGone {
 }
 
 /// One condition in `Show`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownCondition {
     /// Its name.
     pub name: String,

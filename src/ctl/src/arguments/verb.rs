@@ -3,9 +3,10 @@
 use crate::error::Error;
 use crate::zone::{self, Zone};
 use clap::{Args, Subcommand};
+use ham_core::plan::HeartbeatPlan;
 use ham_core::signal::Signal;
 use ham_core::time::Span;
-use ham_core::wire::Refusal;
+use ham_core::wire::{AttachHeartbeat, Refusal};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -52,7 +53,7 @@ pub(crate) enum Verb {
         #[arg(short, long)]
         recursive: bool,
         /// Armed again after that time: 10min, "1h 30s"
-        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        #[arg(long = "for", value_name = "TIME", value_parser = while_disarmed)]
         time: Option<Span>,
     },
     /// Show the flags of an entity, condition or action, or change them
@@ -124,9 +125,10 @@ pub(crate) enum Verb {
     },
     /// Have heartbeats counted or not, or show whether they are
     Heartbeat {
-        /// What to do
-        #[arg(value_enum, default_value_t = Beats::Query)]
-        to: Beats,
+        /// suspend: not counted until resume; resume: counted again, as if one had
+        /// just come; query: print active or suspended [default: query]
+        #[arg(value_name = "suspend|resume|query", value_parser = beats)]
+        to: Option<Beats>,
         /// An entity [default: all]
         name: Option<String>,
     },
@@ -229,6 +231,8 @@ pub(crate) enum Verb {
         /// Of an entity that is made for it: stays when its process has ended
         #[arg(long)]
         keep_on_death: bool,
+        #[command(flatten)]
+        heartbeat: Heartbeat,
     },
     /// Have an entity let go of its process, which goes on by itself
     Detach {
@@ -242,6 +246,8 @@ pub(crate) enum Verb {
         /// Of an entity that is made for it: stays when its process has ended
         #[arg(long)]
         keep_on_death: bool,
+        #[command(flatten)]
+        heartbeat: Heartbeat,
         /// The command, after --
         #[arg(required = true, last = true)]
         command: Vec<OsString>,
@@ -296,8 +302,30 @@ pub(crate) struct Unit {
     pub(crate) now: bool,
 }
 
+/// By what the heartbeat of an attached process is supervised.
+#[derive(Debug, Args)]
+pub(crate) struct Heartbeat {
+    /// Supervise its heartbeat by such periods: 1s, 100ms [default: as its unit says]
+    #[arg(long = "heartbeat", value_name = "TIME", value_parser = period)]
+    interval: Option<Span>,
+    /// So many periods in a row without one are low; 0: never
+    #[arg(long, value_name = "N", requires = "interval", default_value_t = ham_unit::LOW)]
+    low: u32,
+    /// So many are high; 0: never
+    #[arg(long, value_name = "N", requires = "interval", default_value_t = ham_unit::HIGH)]
+    high: u32,
+}
+
+impl Heartbeat {
+    /// As the interface has it; `None`: nothing is said of it.
+    pub(crate) fn asked(&self) -> Option<AttachHeartbeat> {
+        let &Heartbeat { interval, low, high } = self;
+        interval.map(|interval| AttachHeartbeat { interval_ns: interval.0, low, high })
+    }
+}
+
 /// What `heartbeat` is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beats {
     /// Not counted until `resume`
     Suspend,
@@ -308,6 +336,8 @@ pub(crate) enum Beats {
 }
 
 impl Beats {
+    const ALL: [Beats; 3] = [Beats::Suspend, Beats::Resume, Beats::Query];
+
     /// As the interface has it.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -418,9 +448,34 @@ fn signal(text: &str) -> Result<Signal, String> {
     })
 }
 
+fn beats(text: &str) -> Result<Beats, String> {
+    Beats::ALL.into_iter().find(|beats| beats.word() == text).ok_or_else(|| {
+        format!(
+            "suspend, resume or query comes first, then the entity: hamctl heartbeat query {text}"
+        )
+    })
+}
+
 fn duration(text: &str) -> Result<Span, String> {
     let wrong = || "write a time with its unit: 30s, 10min, \"1h 30s\"".to_owned();
     ham_unit::parse_duration(text).ok().filter(|time| *time != Span::ZERO).ok_or_else(wrong)
+}
+
+fn while_disarmed(text: &str) -> Result<Span, String> {
+    let time = duration(text)?;
+    if time.is_infinite() {
+        return Err("leave --for out: what is disarmed stays so until it is armed".to_owned());
+    }
+    Ok(time)
+}
+
+/// A period of a heartbeat.
+fn period(text: &str) -> Result<Span, String> {
+    let time = duration(text)?;
+    if time < HeartbeatPlan::SHORTEST || time.is_infinite() {
+        return Err(format!("a period has {} or more, and an end", HeartbeatPlan::SHORTEST));
+    }
+    Ok(time)
 }
 
 fn since(text: &str) -> Result<f64, String> {

@@ -5,7 +5,7 @@
 
 use super::calls::{bad, parameters, result};
 use crate::monitor::Engine;
-use ham_core::change::Change;
+use ham_core::change::{Change, Objection};
 use ham_core::directive::Directive;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
@@ -58,7 +58,12 @@ impl Engine {
         let PathParameters { path, .. } = parameters(call)?;
         let (name, item) = parsed(&path)?;
         let entity = self.entity_named(name)?;
-        let flags = self.flags_of(entity, &item).ok_or_else(|| missing(&path))?;
+        let late = || self.core.overlay_of(entity).is_some_and(|overlay| overlay.made(&item));
+        let flags = match self.flags_of(entity, &item) {
+            Some(flags) => flags,
+            None if late() => return Err(objected(Objection::WithItsAction)),
+            None => return Err(missing(&path)),
+        };
         let flags = flags.words().into_iter().map(str::to_owned).collect();
         Ok(result(&FlagsNow { flags }))
     }
@@ -334,6 +339,11 @@ fn parsed(path: &str) -> Result<(&str, Item), Answer> {
 
 fn missing(path: &str) -> Answer {
     let (what, why) = ("missing".to_owned(), format!("there is nothing called {path}"));
+    Answer::refusal(&Refusal::NotChanged { what, why })
+}
+
+pub(super) fn objected(objection: Objection) -> Answer {
+    let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
     Answer::refusal(&Refusal::NotChanged { what, why })
 }
 

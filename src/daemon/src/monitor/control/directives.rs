@@ -3,6 +3,7 @@
 
 use super::Waiting;
 use super::calls::{bad, caller, parameters, result};
+use super::changes::objected;
 use crate::monitor::Engine;
 use ham_core::directive::{Directive, Heartbeat, Verdict};
 use ham_core::event::Event;
@@ -158,10 +159,7 @@ impl Engine {
             Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
             Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
             Verdict::NoHeartbeat => bad("name", "its unit has no [heartbeat]"),
-            Verdict::Objected(objection) => {
-                let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
-                Answer::refusal(&Refusal::NotChanged { what, why })
-            }
+            Verdict::Objected(objection) => objected(objection),
             Verdict::Exists
             | Verdict::Taken(_)
             | Verdict::Gone

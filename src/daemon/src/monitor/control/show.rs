@@ -178,9 +178,9 @@ fn only(plan: &EntityPlan, condition: &ConditionPlan) -> String {
         Only::State { from, to } => {
             // Names in one about another entity are that one's.
             let whose = condition.of.is_none().then_some(plan);
-            let ends = [("from", from), ("to", to)].into_iter().filter_map(|(word, set)| {
-                (*set != StateSet::Any).then(|| format!("{word} {}", set_in_words(whose, set)))
-            });
+            let ends = [("from", from), ("to", to)].into_iter();
+            let ends = ends.filter(|(_, set)| **set != StateSet::Any);
+            let ends = ends.map(|(word, set)| format!("{word} {}", set_in_words(whose, set)));
             ends.collect::<Vec<String>>().join(" ")
         }
         Only::Raise { kind, class, severity } => {
