@@ -10,8 +10,8 @@ use ham_core::wire::{
     HeartbeatPageParameters, HeartbeatParameters, HeartbeatStatus, Heartbeats, History,
     HistoryFact, HistoryParameters, KillParameters, ManagerStatus, Named, Names, OneName, Outcome,
     Outcomes, PathParameters, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal,
-    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops,
-    Verbosity, VerbosityParameters,
+    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShownGone, ShownHeartbeat,
+    ShownOnFail, ShownStates, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;

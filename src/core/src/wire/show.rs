@@ -20,7 +20,6 @@ pub struct Shown {
     /// User, as the unit resolved it: `uid:gid`; `null` when the manager's.
     pub user: Option<String>,
     /// The user whose processes may attach themselves; `null`: none.
-    #[serde(default)]
     pub attach_by: Option<u32>,
     /// Its conditions in order.
     pub conditions: Vec<ShownCondition>,
@@ -37,19 +36,14 @@ pub struct Shown {
     /// Paths of what was made at run time; its own name, if no unit has it.
     pub run_time: Vec<String>,
     /// How its heartbeat is watched; `null`: its unit has none.
-    #[serde(default)]
     pub heartbeat: Option<ShownHeartbeat>,
     /// The names that its unit gives to states and sets of them.
-    #[serde(default)]
     pub states: Vec<ShownStates>,
     /// Its flags.
-    #[serde(default)]
     pub flags: Vec<String>,
     /// What of it is disarmed.
-    #[serde(default)]
     pub disarmed: Vec<Disarmed>,
     /// What of it has gone by itself.
-    #[serde(default)]
     pub gone: Vec<ShownGone>,
 }
 
@@ -103,16 +97,12 @@ pub struct ShownCondition {
     /// What fires it.
     pub on: String,
     /// Which occurrences of that, in words; empty: all.
-    #[serde(default)]
     pub only: String,
     /// The entity that it is about; `null`: its own, in a global unit any.
-    #[serde(default)]
     pub of: Option<String>,
     /// `in-order`, `no-wait` or `independent`.
-    #[serde(default)]
     pub class: String,
     /// Its flags.
-    #[serde(default)]
     pub flags: Vec<String>,
     /// Whether it is armed.
     pub armed: bool,
@@ -128,12 +118,10 @@ pub struct ShownAction {
     /// The word of the unit file.
     pub verb: String,
     /// Its flags.
-    #[serde(default)]
     pub flags: Vec<String>,
     /// Whether it is still in the list.
     pub armed: bool,
     /// What is done when it fails, in order.
-    #[serde(default)]
     pub on_fail: Vec<ShownOnFail>,
 }
 

@@ -343,7 +343,7 @@ audio - Audio daemon
   user        1000:1000
   attach by   65534
   source      /etc/ham/audio.toml
-  heartbeat   every 1500ms, never low, high after 5, grace 10s, at most 100 in 1s, suspended
+  heartbeat   every 1s 500ms, never low, high after 5, grace 10s, at most 100 in 1s, suspended
   states      idle = 2, odd = 1 3, rest = any but 1, all = any
   flags       keep-on-death
   condition   death, independent [rearm]
