@@ -19,7 +19,7 @@ const LAYERS: [(&str, &str, &str); 10] = [
     ("ham-sys", "src/sys", ""),
     ("ham-snapshot", "src/snapshot", "| ham-sys"),
     ("ham", "src/daemon", "ham-core ham-snapshot ham-sys ham-unit"),
-    ("hamctl", "src/ctl", "ham-core ham-unit"),
+    ("hamctl", "src/ctl", "ham-core ham-unit libham"),
     ("libham", "src/client", "ham-core ham-sys"),
     ("ham-tests", "tests", "ham-core ham-snapshot ham-sys ham-unit libham"),
     ("ham-chaos", "tests/chaos", "ham-core ham-snapshot ham-tests libham"),

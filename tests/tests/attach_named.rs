@@ -149,7 +149,7 @@ fn attach_and_detach_are_done_once_over_takeovers() {
             let log = manager.log();
             assert!(status.success(), "round {round}, {words:?}: {status}. The log:\n{log}");
             // One that has done nothing is not followed by the next at once.
-            good(&manager, &["state", "all", &format!("{}", round * 2)]);
+            good(&manager, &["raise", "all"]);
         }
         wait_until("its end", || !is_there(&manager, "job"));
         wait_for_line(&mut manager, &format!("all: seen detach of job {pid}"));

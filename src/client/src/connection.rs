@@ -2,7 +2,7 @@
 //! successor when the monitor ends in between, with a descriptor where one comes
 //! along.
 
-use crate::Error;
+use crate::{Error, Line, Unreached};
 use ham_core::wire::{Answer, Call, Frames, MAX_FRAME, to_frame};
 use ham_sys::poller::{Interest, Poller, Ready};
 use ham_sys::rights::receive_with;
@@ -11,8 +11,7 @@ use serde::de::DeserializeOwned;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::thread::sleep;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a successor of the manager may take to answer. A takeover takes
@@ -20,19 +19,20 @@ use std::time::{Duration, Instant};
 const RECONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// An answer that does not come within this time never does.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    socket: PathBuf,
+    line: Line,
     stream: Option<UnixStream>,
 }
 
 impl Connection {
     pub(crate) fn open(socket: &Path) -> Result<Connection, Error> {
-        let stream = UnixStream::connect(socket)
+        let line = Line::to(socket, RECONNECT_WITHIN);
+        let stream = line
+            .connect()
             .map_err(|cause| Error::NoManager { socket: socket.to_owned(), cause })?;
-        Ok(Connection { socket: socket.to_owned(), stream: Some(stream) })
+        Ok(Connection { line, stream: Some(stream) })
     }
 
     /// The result of a method, and the descriptor that came with it.
@@ -44,11 +44,14 @@ impl Connection {
         let protocol = |error: serde_json::Error| Error::Protocol(format!("{method}: {error}"));
         let call = Call::to_manager(method, parameters).map_err(protocol)?;
         let frame = to_frame(&call).map_err(protocol)?;
-        let deadline = Instant::now() + RECONNECT_WITHIN;
         let (answer, fd) = loop {
-            let lost = match self.stream() {
-                Ok(stream) => match exchange(stream, &frame) {
-                    Ok(answered) => break answered,
+            let lost = match self.stream.take().map_or_else(|| self.line.connect(), Ok) {
+                Ok(mut stream) => match exchange(&mut stream, &frame) {
+                    Ok(answered) => {
+                        self.line.heard();
+                        self.stream = Some(stream);
+                        break answered;
+                    }
                     Err(Broken::Lost(cause)) => cause,
                     Err(Broken::Odd(what)) => {
                         return Err(Error::Protocol(format!("{method}: {what}")));
@@ -56,11 +59,9 @@ impl Connection {
                 },
                 Err(cause) => cause,
             };
-            self.stream = None;
-            if Instant::now() >= deadline {
-                return Err(Error::Lost(lost));
-            }
-            sleep(PAUSE);
+            self.stream = Some(self.line.again(lost).map_err(|unreached| match unreached {
+                Unreached::Absent(cause) | Unreached::GivenUp { cause, .. } => Error::Lost(cause),
+            })?);
         };
         if let Some(refusal) = answer.as_refusal() {
             return Err(Error::Refused(refusal));
@@ -70,14 +71,6 @@ impl Connection {
         }
         let result = serde_json::from_value(answer.parameters).map_err(protocol)?;
         Ok((result, fd))
-    }
-
-    fn stream(&mut self) -> io::Result<&mut UnixStream> {
-        let stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => UnixStream::connect(&self.socket)?,
-        };
-        Ok(self.stream.insert(stream))
     }
 }
 

@@ -26,9 +26,11 @@
 mod connection;
 mod error;
 mod heart;
+mod line;
 
 pub use error::Error;
 pub use heart::Heart;
+pub use line::{Line, Unreached};
 
 use connection::Connection;
 use ham_core::wire::{
@@ -78,9 +80,8 @@ impl Ham {
     /// # Errors
     /// When nobody listens there.
     pub fn at(socket: &Path) -> Result<Ham, Error> {
-        let client = RandomState::new().hash_one(std::process::id());
         let connection = Connection::open(socket)?;
-        Ok(Ham { connection, client: format!("{client:016x}"), serial: 0 })
+        Ok(Ham { connection, client: client_name(), serial: 0 })
     }
 
     /// The heartbeat of the entity that this process is one of.
@@ -164,4 +165,13 @@ impl Ham {
         self.serial = self.serial.saturating_add(1);
         RequestTag { client: self.client.clone(), serial: self.serial }
     }
+}
+
+/// A name for a client that repeats requests under it (the `client` of a
+/// RequestTag), which no other has. Drawn from what the standard library seeds its
+/// hash tables with, 64 bits that each process has from the kernel.
+#[must_use]
+pub fn client_name() -> String {
+    let client = RandomState::new().hash_one(std::process::id());
+    format!("{client:016x}")
 }

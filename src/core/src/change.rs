@@ -125,11 +125,13 @@ pub enum Objection {
     ShuttingDown,
     /// An action names an entity that does not exist.
     NoEntity,
+    /// An item of an on-fail list has neither arming nor flags of its own.
+    WithItsAction,
 }
 
 impl Objection {
     /// All of them, in the order of their numbers in records, from 0.
-    pub const ALL: [Objection; 17] = [
+    pub const ALL: [Objection; 18] = [
         Objection::Missing,
         Objection::Exists,
         Objection::OfUnit,
@@ -147,6 +149,7 @@ impl Objection {
         Objection::Full,
         Objection::ShuttingDown,
         Objection::NoEntity,
+        Objection::WithItsAction,
     ];
 
     /// In one word, for programs.
@@ -170,6 +173,7 @@ impl Objection {
             Objection::Full => "full",
             Objection::ShuttingDown => "shutting-down",
             Objection::NoEntity => "no-entity",
+            Objection::WithItsAction => "with-its-action",
         }
     }
 
@@ -206,6 +210,10 @@ impl Objection {
             Objection::Full => "there is no room for it: too much was added at run time",
             Objection::ShuttingDown => "the manager is shutting down",
             Objection::NoEntity => "an action names an entity that does not exist",
+            Objection::WithItsAction => {
+                "an item of an on-fail list has no flags, and is armed with its action: name \
+                 that, NAME/CONDITION/ACTION"
+            }
         }
     }
 }

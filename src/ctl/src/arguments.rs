@@ -2,9 +2,11 @@
 //! know (QNX's `-stop`, the second name `hamctrl`). Decides nothing about what
 //! a verb does.
 
+mod heartbeat;
 mod verb;
 
-pub(crate) use verb::{Beats, Flags, Level, Stop, Targets, Unit, UnitNames, Verb};
+pub(crate) use heartbeat::Beats;
+pub(crate) use verb::{Flags, Level, Stop, Targets, Unit, UnitNames, Verb};
 
 use crate::exit;
 use clap::{CommandFactory, FromArgMatches, Parser};

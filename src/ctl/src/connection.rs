@@ -8,27 +8,19 @@ mod follow;
 use crate::error::Error;
 use crate::runtime::Place;
 use ham_core::wire::{Answer, Call, Frames, MAX_FRAME, RequestTag, SERVICE_INTERFACE, to_frame};
+use libham::{Line, Unreached};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a new manager may take to answer on the socket after the old one
 /// broke off. A takeover takes milliseconds; a hung monitor is replaced after
 /// its connection has been cut, so that this covers that too.
 const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// First pause between two attempts to connect; doubled up to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LAST_PAUSE: Duration = Duration::from_millis(500);
-/// How often one request is sent at most. A request that ends every manager
-/// that reads it must not go round for ever.
-const MOST_ATTEMPTS: u32 = 20;
 /// A manager answers what it need not wait for at once. A hung monitor is
 /// replaced after about 6 s, so one that is silent for this long is broken.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -50,12 +42,9 @@ impl Manner {
 }
 
 /// A name for one request that changes something, which no other request of
-/// anybody has: the manager carries out what comes under it only once. Drawn
-/// from what the standard library seeds its hash tables with, 64 bits that
-/// each process has from the kernel.
+/// anybody has: the manager carries out what comes under it only once.
 pub(crate) fn new_tag() -> RequestTag {
-    let client = RandomState::new().hash_one(std::process::id());
-    RequestTag { client: format!("{client:016x}"), serial: 1 }
+    RequestTag { client: libham::client_name(), serial: 1 }
 }
 
 /// The result of a call.
@@ -124,40 +113,31 @@ impl Manager {
         let frame = Call::to_manager(method, parameters)
             .and_then(|call| to_frame(&call))
             .map_err(|cause| Error::Protocol { method: method.into(), cause: cause.to_string() })?;
-        let mut stream = self.connect().map_err(|cause| self.unreachable(cause))?;
-        let mut attempts = 1;
+        let mut line = self.line();
+        let mut stream = line.connect().map_err(|cause| self.unreachable(cause))?;
         loop {
-            let cause = match exchange(&mut stream, method, &frame, manner.limit) {
+            match exchange(&mut stream, method, &frame, manner.limit) {
                 Ok(answer) => return interpret(method, &answer),
                 Err(Break::Other(error)) => return Err(error),
-                Err(Break::Gone(cause)) => cause,
-            };
-            if attempts >= MOST_ATTEMPTS {
-                return Err(Error::Lost { method: method.to_owned(), attempts, cause });
+                Err(Break::Gone(cause)) => stream = self.again(&mut line, method, cause)?,
             }
-            attempts += 1;
-            stream = self.reconnect()?;
         }
     }
 
-    fn connect(&self) -> io::Result<UnixStream> {
-        UnixStream::connect(&self.socket)
+    fn line(&self) -> Line {
+        Line::to(&self.socket, RECONNECT_WITHIN)
     }
 
     /// Connects to the successor of a manager that has just gone away.
-    fn reconnect(&self) -> Result<UnixStream, Error> {
-        let deadline = Instant::now() + RECONNECT_WITHIN;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.connect() {
-                Ok(stream) => return Ok(stream),
-                Err(cause) if !is_absence(&cause) || Instant::now() >= deadline => {
-                    return Err(self.unreachable(cause));
-                }
-                Err(_) => sleep(pause),
+    fn again(&self, line: &mut Line, method: &str, cause: io::Error) -> Result<UnixStream, Error> {
+        line.again(cause).map_err(|unreached| match unreached {
+            Unreached::GivenUp { attempts, cause } => {
+                Error::Lost { method: method.to_owned(), attempts, cause }
             }
-            pause = (pause * 2).min(LAST_PAUSE);
-        }
+            Unreached::Absent(cause) => self.unreachable(cause),
+            // Of a libham that knows more.
+            other => self.unreachable(io::Error::other(other)),
+        })
     }
 
     fn unreachable(&self, cause: io::Error) -> Error {
@@ -168,12 +148,6 @@ impl Manager {
             Error::NoManager { socket, cause, system: self.system }
         }
     }
-}
-
-/// Whether connect(2) failed because nobody listens: the socket is missing
-/// or its listener is gone.
-fn is_absence(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
 }
 
 /// Sends one request and reads one answer.

@@ -265,6 +265,11 @@ impl fmt::Display for Error {
             Error::Execute { program, cause } => {
                 write!(f, "could not execute {program}: {cause}")
             }
+            Error::NoItem { path } if path.split('/').count() > 3 => write!(
+                f,
+                "no item `{path}` was added at run time; those of a unit's on-fail list have no \
+                 names, and go with their action"
+            ),
             Error::NoItem { path } => write!(f, "no item `{path}` (`hamctl show` has their names)"),
             Error::Read { path, cause } => write!(f, "could not read {}: {cause}", path.display()),
             Error::Input(cause) => write!(f, "could not read standard input: {cause}"),

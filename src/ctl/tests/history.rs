@@ -173,12 +173,18 @@ fn a_reader_of_events_that_goes_away_is_no_failure() {
 
 #[test]
 fn why_is_one_sentence() {
-    let restart = ShownAction { name: "restart".into(), verb: "restart".into(), armed: true };
+    let restart = ShownAction {
+        name: "restart".into(),
+        verb: "restart".into(),
+        armed: true,
+        ..ShownAction::default()
+    };
     let death = ShownCondition {
         name: "death".into(),
         on: "death".into(),
         armed: true,
         actions: vec![restart],
+        ..ShownCondition::default()
     };
     let mut entity = status(2, &[("audio", "running")]).entities.remove(0);
     (entity.pid, entity.attempts) = (Some(812), 1);

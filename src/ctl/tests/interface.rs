@@ -10,8 +10,8 @@ use ham_core::wire::{
     HeartbeatPageParameters, HeartbeatParameters, HeartbeatStatus, Heartbeats, History,
     HistoryFact, HistoryParameters, KillParameters, ManagerStatus, Named, Names, OneName, Outcome,
     Outcomes, PathParameters, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal,
-    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShutdownParameters, Status, Stops,
-    Verbosity, VerbosityParameters,
+    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShownGone, ShownHeartbeat,
+    ShownOnFail, ShownStates, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
@@ -152,9 +152,26 @@ fn manager() -> ManagerStatus {
 }
 
 fn shown() -> Shown {
-    let action = ShownAction { name: "a".into(), verb: "log".into(), armed: true };
-    let condition =
-        ShownCondition { name: "c".into(), on: "death".into(), armed: true, actions: vec![action] };
+    let item = ShownOnFail { verb: "log".into(), name: Some("x".into()) };
+    let action = ShownAction {
+        name: "a".into(),
+        verb: "log".into(),
+        flags: vec!["rearm".into()],
+        armed: true,
+        on_fail: vec![item],
+    };
+    let condition = ShownCondition {
+        name: "c".into(),
+        on: "death".into(),
+        of: Some("b".into()),
+        flags: vec!["rearm".into()],
+        armed: true,
+        actions: vec![action],
+        ..ShownCondition::default()
+    };
+    let beats =
+        ShownHeartbeat { max: Some(1), max_within_ns: Some(1), ..ShownHeartbeat::default() };
+    let gone = ShownGone { path: "a/c".into(), since: 1.5, restart: Some(1) };
     Shown {
         status: entity(),
         source: "x".into(),
@@ -169,6 +186,12 @@ fn shown() -> Shown {
         after: vec!["x".into()],
         conflicts: vec!["x".into()],
         run_time: vec!["x".into()],
+        attach_by: Some(1),
+        heartbeat: Some(beats),
+        states: vec![ShownStates { name: "x".into(), states: vec![1], not: false }],
+        flags: vec!["keep-on-death".into()],
+        disarmed: vec![disarmed()],
+        gone: vec![gone],
     }
 }
 
@@ -383,6 +406,9 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "StopPlan)", &Stops { stops: vec!["a".into()] });
     compare_options(&all, "ShownCondition", &shown().conditions[0]);
     compare_options(&all, "ShownAction", &shown().conditions[0].actions[0]);
+    compare_options(&all, "ShownOnFail", &shown().conditions[0].actions[0].on_fail[0]);
+    compare_options(&all, "ShownGone", &shown().gone[0]);
+    compare_options(&all, "ShownHeartbeat", &shown().heartbeat.unwrap());
     compare_options(&all, "Outcome", &outcomes().outcomes[0]);
     compare_options(&all, "ExitReport", &entity().last_exit.unwrap());
     compare_options(&all, "History(", &history_asked());

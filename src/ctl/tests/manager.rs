@@ -4,7 +4,8 @@
 mod fake;
 
 use fake::{Fake, Folder, Step, command, hamctl, outcomes, program, status};
-use ham_core::wire::{Graph, Refusal, Shown};
+use ham_core::wire::{Decided, Graph, Heartbeats, Refusal, Shown};
+use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
@@ -198,6 +199,77 @@ fn without_a_manager_there_is_one_clear_line() {
     let run = hamctl(&folder.0, &["start", "audio"]);
     assert_eq!(run.code, 7);
     assert!(run.err.contains("Connection refused"), "{}", run.err);
+}
+
+#[test]
+fn what_is_asked_the_wrong_way_round_is_told_the_right_one() {
+    let folder = Folder::new();
+    for (arguments, why) in [
+        (&["heartbeat", "audio"][..], "then the entity: hamctl heartbeat query audio\n"),
+        (&["heartbeat", "audio", "suspend"], "suspend, resume or query comes first"),
+        (&["disarm", "--for", "infinity", "audio"], "leave --for out"),
+        (&["attach", "audio", "7", "--low", "2"], "--heartbeat"),
+        (&["attach", "audio", "7", "--heartbeat", "9ms"], "10ms or more"),
+        (&["guard", "audio", "--heartbeat", "infinity", "--", "true"], "10ms or more"),
+    ] {
+        let run = hamctl(&folder.0, arguments);
+        assert_eq!(run.code, 2, "{arguments:?}");
+        assert!(run.err.contains(why), "{arguments:?}: {}", run.err);
+    }
+}
+
+#[test]
+fn heartbeats_are_asked_for_in_that_order_and_told_in_json() {
+    let before = || Step::result(&Heartbeats { before: "active".into() });
+    let fake = Fake::new(vec![before(), before(), before()]);
+    assert_eq!(fake.hamctl(&["heartbeat"]).out, "active\n");
+    let run = fake.hamctl(&["heartbeat", "suspend", "audio", "--json"]);
+    assert_eq!(run.out, "{\"before\":\"active\",\"name\":\"audio\",\"to\":\"suspend\"}\n");
+    let run = fake.hamctl(&["--json", "heartbeat", "query"]);
+    assert_eq!(run.out, "{\"before\":\"active\",\"name\":null,\"to\":\"query\"}\n");
+    let asked: Vec<String> = fake.requests().into_iter().map(|(_, asked)| asked).collect();
+    assert_eq!(asked[0], r#"{"name":null,"to":"query"}"#);
+    assert_eq!(asked[1], r#"{"name":"audio","to":"suspend"}"#);
+}
+
+#[test]
+fn what_is_attached_brings_its_heartbeat() {
+    let done = || Step::result(&Decided { changed: true });
+    let fake = Fake::new(vec![done(), done(), done()]);
+    let beats = ["--heartbeat", "100ms", "--low", "0", "--high", "9"];
+    assert_eq!(fake.hamctl(&[&["attach", "audio", "7"], &beats[..]].concat()).code, 0);
+    assert_eq!(fake.hamctl(&["attach", "audio", "7", "--heartbeat", "1s"]).code, 0);
+    let guard = ["guard", "audio", "--heartbeat", "1s", "--low", "3", "--", "true"];
+    assert_eq!(fake.hamctl(&guard).code, 0);
+    let asked: Vec<Value> = fake
+        .requests()
+        .iter()
+        .map(|(_, asked)| serde_json::from_str::<Value>(asked).unwrap()["heartbeat"].clone())
+        .collect();
+    let numbers = |interval_ns: u64, low: u32, high: u32| json!({ "interval_ns": interval_ns, "low": low, "high": high });
+    let second = 1_000_000_000;
+    let expected = [numbers(100_000_000, 0, 9), numbers(second, 2, 5), numbers(second, 3, 5)];
+    assert_eq!(asked, expected);
+}
+
+#[test]
+fn what_is_added_is_one_document() {
+    let fake = Fake::new(vec![
+        Step::result(&Decided { changed: true }),
+        Step::result(&Decided { changed: true }),
+    ]);
+    let file = fake.folder.0.join("late");
+    let one = |name: &str| {
+        format!(
+            "[[condition]]\nname = \"{name}\"\non = \"death\"\nactions = [ {{ log = \"x\" }} ]\n"
+        )
+    };
+    fs::write(&file, one("a") + &one("b")).unwrap();
+    let run = fake.hamctl(&["--json", "add", "audio", &file.display().to_string()]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let printed: Value = serde_json::from_str(&run.out).unwrap();
+    let added = |path: &str| json!({ "path": path, "changed": true });
+    assert_eq!(printed, json!({ "added": [added("audio/a"), added("audio/b")] }));
 }
 
 #[test]

@@ -11,9 +11,10 @@ use ham_core::plan::{ConditionKind, HeartbeatPlan, Kind};
 use ham_core::time::Span;
 use std::collections::HashMap;
 
-/// Misses in a row: two may be a busy machine, five are none.
-const LOW: u32 = 2;
-const HIGH: u32 = 5;
+/// Misses in a row that are low where nothing is said: two may be a busy machine.
+pub const LOW: u32 = 2;
+/// Misses in a row that are high: five are no busy machine any more.
+pub const HIGH: u32 = 5;
 
 impl Reader<'_> {
     /// Reads the table `[heartbeat]` of a unit whose [entity] is of that kind.

@@ -5,8 +5,8 @@ use crate::codes;
 use crate::reader::{Field, Reader};
 use crate::suggest::{nearest, quoted};
 
-/// The names that may stand in braces.
-pub(crate) const PLACEHOLDERS: [&str; 13] = [
+/// The names that may stand in braces in texts of actions.
+pub const PLACEHOLDERS: [&str; 13] = [
     "entity",
     "condition",
     "pid",

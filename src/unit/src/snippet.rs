@@ -1,18 +1,20 @@
 //! Parts of a unit by themselves, as they are added to an entity at run time:
-//! conditions, or one action. Same keys, same checks, same messages as in a
+//! conditions, or one action; or a whole entity that no unit has. Same keys, same checks, same messages as in a
 //! unit; only what the entity already has is not known here.
 
 use crate::codes;
 use crate::condition::ActionContext;
 use crate::diagnostic::Diagnostic;
+use crate::draft::Draft;
 use crate::keys;
 use crate::lists::Place;
-use crate::load::Settings;
+use crate::load::{Settings, check_text};
+use crate::order::Relation;
 use crate::reader::{Field, Reader};
 use crate::syntax;
 use crate::text::{Report, Text};
 use crate::watching;
-use ham_core::plan::{ActionPlan, ConditionKind, ConditionPlan, Kind};
+use ham_core::plan::{ActionPlan, ConditionKind, ConditionPlan, EntityPlan, Kind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -85,6 +87,37 @@ pub fn read_action(file: &str, text: &str, settings: &Settings<'_>) -> Snippet<A
     })
 }
 
+/// Reads an entity that no unit has. It has no neighbours, since those would have
+/// to know of it: what names some is an error.
+#[must_use]
+pub fn read_entity(
+    name: &str,
+    file: &str,
+    text: &str,
+    settings: &Settings<'_>,
+) -> Snippet<EntityPlan> {
+    let loaded = check_text(name, file, text, settings);
+    let text = Text::new(file, text);
+    let draft = Draft::new(name, &text, settings);
+    let neighbours = draft.neighbours.iter().map(|other| (other.relation, other.span.clone()));
+    let of = draft.watches.iter().filter_map(|watch| watch.of.as_ref());
+    let of = of.map(|(_, span)| (Relation::Of, span.clone()));
+    let mut report = Report::new(&text);
+    for (relation, span) in neighbours.chain(of) {
+        let message = format!("`{}` in an entity that is made at run time", relation.word());
+        report
+            .error(codes::CONFLICT, span, message)
+            .help("the other would have to know of it: write a unit file, or leave this out");
+    }
+    let mut diagnostics = report.finish();
+    // Whether there is such an entity does not matter then.
+    let rest = loaded.diagnostics.into_iter();
+    let rest = rest.filter(|other| !diagnostics.iter().any(|found| found.span == other.span));
+    let rest: Vec<Diagnostic> = rest.collect();
+    diagnostics.extend(rest);
+    Snippet { items: loaded.entities, diagnostics }
+}
+
 fn field<'v>(path: &'static str, name: &str, table: &'v DeTable<'v>) -> Option<Field<'v>> {
     let (name, key) = keys::of_table(path).find(|(known, _)| *known == name)?;
     let (found, value) = table.get_key_value(name)?;
@@ -137,6 +170,28 @@ mod tests {
         let read = read_action("-", "name = \"say\"\nlog = \"gone\"\n", &settings);
         assert!(!read.has_errors(), "{:?}", read.diagnostics);
         assert_eq!(read.items[0].name, "say");
+    }
+
+    #[test]
+    fn an_entity_of_run_time_names_no_neighbours() {
+        let users = SystemUsers::new();
+        let settings = Settings { look_at_commands: false, ..Settings::new(&users, 0) };
+        let bare = "restart = \"no\"\ncommand = [\"/bin/true\"]\n";
+        let read = read_entity("late", "-", &format!("[entity]\n{bare}"), &settings);
+        assert!(read.diagnostics.is_empty(), "{:?}", read.diagnostics);
+        assert_eq!(read.items[0].name, "late");
+        for key in ["requires", "wants", "after", "before", "conflicts"] {
+            let text = format!("[entity]\n{bare}{key} = [\"a\", \"b\"]\n");
+            let read = read_entity("late", "-", &text, &settings);
+            let said: Vec<&str> = read.diagnostics.iter().map(|d| d.message.as_str()).collect();
+            let expected = format!("`{key}` in an entity that is made at run time");
+            assert_eq!(said, [&expected, &expected]);
+            assert!(read.has_errors());
+        }
+        let of = "[[condition]]\non = \"death\"\nof = \"a\"\nactions = [ { log = \"x\" } ]\n";
+        let read = read_entity("late", "-", &format!("[entity]\n{bare}{of}"), &settings);
+        assert!(read.has_errors(), "{:?}", read.diagnostics);
+        assert!(read.diagnostics[0].message.starts_with("`of` in an entity"));
     }
 
     #[test]

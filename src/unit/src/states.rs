@@ -188,8 +188,16 @@ impl Reader<'_> {
     }
 
     fn state_number(&mut self, item: &Field<'_>) -> Option<u32> {
-        let number = self.integer(item, 0..=i64::from(u32::MAX))?;
-        u32::try_from(number).ok()
+        let Some(integer) = item.value.get_ref().as_integer() else {
+            return self.wrong_type(item);
+        };
+        let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
+        if number.is_none() {
+            // The key is its name, which says less than what it should be.
+            self.error(codes::BAD_VALUE, item.span(), "the number of a state is out of range")
+                .label(format!("must be 0 to {}", u32::MAX));
+        }
+        number
     }
 
     /// The table `[states]`: all its names, and of them those of single

@@ -95,7 +95,9 @@ impl Reader<'_> {
         let states = tops.states.as_ref().map(|field| self.states(field)).unwrap_or_default();
         let plan = self.entity(name, &table, kind.clone(), heartbeat);
         let conditions = self.conditions(conditions, shorthand, name, &kind);
-        plan.map(|plan| EntityPlan { conditions, states, ..plan })
+        // The reader has those of single states first.
+        let state_sets = self.states.get(states.len()..).unwrap_or_default().to_vec();
+        plan.map(|plan| EntityPlan { conditions, states, state_sets, ..plan })
     }
 
     fn target_with(

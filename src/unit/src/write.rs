@@ -12,7 +12,7 @@ use ham_core::plan::{
     Kind, NotifyAccess, OnDependencyRestart, Policy, Readiness, SendTo, Setting, StartMode, Stream,
 };
 use ham_core::time::Span;
-use lists::{execute, own_action, write_condition};
+use lists::{execute, members, own_action, write_condition};
 
 /// The neighbours of an entity by name.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ pub fn write_unit(plan: &EntityPlan, with: &Writing<'_>) -> String {
     entity(&mut text, plan, with);
     tables(&mut text, plan);
     for condition in &plan.conditions {
-        write_condition(&mut text, condition, with);
+        write_condition(&mut text, plan, condition, with);
     }
     text
 }
@@ -354,10 +354,13 @@ fn tables(text: &mut String, plan: &EntityPlan) {
             );
         }
     }
-    if !plan.states.is_empty() {
+    if !plan.states.is_empty() || !plan.state_sets.is_empty() {
         text.push_str("\n[states]\n");
         for (name, number) in &plan.states {
             line(text, &quoted(name), &number.to_string());
+        }
+        for (name, set) in &plan.state_sets {
+            line(text, &quoted(name), &members(Some(plan), set));
         }
     }
 }

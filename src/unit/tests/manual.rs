@@ -6,7 +6,7 @@ mod fake_users;
 use fake_users::FakeUsers;
 use ham_core::plan::{ConditionKind, Setting};
 use ham_unit::keys::KEYS;
-use ham_unit::{Settings, check_text, codes};
+use ham_unit::{PLACEHOLDERS, Settings, check_text, codes};
 
 /// The page as text: fonts and escapes taken out, requests left in.
 fn page() -> String {
@@ -79,20 +79,7 @@ fn every_code_and_every_word_stands_in_the_page() {
         assert!(entity[at + 1].contains(word), "{word}");
     }
     let syntax = section(&page, ".SH SYNTAX");
-    for name in [
-        "entity",
-        "condition",
-        "pid",
-        "instance",
-        "code",
-        "signal",
-        "status",
-        "from",
-        "to",
-        "type",
-        "class",
-        "severity",
-    ] {
+    for name in PLACEHOLDERS {
         assert!(syntax.contains(&format!(".B {{{name}}}").as_str()), "{name}");
     }
 }

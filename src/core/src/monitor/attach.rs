@@ -360,6 +360,19 @@ impl Monitor {
         }
     }
 
+    /// The process that was attached to an entity, or is being; `None`: it has
+    /// none, or one that ham has started.
+    #[must_use]
+    pub fn attached_process(&self, id: EntityId) -> Option<i32> {
+        let entity = self.peek(id);
+        let pid = if let Actual::Joining { pid, .. } = entity.actual {
+            Some(pid)
+        } else {
+            entity.running().map(|(_, pid)| pid)
+        };
+        pid.filter(|_| entity.attached)
+    }
+
     /// Whether a start of it can only be waited for, by nobody: what could
     /// bring its process about is not ham's.
     pub(super) fn cannot_be_started(&mut self, id: EntityId) -> bool {

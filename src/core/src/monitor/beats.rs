@@ -333,6 +333,13 @@ impl Monitor {
         Some(HeartView { level, missed, interval, suspended })
     }
 
+    /// Whether its heartbeat is suspended, by itself or with all.
+    #[must_use]
+    pub fn is_heartbeat_suspended(&self, id: EntityId) -> bool {
+        let own = self.peek_heart(id).is_some_and(|heart| heart.suspended);
+        own || self.global.beats_suspended
+    }
+
     /// Whether its process has a heartbeat, or is to have one when it is up.
     #[must_use]
     pub fn has_heartbeat(&self, id: EntityId) -> bool {

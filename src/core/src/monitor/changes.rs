@@ -57,6 +57,9 @@ impl Monitor {
 
     fn arm(&mut self, id: EntityId, item: &Item, recursive: bool) -> Outcome {
         let (plan, was) = self.known(id, item)?;
+        if matches!(item, Item::OnFail(..)) {
+            return Err(Objection::WithItsAction);
+        }
         let mut overlay = was.clone();
         let mut items = vec![item.clone()];
         if recursive {
@@ -73,7 +76,9 @@ impl Monitor {
                 overlay.on.push(item.clone());
             }
         }
-        self.arms(id, &plan, was, overlay, &items, true)
+        let back = self.gone_of(id, &plan, &items);
+        overlay.gone.retain(|gone| !back.contains(&gone.item));
+        self.arms(id, &plan, (was, overlay), &items, (true, &back))
     }
 
     fn disarm(
@@ -84,40 +89,42 @@ impl Monitor {
         within: Option<Span>,
     ) -> Outcome {
         let (plan, was) = self.known(id, item)?;
+        if matches!(item, Item::OnFail(..)) {
+            return Err(Objection::WithItsAction);
+        }
         let mut overlay = was.clone();
         let until = within.and_then(|within| within.deadline(self.now));
         let mut items = vec![item.clone()];
         if recursive {
             items.extend(item.below(&plan));
         }
-        if items.iter().any(|item| matches!(item, Item::OnFail(..))) {
-            return Err(Objection::NoSuchFlag);
-        }
         overlay.on.retain(|on| !items.contains(on));
         overlay.off.retain(|off| !items.contains(&off.item));
         let off = items.iter().map(|item| Off { item: item.clone(), until });
         overlay.off.extend(off);
-        self.arms(id, &plan, was, overlay, &items, false)
+        self.arms(id, &plan, (was, overlay), &items, (false, &[]))
     }
 
+    /// `back`: those of them that were gone.
     fn arms(
         &mut self,
         id: EntityId,
         plan: &EntityPlan,
-        was: Overlay,
-        is: Overlay,
+        (was, is): (Overlay, Overlay),
         items: &[Item],
-        armed: bool,
+        (armed, back): (bool, &[Item]),
     ) -> Outcome {
-        if was == is {
+        if was == is && back.is_empty() {
             return Ok(Verdict::Already);
         }
         self.fits(id, &is)?;
+        let turned = |item: &Item| armed != is.is_off(item) && armed == was.is_off(item);
         let said: Vec<Fact> = items
             .iter()
-            .filter(|item| armed != is.is_off(item) && armed == was.is_off(item))
+            .filter(|item| turned(item) || back.contains(item))
             .map(|item| arming(plan, item, armed))
             .collect();
+        self.unmark(id, plan, back);
         self.lay(id, is);
         for fact in said {
             self.note(id, fact);
@@ -150,7 +157,7 @@ impl Monitor {
     ) -> Outcome {
         let (plan, mut overlay) = self.known(id, item)?;
         let part = item.part(&plan).ok_or(Objection::Missing)?;
-        let has = overlay.flags_of(&plan, item).ok_or(Objection::NoSuchFlag)?;
+        let has = overlay.flags_of(&plan, item).ok_or(Objection::WithItsAction)?;
         let wanted = set.unwrap_or(has).with(add).without(remove);
         if wanted.has(Flags::DO_NOW) {
             return Err(Objection::NotLater);
@@ -245,6 +252,7 @@ impl Monitor {
                 return Err(Objection::SecondRestart);
             }
         }
+        overlay.is_back(&item);
         overlay.conditions.push(plan.clone());
         if kept {
             let plan = overlay.over(self.bare(id, &overlay)?);
@@ -280,6 +288,7 @@ impl Monitor {
         }
         may_restart(&plan, known, action)?;
         self.names_entities(verbs(action))?;
+        overlay.is_back(&Item::Action(condition.to_owned(), action.name.clone()));
         overlay.add_action(condition, action.clone());
         let verdict = self.put_change(id, overlay)?;
         if now {

@@ -254,37 +254,6 @@ impl Monitor {
         self.restart_done(id, Err(Failure::Limit));
         self.fire(id, occurrence(id, &[ConditionKind::RestartLimit], None, 0, entity.last_exit));
     }
-
-    /// What is not re-armed goes after a restart (`HREARMAFTERRESTART`).
-    pub(super) fn prune(&mut self, id: EntityId) {
-        let Some(plan) = self.plan_of(id) else { return };
-        self.prune_about(id, &plan, id);
-        for watcher in &plan.links.watched_by {
-            if let Some(unit) = self.plan_of(*watcher) {
-                self.prune_about(*watcher, &unit, id);
-            }
-        }
-    }
-
-    /// The conditions of a unit that hang on one entity.
-    fn prune_about(&mut self, id: EntityId, plan: &EntityPlan, about: EntityId) {
-        let mut entity: Entity = self.entity(id);
-        for (place, condition) in plan.conditions.iter().enumerate() {
-            if condition.of.unwrap_or(id) != about {
-                continue;
-            }
-            if !condition.rearm {
-                entity.removed.mark_condition(place);
-            }
-            for (action, planned) in condition.actions.iter().enumerate() {
-                if !planned.rearm {
-                    entity.removed.mark_action(plan.action_bit(place, action));
-                }
-            }
-        }
-        self.put(id, entity);
-        self.overlays.sweeps.insert(id);
-    }
 }
 
 /// Whether an end counts as a failure: an abnormal death, or an exit status

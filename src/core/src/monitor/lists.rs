@@ -265,10 +265,7 @@ impl Monitor {
         run.failed = run.failed.filter(|_| on_fail.breaks);
         self.turn.dirty.insert(RecordId::Run(index));
         if !on_fail.keeps {
-            let mut entity = self.entity(id);
-            entity.removed.mark_action(plan.action_bit(place, at));
-            self.put(id, entity);
-            self.overlays.sweeps.insert(id);
+            self.fail_for_good(id, plan, (place, at));
         }
         if on_fail.breaks && class == Class::Independent {
             return false;

@@ -28,6 +28,18 @@ impl Marks {
         }
     }
 
+    pub(super) fn unmark_condition(&mut self, place: usize) {
+        if place < 64 {
+            self.conditions &= !(1 << place);
+        }
+    }
+
+    pub(super) fn unmark_action(&mut self, bit: usize) {
+        if let Some(word) = self.actions.get_mut(bit / 64) {
+            *word &= !(1 << (bit % 64));
+        }
+    }
+
     pub(super) fn mark_action(&mut self, bit: usize) {
         if let Some(word) = self.actions.get_mut(bit / 64) {
             *word |= 1 << (bit % 64);

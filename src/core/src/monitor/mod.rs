@@ -38,6 +38,7 @@ mod endings;
 mod entity;
 mod failed;
 mod global;
+mod gone;
 mod heart;
 mod heart_record;
 mod heir;

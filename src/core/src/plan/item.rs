@@ -95,6 +95,22 @@ impl Item {
         }
     }
 
+    /// The place of a condition in a plan; of an action also its own in that.
+    /// `None`: there is none, or it is neither.
+    #[must_use]
+    pub fn places(&self, plan: &EntityPlan) -> Option<(usize, Option<usize>)> {
+        let (name, action) = match self {
+            Item::Condition(name) => (name, None),
+            Item::Action(name, action) => (name, Some(action)),
+            Item::Entity | Item::OnFail(..) => return None,
+        };
+        let place = plan.conditions.iter().position(|condition| condition.name == *name)?;
+        let Some(action) = action else { return Some((place, None)) };
+        let condition = plan.conditions.get(place)?;
+        let at = condition.actions.iter().position(|known| known.name == *action)?;
+        Some((place, Some(at)))
+    }
+
     /// The conditions and actions of a plan that it holds, without itself.
     #[must_use]
     pub fn below(&self, plan: &EntityPlan) -> Vec<Item> {

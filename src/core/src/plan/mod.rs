@@ -10,6 +10,7 @@ mod action;
 mod bytes;
 mod condition;
 mod flags;
+mod gone;
 mod heartbeat;
 mod item;
 mod lists;
@@ -17,6 +18,7 @@ mod order;
 mod overlay;
 mod process;
 mod sound;
+mod states;
 
 pub use action::{
     ActionPlan, Ending, ExecutePlan, LimitPlan, PulsePlan, RestartPlan, SignalPlan, SignalTarget,
@@ -25,6 +27,7 @@ pub use action::{
 pub use bytes::{PlanBytesError, PlanIndex, PlanSource, check, encode};
 pub use condition::{Class, ConditionKind, ConditionPlan, Only, StateSet};
 pub use flags::Flags;
+pub use gone::{Gone, MOST_GONE};
 pub use heartbeat::HeartbeatPlan;
 pub use item::{Item, Part};
 pub use lists::{OnFail, POST_STOP, PRE_START, RELOAD, STOP_COMMAND, is_own};
@@ -153,6 +156,9 @@ pub struct EntityPlan {
     /// Names of the states that it reports, in the order of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<(String, u32)>,
+    /// Names of sets of them, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state_sets: Vec<(String, StateSet)>,
     /// The user, beside root and the manager's own, whose processes may attach
     /// themselves under its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -216,6 +222,7 @@ impl EntityPlan {
             directories: Vec::new(),
             heartbeat: None,
             states: Vec::new(),
+            state_sets: Vec::new(),
             attach_by: None,
             start_timeout: START_TIMEOUT,
             stop: StopPlan {

@@ -2,7 +2,7 @@
 //! items that were added, flags that were changed, what is disarmed. All of it
 //! by name, so that it holds when places shift or the unit is read anew.
 
-use super::{ActionPlan, Part};
+use super::{ActionPlan, Gone, Part};
 use super::{Class, ConditionPlan, EntityPlan, Flags, Item, Verb};
 use crate::time::Mono;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub struct Overlay {
     /// Conditions that are armed although their unit says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<Item>,
+    /// What has gone by itself, the last ones of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Gone>,
 }
 
 /// An item of an on-fail list.

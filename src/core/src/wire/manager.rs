@@ -243,61 +243,6 @@ pub struct ExitReport {
     pub text: String,
 }
 
-/// Result of `Show`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Shown {
-    /// Its state.
-    pub status: EntityStatus,
-    /// `service`, `oneshot`, `forking` or `target`.
-    pub kind: String,
-    /// When it counts as up: `exec`, `notify`, `fd N` or `path PATH`.
-    pub ready_when: String,
-    /// The file that it came from.
-    pub source: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// User, as the unit resolved it: `uid:gid`; `null` when the manager's.
-    pub user: Option<String>,
-    /// Its conditions in order.
-    pub conditions: Vec<ShownCondition>,
-    /// Action lists of it that are in progress, in words.
-    pub running: Vec<String>,
-    /// It cannot be up without these.
-    pub requires: Vec<String>,
-    /// These are started with it.
-    pub wants: Vec<String>,
-    /// It starts after these, which it neither requires nor wants.
-    pub after: Vec<String>,
-    /// It is never up at the same time as these.
-    pub conflicts: Vec<String>,
-    /// Paths of what was made at run time; its own name, if no unit has it.
-    pub run_time: Vec<String>,
-}
-
-/// One condition in `Show`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShownCondition {
-    /// Its name.
-    pub name: String,
-    /// What fires it.
-    pub on: String,
-    /// Whether it is armed.
-    pub armed: bool,
-    /// Its actions: name and verb.
-    pub actions: Vec<ShownAction>,
-}
-
-/// One action in `Show`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShownAction {
-    /// Its name.
-    pub name: String,
-    /// The word of the unit file.
-    pub verb: String,
-    /// Whether it is still in the list.
-    pub armed: bool,
-}
-
 /// Result of `Start`, `Stop`, `Restart`, `Reload`, `Kill`: one per entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcomes {

@@ -1,5 +1,6 @@
 //! The verbs and what belongs to each. Decides nothing about what a verb does.
 
+use super::heartbeat::{Beats, Heartbeat, beats};
 use crate::error::Error;
 use crate::zone::{self, Zone};
 use clap::{Args, Subcommand};
@@ -52,7 +53,7 @@ pub(crate) enum Verb {
         #[arg(short, long)]
         recursive: bool,
         /// Armed again after that time: 10min, "1h 30s"
-        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        #[arg(long = "for", value_name = "TIME", value_parser = while_disarmed)]
         time: Option<Span>,
     },
     /// Show the flags of an entity, condition or action, or change them
@@ -124,9 +125,10 @@ pub(crate) enum Verb {
     },
     /// Have heartbeats counted or not, or show whether they are
     Heartbeat {
-        /// What to do
-        #[arg(value_enum, default_value_t = Beats::Query)]
-        to: Beats,
+        /// suspend: not counted until resume; resume: counted again, as if one had
+        /// just come; query: print active or suspended [default: query]
+        #[arg(value_name = "suspend|resume|query", value_parser = beats)]
+        to: Option<Beats>,
         /// An entity [default: all]
         name: Option<String>,
     },
@@ -229,6 +231,8 @@ pub(crate) enum Verb {
         /// Of an entity that is made for it: stays when its process has ended
         #[arg(long)]
         keep_on_death: bool,
+        #[command(flatten)]
+        heartbeat: Heartbeat,
     },
     /// Have an entity let go of its process, which goes on by itself
     Detach {
@@ -242,6 +246,8 @@ pub(crate) enum Verb {
         /// Of an entity that is made for it: stays when its process has ended
         #[arg(long)]
         keep_on_death: bool,
+        #[command(flatten)]
+        heartbeat: Heartbeat,
         /// The command, after --
         #[arg(required = true, last = true)]
         command: Vec<OsString>,
@@ -294,28 +300,6 @@ pub(crate) struct Unit {
     /// Also start or stop them, by the manager that runs
     #[arg(long)]
     pub(crate) now: bool,
-}
-
-/// What `heartbeat` is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Beats {
-    /// Not counted until `resume`
-    Suspend,
-    /// Counted again, as if one had just come
-    Resume,
-    /// Print `active` or `suspended`
-    Query,
-}
-
-impl Beats {
-    /// As the interface has it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Beats::Suspend => "suspend",
-            Beats::Resume => "resume",
-            Beats::Query => "query",
-        }
-    }
 }
 
 /// What `verbosity` is to do.
@@ -418,9 +402,17 @@ fn signal(text: &str) -> Result<Signal, String> {
     })
 }
 
-fn duration(text: &str) -> Result<Span, String> {
+pub(super) fn duration(text: &str) -> Result<Span, String> {
     let wrong = || "write a time with its unit: 30s, 10min, \"1h 30s\"".to_owned();
     ham_unit::parse_duration(text).ok().filter(|time| *time != Span::ZERO).ok_or_else(wrong)
+}
+
+fn while_disarmed(text: &str) -> Result<Span, String> {
+    let time = duration(text)?;
+    if time.is_infinite() {
+        return Err("leave --for out: what is disarmed stays so until it is armed".to_owned());
+    }
+    Ok(time)
 }
 
 fn since(text: &str) -> Result<f64, String> {

@@ -2,7 +2,7 @@
 //! where the next manager is to go on, so that nothing comes twice and nothing
 //! is missing.
 
-use super::{Break, MOST_ATTEMPTS, Manager, READ_SIZE, Reply, interpret};
+use super::{Break, Manager, READ_SIZE, Reply, interpret};
 use crate::error::Error;
 use ham_core::wire::{Call, Frames, HistoryParameters, MAX_FRAME, to_frame};
 use serde::Deserialize;
@@ -29,23 +29,18 @@ impl Manager {
         mut take: impl FnMut(&Reply) -> Result<u64, Error>,
     ) -> Result<(), Error> {
         asked.follow = true;
-        let mut stream = self.connect().map_err(|cause| self.unreachable(cause))?;
-        let mut attempts = 0;
+        let mut line = self.line();
+        let mut stream = line.connect().map_err(|cause| self.unreachable(cause))?;
         loop {
-            attempts += 1;
             let mut hear = |reply: &Reply| {
-                attempts = 0;
+                line.heard();
                 take(reply)
             };
-            let cause = match listen(&mut stream, &mut asked, &mut hear) {
+            match listen(&mut stream, &mut asked, &mut hear) {
                 Ok(()) => return Ok(()),
                 Err(Break::Other(error)) => return Err(error),
-                Err(Break::Gone(cause)) => cause,
-            };
-            if attempts >= MOST_ATTEMPTS {
-                return Err(Error::Lost { method: METHOD.to_owned(), attempts, cause });
+                Err(Break::Gone(cause)) => stream = self.again(&mut line, METHOD, cause)?,
             }
-            stream = self.reconnect()?;
         }
     }
 }

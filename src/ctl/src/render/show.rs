@@ -4,14 +4,19 @@ use super::status::why;
 use super::{lasting, state_style};
 use crate::output::Look;
 use crate::table::{Style, harmless};
-use ham_core::wire::{EntityStatus, Shown, ShownCondition};
+use crate::zone::Zone;
+use ham_core::time::Span;
+use ham_core::wire::{
+    Disarmed, EntityStatus, Shown, ShownAction, ShownCondition, ShownGone, ShownHeartbeat,
+    ShownStates,
+};
 use std::fmt::Write;
 
 /// Width of the labels with the blanks after them.
 const LABEL: usize = 12;
 
-/// The entity as text.
-pub(crate) fn text(shown: &Shown, look: Look) -> String {
+/// The entity as text; `now` is in seconds since the epoch.
+pub(crate) fn text(shown: &Shown, look: Look, zone: &Zone, now: f64) -> String {
     let entity = &shown.status;
     let mut lines = Lines { text: String::new(), look };
     let title = match entity.description.as_str() {
@@ -38,9 +43,20 @@ pub(crate) fn text(shown: &Shown, look: Look) -> String {
     lines.add_plain("conflicts", &shown.conflicts.join(", "));
     lines.add_plain("command", &command(&shown.command));
     lines.add_plain("user", shown.user.as_deref().unwrap_or("the manager's"));
+    lines.add_plain("attach by", &shown.attach_by.map_or_else(String::new, |uid| uid.to_string()));
     lines.add_plain("source", &shown.source);
+    lines.add_plain("heartbeat", &shown.heartbeat.as_ref().map_or_else(String::new, heartbeat));
+    lines.add_plain("states", &states(&shown.states));
+    lines.add_plain("flags", &shown.flags.join(", "));
     for condition in &shown.conditions {
         lines.condition(condition);
+    }
+    lines.add_plain("run time", &shown.run_time.join(", "));
+    for off in &shown.disarmed {
+        lines.add_plain("disarmed", &disarmed(off));
+    }
+    for item in &shown.gone {
+        lines.add_plain("gone", &gone(item, zone, now));
     }
     for list in &shown.running {
         lines.add_plain("in progress", list);
@@ -69,24 +85,105 @@ impl Lines {
 
     fn condition(&mut self, condition: &ShownCondition) {
         let mut value = condition.name.clone();
-        if condition.on != condition.name {
-            let _ = write!(value, " (on {})", condition.on);
+        let mut on = Vec::new();
+        if condition.on != condition.name || !condition.only.is_empty() {
+            on.push(format!("on {}", condition.on));
         }
+        on.extend((!condition.only.is_empty()).then(|| condition.only.clone()));
+        on.extend(condition.of.as_ref().map(|of| format!("of {of}")));
+        if !on.is_empty() {
+            let _ = write!(value, " ({})", on.join(" "));
+        }
+        if !condition.class.is_empty() {
+            let _ = write!(value, ", {}", condition.class);
+        }
+        // The class is one of the flags.
+        let flags = condition.flags.iter().filter(|flag| **flag != condition.class);
+        value.push_str(&bracketed(flags));
         if !condition.armed {
             value.push_str(", not armed");
         }
         self.add_plain("condition", &value);
         for action in &condition.actions {
-            let mut value = action.name.clone();
-            if action.verb != action.name {
-                let _ = write!(value, " ({})", action.verb);
-            }
-            if !action.armed {
-                value.push_str(", not armed");
-            }
-            let _ = writeln!(self.text, "  {:LABEL$}  {}", "", harmless(&value));
+            self.action(action);
         }
     }
+
+    fn action(&mut self, action: &ShownAction) {
+        let mut value = called(&action.name, &action.verb);
+        value.push_str(&bracketed(action.flags.iter()));
+        if !action.armed {
+            value.push_str(", not armed");
+        }
+        let _ = writeln!(self.text, "  {:LABEL$}  {}", "", harmless(&value));
+        let on_fail = action.on_fail.iter().map(|item| match &item.name {
+            Some(name) => called(name, &item.verb),
+            None => item.verb.clone(),
+        });
+        let on_fail: Vec<String> = on_fail.collect();
+        if !on_fail.is_empty() {
+            let value = format!("on fail: {}", on_fail.join(", "));
+            let _ = writeln!(self.text, "  {:LABEL$}    {}", "", harmless(&value));
+        }
+    }
+}
+
+/// A name, with what it stands for where that is not the same.
+fn called(name: &str, verb: &str) -> String {
+    if name == verb { name.to_owned() } else { format!("{name} ({verb})") }
+}
+
+fn bracketed<'a>(flags: impl Iterator<Item = &'a String>) -> String {
+    let flags: Vec<&str> = flags.map(String::as_str).collect();
+    if flags.is_empty() { String::new() } else { format!(" [{}]", flags.join(", ")) }
+}
+
+fn heartbeat(heartbeat: &ShownHeartbeat) -> String {
+    let mut parts = vec![format!("every {}", Span(heartbeat.interval_ns))];
+    for (word, count) in [("low", heartbeat.low), ("high", heartbeat.high)] {
+        parts.push(match count {
+            0 => format!("never {word}"),
+            count => format!("{word} after {count}"),
+        });
+    }
+    if heartbeat.grace_ns > 0 {
+        parts.push(format!("grace {}", Span(heartbeat.grace_ns)));
+    }
+    if let (Some(max), Some(within)) = (heartbeat.max, heartbeat.max_within_ns) {
+        parts.push(format!("at most {max} in {}", Span(within)));
+    }
+    if heartbeat.suspended {
+        parts.push("suspended".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn states(names: &[ShownStates]) -> String {
+    let one = |named: &ShownStates| {
+        let states: Vec<String> = named.states.iter().map(u32::to_string).collect();
+        let states = states.join(" ");
+        match (named.not, states.as_str()) {
+            (true, "") => format!("{} = any", named.name),
+            (true, states) => format!("{} = any but {states}", named.name),
+            (false, states) => format!("{} = {states}", named.name),
+        }
+    };
+    names.iter().map(one).collect::<Vec<String>>().join(", ")
+}
+
+fn disarmed(off: &Disarmed) -> String {
+    match off.left_ns {
+        Some(left) => format!("{} for {}", off.path, lasting(left)),
+        None => off.path.clone(),
+    }
+}
+
+fn gone(item: &ShownGone, zone: &Zone, now: f64) -> String {
+    let why = match item.restart {
+        Some(restart) => format!("not re-armed after restart {restart}"),
+        None => "failed and not kept".to_owned(),
+    };
+    format!("{}: {why}, since {}", item.path, zone.brief(item.since, now))
 }
 
 fn state(entity: &EntityStatus, look: Look) -> String {
@@ -105,15 +202,22 @@ fn state(entity: &EntityStatus, look: Look) -> String {
 
 /// What stands behind it, and when it counts as up.
 fn kind(shown: &Shown) -> String {
-    let ready = match shown.ready_when.split_once(' ').unwrap_or((&shown.ready_when, "")) {
-        ("", _) => return shown.kind.clone(),
+    match up_when(shown) {
+        Some(ready) => format!("{}, up {ready}", shown.kind),
+        None => shown.kind.clone(),
+    }
+}
+
+/// When it counts as up, in words; `None`: there is no process to wait for.
+pub(super) fn up_when(shown: &Shown) -> Option<String> {
+    Some(match shown.ready_when.split_once(' ').unwrap_or((&shown.ready_when, "")) {
+        ("", _) => return None,
         ("exec", _) => "when its program runs".to_owned(),
         ("notify", _) => "when it says so".to_owned(),
         ("fd", number) => format!("when it writes a line to descriptor {number}"),
         ("path", path) => format!("when {path} exists"),
         _ => shown.ready_when.clone(),
-    };
-    format!("{}, up {ready}", shown.kind)
+    })
 }
 
 /// Program and arguments as they could be typed into a shell.
@@ -135,13 +239,14 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ham_core::wire::{ExitReport, ShownAction};
+    use ham_core::wire::{ExitReport, ShownOnFail};
 
     fn shown() -> Shown {
         let action = |name: &str, verb: &str, armed| ShownAction {
             name: name.into(),
             verb: verb.into(),
             armed,
+            ..ShownAction::default()
         };
         Shown {
             status: EntityStatus {
@@ -168,20 +273,60 @@ mod tests {
                 ShownCondition {
                     name: "death".into(),
                     on: "death".into(),
+                    only: String::new(),
+                    of: None,
+                    class: "independent".into(),
+                    flags: vec!["rearm".into(), "independent".into()],
                     armed: true,
                     actions: vec![
                         action("restart", "restart", true),
-                        action("page", "execute", false),
+                        ShownAction {
+                            flags: vec!["rearm".into(), "break-on-fail".into()],
+                            on_fail: vec![
+                                ShownOnFail { verb: "log".into(), name: None },
+                                ShownOnFail { verb: "log".into(), name: Some("late".into()) },
+                            ],
+                            ..action("page", "execute", false)
+                        },
                     ],
                 },
                 ShownCondition {
                     name: "gone".into(),
-                    on: "stopped".into(),
+                    on: "state".into(),
+                    only: "from idle to busy".into(),
+                    of: Some("db".into()),
+                    class: "in-order".into(),
+                    flags: Vec::new(),
                     armed: false,
                     actions: Vec::new(),
                 },
             ],
             running: vec!["death: waiting for /run/audio.sock".into()],
+            heartbeat: Some(ShownHeartbeat {
+                interval_ns: 1_500_000_000,
+                low: 0,
+                high: 5,
+                grace_ns: 10_000_000_000,
+                max: Some(100),
+                max_within_ns: Some(1_000_000_000),
+                suspended: true,
+            }),
+            states: vec![
+                ShownStates { name: "idle".into(), states: vec![2], not: false },
+                ShownStates { name: "odd".into(), states: vec![1, 3], not: false },
+                ShownStates { name: "rest".into(), states: vec![1], not: true },
+                ShownStates { name: "all".into(), states: Vec::new(), not: true },
+            ],
+            attach_by: Some(65534),
+            flags: vec!["keep-on-death".into()],
+            disarmed: vec![
+                Disarmed { path: "audio".into(), left_ns: None },
+                Disarmed { path: "audio/death".into(), left_ns: Some(61_000_000_000) },
+            ],
+            gone: vec![
+                ShownGone { path: "audio/late".into(), since: 3_600.0, restart: Some(3) },
+                ShownGone { path: "audio/death/x".into(), since: 100_000.0, restart: None },
+            ],
             ..Shown::default()
         }
     }
@@ -196,14 +341,24 @@ audio - Audio daemon
   last exit   signal SEGV, abnormal
   command     /usr/bin/audiod '--name=my audio' 'it'\\''s'
   user        1000:1000
+  attach by   65534
   source      /etc/ham/audio.toml
-  condition   death
+  heartbeat   every 1s 500ms, never low, high after 5, grace 10s, at most 100 in 1s, suspended
+  states      idle = 2, odd = 1 3, rest = any but 1, all = any
+  flags       keep-on-death
+  condition   death, independent [rearm]
                 restart
-                page (execute), not armed
-  condition   gone (on stopped), not armed
+                page (execute) [rearm, break-on-fail], not armed
+                  on fail: log, late (log)
+  condition   gone (on state from idle to busy of db), in-order, not armed
+  disarmed    audio
+  disarmed    audio/death for 1min 1s
+  gone        audio/late: not re-armed after restart 3, since 1970-01-01 01:00:00
+  gone        audio/death/x: failed and not kept, since 03:46:40
   in progress death: waiting for /run/audio.sock
 ";
-        assert_eq!(text(&shown(), Look::default()), expected);
+        let zone = Zone::named("UTC0");
+        assert_eq!(text(&shown(), Look::default(), &zone, 110_000.0), expected);
     }
 
     #[test]
@@ -219,7 +374,7 @@ audio - Audio daemon
             ..EntityStatus::default()
         };
         shown.user = None;
-        let text = text(&shown, Look::default());
+        let text = text(&shown, Look::default(), &Zone::named("UTC0"), 0.0);
         assert!(
             text.starts_with("audio\n  state       running for 1min 1s, ready\n  pid         7\n")
         );

@@ -39,6 +39,12 @@ pub(crate) fn text(definition: &Definition) -> String {
         if changes.on.contains(item) {
             said.push("armed at run time".to_owned());
         }
+        if let Some(gone) = changes.gone.iter().find(|gone| gone.item == *item) {
+            said.push(match gone.restart {
+                Some(restart) => format!("gone: not re-armed after restart {restart}"),
+                None => "gone: failed and not kept".to_owned(),
+            });
+        }
         if let Some((_, flags)) = changes.flags.iter().find(|(other, _)| other == item) {
             said.push(format!("flags changed at run time: {}", flags.words().join(" ")));
         }

@@ -5,6 +5,7 @@
 mod tests;
 
 use super::lasting;
+use super::show::up_when;
 use crate::table::harmless;
 use crate::zone::Zone;
 use ham_core::wire::{EntityStatus, HistoryFact, Shown};
@@ -16,10 +17,12 @@ pub(crate) struct Explained<'a> {
     pub(crate) facts: Vec<&'a HistoryFact>,
 }
 
-/// Explains an entity by the facts about it, oldest first.
+/// Explains an entity by the facts about it, oldest first; `others` are those
+/// that it waits for.
 pub(crate) fn explain<'a>(
     shown: &'a Shown,
     facts: &'a [HistoryFact],
+    others: &[EntityStatus],
     zone: &Zone,
     now: f64,
 ) -> Explained<'a> {
@@ -32,15 +35,52 @@ pub(crate) fn explain<'a>(
     if let Some(since) = status.since {
         sentence.push_str(&format!(" since {}", zone.brief(since, now)));
     }
-    // What the history does not hold any more the status still knows.
-    let reason = story.reason().unwrap_or_else(|| status.why.clone());
-    if !reason.is_empty() {
-        sentence.push_str(&format!(": {reason}"));
+    let waits = waits(shown, others);
+    let never = ["never-started", "wanted"].contains(&status.cause.as_str());
+    let reason = match &waits {
+        // Nobody could start it.
+        Some(_) if never && status.state == "placeholder" => None,
+        // What the status has is told below.
+        Some(_) => story.reason(),
+        // What the history does not hold any more the status still knows.
+        None => Some(story.reason().unwrap_or_else(|| status.why.clone())),
+    };
+    let parts: Vec<String> = reason.into_iter().chain(waits).filter(|p| !p.is_empty()).collect();
+    if !parts.is_empty() {
+        sentence.push_str(&format!(": {}", parts.join(", and ")));
     }
     sentence.push('.');
     let mut used = story.used;
     used.sort_by_key(|fact| fact.number);
     Explained { sentence: harmless(&sentence), facts: used }
+}
+
+/// What it waits for; `None`: for nothing that could be told.
+fn waits(shown: &Shown, others: &[EntityStatus]) -> Option<String> {
+    let status = &shown.status;
+    let name = &status.name;
+    match status.state.as_str() {
+        "waiting" if !status.waits_for.is_empty() => {
+            let one = |other: &String| {
+                let known = others.iter().find(|known| known.name == *other);
+                match known.filter(|known| !known.why.is_empty()) {
+                    Some(known) => format!("{other} ({}: {})", known.state, known.why),
+                    None => other.clone(),
+                }
+            };
+            let all: Vec<String> = status.waits_for.iter().map(one).collect();
+            Some(format!("it waits for {}", all.join(" and ")))
+        }
+        "waiting" => status.why.starts_with("waits for ").then(|| format!("it {}", status.why)),
+        "placeholder" => {
+            Some(match status.why.find("waits for ").and_then(|at| status.why.get(at..)) {
+                Some(file) => format!("it {file}"),
+                None => format!("nothing is attached to it (hamctl attach {name} PID does that)"),
+            })
+        }
+        "starting" if status.pid.is_some() => up_when(shown).map(|when| format!("it is up {when}")),
+        _ => None,
+    }
 }
 
 struct Story<'a, 'z> {

@@ -8,9 +8,11 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, complain};
 use crate::render::diagnostics;
+use ham_core::change::Objection;
 use ham_core::plan::Item;
-use ham_core::wire::{AddParameters, Added};
-use ham_unit::{Diagnostic, Settings, SystemUsers, check_text, read_action, read_conditions};
+use ham_core::wire::{AddParameters, Added, Decided, Names, Refusal, Status};
+use ham_unit::{Diagnostic, Settings, SystemUsers, read_action, read_conditions, read_entity};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
@@ -61,7 +63,7 @@ pub(super) fn run(
             let why = "NAME for conditions or a new entity, NAME/CONDITION for an action, \
                        NAME/CONDITION/ACTION/ITEM for an item of an on-fail list"
                 .to_owned();
-            return Err(Error::Refused(ham_core::wire::Refusal::BadParameter { parameter, why }));
+            return Err(Error::Refused(Refusal::BadParameter { parameter, why }));
         }
     };
     if !found.is_empty() {
@@ -70,6 +72,7 @@ pub(super) fn run(
     if found.iter().any(Diagnostic::is_error) || items.is_empty() {
         return Ok(Exit::Failed);
     }
+    let mut done: Vec<Value> = Vec::new();
     for item in items {
         let (flags, added) = match &item {
             Added::Condition(plan) => {
@@ -82,11 +85,52 @@ pub(super) fn run(
         let flags = flags.into_iter().map(str::to_owned).collect();
         let request = Some(new_tag());
         let parameters = AddParameters { path: path.clone(), item, flags, request };
-        let reply =
-            manager.call("Add", &parameters, Manner::AT_ONCE).map_err(|error| of(error, path))?;
-        decided(&reply, &added, "added", output)?;
+        let reply = match manager.call("Add", &parameters, Manner::AT_ONCE) {
+            Ok(reply) => reply,
+            Err(error) => {
+                if output.json && !done.is_empty() {
+                    output.print_document(&json!({ "added": done }))?;
+                }
+                return Err(is_there(manager, of(error, path), &added));
+            }
+        };
+        if output.json {
+            let Decided { changed } = reply.read()?;
+            done.push(json!({ "path": added, "changed": changed }));
+        } else {
+            decided(&reply, &added, "added", output)?;
+        }
+    }
+    if output.json {
+        output.print_document(&json!({ "added": done }))?;
     }
     Ok(Exit::Success)
+}
+
+/// That there is one of that name already is said with the name, and whether it
+/// is disarmed: it may seem not to be there for that.
+fn is_there(manager: &Manager, error: Error, path: &str) -> Error {
+    let what = match error {
+        Error::Refused(Refusal::NotChanged { what, .. }) if what == Objection::Exists.word() => {
+            what
+        }
+        other => return other,
+    };
+    let name = path.split('/').next().unwrap_or_default().to_owned();
+    let asked = Names { names: vec![name], wait: true, request: None };
+    let status = manager.call("Status", &asked, Manner::AT_ONCE).and_then(|reply| reply.read());
+    let is_off = |status: Status| status.disarmed.iter().any(|off| off.path == path);
+    let why = match status.is_ok_and(is_off) {
+        true => format!(
+            "{path} is there already, and disarmed (hamctl arm {path} has it count again); give \
+             this one another name, or remove that, if it was added at run time"
+        ),
+        false => format!(
+            "{path} is there already; give this one another name, or remove that, if it was added \
+             at run time"
+        ),
+    };
+    Error::Refused(Refusal::NotChanged { what, why })
 }
 
 /// Whether a text is a whole unit.
@@ -101,7 +145,7 @@ fn entity(
     text: &str,
     settings: &Settings<'_>,
 ) -> (Vec<Added>, Vec<Diagnostic>) {
-    let loaded = check_text(name, shown, text, settings);
-    let all = loaded.entities.into_iter().map(|plan| Added::Entity(Box::new(plan)));
-    (all.collect(), loaded.diagnostics)
+    let read = read_entity(name, shown, text, settings);
+    let all = read.items.into_iter().map(|plan| Added::Entity(Box::new(plan)));
+    (all.collect(), read.diagnostics)
 }

@@ -5,7 +5,9 @@ use crate::connection::{Manager, Manner, new_tag};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
-use ham_core::wire::{AttachParameters, AttachSelfParameters, Decided, DetachParameters, Refusal};
+use ham_core::wire::{
+    AttachHeartbeat, AttachParameters, AttachSelfParameters, Decided, DetachParameters, Refusal,
+};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -14,14 +16,15 @@ use std::process::Command;
 pub(super) fn attach(
     manager: &Manager,
     name: String,
-    (pid, keep_on_death): (i32, bool),
+    pid: i32,
+    (keep_on_death, heartbeat): (bool, Option<AttachHeartbeat>),
     output: Output,
 ) -> Result<Exit, Error> {
     let parameters = AttachParameters {
         name: name.clone(),
         pid,
         keep_on_death,
-        heartbeat: None,
+        heartbeat,
         request: Some(new_tag()),
     };
     let reply = manager
@@ -57,14 +60,14 @@ pub(super) fn detach(manager: &Manager, name: String, output: Output) -> Result<
 pub(super) fn guard(
     manager: &Manager,
     name: String,
-    keep_on_death: bool,
+    (keep_on_death, heartbeat): (bool, Option<AttachHeartbeat>),
     command: &[OsString],
 ) -> Result<Exit, Error> {
     let Some((program, words)) = command.split_first() else { return Ok(Exit::Usage) };
     let parameters = AttachSelfParameters {
         name: Some(name.clone()),
         keep_on_death,
-        heartbeat: None,
+        heartbeat,
         request: Some(new_tag()),
     };
     manager

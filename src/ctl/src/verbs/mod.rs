@@ -23,7 +23,7 @@ mod stop;
 mod verbosity;
 mod why;
 
-use crate::arguments::{Arguments, Flags, Stop, Unit, Verb};
+use crate::arguments::{Arguments, Beats, Flags, Stop, Unit, Verb};
 use crate::connection::Manager;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -92,7 +92,9 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::Raise { name, kind, class, severity } => {
             say::raise(&manager()?, name, (kind, class, severity), output)
         }
-        Verb::Heartbeat { to, name } => say::heartbeat(&manager()?, to, name, output),
+        Verb::Heartbeat { to, name } => {
+            say::heartbeat(&manager()?, to.unwrap_or(Beats::Query), name, output)
+        }
         Verb::Check { paths } => {
             check::run(&paths, arguments.user, runtime::effective_uid(), output)
         }
@@ -110,12 +112,13 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
             pulses::receive(program, &manager()?, channel, follow, output)
         }
         Verb::Why { name } => why::run(&manager()?, name, output),
-        Verb::Attach { name, pid, keep_on_death } => {
-            attach::attach(&manager()?, name, (pid, keep_on_death), output)
+        Verb::Attach { name, pid, keep_on_death, heartbeat } => {
+            let how = (keep_on_death, heartbeat.asked());
+            attach::attach(&manager()?, name, pid, how, output)
         }
         Verb::Detach { name } => attach::detach(&manager()?, name, output),
-        Verb::Guard { name, keep_on_death, command } => {
-            attach::guard(&manager()?, name, keep_on_death, &command)
+        Verb::Guard { name, keep_on_death, heartbeat, command } => {
+            attach::guard(&manager()?, name, (keep_on_death, heartbeat.asked()), &command)
         }
         Verb::Verbosity { level } => verbosity::run(&manager()?, level, output),
     }

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use ham_core::wire::{Decided, HeartbeatParameters, Heartbeats, RaiseParameters, StateParameters};
+use serde_json::json;
 
 /// `hamctl state NAME STATE`
 pub(super) fn state(
@@ -51,13 +52,14 @@ pub(super) fn heartbeat(
 ) -> Result<Exit, Error> {
     let request = (to != Beats::Query).then(new_tag);
     let of = name.clone().unwrap_or_else(|| "all heartbeats".to_owned());
-    let parameters = HeartbeatParameters { name, to: to.word().to_owned(), request };
+    let parameters = HeartbeatParameters { name: name.clone(), to: to.word().to_owned(), request };
     let reply = manager.call("Heartbeat", &parameters, Manner::AT_ONCE)?;
+    let Heartbeats { before } = reply.read()?;
     if output.json {
-        output.print_line(reply.json())?;
+        let done = json!({ "name": name, "to": to.word(), "before": before });
+        output.print_document(&done)?;
         return Ok(Exit::Success);
     }
-    let Heartbeats { before } = reply.read()?;
     output.print_line(&match to {
         Beats::Query => before,
         Beats::Suspend => format!("{of}: suspended, {before} before"),

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::render;
+use crate::zone::{self, Zone};
 use ham_core::wire::OneName;
 use serde_json::json;
 
@@ -29,7 +30,8 @@ pub(super) fn run(
     if output.json {
         output.print_line(reply.json())?;
     } else {
-        output.print(&render::show::text(&reply.read()?, output.look))?;
+        let shown = reply.read()?;
+        output.print(&render::show::text(&shown, output.look, &Zone::local(), zone::now()))?;
     }
     Ok(Exit::Success)
 }

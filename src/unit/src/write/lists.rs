@@ -2,15 +2,20 @@
 
 use super::{Writing, line, list, quoted, remark, strings, table, time, user};
 use ham_core::plan::{
-    ActionPlan, Class, ConditionKind, ConditionPlan, Ending, ExecutePlan, Item, Only, RestartPlan,
-    SignalTarget, Spacing, StateSet, Verb,
+    ActionPlan, Class, ConditionKind, ConditionPlan, Ending, EntityPlan, ExecutePlan, Item, Only,
+    RestartPlan, SignalTarget, Spacing, StateSet, Verb,
 };
 
-pub(super) fn write_condition(text: &mut String, condition: &ConditionPlan, with: &Writing<'_>) {
+pub(super) fn write_condition(
+    text: &mut String,
+    plan: &EntityPlan,
+    condition: &ConditionPlan,
+    with: &Writing<'_>,
+) {
     text.push('\n');
     remark(text, with, &Item::Condition(condition.name.clone()));
     text.push_str("[[condition]]\n");
-    line(text, "on", &occasion(condition));
+    line(text, "on", &occasion(plan, condition));
     if condition.name != condition.on.word() {
         line(text, "name", &quoted(&condition.name));
     }
@@ -40,11 +45,13 @@ pub(super) fn write_condition(text: &mut String, condition: &ConditionPlan, with
     }
 }
 
-fn occasion(condition: &ConditionPlan) -> String {
-    let set = |set: &StateSet| match set {
-        StateSet::Any => None,
-        StateSet::In(states) => Some(list(states, ToString::to_string)),
-        StateSet::NotIn(states) => Some(table(&[("not", Some(list(states, ToString::to_string)))])),
+fn occasion(plan: &EntityPlan, condition: &ConditionPlan) -> String {
+    // Names in one about another entity are that one's.
+    let whose = condition.of.is_none().then_some(plan);
+    let set = |set: &StateSet| match (set, whose.and_then(|plan| plan.set_name(set))) {
+        (StateSet::Any, _) => None,
+        (_, Some(name)) => Some(quoted(name)),
+        (_, None) => Some(members(whose, set)),
     };
     let number = |number: &Option<u32>| number.map(|number| number.to_string());
     match &condition.only {
@@ -57,6 +64,19 @@ fn occasion(condition: &ConditionPlan) -> String {
                 [("type", number(kind)), ("class", number(class)), ("severity", number(severity))];
             table(&[("raise", Some(table(&fields)))])
         }
+    }
+}
+
+/// A set by its members, with the names that `whose` has for them.
+pub(super) fn members(whose: Option<&EntityPlan>, set: &StateSet) -> String {
+    let one = |state: &u32| match whose.and_then(|plan| plan.state_name(*state)) {
+        Some(name) => quoted(name),
+        None => state.to_string(),
+    };
+    match set {
+        StateSet::Any => quoted("*"),
+        StateSet::In(states) => list(states, one),
+        StateSet::NotIn(states) => table(&[("not", Some(list(states, one)))]),
     }
 }
 

@@ -7,12 +7,18 @@ const NOON: f64 = 1_782_900_000.0;
 
 /// An entity called audio, whose condition `death` restarts it.
 fn shown(state: &str, cause: &str) -> Shown {
-    let restart = ShownAction { name: "again".into(), verb: "restart".into(), armed: true };
+    let restart = ShownAction {
+        name: "again".into(),
+        verb: "restart".into(),
+        armed: true,
+        ..ShownAction::default()
+    };
     let death = ShownCondition {
         name: "death".into(),
         on: "death".into(),
         armed: true,
         actions: vec![restart],
+        ..ShownCondition::default()
     };
     Shown {
         status: EntityStatus {
@@ -65,7 +71,7 @@ fn facts(lines: &[(u32, &str, &str, &str)]) -> Vec<HistoryFact> {
 }
 
 fn sentence(shown: &Shown, facts: &[HistoryFact]) -> String {
-    explain(shown, facts, &Zone::named("UTC0"), NOON + 60.0).sentence
+    explain(shown, facts, &[], &Zone::named("UTC0"), NOON + 60.0).sentence
 }
 
 const DEATH: [(u32, &str, &str, &str); 3] =
@@ -89,7 +95,7 @@ fn a_restart_is_told_from_its_cause_to_its_outcome() {
          (signal SEGV), condition \"death\" fired, at 10:00:02 it could not start: no such \
          file, action \"again\" started it again, attempt 2."
     );
-    let explained = explain(&shown, &facts, &Zone::named("UTC0"), NOON);
+    let explained = explain(&shown, &facts, &[], &Zone::named("UTC0"), NOON);
     let numbers: Vec<u64> = explained.facts.iter().map(|fact| fact.number).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 6]);
     // Of all that only the start is left in the ring.
@@ -165,4 +171,59 @@ fn an_end_with_success_is_no_death() {
     let expected = "audio is finished since 10:00:03: its process 7 ended at 10:00:02 \
                     (exit 0), and nothing starts it again.";
     assert_eq!(sentence(&shown, &facts), expected);
+}
+
+#[test]
+fn what_is_waited_for_is_told_with_its_own_reason() {
+    let mut shown = shown("waiting", "boot");
+    shown.status.why = "waits for db, cache".into();
+    shown.status.waits_for = vec!["db".into(), "cache".into()];
+    let db = EntityStatus {
+        name: "db".into(),
+        state: "waiting".into(),
+        why: "waits for the path /run/disk".into(),
+        ..EntityStatus::default()
+    };
+    let told = explain(&shown, &[], &[db], &Zone::named("UTC0"), NOON).sentence;
+    assert_eq!(
+        told,
+        "audio is waiting since 10:00:03: it was started with the manager, and it waits for db \
+         (waiting: waits for the path /run/disk) and cache."
+    );
+    shown.status.waits_for = Vec::new();
+    shown.status.why = "waits for the path /run/disk".into();
+    assert_eq!(
+        sentence(&shown, &[]),
+        "audio is waiting since 10:00:03: it was started with the manager, and it waits for the \
+         path /run/disk."
+    );
+    shown.status.state = "starting".into();
+    shown.status.pid = Some(7);
+    shown.ready_when = "notify".into();
+    assert_eq!(
+        sentence(&shown, &[]),
+        "audio is starting (pid 7) since 10:00:03: it was started with the manager, and it is up \
+         when it says so."
+    );
+}
+
+#[test]
+fn a_placeholder_says_what_brings_it_up() {
+    let mut shown = shown("placeholder", "never-started");
+    shown.status.why = "nothing is attached".into();
+    assert_eq!(
+        sentence(&shown, &[]),
+        "audio is placeholder since 10:00:03: nothing is attached to it (hamctl attach audio PID \
+         does that)."
+    );
+    shown.status.cause = "died".into();
+    let facts = facts(&[(2, "attached", "7", ""), (2, "died", "7 exit 1", "")]);
+    assert_eq!(
+        sentence(&shown, &facts),
+        "audio is placeholder since 10:00:03: its process 7 died at 10:00:02 (exit 1), and nothing \
+         starts it again, and nothing is attached to it (hamctl attach audio PID does that)."
+    );
+    shown.status.why = "died: exit 1; waits for the process that /run/a.pid names".into();
+    let told = sentence(&shown, &[]);
+    assert!(told.ends_with("it waits for the process that /run/a.pid names."), "{told}");
 }

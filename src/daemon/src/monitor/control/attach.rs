@@ -89,7 +89,11 @@ impl Engine {
         call: &Call,
     ) -> Result<Answered, Answer> {
         let DetachParameters { name, request } = parameters(call)?;
-        let entity = match self.speaks_for(client, peer, "Detach", name.as_deref()) {
+        let may = match self.attached_by(peer, name.as_deref()) {
+            Some(entity) => Ok(entity),
+            None => self.speaks_for(client, peer, "Detach", name.as_deref()),
+        };
+        let entity = match may {
             Ok(entity) => {
                 self.audit(peer, entity, "detach");
                 entity
@@ -146,6 +150,14 @@ impl Engine {
     fn is_attacher(&self, entity: EntityId, peer: Peer) -> bool {
         let plan = self.core.definition(entity);
         plan.is_some_and(|plan| plan.attach_by == Some(peer.uid))
+    }
+
+    /// The entity of that name, if this peer is the user who may attach to it, and
+    /// it has a process of that user which was attached.
+    fn attached_by(&self, peer: Peer, name: Option<&str>) -> Option<EntityId> {
+        let entity = self.core.find(name?).filter(|entity| self.is_attacher(*entity, peer))?;
+        let pid = self.core.attached_process(entity)?;
+        process::may_be_signalled_by(pid, peer.uid).then_some(entity)
     }
 
     /// The process of that number, as the core is told of it.

@@ -6,7 +6,7 @@
 use super::calls::{bad, parameters, result};
 use super::pulses::is_channel_of;
 use crate::monitor::Engine;
-use ham_core::change::Change;
+use ham_core::change::{Change, Objection};
 use ham_core::directive::Directive;
 use ham_core::ids::EntityId;
 use ham_core::plan::{
@@ -59,7 +59,12 @@ impl Engine {
         let PathParameters { path, .. } = parameters(call)?;
         let (name, item) = parsed(&path)?;
         let entity = self.entity_named(name)?;
-        let flags = self.flags_of(entity, &item).ok_or_else(|| missing(&path))?;
+        let late = || self.core.overlay_of(entity).is_some_and(|overlay| overlay.made(&item));
+        let flags = match self.flags_of(entity, &item) {
+            Some(flags) => flags,
+            None if late() => return Err(objected(Objection::WithItsAction)),
+            None => return Err(missing(&path)),
+        };
         let flags = flags.words().into_iter().map(str::to_owned).collect();
         Ok(result(&FlagsNow { flags }))
     }
@@ -312,18 +317,21 @@ impl Engine {
 
     /// All that is disarmed.
     pub(super) fn disarmed(&self) -> Vec<Disarmed> {
-        let now = clock::monotonic();
-        let mut all = Vec::new();
-        for entity in self.core.changed() {
-            let Some(overlay) = self.core.overlay_of(entity) else { continue };
-            let name = self.name(entity);
-            all.extend(overlay.off.iter().map(|off| Disarmed {
-                path: off.item.path(&name),
-                left_ns: off.until.map(|until| until.0.saturating_sub(now)),
-            }));
-        }
+        let changed = self.core.changed().into_iter();
+        let mut all: Vec<Disarmed> = changed.flat_map(|entity| self.disarmed_of(entity)).collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
         all
+    }
+
+    /// What of an entity is disarmed.
+    pub(super) fn disarmed_of(&self, entity: EntityId) -> Vec<Disarmed> {
+        let Some(overlay) = self.core.overlay_of(entity) else { return Vec::new() };
+        let (now, name) = (clock::monotonic(), self.name(entity));
+        let off = overlay.off.iter().map(|off| Disarmed {
+            path: off.item.path(&name),
+            left_ns: off.until.map(|until| until.0.saturating_sub(now)),
+        });
+        off.collect()
     }
 }
 
@@ -335,6 +343,11 @@ fn parsed(path: &str) -> Result<(&str, Item), Answer> {
 
 fn missing(path: &str) -> Answer {
     let (what, why) = ("missing".to_owned(), format!("there is nothing called {path}"));
+    Answer::refusal(&Refusal::NotChanged { what, why })
+}
+
+pub(super) fn objected(objection: Objection) -> Answer {
+    let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
     Answer::refusal(&Refusal::NotChanged { what, why })
 }
 

@@ -3,10 +3,12 @@
 
 use super::Waiting;
 use super::calls::{bad, parameters, result};
+use super::changes::objected;
 use crate::monitor::Engine;
 use ham_core::directive::{Directive, Heartbeat, Verdict};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, RequestId};
+use ham_core::plan::Kind;
 use ham_core::wire::{
     Answer, Call, Decided, HeartbeatParameters, Heartbeats, RaiseParameters, Refusal, RequestTag,
     StateParameters,
@@ -25,6 +27,10 @@ impl Engine {
     ) -> Result<Answered, Answer> {
         let StateParameters { name, state, request } = parameters(call)?;
         let entity = self.speaks_for(client, peer, "State", name.as_deref())?;
+        if self.core.definition(entity).is_some_and(|plan| plan.kind == Kind::Global) {
+            let why = "it is a [global] unit: it has no process, and no states";
+            return Err(bad("name", why));
+        }
         let to = self.state_named(entity, &state)?;
         self.audit(peer, entity, &format!("state {}", self.state_name(entity, to)));
         self.direct(client, peer, call, Directive::State { entity, to }, request.as_ref())
@@ -154,10 +160,7 @@ impl Engine {
             Verdict::WasActive => result(&Heartbeats { before: "active".to_owned() }),
             Verdict::WasSuspended => result(&Heartbeats { before: "suspended".to_owned() }),
             Verdict::NoHeartbeat => bad("name", "its unit has no [heartbeat]"),
-            Verdict::Objected(objection) => {
-                let (what, why) = (objection.word().to_owned(), objection.words().to_owned());
-                Answer::refusal(&Refusal::NotChanged { what, why })
-            }
+            Verdict::Objected(objection) => objected(objection),
             Verdict::Exists
             | Verdict::Taken(_)
             | Verdict::Gone

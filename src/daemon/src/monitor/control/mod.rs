@@ -12,6 +12,7 @@ mod graph;
 mod heartbeat;
 mod history;
 mod pulses;
+mod show;
 mod shown;
 mod verbosity;
 

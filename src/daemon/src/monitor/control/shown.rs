@@ -1,14 +1,13 @@
-//! What `Status` and `Show` answer.
+//! What `Status` answers.
 
 use super::calls::result;
 use crate::monitor::Engine;
 use crate::told::{self, exit_report, seconds};
 use ham_core::ids::EntityId;
-use ham_core::monitor::{Desired, Phase, View};
-use ham_core::plan::{ConditionKind, EntityPlan, Item, Kind, Readiness};
+use ham_core::monitor::{Desired, View};
+use ham_core::plan::Kind;
 use ham_core::wire::{
-    Answer, EntityStatus, Failures, ManagerStatus, Names, OneName, PlanStatus, RoleStatus, Shown,
-    ShownAction, ShownCondition, Status,
+    Answer, EntityStatus, Failures, ManagerStatus, Names, PlanStatus, RoleStatus, Status,
 };
 use ham_snapshot::header::Field;
 use ham_sys::clock;
@@ -64,7 +63,7 @@ impl Engine {
         }
     }
 
-    fn entity_status(&self, id: EntityId) -> EntityStatus {
+    pub(super) fn entity_status(&self, id: EntityId) -> EntityStatus {
         let view = self.core.view(id);
         let said = self.core.said(id);
         let plan = self.core.definition(id);
@@ -105,72 +104,6 @@ impl Engine {
         let unnamed = name == "0" || view.pid.is_none() && view.reported == 0;
         (!unnamed).then_some(name)
     }
-
-    pub(super) fn show(&self, name: &OneName) -> Result<Answer, Answer> {
-        let ids = self.resolve(std::slice::from_ref(&name.name))?;
-        let Some(id) = ids.first().copied() else { return self.status(&Names::default()) };
-        let status = self.entity_status(id);
-        let Some(plan) = self.core.definition(id) else {
-            return Ok(result(&Shown { status, ..Shown::default() }));
-        };
-        let changes = self.core.overlay_of(id).unwrap_or_default();
-        let mut run_time = Vec::new();
-        let mut late = |item: &Item| {
-            if changes.made(item) {
-                run_time.push(item.path(&plan.name));
-            }
-        };
-        late(&Item::Entity);
-        Item::Entity.below(&plan).iter().for_each(&mut late);
-        changes.on_fail.iter().for_each(|made| late(&made.item));
-        let mut conditions = Vec::new();
-        for (place, condition) in plan.conditions.iter().enumerate() {
-            let actions = condition.actions.iter().enumerate().map(|(at, action)| ShownAction {
-                name: action.name.clone(),
-                verb: action.verb.word().to_owned(),
-                armed: self.core.is_armed(id, place, Some(plan.action_bit(place, at)))
-                    && !changes.is_action_off(&condition.name, &action.name),
-            });
-            conditions.push(ShownCondition {
-                name: condition.name.clone(),
-                on: ConditionKind::word(condition.on).to_owned(),
-                armed: condition.enabled && self.core.is_armed(id, place, None),
-                actions: actions.collect(),
-            });
-        }
-        let running = self.core.lists(id).map(|run| {
-            let name = plan.list_name(run.condition).unwrap_or("?");
-            let action = plan.action_name(run.condition, run.action).unwrap_or("?");
-            let what = match run.phase {
-                Phase::Ready => "begins",
-                Phase::Log => "writes a line",
-                Phase::Signal(_) | Phase::SignalProcess => "sends a signal",
-                Phase::Path => "waits for a path",
-                Phase::Pause => "pauses",
-                Phase::Restart => "waits for the restart",
-                Phase::Up => "waits for it to be ready",
-                Phase::Command(_) => "runs a command",
-            };
-            format!("{name}/{action}: {what}")
-        });
-        let user = plan.identity.as_ref().map(|who| format!("{}:{}", who.uid, who.gid));
-        let neighbours = self.neighbours(&plan);
-        Ok(result(&Shown {
-            status,
-            kind: kind_word(&plan.kind).to_owned(),
-            ready_when: ready_words(&plan),
-            requires: neighbours.requires,
-            wants: neighbours.wants,
-            after: neighbours.after,
-            conflicts: neighbours.conflicts,
-            running: running.collect(),
-            source: plan.source.clone(),
-            command: plan.command.clone(),
-            user,
-            run_time,
-            conditions,
-        }))
-    }
 }
 
 /// The word of the unit file for what stands behind an entity.
@@ -182,16 +115,5 @@ pub(super) fn kind_word(kind: &Kind) -> &'static str {
         Kind::Target => "target",
         Kind::Placeholder { .. } => "placeholder",
         Kind::Global => "global",
-    }
-}
-
-/// When a process of it counts as up; empty where there is none to wait for.
-fn ready_words(plan: &EntityPlan) -> String {
-    match (&plan.kind, &plan.ready) {
-        (Kind::Target | Kind::Oneshot { .. } | Kind::Global, _) => String::new(),
-        (_, Readiness::Exec) => "exec".to_owned(),
-        (_, Readiness::Notify) => "notify".to_owned(),
-        (_, Readiness::Descriptor(descriptor)) => format!("fd {descriptor}"),
-        (_, Readiness::Path(path)) => format!("path {path}"),
     }
 }
