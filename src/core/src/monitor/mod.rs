@@ -56,6 +56,7 @@ mod properties;
 mod pulses;
 mod record;
 mod repeat;
+mod reread;
 mod restore;
 mod run;
 mod said;
