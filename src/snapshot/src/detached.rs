@@ -43,8 +43,7 @@ impl State {
     /// Notes one, in the place of one that is `over` when no other is left. One
     /// that is noted already stays as it is. False: there is no room.
     pub fn note_detached(&self, one: Detached, over: impl Fn(&Detached) -> bool) -> bool {
-        let is_it =
-            |known: &Detached| (known.pid, known.start_time) == (one.pid, one.start_time);
+        let is_it = |known: &Detached| (known.pid, known.start_time) == (one.pid, one.start_time);
         if self.all_detached().any(|known| is_it(&known)) {
             return true;
         }

@@ -144,7 +144,8 @@ impl Rules {
         }
         for id in monitor.ids().into_iter().filter(|id| id.index() >= plans.len()) {
             let (view, living) = (monitor.view(id), kernel.living(id).len());
-            if (view.state, living) != ("running", 1) && (view.state, living) != ("placeholder", 0) {
+            if (view.state, living) != ("running", 1) && (view.state, living) != ("placeholder", 0)
+            {
                 return Err(format!("{id:?}, made at run time, is {view:?} with {living}"));
             }
         }

@@ -126,9 +126,7 @@ impl Sayings {
             Some(Event::Directive {
                 id,
                 directive:
-                    Directive::Attach { .. }
-                    | Directive::AttachNamed { .. }
-                    | Directive::Detach { .. },
+                    Directive::Attach { .. } | Directive::AttachNamed { .. } | Directive::Detach { .. },
                 from,
             }) => {
                 self.awaited.insert(*id, *from);

@@ -65,10 +65,12 @@ impl Monitor {
                     None => return,
                 }
             }
-            Directive::Detach { entity } => match self.detach(entity, Attacher { id: Some(id), place }) {
-                Some(verdict) => verdict,
-                None => return,
-            },
+            Directive::Detach { entity } => {
+                match self.detach(entity, Attacher { id: Some(id), place }) {
+                    Some(verdict) => verdict,
+                    None => return,
+                }
+            }
         };
         self.emit(Effect::Verdict { id, verdict });
         if let Some(place) = place {

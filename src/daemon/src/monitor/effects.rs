@@ -18,8 +18,8 @@ use ham_core::plan::Ending;
 use ham_core::wheel::Member;
 use ham_snapshot::history::Entry;
 use ham_snapshot::slots::Slot;
-use ham_sys::process;
 use ham_sys::clock;
+use ham_sys::process;
 use std::time::Duration;
 
 /// How long what is left at the very end has to disappear, and the log to be

@@ -66,8 +66,7 @@ pub(super) fn release(state: State, owner: SlotRef) -> Adopted {
 
 /// Other slots that hold a process of that number and have seen no end of it.
 fn others(state: State, index: u32, pid: i32) -> impl Iterator<Item = Slot> {
-    let holds =
-        move |slot: &Slot| slot.live_pid() == Some(pid) && slot.word().1 != Phase::Exited;
+    let holds = move |slot: &Slot| slot.live_pid() == Some(pid) && slot.word().1 != Phase::Exited;
     let indexes = (0..state.slots_used()).filter(move |other| *other != index);
     indexes.filter_map(move |other| state.slot(other)).filter(holds)
 }
@@ -177,7 +176,9 @@ mod tests {
         let slot = holding(state, pid, start - 1);
         let made = state.slot(20).unwrap();
         made.intend(1);
-        made.kernel_words().0.store(u64::try_from(pid).unwrap(), std::sync::atomic::Ordering::Release);
+        made.kernel_words()
+            .0
+            .store(u64::try_from(pid).unwrap(), std::sync::atomic::Ordering::Release);
         child.kill().unwrap();
         while reap::peek(pid).is_none() {
             std::thread::yield_now();

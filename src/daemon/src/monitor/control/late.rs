@@ -6,8 +6,8 @@ use super::Waiting;
 use crate::monitor::Engine;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::wire::Call;
-use ham_sys::process::{self, PidFd};
 use ham_sys::Errno;
+use ham_sys::process::{self, PidFd};
 
 /// A call that waits, and for whose end.
 #[derive(Debug)]
@@ -20,7 +20,12 @@ pub(super) struct Late {
 impl Engine {
     /// Whether this call has to wait for the end of what the entity holds; it is
     /// made again then.
-    pub(super) fn comes_early(&mut self, token: u64, call: &Call, entity: Option<EntityId>) -> bool {
+    pub(super) fn comes_early(
+        &mut self,
+        token: u64,
+        call: &Call,
+        entity: Option<EntityId>,
+    ) -> bool {
         let Some(entity) = entity else { return false };
         let Some(slot) = self.core.slot_of(entity).filter(|slot| self.has_ended(entity, *slot))
         else {
