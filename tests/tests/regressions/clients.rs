@@ -298,6 +298,31 @@ fn what_was_made_and_has_gone_answers_its_requests_again() {
     }
 }
 
+/// The repeat of an attach that is not decided yet is told what the first is,
+/// even if its process has ended by then.
+#[test]
+fn a_repeat_of_what_is_not_decided_waits_for_its_verdict() {
+    let (_units, manager) = manager_of(&[("db", "[entity]\n")]);
+    manager.wait_for_state("db", "placeholder");
+    let mut stranger = ham_tests::strangers::Stranger::sleeper();
+    let tag = json!({ "client": "0123456789abcdef", "serial": 3 });
+    let attach = json!({ "name": "db", "pid": stranger.pid(), "request": tag });
+    // Who decides it is the reaper.
+    ham_tests::processes::send("STOP", manager.pid());
+    let mut first = Client::new(&manager.runtime());
+    first.send(&call("Attach", &attach));
+    manager.wait_for_state("db", "starting");
+    stranger.end();
+    let mut again = Client::new(&manager.runtime());
+    again.send(&call("Attach", &attach));
+    // It is worked off before what is asked after it.
+    manager.wait_for_state("db", "starting");
+    ham_tests::processes::send("CONT", manager.pid());
+    let verdict = first.answer().expect("an answer");
+    assert_eq!(verdict["parameters"]["reason"], "gone", "{verdict}");
+    assert_eq!(again.answer(), Some(verdict));
+}
+
 #[test]
 fn a_request_is_known_by_its_name_and_one_with_an_odd_name_refused() {
     let (_units, manager) = manager_of(&[("a", SLEEPER), ("b", SLEEPER)]);

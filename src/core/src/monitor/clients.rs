@@ -5,7 +5,7 @@
 
 use super::Monitor;
 use super::ask::{Goal, Waiter, Who};
-use super::attach::Attacher;
+use super::attachers::Attacher;
 use super::failed;
 use crate::directive::{Directive, Verdict};
 use crate::effect::Reply;
@@ -289,6 +289,13 @@ impl Monitor {
     pub(super) fn last_asked(&mut self, from: Caller) -> Option<Asked> {
         self.read_clients();
         self.clients.values().find(|client| client.from == from).map(|client| client.asked)
+    }
+
+    /// Whether the verdict on the directive of that name is still to come.
+    #[must_use]
+    pub fn awaits_verdict(&self, from: Caller) -> bool {
+        // One that waits is among those that were read at once.
+        self.clients.values().any(|client| client.from == from && client.waits.is_some())
     }
 
     /// Looks a request up, and keeps it if it is new.

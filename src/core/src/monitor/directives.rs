@@ -2,7 +2,7 @@
 //! are published. Each has one verdict, given in its turn.
 
 use super::Monitor;
-use super::attach::Attacher;
+use super::attachers::Attacher;
 use super::clients::{Asked, Taken};
 use super::run::{Detail, Kinds, Occurrence};
 use crate::directive::{Directive, Verdict};

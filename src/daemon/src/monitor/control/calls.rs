@@ -63,7 +63,7 @@ impl Engine {
             "Arm" | "Disarm" | "SetFlags" | "Add" | "Remove" | "State" | "Raise" | "Heartbeat"
             | "Attach" | "AttachSelf" | "Detach" => {
                 let done = self.told_to(client, peer, method, call);
-                return later(done.or_else(|refusal| self.given_before(call, refusal)));
+                return later(done.or_else(|refusal| self.given_before(client, call, refusal)));
             }
             "ReceivePulses" => return later(self.receive(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),

@@ -1,20 +1,30 @@
-//! Attaches that come between the end of a process and the moment in which the
-//! core learns of it: whoever has waited for that process asks for the next one
-//! at once, and may be faster than the reaper. They wait until that is told.
+//! Calls that have to wait for others. Attaches that come between the end of a
+//! process and the moment in which the core learns of it: whoever has waited for
+//! that process asks for the next one at once, and may be faster than the reaper.
+//! And repeats of attaches that are not decided yet.
 
 use super::Waiting;
 use crate::monitor::Engine;
+use ham_core::event::Caller;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::wire::Call;
 use ham_sys::Errno;
 use ham_sys::process::{self, PidFd};
 
-/// A call that waits, and for whose end.
+/// A call that waits.
 #[derive(Debug)]
 pub(super) struct Late {
     call: Call,
-    entity: EntityId,
-    slot: SlotRef,
+    until: Until,
+}
+
+/// For what.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    /// The end of what an entity holds is told.
+    Ended(EntityId, SlotRef),
+    /// The request of that name, which this call repeats, has its verdict.
+    Decided(Caller),
 }
 
 impl Engine {
@@ -31,11 +41,25 @@ impl Engine {
         else {
             return false;
         };
-        let Some(client) = self.control.clients.get_mut(&token) else { return false };
+        self.put_off(token, call, Until::Ended(entity, slot));
+        true
+    }
+
+    /// Whether this call repeats one that is not decided yet: as it is now it
+    /// would be refused, since the process that it names has ended meanwhile.
+    pub(super) fn awaits_verdict(&mut self, token: u64, call: &Call, from: Caller) -> bool {
+        let awaits = self.core.awaits_verdict(from);
+        if awaits {
+            self.put_off(token, call, Until::Decided(from));
+        }
+        awaits
+    }
+
+    fn put_off(&mut self, token: u64, call: &Call, until: Until) {
+        let Some(client) = self.control.clients.get_mut(&token) else { return };
         client.waiting =
             Some(Waiting { verb: "", open: 1, outcomes: Vec::new(), oneway: call.oneway });
-        self.control.late.insert(token, Late { call: call.clone(), entity, slot });
-        true
+        self.control.late.insert(token, Late { call: call.clone(), until });
     }
 
     /// The process that the entity runs as is no more, and it is not told yet.
@@ -61,9 +85,11 @@ impl Engine {
 
     /// Calls whose time has come are made.
     pub(super) fn make_late_calls(&mut self) {
-        let is_over = |(_, late): &(&u64, &Late)| {
-            self.core.slot_of(late.entity) != Some(late.slot)
-                || self.core.view(late.entity).pid.is_none()
+        let is_over = |(_, late): &(&u64, &Late)| match late.until {
+            Until::Ended(entity, slot) => {
+                self.core.slot_of(entity) != Some(slot) || self.core.view(entity).pid.is_none()
+            }
+            Until::Decided(from) => !self.core.awaits_verdict(from),
         };
         let over: Vec<u64> =
             self.control.late.iter().filter(is_over).map(|(token, _)| *token).collect();
