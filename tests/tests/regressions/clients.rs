@@ -302,7 +302,9 @@ fn what_was_made_and_has_gone_answers_its_requests_again() {
 /// even if its process has ended by then.
 #[test]
 fn a_repeat_of_what_is_not_decided_waits_for_its_verdict() {
-    let (_units, manager) = manager_of(&[("db", "[entity]\n")]);
+    let units = Units::new("undecided");
+    units.write("db", "[entity]\n");
+    let manager = Manager::start(&units.path(), &["-t", "none"]);
     manager.wait_for_state("db", "placeholder");
     let mut stranger = ham_tests::strangers::Stranger::sleeper();
     let tag = json!({ "client": "0123456789abcdef", "serial": 3 });
