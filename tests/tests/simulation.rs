@@ -37,8 +37,8 @@ fn number(name: &str) -> Option<u64> {
 /// Runs lives and fails with the story of the first that breaks a rule.
 fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
     let mut repeated = 0;
-    let mut met = [0; 8];
-    let mut heard = [0; 8];
+    let mut met = [0; 10];
+    let mut heard = [0; 9];
     let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
     let seeds = match number("HAM_SIM_SEED") {
         Some(seed) => seed..seed + 1,
@@ -57,14 +57,16 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         let counts =
             [rules.said, rules.changed, rules.taken_along, rules.reloaded, rules.conflicts]
                 .into_iter()
-                .chain([rules.attached, rules.detached, rules.pulses]);
+                .chain([rules.attached, rules.detached, rules.made, rules.unmade, rules.pulses]);
         for (sum, count) in met.iter_mut().zip(counts) {
             *sum += count;
         }
         let sayings = &world.sayings;
         let [low, high, healthy, too_many] = world.heartbeats.met;
         let [states, events, suspended] = sayings.kinds;
-        let counts = [low, high, healthy, too_many, states, events, suspended, sayings.repeated];
+        let again = [sayings.repeated, sayings.attached_again];
+        let counts =
+            [low, high, healthy, too_many, states, events, suspended].into_iter().chain(again);
         for (sum, count) in heard.iter_mut().zip(counts) {
             *sum += count;
         }

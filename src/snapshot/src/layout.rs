@@ -76,7 +76,13 @@ pub const HEADER_WORDS: usize = 512;
 pub const RECOVERY_AT: usize = HEADER_AT + 128;
 /// Bytes of that text.
 pub const RECOVERY_BYTES: usize = 2_048;
-const _: () = assert!(RECOVERY_AT + 1 + RECOVERY_BYTES / WORD <= HEADER_AT + HEADER_WORDS);
+/// In the header: processes that ham has let go of, as many as there is room for.
+pub const DETACHED_AT: usize = RECOVERY_AT + 1 + RECOVERY_BYTES / WORD;
+/// Words in the entry of one.
+pub const DETACHED_WORDS: usize = 2;
+/// Entries.
+pub const DETACHED: usize = 63;
+const _: () = assert!(DETACHED_AT + DETACHED * DETACHED_WORDS <= HEADER_AT + HEADER_WORDS);
 /// The slots.
 pub const SLOTS_AT: usize = HEADER_AT + HEADER_WORDS;
 /// The phases of the slots.

@@ -17,6 +17,7 @@
 )]
 
 pub mod beats;
+pub mod detached;
 pub mod ending;
 pub mod header;
 pub mod history;

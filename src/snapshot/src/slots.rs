@@ -270,6 +270,13 @@ impl Slot {
         i32::try_from(leader).unwrap_or(0)
     }
 
+    /// Whether this is the process that was made in this generation: it was
+    /// neither adopted nor attached.
+    #[must_use]
+    pub fn was_made_as(&self, pid: i32) -> bool {
+        u64::try_from(pid).is_ok_and(|pid| pid == self.at(LEADER).load(Ordering::Acquire))
+    }
+
     /// The process whose end is recorded; 0: none is.
     #[must_use]
     pub fn ended(&self) -> i32 {

@@ -316,6 +316,86 @@ fn a_directive_is_answered_again_when_what_it_is_about_has_gone() {
     assert_eq!(other["error"], "io.ham.Manager.BadParameter", "{other}");
 }
 
+/// All that can be asked of what was made at run time: its end takes its name
+/// away.
+#[test]
+fn what_was_made_and_has_gone_answers_its_requests_again() {
+    let (_units, manager) = manager_of(&[("a", SLEEPER)]);
+    let ask = |method, parameters: serde_json::Value| {
+        let mut client = Client::new(&manager.runtime());
+        client.send(&call(method, &parameters));
+        client.answer().expect("an answer")
+    };
+    let tag = |serial: u32| json!({ "client": "0123456789abcdef", "serial": serial });
+    let stranger = ham_tests::strangers::Stranger::sleeper();
+    let pid = stranger.pid();
+    let asks = [
+        ("State", json!({ "name": "made", "state": "3", "request": tag(11) })),
+        (
+            "Raise",
+            json!({ "name": "made", "kind": 1, "class": 2, "severity": 3, "request": tag(12) }),
+        ),
+        ("Heartbeat", json!({ "name": "made", "to": "suspend", "request": tag(13) })),
+        ("Disarm", json!({ "path": "made", "request": tag(14) })),
+        ("Arm", json!({ "path": "made", "request": tag(15) })),
+        ("SetFlags", json!({ "path": "made", "add": ["keep-on-death"], "request": tag(16) })),
+        ("Remove", json!({ "path": "made", "request": tag(17) })),
+    ];
+    for (method, parameters) in asks {
+        let beat = json!({ "interval_ns": 3_600_000_000_000_u64, "low": 1, "high": 2 });
+        let makes = json!({ "name": "made", "pid": pid, "keep_on_death": true, "heartbeat": beat });
+        let made = ask("Attach", makes);
+        assert_eq!(made["parameters"]["changed"], true, "{made}");
+        if method == "Remove" {
+            let detached = ask("Detach", json!({ "name": "made" }));
+            assert_eq!(detached["parameters"]["changed"], true, "{detached}");
+        }
+        let first = ask(method, parameters.clone());
+        assert_eq!(first.get("error"), None, "{method}: {first}");
+        if method != "Remove" {
+            ask("Detach", json!({ "name": "made" }));
+            let removed = ask("Remove", json!({ "path": "made" }));
+            assert_eq!(removed.get("error"), None, "{removed}");
+        }
+        manager.kill_monitor("KILL");
+        assert_eq!(ask(method, parameters.clone()), first, "{method}");
+        // One of that name that was made since is another.
+        let maker = ham_tests::strangers::Stranger::sleeper();
+        ask("Attach", json!({ "name": "made", "pid": maker.pid(), "keep_on_death": true }));
+        ask("Detach", json!({ "name": "made" }));
+        assert_eq!(ask(method, parameters), first, "{method}");
+        let removed = ask("Remove", json!({ "path": "made" }));
+        assert_eq!(removed.get("error"), None, "{method}: {removed}");
+    }
+}
+
+/// The repeat of an attach that is not decided yet is told what the first is,
+/// even if its process has ended by then.
+#[test]
+fn a_repeat_of_what_is_not_decided_waits_for_its_verdict() {
+    let units = Units::new("undecided");
+    units.write("db", "[entity]\n");
+    let manager = Manager::start(&units.path(), &["-t", "none"]);
+    manager.wait_for_state("db", "placeholder");
+    let mut stranger = ham_tests::strangers::Stranger::sleeper();
+    let tag = json!({ "client": "0123456789abcdef", "serial": 3 });
+    let attach = json!({ "name": "db", "pid": stranger.pid(), "request": tag });
+    // Who decides it is the reaper.
+    ham_tests::processes::send("STOP", manager.pid());
+    let mut first = Client::new(&manager.runtime());
+    first.send(&call("Attach", &attach));
+    manager.wait_for_state("db", "starting");
+    stranger.end();
+    let mut again = Client::new(&manager.runtime());
+    again.send(&call("Attach", &attach));
+    // It is worked off before what is asked after it.
+    manager.wait_for_state("db", "starting");
+    ham_tests::processes::send("CONT", manager.pid());
+    let verdict = first.answer().expect("an answer");
+    assert_eq!(verdict["parameters"]["reason"], "gone", "{verdict}");
+    assert_eq!(again.answer(), Some(verdict));
+}
+
 #[test]
 fn a_request_is_known_by_its_name_and_one_with_an_odd_name_refused() {
     let (_units, manager) = manager_of(&[("a", SLEEPER), ("b", SLEEPER)]);

@@ -94,7 +94,10 @@ impl Rules {
                 }
                 Effect::Notice(notice) => match notice.fact {
                     Fact::Stopping { .. } => {
-                        may_end(&plans[notice.entity.index()], &views, kernel, turn)?;
+                        // What was made at run time has no neighbours.
+                        if let Some(plan) = plans.get(notice.entity.index()) {
+                            may_end(plan, &views, kernel, turn)?;
+                        }
                     }
                     Fact::EndsItself => self.said += 1,
                     Fact::MainProcess { .. } => self.changed += 1,

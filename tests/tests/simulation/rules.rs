@@ -36,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) conflicts: u32,
     pub(crate) attached: u32,
     pub(crate) detached: u32,
+    pub(crate) made: u32,
+    pub(crate) unmade: u32,
     pub(crate) pulses: u32,
 }
 
@@ -57,6 +59,8 @@ impl Rules {
                     }
                     Fact::Attached { .. } => self.attached += 1,
                     Fact::Detached { .. } => self.detached += 1,
+                    Fact::Made => self.made += 1,
+                    Fact::Removed => self.unmade += 1,
                     _ => {}
                 },
                 Effect::Finish { .. } => self.finishes += 1,
@@ -136,6 +140,13 @@ impl Rules {
             let waits = |run: &&Run| view.state == "waiting" && run.phase == Phase::Restart;
             if let Some(run) = monitor.lists(plan.id).find(|run| !waits(run)) {
                 return Err(format!("{} has a list in progress: {run:?}", plan.name));
+            }
+        }
+        for id in monitor.ids().into_iter().filter(|id| id.index() >= plans.len()) {
+            let (view, living) = (monitor.view(id), kernel.living(id).len());
+            if (view.state, living) != ("running", 1) && (view.state, living) != ("placeholder", 0)
+            {
+                return Err(format!("{id:?}, made at run time, is {view:?} with {living}"));
             }
         }
         self.ends_were_told(kernel)?;

@@ -9,10 +9,13 @@ use ham_core::ids::RequestId;
 use ham_core::monitor::Turn;
 use ham_core::plan::EntityPlan;
 use ham_tests::fake::Random;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Clients that nobody else is: those of requests have other numbers.
 const CLIENTS: u64 = 2;
+
+/// The one that attaches processes and lets them go.
+const ATTACHER: u64 = CLIENTS + 1;
 
 #[derive(Debug)]
 struct Said {
@@ -27,7 +30,9 @@ pub(crate) struct Sayings {
     /// The last serial of each, and what was said under it.
     last: BTreeMap<u64, (u64, Said)>,
     /// Attaching and letting go that nobody has heard the verdict of.
-    awaited: BTreeSet<RequestId>,
+    awaited: BTreeMap<RequestId, Option<Caller>>,
+    /// Repeats of these, of which the verdict was heard before.
+    pub(crate) attached_again: u64,
     /// Repeats that were given the same verdict.
     pub(crate) repeated: u64,
     /// How often each kind was said.
@@ -67,6 +72,39 @@ impl Sayings {
         }
     }
 
+    /// A new request of the client that attaches.
+    pub(crate) fn attaches(&mut self, directive: &Directive) -> Caller {
+        let serial = self.last.get(&ATTACHER).map_or(1, |(serial, _)| serial + 1);
+        let said = Said { directive: directive.clone(), verdict: None };
+        self.last.insert(ATTACHER, (serial, said));
+        Caller { uid: 0, own: true, client: ATTACHER, serial }
+    }
+
+    /// Its last one comes again.
+    pub(crate) fn attach_again(&self, id: RequestId) -> Option<Event> {
+        let (serial, said) = self.last.get(&ATTACHER)?;
+        let from = Some(Caller { uid: 0, own: true, client: ATTACHER, serial: *serial });
+        Some(Event::Directive { id, directive: said.directive.clone(), from })
+    }
+
+    /// The verdict on an attach or a detach, now or later.
+    fn heard(&mut self, from: Caller, verdict: Verdict) -> Result<(), String> {
+        let Some((serial, said)) = self.last.get_mut(&from.client) else { return Ok(()) };
+        if *serial != from.serial {
+            return Ok(());
+        }
+        match said.verdict.replace(verdict) {
+            Some(before) if before != verdict => {
+                Err(format!("{said:?} was given {before:?}, and then {verdict:?}"))
+            }
+            Some(_) => {
+                self.attached_again += 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether it was said and answered before.
     pub(crate) fn is_repeat(&self, event: &Event) -> bool {
         self.said(event).is_some_and(|said| said.verdict.is_some())
@@ -91,20 +129,24 @@ impl Sayings {
             // Theirs come when the process was taken, or let go of.
             Some(Event::Directive {
                 id,
-                directive: Directive::Attach { .. } | Directive::Detach { .. },
-                ..
+                directive:
+                    Directive::Attach { .. } | Directive::AttachNamed { .. } | Directive::Detach { .. },
+                from,
             }) => {
-                self.awaited.insert(*id);
+                self.awaited.insert(*id, *from);
                 None
             }
             Some(Event::Directive { id, directive, from }) => Some((id, directive, from)),
             _ => None,
         };
         let verdict = own.and_then(|(id, ..)| given.remove(id));
-        if let Some(id) = given.keys().find(|id| !self.awaited.contains(id)) {
-            return Err(format!("a verdict on {id:?}, for which nobody has asked"));
+        for (id, verdict) in given {
+            match self.awaited.remove(&id) {
+                None => return Err(format!("a verdict on {id:?}, for which nobody has asked")),
+                Some(Some(from)) => self.heard(from, verdict)?,
+                Some(None) => {}
+            }
         }
-        self.awaited.retain(|id| !given.contains_key(id));
         let Some((_, directive, from)) = own else { return Ok(()) };
         let Some(verdict) = verdict else {
             return Err(format!("{directive:?} has no verdict"));

@@ -10,13 +10,14 @@ use crate::clients::{Clients, had_no_effect, some};
 use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
 use crate::sayings::Sayings;
+use ham_core::change::Change;
 use ham_core::directive::{Counting, Directive, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
 use ham_core::memory::{Memory, RecordId, SlotState};
 use ham_core::monitor::{Monitor, Turn};
-use ham_core::plan::{Ending, EntityPlan, Kind, PlanIndex, PlanSource, encode};
+use ham_core::plan::{Ending, EntityPlan, Item, Kind, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
 use ham_tests::fake::{Kernel, Random, START, SharedMemory, Temper, random_plan};
@@ -198,10 +199,16 @@ impl World {
         if self.random.chance(25) {
             return changes::change(&mut self.random, &self.plans, id);
         }
+        if self.random.chance(4)
+            && let Some(event) = self.sayings.attach_again(id)
+        {
+            return event;
+        }
         if self.random.chance(8)
             && let Some(directive) = self.directive()
         {
-            return Event::Directive { id, directive, from: None };
+            let from = self.random.chance(60).then(|| self.sayings.attaches(&directive));
+            return Event::Directive { id, directive, from };
         }
         if self.random.chance(60) {
             return self.clients.event(&mut self.random, &self.plans, id);
@@ -221,6 +228,9 @@ impl World {
     /// A process that runs by itself is attached, or one is let go of: of an
     /// entity alone, since others cannot keep order with what is not ham's.
     fn directive(&mut self) -> Option<Directive> {
+        if self.random.chance(40) {
+            return Some(self.named());
+        }
         let plan = self.random.pick(&self.plans).clone();
         if plan.kind != Kind::Service || !plan.links.is_empty() {
             return None;
@@ -232,6 +242,28 @@ impl World {
         let pid = self.kernel.stranger(Arc::new(plan));
         let process = Stranger { pid, start: START, slot: None, own: false };
         Some(Directive::Attach { entity, process, counting: Counting::GoesOn })
+    }
+
+    /// The same under a name that no unit has: it is made with its process.
+    fn named(&mut self) -> Directive {
+        let name = format!("n{}", self.random.below(3));
+        if let Some(entity) = self.monitor.find(&name)
+            && self.random.chance(60)
+        {
+            let item = Item::Entity;
+            return match self.random.below(4) {
+                0 => Directive::Change(Box::new(Change::Remove { entity, item })),
+                _ => Directive::Detach { entity },
+            };
+        }
+        let plan = EntityPlan {
+            kind: Kind::Placeholder { pid_file: None },
+            ..EntityPlan::new(EntityId(0), &name, Vec::new())
+        };
+        let pid = self.kernel.stranger(Arc::new(plan));
+        let process = Stranger { pid, start: START, slot: None, own: false };
+        let counting = Counting::GoesOn;
+        Directive::AttachNamed { name, keep_on_death: self.random.chance(30), process, counting }
     }
 
     fn request_id(&mut self) -> RequestId {

@@ -302,6 +302,7 @@ impl Monitor {
         self.answer(id, Goal::Up, up);
         self.answer(id, Goal::Down, down);
         self.answer(id, Goal::Reloaded, Reply::ReloadFailed(None));
+        self.join_lost(id);
     }
 
     /// Everything is to go down within that time; asked again, sooner.

@@ -3,6 +3,7 @@
 //! nobody knows what of it belongs to the entity.
 
 use super::Monitor;
+use super::attachers::Attacher;
 use super::entity::{Actual, Cause, Desired, Entity, StartTimes, Why};
 use super::life::occurrence;
 use super::pool::Owner;
@@ -10,21 +11,13 @@ use super::{Goal, Next};
 use crate::directive::{Counting, Stranger, Verdict};
 use crate::effect::{Effect, Fact, Failure, Reply};
 use crate::event::Wait;
-use crate::ids::{EntityId, RequestId, SlotRef};
+use crate::ids::{EntityId, SlotRef};
 use crate::plan::{EntityPlan, KillScope, Kind, STOP_COMMAND};
 use crate::time::Span;
 
 /// A file that names no process that could be taken may stay as it is for
 /// long: a daemon that has died leaves it behind.
 const LOOK_AGAIN: Span = Span::seconds(1);
-
-/// Who waits until a process is taken, or is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Attacher {
-    pub(super) id: RequestId,
-    /// Where the verdict is kept.
-    pub(super) place: Option<u32>,
-}
 
 impl Monitor {
     /// A process is to become that of an entity. `None`: that is told later.
@@ -132,38 +125,6 @@ impl Monitor {
             self.unmake_entity(id);
         }
         verdict
-    }
-
-    /// What a directive that comes again is told of a process that was to be
-    /// attached: what it has come to. `None`: nothing yet.
-    pub(super) fn attach_again(
-        &mut self,
-        id: EntityId,
-        stranger: Stranger,
-        by: Attacher,
-    ) -> Option<Verdict> {
-        let entity = self.entity(id);
-        if let Actual::Joining { pid, .. } = entity.actual
-            && pid == stranger.pid
-        {
-            self.wait_for_join(id, by);
-            return None;
-        }
-        let is_its = entity.running().is_some_and(|(_, pid)| pid == stranger.pid);
-        Some(if is_its { Verdict::Done } else { Verdict::Gone })
-    }
-
-    fn wait_for_join(&mut self, id: EntityId, by: Attacher) {
-        self.attachers.entry(id).or_default().push(by);
-    }
-
-    fn end_join(&mut self, id: EntityId, verdict: Verdict) {
-        for Attacher { id, place } in self.attachers.remove(&id).unwrap_or_default() {
-            self.emit(Effect::Verdict { id, verdict });
-            if let Some(place) = place {
-                self.keep_verdict(place, verdict);
-            }
-        }
     }
 
     /// The slot is the entity's from here on; the process is it when it was
@@ -276,15 +237,6 @@ impl Monitor {
         let occurred = occurrence(id, &[crate::plan::ConditionKind::Detach], Some(slot), pid, None);
         self.fire(id, occurred);
         None
-    }
-
-    /// What a directive that comes again is told of a detach.
-    pub(super) fn detach_again(&mut self, id: EntityId, by: Attacher) -> Option<Verdict> {
-        if self.entity(id).letting {
-            self.wait_for_join(id, by);
-            return None;
-        }
-        Some(Verdict::Done)
     }
 
     /// Of an entity that ham does not start the file that names its process,

@@ -6,6 +6,7 @@
 
 use super::Monitor;
 use super::ask::{Goal, Waiter, Who};
+use super::attachers::Attacher;
 use super::failed;
 use crate::directive::{Directive, Verdict};
 use crate::effect::Reply;
@@ -41,6 +42,9 @@ pub(super) struct Client {
     /// One for each entity; none when there are more than fit, and of a
     /// directive.
     answers: Vec<(EntityId, Told)>,
+    /// Of a directive without a verdict: until this entity has its process, or
+    /// is rid of it.
+    waits: Option<EntityId>,
 }
 
 /// What was asked.
@@ -101,7 +105,7 @@ impl Client {
     }
 
     fn is_pending(&self) -> bool {
-        self.answers.iter().any(|(_, told)| *told == Told::Pending)
+        self.waits.is_some() || self.answers.iter().any(|(_, told)| *told == Told::Pending)
     }
 
     /// What is still waited for, on behalf of the record at `place`.
@@ -136,6 +140,8 @@ impl Client {
             Asked::Ask(ask) => ask,
             Asked::Directive(digest, verdict) => {
                 words.put(digest).put(verdict.map_or(0, Verdict::to_word));
+                // One more than its id; 0: for nobody, as in older records.
+                words.put(self.waits.map_or(0, |id| u64::from(id.0).saturating_add(1)));
                 return Record { head, words: words.finish() };
             }
         };
@@ -163,9 +169,13 @@ impl Client {
                 0 => None,
                 word => Some(Verdict::from_word(word).ok_or(Odd)?),
             };
+            let waits = from.get()?.checked_sub(1).map(entity_from).transpose()?;
             from.finish()?;
+            if waits.is_some() && verdict.is_some() {
+                return Err(Odd);
+            }
             let asked = Asked::Directive(digest, verdict);
-            return Ok(Client { from: caller, taken, asked, answers: Vec::new() });
+            return Ok(Client { from: caller, taken, asked, answers: Vec::new(), waits });
         }
         let ask = match (word & 0xff, u8::try_from(word >> 8).map_err(|_| Odd)?) {
             (0, _) => Ask::Start,
@@ -189,7 +199,7 @@ impl Client {
         }
         from.finish()?;
         let asked = Asked::Ask(ask);
-        let client = Client { from: caller, taken, asked, answers };
+        let client = Client { from: caller, taken, asked, answers, waits: None };
         if client.record().words == *words { Ok(client) } else { Err(Odd) }
     }
 }
@@ -277,6 +287,10 @@ impl Monitor {
             && places(client.from.own).contains(&place)
         {
             self.waiters.extend(client.waiters(place));
+            if let Some(entity) = client.waits {
+                let by = Attacher { id: None, place: Some(place) };
+                self.attachers.entry(entity).or_default().push(by);
+            }
             self.clients.insert(place, client);
         }
     }
@@ -294,12 +308,23 @@ impl Monitor {
     /// last request of its client: for one that comes again when what it is about
     /// has gone by what it has done.
     pub fn verdict_given(&mut self, from: Caller) -> Option<Verdict> {
-        self.read_clients();
-        let known = self.clients.values().find(|client| client.from == from)?;
-        match known.asked {
+        match self.last_asked(from)? {
             Asked::Directive(_, verdict) => verdict,
             Asked::Ask(_) => None,
         }
+    }
+
+    /// What was asked under that name, if it is the last request of its client.
+    pub(super) fn last_asked(&mut self, from: Caller) -> Option<Asked> {
+        self.read_clients();
+        self.clients.values().find(|client| client.from == from).map(|client| client.asked)
+    }
+
+    /// Whether the verdict on the directive of that name is still to come.
+    #[must_use]
+    pub fn awaits_verdict(&self, from: Caller) -> bool {
+        // One that waits is among those that were read at once.
+        self.clients.values().any(|client| client.from == from && client.waits.is_some())
     }
 
     /// Looks a request up, and keeps it if it is new.
@@ -323,12 +348,16 @@ impl Monitor {
             for waiter in old.waiters(place) {
                 self.waiters.remove(&waiter);
             }
+            if old.waits.is_some() {
+                self.forget_attacher(place);
+            }
         }
         let mut answers = Vec::new();
         if entities.len() <= MOST_ANSWERS {
             answers.extend(entities.iter().map(|entity| (*entity, Told::Pending)));
         }
-        self.clients.insert(place, Client { from, taken: self.now, asked, answers });
+        let client = Client { from, taken: self.now, asked, answers, waits: None };
+        self.clients.insert(place, client);
         self.turn.dirty.insert(RecordId::Client(place));
         Taken::New(place)
     }
@@ -387,8 +416,22 @@ impl Monitor {
         let Some(client) = self.clients.get_mut(&place) else { return };
         if let Asked::Directive(digest, _) = client.asked {
             client.asked = Asked::Directive(digest, Some(verdict));
+            client.waits = None;
             self.turn.dirty.insert(RecordId::Client(place));
         }
+    }
+
+    /// The verdict of the client at `place` comes when that entity has its
+    /// process, or is rid of it: after a takeover too.
+    pub(super) fn keep_waiting(&mut self, place: u32, entity: EntityId) {
+        let Some(client) = self.clients.get_mut(&place) else { return };
+        client.waits = Some(entity);
+        self.turn.dirty.insert(RecordId::Client(place));
+    }
+
+    /// Whom the client at `place` waits for.
+    pub(super) fn awaited_by(&self, place: u32) -> Option<EntityId> {
+        self.clients.get(&place)?.waits
     }
 
     /// Keeps an answer, in the turn in which it is given.
@@ -410,7 +453,8 @@ mod tests {
         let answers =
             told.iter().enumerate().map(|(id, told)| (EntityId(65_535 - id as u32), *told));
         let from = Caller { uid: u32::MAX, own: true, client: u64::MAX, serial: 3 };
-        Client { from, taken: Mono(7), asked: Asked::Ask(ask), answers: answers.collect() }
+        let asked = Asked::Ask(ask);
+        Client { from, taken: Mono(7), asked, answers: answers.collect(), waits: None }
     }
 
     #[test]
@@ -447,12 +491,15 @@ mod tests {
         let told = [Told::Signalled(slot), Told::Answered(Reply::NotRunning)];
         let kill = client(Ask::Kill(Signal(64)), &told);
         assert_eq!(Client::decode(&kill.record().words), Ok(kill.clone()));
-        for verdict in [None, Some(Verdict::Already)] {
+        let waits = Some(EntityId(MAX_ENTITIES - 1));
+        for (verdict, waits) in [(None, None), (None, waits), (Some(Verdict::Already), None)] {
             let directive = Client {
                 asked: Asked::Directive(77, verdict),
                 answers: Vec::new(),
+                waits,
                 ..kill.clone()
             };
+            assert_eq!(directive.record().head.open, waits.is_some());
             assert_eq!(Client::decode(&directive.record().words), Ok(directive));
         }
     }

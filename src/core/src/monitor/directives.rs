@@ -2,7 +2,7 @@
 //! are published. Each has one verdict, given in its turn.
 
 use super::Monitor;
-use super::attach::Attacher;
+use super::attachers::Attacher;
 use super::clients::{Asked, Taken};
 use super::run::{Detail, Kinds, Occurrence};
 use crate::directive::{Directive, Verdict};
@@ -13,36 +13,27 @@ use crate::plan::ConditionKind;
 
 impl Monitor {
     pub(super) fn directive(&mut self, id: RequestId, directive: &Directive, from: Option<Caller>) {
-        let asked = Asked::Directive(directive.digest(), None);
-        let place = match from.map(|from| self.take_request(from, asked, &[])) {
+        let taken = from.map(|from| {
+            let asked = Asked::Directive(self.digest_of(directive, from), None);
+            self.take_request(from, asked, &[])
+        });
+        let place = match taken {
             None => None,
             Some(Taken::New(place)) => Some(place),
             Some(Taken::Again(place)) => {
+                let by = Attacher { id: Some(id), place: Some(place) };
                 let verdict = match (self.kept_verdict(place), directive) {
                     (None, Directive::Attach { entity, process, .. }) => {
-                        let by = Attacher { id, place: Some(place) };
-                        let Some(verdict) = self.attach_again(*entity, *process, by) else {
-                            return;
-                        };
-                        verdict
+                        self.attach_again(Some(*entity), *process, by)
                     }
                     (None, Directive::AttachNamed { name, process, .. }) => {
-                        let by = Attacher { id, place: Some(place) };
-                        let verdict = match self.find(name) {
-                            Some(entity) => self.attach_again(entity, *process, by),
-                            // What was made for it has gone with it.
-                            None => Some(Verdict::Gone),
-                        };
-                        let Some(verdict) = verdict else { return };
-                        verdict
+                        // What was made for it may have gone with it.
+                        self.attach_again(self.find(name), *process, by)
                     }
-                    (None, Directive::Detach { entity }) => {
-                        let by = Attacher { id, place: Some(place) };
-                        let Some(verdict) = self.detach_again(*entity, by) else { return };
-                        verdict
-                    }
-                    (kept, _) => kept.unwrap_or(Verdict::Done),
+                    (None, Directive::Detach { entity }) => self.detach_again(*entity, by),
+                    (kept, _) => Some(kept.unwrap_or(Verdict::Done)),
                 };
+                let Some(verdict) = verdict else { return };
                 self.emit(Effect::Verdict { id, verdict });
                 return;
             }
@@ -62,22 +53,24 @@ impl Monitor {
             }
             Directive::Heartbeat { entity, to } => self.heartbeat(entity, to),
             Directive::Attach { entity, process, counting } => {
-                match self.attach(entity, process, counting, Attacher { id, place }) {
+                match self.attach(entity, process, counting, Attacher { id: Some(id), place }) {
                     Some(verdict) => verdict,
                     None => return,
                 }
             }
             Directive::AttachNamed { ref name, keep_on_death, process, counting } => {
-                let by = Attacher { id, place };
+                let by = Attacher { id: Some(id), place };
                 match self.attach_named((name, keep_on_death), process, counting, by) {
                     Some(verdict) => verdict,
                     None => return,
                 }
             }
-            Directive::Detach { entity } => match self.detach(entity, Attacher { id, place }) {
-                Some(verdict) => verdict,
-                None => return,
-            },
+            Directive::Detach { entity } => {
+                match self.detach(entity, Attacher { id: Some(id), place }) {
+                    Some(verdict) => verdict,
+                    None => return,
+                }
+            }
         };
         self.emit(Effect::Verdict { id, verdict });
         if let Some(place) = place {

@@ -60,6 +60,8 @@ impl Engine {
     /// The process of this slot goes on, and is nobody's.
     pub(super) fn release(&mut self, slot: SlotRef) {
         self.let_alien_go(slot);
+        // Before it is in no slot any more: a successor finds it in neither.
+        self.note_detached(slot);
         if !self.keeper.ask_about(Verb::Release, slot, 0) {
             self.released(slot);
         }
@@ -70,6 +72,13 @@ impl Engine {
         // One that was to be taken and was not, or one that was let go of: each
         // of the two means only one of these.
         self.feed(Event::SpawnFailed { slot, error: NOT_THERE });
+        if let Some((entity, false)) = self.core.owner_of(slot) {
+            let held = Held { slot, name: self.name(entity), command: false };
+            if self.holder.has_cgroup(&held) {
+                self.clearers.let_go(held);
+                return;
+            }
+        }
         self.feed(Event::Cleared { slot, left: 0 });
     }
 

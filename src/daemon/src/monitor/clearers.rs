@@ -46,6 +46,7 @@ pub(super) struct Tidying {
 #[derive(Debug)]
 enum Job {
     Clear(Held),
+    LetGo(Held),
     Tidy(Tidying),
 }
 
@@ -59,7 +60,7 @@ enum Subject {
 impl Job {
     fn subject(&self) -> Subject {
         match self {
-            Job::Clear(held) => Subject::Slot(held.slot),
+            Job::Clear(held) | Job::LetGo(held) => Subject::Slot(held.slot),
             Job::Tidy(tidying) => Subject::Entity(tidying.plan.id),
         }
     }
@@ -87,6 +88,11 @@ impl Clearers {
     /// way it is done once: the one completion serves both.
     pub(super) fn clear(&self, held: Held) {
         self.submit(Job::Clear(held));
+    }
+
+    /// Lets go of everything of it: told as a clearing that has left nothing.
+    pub(super) fn let_go(&self, held: Held) {
+        self.submit(Job::LetGo(held));
     }
 
     /// Removes those of its directories that do not stay, some time soon; once
@@ -150,6 +156,10 @@ impl Inner {
             Job::Clear(held) => {
                 let left = self.holder.clear(held, deadline);
                 Completion::Cleared { slot: held.slot, left }
+            }
+            Job::LetGo(held) => {
+                self.holder.let_go(held);
+                Completion::Cleared { slot: held.slot, left: 0 }
             }
             Job::Tidy(Tidying { plan, restarts }) => {
                 let bases = &self.surroundings.bases;

@@ -15,13 +15,11 @@ use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::RecordId;
 use ham_core::plan::Ending;
-use ham_core::signal::Signal;
 use ham_core::wheel::Member;
-use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use ham_snapshot::slots::Slot;
+use ham_sys::clock;
 use ham_sys::process;
-use ham_sys::{clock, containment};
 use std::time::Duration;
 
 /// How long what is left at the very end has to disappear, and the log to be
@@ -297,25 +295,8 @@ impl Engine {
         self.end_receiving();
         self.end_listening();
         self.control.close_all();
-        let reaper = i32::try_from(self.state.get(Field::ReaperPid)).unwrap_or(0);
-        let role = |field| i32::try_from(self.state.get(field)).unwrap_or(0);
-        let mut deadline = std::time::Instant::now() + LAST_PATIENCE;
-        let asked_until = deadline;
-        if self.planless {
-            deadline += LAST_PATIENCE;
-        }
-        loop {
-            let spare = [process::pid(), role(Field::GuardianPid)];
-            let now = std::time::Instant::now();
-            // Without a plan no entity has been asked yet.
-            let asks = self.planless && now < asked_until;
-            let signal = if asks { Signal::TERM } else { Signal::KILL };
-            let left = containment::signal_stragglers(reaper, &spare, i32::from(signal.0));
-            if left == 0 || now > deadline {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        // Without a plan no entity has been asked yet.
+        self.end_stragglers(self.planless);
         self.holder.remove_tree();
         self.log.flush(LAST_PATIENCE);
         for name in ["control", "notify", "state", loading::ANSWER_FILE, loading::SHORT_ANSWER_FILE]

@@ -256,6 +256,20 @@ impl Holder {
         look(&SessionTarget { reaper, leader, heir, token: token.as_bytes() })
     }
 
+    /// Whether a cgroup was made for it.
+    pub(super) fn has_cgroup(&self, held: &Held) -> bool {
+        self.cgroup_path(held).is_some_and(|path| path.exists())
+    }
+
+    /// All of it goes on and is nobody's: what holds it is to hold it no more.
+    /// Blocks: for a worker thread.
+    pub(super) fn let_go(&self, held: &Held) {
+        if let Some(tree) = &self.tree {
+            // What could not be moved stays until it ends by itself.
+            tree.let_go(held.kind(), &held.name, &held.id());
+        }
+    }
+
     /// The slot is given back: its cgroup goes, unless something lives there.
     /// False when it is busy: a process that has ended can keep it so for a
     /// moment longer. Given up, it is tried again with others.

@@ -56,6 +56,9 @@ struct Request {
     passed: Option<OwnedFd>,
     /// When it was sent the last time, CLOCK_MONOTONIC.
     sent_at: u64,
+    /// Something that takes it back, or takes its place, was asked for since: it
+    /// is not asked for again, since that would then stand.
+    overruled: bool,
 }
 
 /// What came of a request.
@@ -167,7 +170,10 @@ impl Keeper {
     ) {
         self.next = self.next.wrapping_add(1);
         let message = Message { verb, serial: self.next, what, errno: Errno(0), ended, name };
-        self.waiting.push_back(Request { message, passed, sent_at: 0 });
+        for earlier in self.open.iter_mut().chain(&mut self.waiting) {
+            earlier.overruled |= overrules(&message, &earlier.message);
+        }
+        self.waiting.push_back(Request { message, passed, sent_at: 0, overruled: false });
         self.send();
     }
 
@@ -220,7 +226,8 @@ impl Keeper {
 
     /// Asks again what was not answered for long. Not to drop something: the
     /// reaper, which had no fault, has done that, and what it keeps in the same
-    /// place since is another thing.
+    /// place since is another thing. Nor what was overruled: it has done that as
+    /// well, and then what came after it.
     fn ask_late(&mut self, now: u64) {
         if self.due().is_none_or(|due| due > now) {
             return;
@@ -230,7 +237,18 @@ impl Keeper {
         let (late, open): (VecDeque<_>, VecDeque<_>) = open.into_iter().partition(is_late);
         self.open = open;
         for request in late.into_iter().rev().filter(|one| one.message.verb != Verb::Drop) {
-            self.waiting.push_front(request);
+            match (request.overruled, request.message.verb) {
+                (false, _) => self.waiting.push_front(request),
+                // It was kept, and whoever has asked closes what it has handed
+                // over.
+                (true, Verb::Store) => {
+                    self.answers.push_back(request.answered(Errno(0), Name::NONE, None));
+                }
+                // The slot does not hold that process any more.
+                (true, _) => {
+                    self.answers.push_back(request.answered(Errno::ESRCH, Name::NONE, None));
+                }
+            }
         }
         self.send();
     }
@@ -268,6 +286,28 @@ impl Keeper {
         }
         self.send();
         unasked
+    }
+}
+
+/// Whether what a later request leaves behind is not what an earlier one does.
+fn overrules(later: &Message, earlier: &Message) -> bool {
+    let is_its = later.what.owner == earlier.what.owner;
+    match (later.verb, earlier.verb) {
+        (Verb::Store | Verb::Drop, Verb::Store) => later.what == earlier.what,
+        // A slot holds one process: whichever was asked for last.
+        (Verb::Release | Verb::Adopt | Verb::Join, Verb::Join | Verb::Adopt) => is_its,
+        (
+            Verb::Store
+            | Verb::Drop
+            | Verb::Send
+            | Verb::Adopt
+            | Verb::Gone
+            | Verb::Settle
+            | Verb::Join
+            | Verb::Release
+            | Verb::Unknown,
+            _,
+        ) => false,
     }
 }
 
@@ -397,5 +437,39 @@ mod tests {
         assert_eq!((keeper.answers.len(), keeper.open.len()), (1, 1));
         assert_eq!(keeper.answers[0].what, CONTROL);
         assert!(keeper.answers[0].fd.is_some());
+    }
+
+    /// An answer is lost, and meanwhile the reaper has done what takes it back.
+    #[test]
+    fn what_was_overruled_is_not_asked_for_again() {
+        let (ours, reaper) = socket::seqpacket_pair().unwrap();
+        let mut keeper = Keeper::new(ours, 0);
+        let slot = SlotRef { index: 9, generation: 4 };
+        let other = SlotRef { generation: 5, ..slot };
+        let answer = |message: &Message| {
+            assert!(send_with(&reaper, &message.bytes(), None).unwrap());
+        };
+        assert!(keeper.ask_about(Verb::Join, slot, 900));
+        keeper.store(NOTIFY, Name::NONE, pipe::new().unwrap().0);
+        assert!(keeper.ask_about(Verb::Join, other, 901));
+        assert!(keeper.ask_about(Verb::Release, slot, 900));
+        keeper.drop(NOTIFY);
+        let all = asked(&reaper);
+        assert_eq!(all.len(), 5);
+        for (message, _) in &all[3..] {
+            answer(message);
+        }
+        assert!(keeper.receive().is_empty());
+        keeper.answers.clear();
+        keeper.ask_late(keeper.due().unwrap() + PATIENCE_NS);
+        // Nothing but what nobody has taken back.
+        assert_eq!(asked(&reaper), all[2..3]);
+        let back: Vec<(Verb, bool)> =
+            keeper.answers.iter().map(|one| (one.verb, one.fd.is_some())).collect();
+        assert_eq!(back, [(Verb::Store, true), (Verb::Join, false)]);
+        // And the answer that was only late is no other one's.
+        answer(&all[0].0);
+        assert!(keeper.receive().is_empty());
+        assert_eq!((keeper.answers.len(), keeper.open.len()), (2, 1));
     }
 }

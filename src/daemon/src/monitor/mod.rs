@@ -27,6 +27,7 @@ mod control;
 mod descriptors_passed;
 mod descriptors_ready;
 mod descriptors_stored;
+mod detached;
 mod directories;
 mod effects;
 mod ending;

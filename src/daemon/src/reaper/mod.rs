@@ -245,7 +245,7 @@ impl Reaper {
             return;
         }
         let now = clock::monotonic();
-        let slot = self.state.slot_of_pid(exit.pid);
+        let slot = adopt::owner_of(self.state, exit.pid);
         if let Some(slot) = slot {
             // False: recorded before a fault of the reaper, which may have
             // come before it was told, too.

@@ -53,6 +53,9 @@ pub struct CgroupTree {
 /// generation to end, so more than a few in a row mean something else.
 const CREATE_ATTEMPTS: u32 = 8;
 
+/// How often `let_go` looks for who was born while the others were moved.
+const LET_GO_PASSES: u32 = 32;
+
 /// How long to wait for "populated 0" before killing once more: cgroup.kill
 /// takes all at once, but a process may have been moved in since. Death
 /// itself wakes the wait at once.
@@ -207,6 +210,27 @@ impl CgroupTree {
         }
         self.remove(kind, name, id);
         Cleared::Empty
+    }
+
+    /// Moves all that live in a generation to where ham itself is, so that nobody
+    /// takes them for what is held here, and removes its directory. False when
+    /// some are still there. Moving a process makes it wait for the kernel: for
+    /// a worker thread.
+    pub fn let_go(&self, kind: Kind, name: &str, id: &str) -> bool {
+        let (Some(own), path) = (self.root.parent(), self.path(kind, name, id)) else {
+            return false;
+        };
+        for _ in 0..LET_GO_PASSES {
+            let all = processes(&path);
+            if all.is_empty() {
+                break;
+            }
+            for pid in all {
+                // One that has ended meanwhile need not go.
+                let _ = write(own, "cgroup.procs", &pid.to_string());
+            }
+        }
+        self.remove(kind, name, id)
     }
 
     /// Removes the directory of a generation, if nothing lives in it, and

@@ -14,6 +14,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::Cleared;
+use super::members::session_holds;
 use crate::process::{self, PidFd, Stat};
 use crate::{Errno, clock};
 
@@ -111,6 +112,39 @@ pub fn signal_stragglers(reaper: i32, spare: &[i32], signal: i32) -> usize {
         let _ = signal_exactly(*pid, stat.start_time, signal);
     }
     all.len()
+}
+
+/// A live descendant of the reaper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Straggler {
+    /// Its process id.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot.
+    pub start_time: u64,
+}
+
+impl Straggler {
+    /// Sends it a signal, and to nobody who has got its number meanwhile.
+    pub fn signal(self, signal: i32) {
+        let _ = signal_exactly(self.pid, self.start_time, signal);
+    }
+}
+
+/// The [`stragglers`], those of `targets` apart: first the others, then these.
+/// One look: who is between two programs at this moment may be among the others.
+pub fn stragglers_apart(
+    reaper: i32,
+    spare: &[i32],
+    targets: &[SessionTarget<'_>],
+) -> (Vec<Straggler>, Vec<Straggler>) {
+    let all = live_descendants(reaper, spare);
+    let all = all.map(|(pid, stat)| Straggler { pid, start_time: stat.start_time });
+    let is_theirs = |one: &Straggler| {
+        let mut targets = targets.iter();
+        targets.any(|target| one.pid == target.leader || session_holds(target, one.pid))
+    };
+    let (theirs, others) = all.partition(is_theirs);
+    (others, theirs)
 }
 
 fn live_descendants(reaper: i32, spare: &[i32]) -> impl Iterator<Item = (i32, Stat)> {

@@ -38,6 +38,9 @@ impl Engine {
         if !may_all && !of_peer {
             return Err(Engine::denied("Attach", peer));
         }
+        if self.comes_early(client, call, entity) {
+            return Ok(None);
+        }
         self.audit_named(peer, &name, &format!("attach process {pid}"));
         let directive = self.attaching(entity, (name, keep_on_death), process, counting);
         self.direct(client, peer, call, directive, request.as_ref())
@@ -76,6 +79,9 @@ impl Engine {
         };
         if stream.is_none_or(has_ended) {
             return Err(refusal(Verdict::Gone, "", "AttachSelf"));
+        }
+        if self.comes_early(client, call, entity) {
+            return Ok(None);
         }
         self.audit_named(peer, &name, "attach itself");
         let directive = self.attaching(entity, (name, keep_on_death), process, counting);

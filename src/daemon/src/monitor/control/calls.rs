@@ -57,36 +57,43 @@ impl Engine {
                 }
                 Err(Engine::denied(method, peer))
             }
-            "Arm" => return later(self.arming(client, peer, call, true)),
-            "Disarm" => return later(self.arming(client, peer, call, false)),
             "Flags" => self.flags(call),
-            "SetFlags" => return later(self.set_flags(client, peer, call)),
-            "Add" => return later(self.add(client, peer, call)),
-            "Remove" => {
-                let done = self.remove(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
-            }
             "Definition" => self.definition(client, peer, call),
-            "State" => return later(self.report_state(client, peer, call)),
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
-            "Raise" => return later(self.publish(client, peer, call)),
-            "Heartbeat" => return later(self.heartbeats(client, peer, call)),
-            "Attach" => {
-                let done = self.attach_other(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
-            }
-            "AttachSelf" => {
-                let done = self.attach_self(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
-            }
-            "Detach" => {
-                let done = self.detach(client, peer, call);
-                return later(done.or_else(|refusal| self.given_before(peer, call, refusal)));
+            "Arm" | "Disarm" | "SetFlags" | "Add" | "Remove" | "State" | "Raise" | "Heartbeat"
+            | "Attach" | "AttachSelf" | "Detach" => {
+                let done = self.told_to(client, peer, method, call);
+                return later(
+                    done.or_else(|refusal| self.given_before((client, peer), call, refusal)),
+                );
             }
             "ReceivePulses" => return later(self.receive(client, peer, call)),
             _ => Err(service_error("MethodNotFound", &json!({ "method": call.method }))),
         };
         Some(result.unwrap_or_else(|refusal| refusal))
+    }
+
+    /// Directives, each with one verdict.
+    fn told_to(
+        &mut self,
+        client: u64,
+        peer: Peer,
+        method: &str,
+        call: &Call,
+    ) -> Result<Answered, Answer> {
+        match method {
+            "Arm" => self.arming(client, peer, call, true),
+            "Disarm" => self.arming(client, peer, call, false),
+            "SetFlags" => self.set_flags(client, peer, call),
+            "Add" => self.add(client, peer, call),
+            "Remove" => self.remove(client, peer, call),
+            "State" => self.report_state(client, peer, call),
+            "Raise" => self.publish(client, peer, call),
+            "Heartbeat" => self.heartbeats(client, peer, call),
+            "Attach" => self.attach_other(client, peer, call),
+            "AttachSelf" => self.attach_self(client, peer, call),
+            _ => self.detach(client, peer, call),
+        }
     }
 
     fn change(

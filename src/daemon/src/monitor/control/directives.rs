@@ -177,14 +177,16 @@ impl Engine {
     /// answer of the first.
     pub(super) fn given_before(
         &mut self,
-        peer: Peer,
+        (client, peer): (u64, Peer),
         call: &Call,
         refusal: Answer,
     ) -> Result<Answered, Answer> {
         let tag = call.parameters.get("request").cloned();
         let tag = tag.and_then(|tag| serde_json::from_value::<RequestTag>(tag).ok());
         let Ok(Some(from)) = self.caller(peer, tag.as_ref()) else { return Err(refusal) };
-        let Some(verdict) = self.core.verdict_given(from) else { return Err(refusal) };
+        let Some(verdict) = self.core.verdict_given(from) else {
+            return if self.awaits_verdict(client, call, from) { Ok(None) } else { Err(refusal) };
+        };
         let method = call.method.rsplit_once('.').map_or("", |(_, method)| method);
         Ok(Some(self.answer_to(verdict, method)))
     }

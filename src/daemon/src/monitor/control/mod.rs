@@ -11,6 +11,7 @@ mod failed;
 mod graph;
 mod heartbeat;
 mod history;
+mod late;
 mod pulses;
 mod show;
 mod shown;
@@ -60,6 +61,8 @@ pub(super) struct Control {
     ready: BTreeSet<u64>,
     /// Clients that follow the history.
     followers: BTreeMap<u64, history::Follower>,
+    /// Calls that wait for the end of a process, by their clients.
+    late: BTreeMap<u64, late::Late>,
     /// Clients that wait for pulses.
     receivers: BTreeMap<u64, pulses::Receiver>,
     /// Their channels, as the core was told last.
@@ -103,6 +106,7 @@ impl Control {
             requests: BTreeMap::new(),
             ready: BTreeSet::new(),
             followers: BTreeMap::new(),
+            late: BTreeMap::new(),
             receivers: BTreeMap::new(),
             receiving: BTreeSet::new(),
             deaf: false,
@@ -209,6 +213,7 @@ impl Engine {
         let _ = self.poller.remove(&client.stream);
         self.control.ready.remove(&token);
         self.control.receivers.remove(&token);
+        self.control.late.remove(&token);
         let gone: Vec<RequestId> = self
             .control
             .requests
@@ -256,6 +261,7 @@ impl Engine {
     /// Works off calls that wait, some of each client in turn, so that nobody
     /// keeps the monitor from what happens to entities.
     pub(super) fn serve_waiting_clients(&mut self) {
+        self.make_late_calls();
         for token in std::mem::take(&mut self.control.ready) {
             self.next_calls(token);
             self.write_client(token);
@@ -324,14 +330,18 @@ impl Engine {
                 self.drop_client(token);
                 return;
             };
-            let answer = self.call(token, peer, &call);
-            // What it has set going is committed before it is answered.
-            self.run_events();
-            if let Some(answer) = answer.filter(|_| !call.oneway) {
-                self.send(token, &answer);
-            }
+            self.make_call(token, peer, &call);
         }
         self.control.ready.insert(token);
+    }
+
+    fn make_call(&mut self, token: u64, peer: Peer, call: &Call) {
+        let answer = self.call(token, peer, call);
+        // What it has set going is committed before it is answered.
+        self.run_events();
+        if let Some(answer) = answer.filter(|_| !call.oneway) {
+            self.send(token, &answer);
+        }
     }
 
     fn send(&mut self, token: u64, answer: &Answer) {
