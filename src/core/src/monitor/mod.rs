@@ -14,7 +14,7 @@
 //!   `failed`: what has ended one
 //! - `global`: the manager itself; `ask`: requests and shutdown; `directives`: what is said of entities;
 //!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
-//!   `places`: what names items by place follows; `clients`, `repeat`: requests
+//!   `places`: what names items by place follows; `clients`, `client_record`, `repeat`: requests
 //!   that come again; `endings`: what comes after all; `restore`: taking over;
 //!   `view`: reports
 //! - `attach`: processes that ham did not start
@@ -32,6 +32,7 @@ mod beats;
 mod budget;
 mod changes;
 mod channels;
+mod client_record;
 mod clients;
 mod directives;
 mod down;
