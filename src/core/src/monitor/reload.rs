@@ -104,6 +104,7 @@ impl Monitor {
 
     fn reload(&mut self, plan: PlanIndex<Box<dyn PlanSource>>, base: &Base) {
         let old = std::mem::replace(&mut self.plan, plan);
+        self.turn.dirty.insert(RecordId::Global);
         self.plans.clear();
         self.renewals.clear();
         for id in old.ids().filter(|id| !self.plan.has(*id)).collect::<Vec<_>>() {

@@ -11,6 +11,7 @@ mod heartbeat;
 mod history;
 mod manager;
 mod pulses;
+mod reload;
 
 pub use attach::*;
 pub use changes::*;
@@ -21,6 +22,7 @@ pub use heartbeat::*;
 pub use history::*;
 pub use manager::*;
 pub use pulses::*;
+pub use reload::*;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -5,7 +5,7 @@ use crate::zone::{self, Zone};
 use clap::{Args, Subcommand};
 use ham_core::signal::Signal;
 use ham_core::time::Span;
-use ham_core::wire::Refusal;
+use ham_core::wire::{Refusal, ReloadParameters};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -168,6 +168,20 @@ pub(crate) enum Verb {
         /// Files, directories, or - for standard input [default: the unit directories]
         paths: Vec<PathBuf>,
     },
+    /// Show what unit files would change of the manager that runs
+    Plan {
+        #[command(flatten)]
+        reload: Reload,
+        /// Exit code 10 when something changes
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Read unit files and change what runs accordingly (also: daemon-reload)
+    #[command(alias = "daemon-reload")]
+    Apply {
+        #[command(flatten)]
+        reload: Reload,
+    },
     /// Stop all entities and end the manager (also: -stop)
     Shutdown {
         /// Exit code of the manager
@@ -296,6 +310,20 @@ pub(crate) struct Unit {
     pub(crate) now: bool,
 }
 
+/// What `plan` and `apply` are about.
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    /// Also remove units whose directory is not there, or is empty
+    #[arg(long)]
+    prune: bool,
+}
+
+impl From<Reload> for ReloadParameters {
+    fn from(reload: Reload) -> ReloadParameters {
+        ReloadParameters { names: Vec::new(), prune: reload.prune }
+    }
+}
+
 /// What `heartbeat` is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Beats {
@@ -391,6 +419,7 @@ impl Verb {
             | Verb::Detach { .. }
             | Verb::Guard { .. }
             | Verb::Pulses { channel: Some(_), .. }
+            | Verb::Apply { .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)
@@ -400,6 +429,7 @@ impl Verb {
             | Verb::IsEnabled { .. }
             | Verb::Show { .. }
             | Verb::Check { .. }
+            | Verb::Plan { .. }
             | Verb::IsActive { .. }
             | Verb::IsFailed { .. }
             | Verb::History { .. }

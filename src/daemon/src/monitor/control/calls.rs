@@ -57,6 +57,8 @@ impl Engine {
                 }
                 Err(Engine::denied(method, peer))
             }
+            "Plan" => return later(self.reload_units(client, peer, call, false)),
+            "Apply" => return later(self.reload_units(client, peer, call, true)),
             "Arm" => return later(self.arming(client, peer, call, true)),
             "Disarm" => return later(self.arming(client, peer, call, false)),
             "Flags" => self.flags(call),

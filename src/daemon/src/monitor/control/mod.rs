@@ -12,8 +12,11 @@ mod graph;
 mod heartbeat;
 mod history;
 mod pulses;
+mod reload;
 mod shown;
 mod verbosity;
+
+pub(super) use reload::say_reloaded;
 
 use super::{CLIENTS, Engine};
 use ham_core::ids::RequestId;
