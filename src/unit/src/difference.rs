@@ -187,7 +187,12 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("action death/log".to_owned(), None, some("1. { log = \"x\" }"), Consequence::AtOnce),
+                (
+                    "action death/log".to_owned(),
+                    None,
+                    some("1. { log = \"x\" }"),
+                    Consequence::AtOnce
+                ),
                 (
                     "action death/restart".to_owned(),
                     some("1. { restart = {} }"),
@@ -201,12 +206,7 @@ mod tests {
                     Consequence::Restarts
                 ),
                 ("description".to_owned(), None, some("\"x\""), Consequence::AtOnce),
-                (
-                    "stop.timeout".to_owned(),
-                    some("\"5s\""),
-                    some("\"9s\""),
-                    Consequence::NextStart
-                ),
+                ("stop.timeout".to_owned(), some("\"5s\""), some("\"9s\""), Consequence::NextStart),
             ]
         );
         assert_eq!(differences(new, new), []);

@@ -9,7 +9,8 @@ use crate::limits::{limit_name, limit_unit};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     DirectoryPlace, Ends, EntityPlan, Identity, InheritEnvironment, Item, KeepDirectory, KillScope,
-    Kind, NotifyAccess, OnChange, OnDependencyRestart, Policy, Readiness, SendTo, Setting, StartMode, Stream,
+    Kind, NotifyAccess, OnChange, OnDependencyRestart, Policy, Readiness, SendTo, Setting,
+    StartMode, Stream,
 };
 use ham_core::time::Span;
 use lists::{execute, own_action, write_condition};

@@ -3,10 +3,10 @@
 //! far as it can hold for a process that runs, and else from the next start on
 //! (`plan::carry`). Nothing ends that the new plan does not say to end.
 
-use super::{Monitor, Turn};
 use super::entity::{Actual, Cause, Desired, Entity, Next, Why};
 use super::heart::Heart;
 use super::order::Standing;
+use super::{Monitor, Turn};
 use crate::effect::{Effect, Fact};
 use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, MAX_PLANNED};

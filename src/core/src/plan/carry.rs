@@ -127,7 +127,8 @@ pub fn carry(old: &EntityPlan, new: EntityPlan) -> EntityPlan {
     let mut current = live(old, &new);
     if shape(&old.kind) != shape(&new.kind) {
         // Nothing of what it will be means the same as long as it is what it is.
-        current = EntityPlan { links: new.links.clone(), next: None, leaving: false, ..old.clone() };
+        current =
+            EntityPlan { links: new.links.clone(), next: None, leaving: false, ..old.clone() };
     } else if current == new {
         return new;
     } else if !old.makes_the_same(&new) {

@@ -21,9 +21,8 @@ pub(crate) fn text(reloaded: &Reloaded, done: bool, look: Look) -> String {
 }
 
 fn conclusion(reloaded: &Reloaded, done: bool) -> String {
-    let count = |kind: ChangeKind| {
-        reloaded.changes.iter().filter(|change| change.what == kind).count()
-    };
+    let count =
+        |kind: ChangeKind| reloaded.changes.iter().filter(|change| change.what == kind).count();
     if !reloaded.errors.is_empty() {
         let errors = reloaded.errors.len();
         let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
@@ -39,7 +38,9 @@ fn conclusion(reloaded: &Reloaded, done: bool) -> String {
         count(ChangeKind::Removed)
     );
     match done {
-        true => counts.replace("to add", "added").replace("to change", "changed")
+        true => counts
+            .replace("to add", "added")
+            .replace("to change", "changed")
             .replace("to remove", "removed"),
         false => format!("{counts}; `hamctl apply` does it"),
     }
@@ -123,6 +124,9 @@ mod tests {
         let none = Reloaded::default();
         assert_eq!(text(&none, false, Look::default()), "nothing changes\n");
         let errors = Reloaded { errors: vec!["error: x\n".to_owned()], ..Reloaded::default() };
-        assert_eq!(text(&errors, true, Look::default()), "error: x\n\n1 error: all stays as it is\n");
+        assert_eq!(
+            text(&errors, true, Look::default()),
+            "error: x\n\n1 error: all stays as it is\n"
+        );
     }
 }

@@ -149,8 +149,7 @@ fn vanished(gone: &[&Known], loaded: &Loaded) -> Vec<String> {
     for known in gone.iter().filter(|known| !is_masked(known, loaded)) {
         let Some(directory) = Path::new(&known.plan.source).parent() else { continue };
         let is_read = loaded.directories.iter().any(|read| read == directory);
-        let has_units =
-            loaded.sources.iter().any(|source| source.path.parent() == Some(directory));
+        let has_units = loaded.sources.iter().any(|source| source.path.parent() == Some(directory));
         if !is_read || !has_units {
             lost.entry(directory.to_owned()).or_default().push(&known.plan.name);
         }
@@ -191,8 +190,10 @@ fn join(old: &Old, loaded: &Loaded, gone: &[&Known]) -> Vec<EntityPlan> {
     }
     let taken: BTreeSet<&str> = loaded.entities.iter().map(|entity| entity.name.as_str()).collect();
     let still = old.entities.values().filter(|known| known.plan.leaving);
-    let leaving: Vec<&Known> =
-        still.filter(|known| !taken.contains(known.plan.name.as_str())).chain(gone.iter().copied()).collect();
+    let leaving: Vec<&Known> = still
+        .filter(|known| !taken.contains(known.plan.name.as_str()))
+        .chain(gone.iter().copied())
+        .collect();
     let ids: BTreeSet<EntityId> = leaving.iter().map(|known| known.plan.id).collect();
     for known in leaving {
         // Once it leaves it is what it is until it has left.

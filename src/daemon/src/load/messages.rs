@@ -137,8 +137,8 @@ impl Answer {
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(none)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| none())?;
         let text = rest.get(..length).ok_or_else(none)?;
-        let answer = serde_json::from_slice(text)
-            .map_err(|error| format!("its answer is none: {error}"))?;
+        let answer =
+            serde_json::from_slice(text).map_err(|error| format!("its answer is none: {error}"))?;
         bytes.drain(..length.saturating_add(8));
         Ok((answer, bytes))
     }

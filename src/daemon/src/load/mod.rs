@@ -112,11 +112,7 @@ fn load(request: &Request) -> Result<(), String> {
 }
 
 /// Reads the units, and gives the plan that follows, if one does.
-fn compare(
-    request: &Request,
-    question: &Question,
-    answer: &mut Answer,
-) -> Result<Vec<u8>, String> {
+fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Result<Vec<u8>, String> {
     let old = match &question.in_force {
         Some(in_force) => {
             let state = File::open(given(STATE_NUMBER)).map_err(|error| error.to_string())?;

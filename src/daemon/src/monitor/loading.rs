@@ -206,8 +206,7 @@ impl Loading {
             system: options.system_directories,
         };
         let words = request.words();
-        let mut program =
-            own_process::program(self.shared, words, Stdio::Null, theirs.as_raw_fd());
+        let mut program = own_process::program(self.shared, words, Stdio::Null, theirs.as_raw_fd());
         program.stdin = Stdio::Fd(asked.as_raw_fd());
         let mut keep = vec![theirs, asked];
         let state = self.shared.common.state().as_raw_fd();

@@ -193,7 +193,11 @@ impl Engine {
             Err(NotTaken::Stale) => {
                 self.loading.current.stale += 1;
                 let often = self.loading.current.stale > MOST_STALE;
-                return if often { Err("too much changes meanwhile".to_owned()) } else { Ok(false) };
+                return if often {
+                    Err("too much changes meanwhile".to_owned())
+                } else {
+                    Ok(false)
+                };
             }
             Err(NotTaken::Misses(id)) => {
                 return Err(format!("the new plan has lost {}", self.name(id)));
@@ -242,7 +246,8 @@ impl Engine {
     fn tell_reloaded(&mut self, answer: &Answer) {
         let Some(asked) = self.loading.current.asked.take() else { return };
         let kept = answer.outcome == Outcome::Kept;
-        let warnings = answer.diagnostics.iter().filter(|report| report.severity != Severity::Error);
+        let warnings =
+            answer.diagnostics.iter().filter(|report| report.severity != Severity::Error);
         let reloaded = Reloaded {
             applied: asked.apply && !kept,
             generation: self.state.plan_in_force().map_or(0, |(generation, _)| generation),
