@@ -313,14 +313,16 @@ pub(crate) struct Unit {
 /// What `plan` and `apply` are about.
 #[derive(Debug, Args)]
 pub(crate) struct Reload {
+    /// Only these units, and what they need [default: all]
+    names: Vec<String>,
     /// Also remove units whose directory is not there, or is empty
-    #[arg(long)]
+    #[arg(long, conflicts_with = "names")]
     prune: bool,
 }
 
 impl From<Reload> for ReloadParameters {
     fn from(reload: Reload) -> ReloadParameters {
-        ReloadParameters { names: Vec::new(), prune: reload.prune }
+        ReloadParameters { names: reload.names, prune: reload.prune }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::in_force::{Known, Old};
 use super::messages::{Mode, Outcome, Question, Refused};
+use super::some;
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Links, carry, leave};
 use ham_unit::{Loaded, Source, SourceState};
@@ -35,8 +36,18 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    fn kept(self, reasons: Vec<String>) -> Decision {
+    pub(super) fn kept(self, reasons: Vec<String>) -> Decision {
         Decision { outcome: Outcome::Kept, reasons, ..self }
+    }
+
+    /// These, unless they are what is.
+    pub(super) fn plan(self, old: &Old, entities: Vec<EntityPlan>) -> Decision {
+        let same = entities.len() == old.ids.len()
+            && entities.iter().all(|entity| {
+                old.entities.get(&entity.name).is_some_and(|known| known.plan == *entity)
+            });
+        let outcome = if same { Outcome::Same } else { Outcome::Plan };
+        Decision { outcome, entities, ..self }
     }
 
     fn unsettled(self, missing: Vec<String>) -> Decision {
@@ -71,8 +82,19 @@ pub(crate) fn decide(
             is.is_some_and(|is| question.refused.contains(is))
         })
     };
+    let chosen = match question.names.is_empty() {
+        true => None,
+        false => match some::choose(&question.names, old, loaded) {
+            Ok(chosen) => Some(chosen),
+            Err(reasons) => return decision.kept(reasons),
+        },
+    };
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-    let mut blocking = errors.filter(|diagnostic| !is_known(&diagnostic.file)).peekable();
+    let blocks = |file: &str| match &chosen {
+        Some(chosen) => some::concerns(file, chosen, loaded),
+        None => !is_known(file),
+    };
+    let mut blocking = errors.filter(|diagnostic| blocks(&diagnostic.file)).peekable();
     if blocking.peek().is_some() {
         let unfinished = looks && blocking.any(|error| files.is_fresh(Path::new(&error.file)));
         return match unfinished {
@@ -88,6 +110,10 @@ pub(crate) fn decide(
              `hamctl remove {name}`, or rename the unit"
         );
         return decision.kept(vec![reason]);
+    }
+    if let Some(chosen) = &chosen {
+        let entities = some::join(old, loaded, chosen);
+        return decision.with(old, entities);
     }
     let gone: Vec<&Known> = old.of_units().filter(|known| !is_there(known, loaded)).collect();
     let prune = matches!(question.mode, Mode::Asked { prune: true });
@@ -113,16 +139,11 @@ pub(crate) fn decide(
         }
     }
     let entities = join(old, loaded, &gone);
-    let same = entities.len() == old.ids.len()
-        && entities.iter().all(|entity| {
-            old.entities.get(&entity.name).is_some_and(|known| known.plan == *entity)
-        });
-    let outcome = if same { Outcome::Same } else { Outcome::Plan };
-    Decision { outcome, entities, ..decision }
+    decision.plan(old, entities)
 }
 
 /// Whether there is a file of it, right or wrong.
-fn is_there(known: &Known, loaded: &Loaded) -> bool {
+pub(super) fn is_there(known: &Known, loaded: &Loaded) -> bool {
     let source = source_of(&known.plan.name, loaded);
     source.is_some_and(|source| match source.state {
         SourceState::Loaded | SourceState::Refused => true,

@@ -4,13 +4,15 @@
 //! in force from the state, and answers with another one.
 //!
 //! - `messages`: what goes to and fro; `in_force`: the plan that is there
-//! - `traces`: whether anything has changed; `decide`: what comes of it
+//! - `traces`: whether anything has changed; `decide`: what comes of it; `some`: of
+//!   the units that were named alone
 //! - `changes`: that for people
 
 mod changes;
 mod decide;
 mod in_force;
 mod messages;
+mod some;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -138,9 +140,16 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     {
         answer.changes = changes::changes(old, &decision.entities);
     }
+    if !question.names.is_empty() {
+        // There may be more to be done than was asked for.
+        answer.trace = question.trace;
+        answer.refused.clone_from(&question.refused);
+    }
     answer.outcome = decision.outcome;
     answer.reasons = decision.reasons;
-    answer.refused = decision.refused;
+    if question.names.is_empty() {
+        answer.refused = decision.refused;
+    }
     answer.missing = decision.missing;
     answer.entities = decision.entities.len();
     match decision.outcome {

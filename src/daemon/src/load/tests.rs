@@ -238,3 +238,35 @@ fn a_name_that_was_made_at_run_time_is_not_taken() {
     assert_eq!(decision.outcome, Outcome::Kept);
     assert!(decision.reasons[0].contains("guest was made at run time"), "{decision:?}");
 }
+
+#[test]
+fn what_is_named_is_applied_although_others_are_broken() {
+    let units = Units::new("named");
+    units.put("app", "[entity]\ncommand = [\"/bin/true\"]\nrestart = \"no\"\nafter = [\"db\"]\n");
+    units.service("db", "/bin/true").service("old", "/bin/true");
+    let old = units.first();
+    units.put("db", "[entity]\ncommnd = 1\n").remove("old").service("other", "/bin/true");
+    units.service("base", "/bin/true");
+    units.put(
+        "app",
+        "[entity]\ncommand = [\"/bin/true\"]\nrestart = \"no\"\nafter = [\"db\"]\nrequires = [\"base\"]\n",
+    );
+    let named = |names: &[&str]| Question {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..asked(false)
+    };
+    let decision = units.decide(&old, &named(&["app"]));
+    let plan = plan_of(&decision);
+    assert_eq!(plan, [("app", false), ("base", false), ("db", false), ("old", false)]);
+    let of = |name: &str| decision.entities.iter().find(|entity| entity.name == name).unwrap();
+    let (app, base, db) = (of("app"), of("base"), of("db"));
+    assert_eq!(app.links.requires, [base.id]);
+    assert_eq!(base.links.required_by, [app.id]);
+    assert_eq!((&app.links.after, &db.links.before), (&vec![db.id, base.id], &vec![app.id]));
+    assert_eq!(db.command, ["/bin/true"]);
+    assert_eq!(plan_of(&units.decide(&old, &named(&["old"])))[2], ("old", true));
+    assert_eq!(units.decide(&old, &named(&["db"])).outcome, Outcome::Kept);
+    let unknown = units.decide(&old, &named(&["appp"]));
+    assert_eq!(unknown.outcome, Outcome::Kept);
+    assert!(unknown.reasons[0].contains("there is app"), "{unknown:?}");
+}

@@ -145,7 +145,12 @@ impl Engine {
             },
         }
         self.loading.missing.clear();
+        let some = self.loading.current.asked.as_ref().is_some_and(|asked| !asked.names.is_empty());
         self.tell_reloaded(answer);
+        if some {
+            // The others are as wrong, or as new, as they were.
+            self.look_at_units();
+        }
         allocation::give_back();
     }
 
