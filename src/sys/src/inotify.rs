@@ -2,7 +2,7 @@
 //! names: who watches knows what each number is.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
@@ -61,6 +61,14 @@ impl Directories {
         Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
             .map(Directories)
             .map_err(|errno| SysError::new("create", "an inotify instance", errno))
+    }
+
+    /// An instance that another process has made, and reads: who shares it may
+    /// add directories.
+    #[must_use]
+    pub fn from_fd(fd: OwnedFd) -> Directories {
+        // SAFETY: the descriptor is owned here and nowhere else.
+        Directories(unsafe { Inotify::from_raw_fd(fd.into_raw_fd()) })
     }
 
     /// Watches a directory. One that is watched already, by whatever name, keeps

@@ -64,6 +64,12 @@ pub const KEYS: &[Key] = &[
         "keep",
         "What it does when one that it requires was restarted.",
     ),
+    key(
+        "entity.on-change",
+        "\"apply-at-next-start\" or \"restart\"",
+        "apply-at-next-start",
+        "What becomes of its process when a reload changes what that was made of.",
+    ),
     key("entity.start-when", "table", "none", "What it waits for before it starts."),
     key("entity.start-when.path", PATH, "required", "It does not start before this path exists."),
     key("entity.ready", "\"exec\", \"notify\" or table", "exec", "When it counts as up."),

@@ -23,6 +23,7 @@ mod command;
 mod compare;
 mod condition;
 mod diagnostic;
+mod difference;
 mod directory;
 mod draft;
 mod duration;
@@ -72,6 +73,7 @@ mod write;
 
 pub use capabilities::capability_name;
 pub use diagnostic::{Diagnostic, DiagnosticReport, Severity};
+pub use difference::differences;
 pub use directory::{Source, SourceState};
 pub use duration::parse_duration;
 pub use enablement::{ENABLED_DIRECTORY, Enablement, enablement};

@@ -17,6 +17,7 @@
 //!   `places`: what names items by place follows; `clients`, `repeat`: requests
 //!   that come again; `endings`: what comes after all; `restore`: taking over;
 //!   `view`: reports
+//! - `reload`: another plan takes the place of the one in force
 //! - `attach`: processes that ham did not start
 //! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
 //! - `pulses`: what waits for receivers
@@ -58,6 +59,7 @@ mod pool;
 mod properties;
 mod pulses;
 mod record;
+mod reload;
 mod repeat;
 mod reread;
 mod restore;
@@ -79,6 +81,7 @@ pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
 pub use heart::{Heart, Level, Reached, Watch};
 pub use marks::Marks;
 pub use pulses::{ChannelView, MOST_CHANNELS, MOST_WAITING, Pulse};
+pub use reload::{Base, NotTaken};
 pub use restore::Resume;
 pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
@@ -183,17 +186,24 @@ pub struct Monitor {
     /// record: who is cut off asks again.
     attachers: BTreeMap<EntityId, Vec<Attacher>>,
     pulses: Pulses,
+    /// Those at rest that begin to be what the plan has for their next start.
+    renewals: BTreeSet<EntityId>,
 }
 
 impl Monitor {
     /// One turn. `now` never goes back. What `turn` held is gone.
     pub fn step(&mut self, now: Mono, event: Event, turn: &mut Turn) {
+        self.in_turn(now, turn, |monitor| monitor.take(event));
+    }
+
+    /// What is done first in a turn, and all that follows from it.
+    fn in_turn(&mut self, now: Mono, turn: &mut Turn, first: impl FnOnce(&mut Monitor)) {
         turn.clear();
         std::mem::swap(&mut self.turn, turn);
         self.now = self.now.max(now);
         self.overlays.gone.clear();
         self.pulses.usage.gone.clear();
-        self.take(event);
+        first(self);
         self.work_off();
         self.settle();
         // What falls due can set a deadline that is past already (a timeout of
@@ -220,12 +230,16 @@ impl Monitor {
                 }
                 continue;
             }
+            if let Some(id) = self.renewals.pop_first() {
+                self.renew(id);
+                continue;
+            }
             self.settle_order();
             if let Some(id) = self.overlays.sweeps.pop_first() {
                 self.sweep(id);
                 continue;
             }
-            if self.ready.is_empty() && self.unclear.is_empty() {
+            if self.ready.is_empty() && self.unclear.is_empty() && self.renewals.is_empty() {
                 return;
             }
         }
@@ -417,6 +431,9 @@ impl Monitor {
         self.follow_beats(id, &entity);
         if self.overlays.made.contains_key(&id) {
             self.overlays.sweeps.insert(id);
+        }
+        if self.plan.has_next(id) && !entity.renewed && entity.may_be_renewed() {
+            self.renewals.insert(id);
         }
     }
 

@@ -123,7 +123,7 @@ impl Monitor {
     }
 
     /// It waits for its turn to start, or to end: has that come?
-    fn take_turn(&mut self, id: EntityId) {
+    pub(super) fn take_turn(&mut self, id: EntityId) {
         match self.entity(id).actual {
             Actual::Queued(cause) => self.try_start(id, cause),
             Actual::Retiring { .. } => self.try_end(id),

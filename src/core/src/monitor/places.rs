@@ -1,5 +1,6 @@
 //! Records name conditions and actions by their places. When something is
-//! added or taken out, those of marks, lists in progress and commands follow.
+//! added or taken out, or the unit says something else, those of marks, lists
+//! in progress and commands follow.
 //! A list that is at what has gone goes on with what comes after it.
 
 use super::Monitor;
@@ -65,7 +66,29 @@ impl Shift<'_> {
         }
     }
 
+    /// In a list of the entity's own life. Items of on-fail lists stay with
+    /// their action.
+    fn moved_own(&self, (list, action, on_fail): Place) -> Moved {
+        let name = |plan: &EntityPlan, at: u16| plan.action_name(list, at).map(str::to_owned);
+        let length = |plan: &EntityPlan| u16::try_from(plan.list_length(list)).unwrap_or(u16::MAX);
+        let now = |at: u16| {
+            let known = name(self.before.0, at)?;
+            (0..length(self.after.0)).find(|to| name(self.after.0, *to).as_ref() == Some(&known))
+        };
+        if let Some(at) = now(action) {
+            return Moved::To((list, at, on_fail));
+        }
+        let behind = action >= length(self.before.0);
+        let rest = action..length(self.before.0);
+        let place = rest.filter_map(now).min().unwrap_or_else(|| length(self.after.0));
+        let place = (list, place, 0);
+        if behind { Moved::To(place) } else { Moved::Gone(place) }
+    }
+
     fn moved(&self, (condition, action, on_fail): Place) -> Moved {
+        if is_own(condition) {
+            return self.moved_own((condition, action, on_fail));
+        }
         let (c, a, f) = (usize::from(condition), usize::from(action), usize::from(on_fail));
         let word = |place: usize| u16::try_from(place).unwrap_or(u16::MAX);
         let left = |count: usize, stays: &dyn Fn(usize) -> bool| {
@@ -126,9 +149,16 @@ impl Monitor {
     pub(super) fn lay(&mut self, id: EntityId, overlay: Overlay) {
         let before = (self.plan_of(id), self.overlay(id));
         self.put_overlay(id, overlay);
-        let (Some(old), Some(new)) = (before.0, self.plan_of(id)) else { return };
-        let (was, is) = (before.1.unwrap_or_default(), self.overlay(id).unwrap_or_default());
-        let shift = Shift { before: (&old, &was), after: (&new, &is) };
+        if let (Some(plan), overlay) = before {
+            self.follow(id, (&plan, &overlay.unwrap_or_default()));
+        }
+    }
+
+    /// An entity was that before; all that names its items by place follows.
+    pub(super) fn follow(&mut self, id: EntityId, before: (&EntityPlan, &Overlay)) {
+        let Some(new) = self.plan_of(id) else { return };
+        let is = self.overlay(id).unwrap_or_default();
+        let shift = Shift { before, after: (&new, &is) };
         let mut entity = self.entity(id);
         let marks = shift.marks(&entity.removed);
         if marks != entity.removed {
@@ -140,7 +170,7 @@ impl Monitor {
         }
         let commands = self.commands.values().filter(|command| command.entity == id);
         let moved: Vec<(u32, Place)> = commands
-            .filter(|command| !is_own(command.place.0) && command.place != NOWHERE)
+            .filter(|command| command.place != NOWHERE)
             .map(|command| match shift.moved(command.place) {
                 Moved::To(place) => (command.slot.index, place),
                 Moved::Gone(_) => (command.slot.index, NOWHERE),
@@ -153,7 +183,7 @@ impl Monitor {
     }
 
     fn shift_run(&mut self, index: u32, shift: &Shift<'_>) {
-        let Some(run) = self.runs.get(&index).filter(|run| !is_own(run.condition)) else { return };
+        let Some(run) = self.runs.get(&index) else { return };
         let place = (run.condition, run.action, run.on_fail);
         let (to, gone) = match shift.moved(place) {
             Moved::To(to) => (to, false),
@@ -165,6 +195,7 @@ impl Monitor {
         let Some(run) = self.runs.get_mut(&index) else { return };
         // By itself it is about that condition alone.
         let ends = run.class == Class::Independent
+            && !is_own(place.0)
             && shift.condition(usize::from(place.0)).is_none()
             && usize::from(place.0) < shift.before.0.conditions.len();
         let ended = ends || (gone && run.is_single());

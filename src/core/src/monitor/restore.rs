@@ -85,6 +85,7 @@ impl Monitor {
             overlays: Overlays::default(),
             attachers: BTreeMap::new(),
             pulses: Pulses::default(),
+            renewals: BTreeSet::new(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();

@@ -61,6 +61,7 @@ impl Monitor {
         if self.is_shutting_down() {
             return;
         }
+        self.renew(id);
         if let Some(file) = self.placeholder(id) {
             self.await_process(id, file);
             return;

@@ -6,7 +6,7 @@ use crate::zone::{self, Zone};
 use clap::{Args, Subcommand};
 use ham_core::signal::Signal;
 use ham_core::time::Span;
-use ham_core::wire::Refusal;
+use ham_core::wire::{Refusal, ReloadParameters};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -170,6 +170,20 @@ pub(crate) enum Verb {
         /// Files, directories, or - for standard input [default: the unit directories]
         paths: Vec<PathBuf>,
     },
+    /// Show what unit files would change of the manager that runs
+    Plan {
+        #[command(flatten)]
+        reload: Reload,
+        /// Exit code 10 when something changes
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Read unit files and change what runs accordingly (also: daemon-reload)
+    #[command(alias = "daemon-reload")]
+    Apply {
+        #[command(flatten)]
+        reload: Reload,
+    },
     /// Stop all entities and end the manager (also: -stop)
     Shutdown {
         /// Exit code of the manager
@@ -302,6 +316,22 @@ pub(crate) struct Unit {
     pub(crate) now: bool,
 }
 
+/// What `plan` and `apply` are about.
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    /// Only these units, and what they need [default: all]
+    names: Vec<String>,
+    /// Also remove units whose directory is not there, or is empty
+    #[arg(long, conflicts_with = "names")]
+    prune: bool,
+}
+
+impl From<Reload> for ReloadParameters {
+    fn from(reload: Reload) -> ReloadParameters {
+        ReloadParameters { names: reload.names, prune: reload.prune }
+    }
+}
+
 /// What `verbosity` is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -375,6 +405,7 @@ impl Verb {
             | Verb::Detach { .. }
             | Verb::Guard { .. }
             | Verb::Pulses { channel: Some(_), .. }
+            | Verb::Apply { .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)
@@ -384,6 +415,7 @@ impl Verb {
             | Verb::IsEnabled { .. }
             | Verb::Show { .. }
             | Verb::Check { .. }
+            | Verb::Plan { .. }
             | Verb::IsActive { .. }
             | Verb::IsFailed { .. }
             | Verb::History { .. }

@@ -9,6 +9,7 @@ pub(crate) mod dot;
 pub(crate) mod history;
 pub(crate) mod outcomes;
 pub(crate) mod pulses;
+pub(crate) mod reload;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod toml;

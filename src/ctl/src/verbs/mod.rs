@@ -15,6 +15,7 @@ mod is;
 mod kill;
 mod list;
 mod pulses;
+mod reload;
 mod say;
 mod show;
 mod shutdown;
@@ -98,6 +99,10 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::Check { paths } => {
             check::run(&paths, arguments.user, runtime::effective_uid(), output)
         }
+        Verb::Plan { reload, exit_code } => {
+            reload::plan(&manager()?, reload.into(), exit_code, output)
+        }
+        Verb::Apply { reload } => reload::apply(&manager()?, reload.into(), output),
         Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
         Verb::IsActive { name } => is::active(&manager()?, name, output),
         Verb::IsFailed { name } => is::failed(&manager()?, name, output),

@@ -132,6 +132,7 @@ impl Engine {
         engine.recall_pages();
         if has_plan {
             engine.loading.recall();
+            engine.look_at_units();
             engine.feed(Event::Boot);
         } else {
             engine.begin_load();

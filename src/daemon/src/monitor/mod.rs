@@ -12,7 +12,8 @@
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `beats`, `pages`: heartbeats
-//! - `own_process`, `loading`, `paths`: helper processes; `control`: the socket; `log`
+//! - `own_process`, `loading`, `paths`: helper processes; `first_plan`, `reload`: what comes of
+//!   loading; `control`: the socket; `log`
 
 mod abilities;
 mod adoption;
@@ -34,6 +35,7 @@ mod ending;
 mod environment;
 mod exits;
 mod expand;
+mod first_plan;
 mod holder;
 mod keeper;
 mod listeners;
@@ -52,6 +54,7 @@ mod paths;
 mod pid_file;
 mod prepare;
 mod reasons;
+mod reload;
 mod report;
 mod salvage;
 mod settings;
@@ -116,6 +119,7 @@ const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
 const OUTPUTS: u64 = 8;
+const UNITS: u64 = 9;
 const SHORTAGE: u64 = 14;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
@@ -316,6 +320,7 @@ impl Engine {
             KEEPER => self.keeper_readable(),
             OUTPUTS => self.hear_output(),
             PATHS => self.hear_paths(),
+            UNITS => self.hear_units(),
             SHORTAGE => self.memory_was_short(),
             NOTIFY => self.notified(),
             token if token >= READY_ENDS => {
@@ -348,6 +353,7 @@ impl Engine {
             (0..self.state.slots_used()).for_each(|index| self.exited(index));
         }
         self.state.set(Field::ExitsTaken, self.exits_seen);
+        self.look_at_apply_requests();
         let shutdowns = self.state.get(Field::ShutdownRequests);
         // The first ends all in good order and the second hurries; any more say
         // nothing, however many the count tells.

@@ -73,6 +73,9 @@ impl Engine {
             Why::RecordLost => "its record was lost in a takeover".to_owned(),
             Why::Attached => "attached to a process that runs".to_owned(),
             Why::Detached => "detached: its process is its own".to_owned(),
+            Why::Changed if view.pid.is_some() => "started, since its unit has changed".to_owned(),
+            Why::Changed => "its unit has changed".to_owned(),
+            Why::Gone => "stopped, since its unit was removed".to_owned(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Engine {
                     format!("{name} was stopped, since {} was started", self.name(with))
                 }
                 Why::Detached => format!("{name} was detached"),
+                Why::Gone => format!("the unit of {name} was removed"),
                 Why::NeverStarted if view.state == "placeholder" => {
                     format!("nothing is attached to {name}")
                 }
@@ -116,6 +120,7 @@ impl Engine {
                 | Why::CameBack(_)
                 | Why::Wanted(_)
                 | Why::Attached
+                | Why::Changed
                 | Why::RecordLost => format!("{name} is {}", view.state),
             };
             chain.push(what);

@@ -57,6 +57,8 @@ impl Engine {
                 }
                 Err(Engine::denied(method, peer))
             }
+            "Plan" => return later(self.reload_units(client, peer, call, false)),
+            "Apply" => return later(self.reload_units(client, peer, call, true)),
             "Flags" => self.flags(call),
             "Definition" => self.definition(client, peer, call),
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),

@@ -13,9 +13,12 @@ mod heartbeat;
 mod history;
 mod late;
 mod pulses;
+mod reload;
 mod show;
 mod shown;
 mod verbosity;
+
+pub(super) use reload::say_reloaded;
 
 use super::{CLIENTS, Engine};
 use ham_core::ids::RequestId;

@@ -55,7 +55,7 @@ impl Engine {
                 generation: self.state.plan_in_force().map_or(0, |(generation, _)| generation),
                 directories: directories.iter().map(|dir| dir.display().to_string()).collect(),
                 errors: self.loading.reports.clone(),
-                refused: self.loading.refused.clone(),
+                refused: self.loading.refused.iter().map(|refused| refused.name.clone()).collect(),
             },
             reaper_allocations: self.state.get(Field::ReaperAllocations),
             orphans: self.state.get(Field::OrphanTail),
