@@ -6,6 +6,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Settings;
 use crate::source;
+use crate::templates;
 use ham_core::plan::StartMode;
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -64,6 +65,12 @@ impl Links {
                 Links::default()
             }
         }
+    }
+
+    /// The instances of templates that have a link.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &str> {
+        let names = self.files.iter().filter_map(|file| file.strip_suffix(".toml"));
+        names.filter(|name| templates::parts(name).is_some())
     }
 
     /// Whether a unit starts by itself that says `start` and was found at

@@ -129,6 +129,13 @@ impl Reader<'_> {
         self.report.error(code, span, message)
     }
 
+    /// Where the other one of two that exclude each other stands, for the end
+    /// of a message; nothing when both stand in one text.
+    pub(crate) fn also(&self, other: usize, shown: usize) -> String {
+        let place = self.report.text.elsewhere(other, shown);
+        place.map_or_else(String::new, |place| format!(" ({place})"))
+    }
+
     /// Opens a table: every key that does not belong there is reported.
     pub(crate) fn table<'v>(
         &mut self,

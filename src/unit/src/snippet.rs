@@ -6,6 +6,7 @@ use crate::codes;
 use crate::condition::ActionContext;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
+use crate::layers::Layers;
 use crate::lists::Place;
 use crate::load::Settings;
 use crate::reader::{Field, Reader};
@@ -97,7 +98,7 @@ fn read<T>(
     settings: &Settings<'_>,
     take: impl FnOnce(&mut Reader<'_>, &DeTable<'_>) -> Vec<T>,
 ) -> Snippet<T> {
-    let text = Text::new(file, text);
+    let text = Layers::one(Text::new(file, text));
     let mut report = Report::new(&text);
     let (table, damage) = syntax::parse(&text, &mut report);
     let mut reader = Reader {
@@ -111,8 +112,7 @@ fn read<T>(
     let items = take(&mut reader, &table);
     let mut found = reader.report;
     if damage.any() {
-        found.retain(|diagnostic| {
-            let at = diagnostic.span.map_or(0, |(start, _)| start);
+        found.retain(|at, diagnostic| {
             diagnostic.code != codes::MISSING_KEY && !damage.covers(&text, at)
         });
     }
