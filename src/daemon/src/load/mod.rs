@@ -4,7 +4,7 @@
 
 use crate::say::say;
 use ham_core::plan::EntityPlan;
-use ham_unit::{DiagnosticReport, Settings, Severity, SystemUsers, load_directories};
+use ham_unit::{Conf, DiagnosticReport, Settings, Severity, SystemUsers, load_directories};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Write;
@@ -56,6 +56,9 @@ pub(crate) struct Answer {
     pub(crate) entities: Vec<EntityPlan>,
     pub(crate) diagnostics: Vec<DiagnosticReport>,
     pub(crate) refused: Vec<String>,
+    /// What `ham.conf` says; `None`: it has errors.
+    #[serde(default)]
+    pub(crate) conf: Option<Conf>,
 }
 
 impl Answer {
@@ -75,6 +78,7 @@ pub(crate) fn main(request: &Request) -> ExitCode {
         diagnostics: loaded.diagnostics.iter().map(DiagnosticReport::from).collect(),
         entities: loaded.entities,
         refused: loaded.refused,
+        conf: loaded.conf,
     };
     let write = || -> std::io::Result<()> {
         // By its name: the number is all that this process was given.

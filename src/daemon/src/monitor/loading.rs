@@ -22,6 +22,7 @@ use ham_snapshot::header::Field;
 use ham_snapshot::slots::Phase;
 use ham_sys::spawn::Stdio;
 use ham_sys::{allocation, clock, process};
+use ham_unit::Conf;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -71,12 +72,15 @@ pub(super) struct Loading {
     /// What the last load had to say, as text.
     pub(super) reports: Vec<String>,
     pub(super) refused: Vec<String>,
+    /// What `ham.conf` says, as it was last read without errors.
+    pub(super) conf: Conf,
 }
 
 impl Loading {
     pub(super) fn new(shared: &'static Shared) -> Loading {
         let (reports, refused) = (Vec::new(), Vec::new());
-        Loading { shared, stage: Stage::Idle, lost: 0, reports, refused }
+        let conf = Conf::default();
+        Loading { shared, stage: Stage::Idle, lost: 0, reports, refused, conf }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
@@ -94,6 +98,7 @@ impl Loading {
     pub(super) fn recall(&mut self) {
         if let Ok(answer) = self.read() {
             self.remember(&answer);
+            self.conf = answer.conf.unwrap_or_default();
         }
     }
 
@@ -116,7 +121,8 @@ impl Loading {
     /// it in the middle of a takeover; the whole of it, which has the
     /// environments of all units, is still there when this does not work.
     fn shorten(&self, answer: Answer) {
-        let short = Answer { entities: Vec::new(), ..answer };
+        let conf = Some(self.conf.clone());
+        let short = Answer { entities: Vec::new(), conf, ..answer };
         let path = self.shared.options.runtime.join(SHORT_ANSWER_FILE);
         let write = || -> std::io::Result<()> {
             let _ = std::fs::remove_file(&path);
@@ -248,13 +254,14 @@ impl Engine {
     }
 
     fn end_for_configuration(&mut self) {
-        let within = self.shared.options.stop_deadline;
+        let within = self.stop_deadline();
         self.feed(Event::Shutdown { code: exit::CONFIGURATION, within, signals: 0 });
     }
 
     /// The first plan.
     fn take_plan(&mut self, answer: Answer) {
         self.loading.remember(&answer);
+        self.take_conf(answer.conf.clone());
         for report in &answer.diagnostics {
             self.log.block(format!("{}\n\n", report.rendered.trim_end()));
         }
@@ -353,6 +360,7 @@ impl Engine {
         let (host, now) = (host(self.shared), Mono(clock::monotonic()));
         let (core, resume) = Monitor::restore_on(host, plan, Box::new(memory), now);
         self.core = core;
+        self.core.set_stop_deadline(self.stop_deadline());
         self.planless = false;
         self.resume(resume);
         self.feed(Event::Boot);
