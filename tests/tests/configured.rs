@@ -110,7 +110,7 @@ fn a_file_with_errors_stops_nothing() {
     let mut manager = Manager::start(&units.path(), &["-t", "none"]);
     manager.wait_for_state("a", "running");
     manager.wait_for_log("the mistake", |log| {
-        log.contains("ham.conf:3:1") && log.contains("ham.conf has errors and is left out")
+        log.contains("ham.conf:3:1") && log.contains("ham.conf could not be taken")
     });
     assert_eq!(told(&manager.hamctl(&["verbosity"])), "1\n");
     let status = manager.status();

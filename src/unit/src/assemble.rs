@@ -156,9 +156,10 @@ fn no_text(name: &str, own: Option<&Path>, is_template: bool) -> Diagnostic {
 }
 
 /// The file that says `mask = true`, if that is what holds in the end. Units
-/// that do not hold the word, nearly all, are not read for it.
-fn masking(layers: &Layers) -> Option<PathBuf> {
-    if !layers.texts().any(|text| text.text.contains("mask")) {
+/// that do not have the key, nearly all, are not read for it.
+pub(crate) fn masking(layers: &Layers) -> Option<PathBuf> {
+    let may_say = |line: &str| line.trim_start_matches([' ', '\t', '"', '\'']).starts_with("mask");
+    if !layers.texts().any(|text| text.text.lines().any(may_say)) {
         return None;
     }
     let mut report = Report::new(layers);

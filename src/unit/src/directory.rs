@@ -103,7 +103,7 @@ pub(crate) fn find(directories: &[PathBuf], settings: &Settings<'_>) -> Found {
             Err(error) => found.unreadable(directory, &error.to_string()),
             Ok(metadata) if !metadata.is_dir() => found.unreadable(directory, "not a directory"),
             Ok(metadata) => {
-                let refused = source::unsafe_permissions(&metadata, settings);
+                let refused = source::unsafe_directory(directory, &metadata, settings);
                 if let Some(why) = &refused {
                     found.diagnostics.push(source::unsafe_problem(directory, why, settings));
                 }
@@ -164,7 +164,7 @@ impl Found {
         if !metadata.is_dir() {
             return;
         }
-        let refused = source::unsafe_permissions(&metadata, settings).filter(|_| trusted);
+        let refused = source::unsafe_directory(&folder, &metadata, settings).filter(|_| trusted);
         if let Some(why) = &refused {
             self.diagnostics.push(source::unsafe_problem(&folder, why, settings));
         }

@@ -110,7 +110,7 @@ fn names_in(
         Ok(metadata) if !metadata.is_dir() => return Err(problem("not a directory".to_owned())),
         Ok(metadata) => metadata,
     };
-    if let Some(why) = source::unsafe_permissions(&metadata, settings) {
+    if let Some(why) = source::unsafe_directory(directory, &metadata, settings) {
         return Err(Some(Box::new(source::unsafe_problem(directory, &why, settings))));
     }
     let entries = std::fs::read_dir(directory).map_err(|error| problem(error.to_string()))?;

@@ -1,6 +1,6 @@
 //! Directories, one file, or one text: what is found is handed to `compare`.
 
-use crate::assemble::{Assembled, assemble};
+use crate::assemble::{Assembled, assemble, masking};
 use crate::codes;
 use crate::compare::compare;
 use crate::conf::{self, Conf};
@@ -96,6 +96,8 @@ pub struct Loaded {
     /// be read is not among them, and that its units are missing must not be
     /// taken for their removal.
     pub directories: Vec<PathBuf>,
+    /// The directories of drop-ins in them, also those that could not be read.
+    pub drop_in_directories: Vec<PathBuf>,
     /// What `ham.conf` says, the defaults without one; `None` when it has
     /// errors, or was not looked for.
     pub conf: Option<Conf>,
@@ -156,9 +158,11 @@ pub fn load_directories(directories: &[PathBuf], settings: &Settings<'_>) -> Loa
         }
         Some(_) | None => None,
     };
+    let drop_ins = std::mem::take(&mut found.drop_ins).into_values();
     let mut loaded = Loaded {
         diagnostics,
         conf,
+        drop_in_directories: drop_ins.flat_map(|there| there.directories).collect(),
         directories: std::mem::take(&mut found.directories),
         sources: std::mem::take(&mut found.sources).into_values().collect(),
         ..Loaded::default()
@@ -270,15 +274,19 @@ pub fn check_text(name: &str, file: &str, text: &str, settings: &Settings<'_>) -
     let mut known = KnownNames::default();
     known.entities.insert(name.to_owned());
     let path = PathBuf::from(file);
-    let source = Source { name: name.to_owned(), path, state: SourceState::Loaded };
-    let mut loaded = Loaded { sources: vec![source], ..Loaded::default() };
-    loaded.diagnostics.extend(name_problem(name, file));
+    let mut source = Source { name: name.to_owned(), path, state: SourceState::Loaded };
     let layers = Layers::one(Text::new(file, text));
     let layers = match templates::parts(name) {
         Some((_, instance)) => layers.instance(instance),
         None => layers,
     };
-    let texts = [(name.to_owned(), layers)];
+    let masked = masking(&layers).is_some();
+    if masked {
+        source.state = SourceState::Masked;
+    }
+    let mut loaded = Loaded { sources: vec![source], ..Loaded::default() };
+    loaded.diagnostics.extend(name_problem(name, file));
+    let texts = if masked { Vec::new() } else { vec![(name.to_owned(), layers)] };
     compare(&texts, &known, &Scope::PART, settings, &mut loaded);
     loaded
 }

@@ -151,3 +151,82 @@ fn conditions<'t>(below: &mut DeArray<'t>, above: DeArray<'t>, report: &mut Repo
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::draft::Draft;
+    use crate::layers::Layers;
+    use crate::load::Settings;
+    use crate::text::Text;
+    use crate::users::SystemUsers;
+    use proptest::prelude::*;
+
+    /// Pieces of units and of what is none, which go together in any order.
+    const PIECES: [&str; 16] = [
+        "description = \"d\"\n",
+        "mask = false\n",
+        "[entity]\ncommand = \"/bin/sh\"\nrestart = \"always\"\n",
+        "[entity]\nenvironment = { A = \"1\" }\nwants = [\"x?\"]\n",
+        "[entity.stop]\ntimeout = \"1s\"\n",
+        "[entity]\nstop = 1\n",
+        "entity = 1\n",
+        "[[condition]]\non = \"death\"\nactions = [ { restart = {} } ]\n",
+        "[[condition]]\non = \"death\"\nenabled = false\n",
+        "[[condition]]\nname = \"other\"\n",
+        "[[condition]]\non = { state = { to = 1 } }\nactions = [ { log = \"{instance}\" } ]\n",
+        "[condition]\non = \"death\"\n",
+        "condition = [ 1, { on = \"failure\" } ]\n",
+        "[heartbeat]\ninterval = \"1s\"\nlow = 9\n",
+        "[target]\n\u{e4} = \n",
+        "x = [ \"\"\"\n",
+    ];
+
+    fn text() -> impl Strategy<Value = String> {
+        proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..5)
+            .prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        /// Whatever is said is said of one of the texts, and of a place in it.
+        #[test]
+        fn what_is_said_of_texts_over_each_other_is_in_one(
+            first in text(), second in text(), third in text()
+        ) {
+            let users = SystemUsers::new();
+            let settings = Settings { look_at_commands: false, ..Settings::new(&users, 0) };
+            let texts = [("one", &first), ("two", &second), ("three", &third)];
+            let mut layers = Layers::one(Text::new("one", &first)).instance("i");
+            layers.push(&second, "two");
+            layers.push(&third, "three");
+            for said in Draft::new("unit@i", &layers, &settings).report.finish() {
+                let found = texts.iter().find(|(file, _)| *file == said.file);
+                let (_, text) = found.expect("one of the three");
+                prop_assert_eq!(said.source_text(), text.as_str());
+                if let Some((start, end)) = said.span {
+                    prop_assert!(text.get(start..end).is_some(), "{said:?}");
+                    let line = text[..start].matches('\n').count() + 1;
+                    prop_assert_eq!(said.line as usize, line);
+                }
+            }
+        }
+
+        /// A text that says nothing changes nothing.
+        #[test]
+        fn nothing_over_a_unit_leaves_it_as_it_is(first in text()) {
+            let users = SystemUsers::new();
+            let settings = Settings { look_at_commands: false, ..Settings::new(&users, 0) };
+            let alone = Layers::one(Text::new("one", &first));
+            let mut more = alone.clone();
+            more.push("# nothing\n", "two");
+            let (alone, more) =
+                (Draft::new("unit", &alone, &settings), Draft::new("unit", &more, &settings));
+            prop_assert_eq!(&alone.plan, &more.plan);
+            let said = |draft: Draft<'_>| {
+                draft.report.finish().iter().map(|said| said.render_plain()).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(said(alone), said(more));
+        }
+    }
+}

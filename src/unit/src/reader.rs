@@ -136,6 +136,12 @@ impl Reader<'_> {
         place.map_or_else(String::new, |place| format!(" ({place})"))
     }
 
+    /// Likewise of a key of the same table, where it has that.
+    pub(crate) fn also_key(&self, table: &Table<'_>, name: &str, shown: usize) -> String {
+        let other = self.find(table, name);
+        other.map_or_else(String::new, |other| self.also(other.key_span.start, shown))
+    }
+
     /// Opens a table: every key that does not belong there is reported.
     pub(crate) fn table<'v>(
         &mut self,

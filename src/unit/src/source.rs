@@ -18,7 +18,7 @@ const O_NONBLOCK: i32 = 0o4000;
 const STICKY: u32 = 0o1000;
 
 /// Why others may change a file or directory; `None` when they may not.
-pub(crate) fn unsafe_permissions(metadata: &Metadata, settings: &Settings<'_>) -> Option<String> {
+fn unsafe_permissions(metadata: &Metadata, settings: &Settings<'_>) -> Option<String> {
     let owner = metadata.uid();
     let mode = metadata.mode() & 0o7777;
     if owner != 0 && owner != settings.euid {
@@ -75,6 +75,15 @@ fn unsafe_link(path: &Path, settings: &Settings<'_>) -> Option<String> {
     }
     let why = unsafe_permissions(&metadata, settings)?;
     Some(format!("it leads into {}: {why}", folder.display()))
+}
+
+/// Why others may change what stands in a directory; of a link both ends count.
+pub(crate) fn unsafe_directory(
+    path: &Path,
+    metadata: &Metadata,
+    settings: &Settings<'_>,
+) -> Option<String> {
+    unsafe_permissions(metadata, settings).or_else(|| unsafe_link(path, settings))
 }
 
 /// Whether a path is a link that leads to `/dev/null`.

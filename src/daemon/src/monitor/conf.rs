@@ -14,7 +14,7 @@ impl Engine {
     /// shown, and what held before holds on.
     pub(super) fn take_conf(&mut self, conf: Option<Conf>) {
         let Some(conf) = conf else {
-            self.remark(Weight::Always, "ham.conf has errors and is left out");
+            self.remark(Weight::Always, "ham.conf could not be taken: what held before holds on");
             return;
         };
         let before = std::mem::replace(&mut self.loading.conf, conf);
