@@ -3,7 +3,7 @@
 mod fake_users;
 mod folder;
 
-use folder::{Folder, mode, settings};
+use folder::{Folder, mode, names, settings};
 use ham_core::time::Span;
 use ham_unit::keys::CONF_KEYS;
 use ham_unit::{ALLOWED_VERBS, Apply, Conf, check_file, load_directories};
@@ -67,7 +67,7 @@ fn mistakes_are_shown_as_those_of_units() {
     let loaded = folder.load(&settings(false));
     folder.compare("conf", &loaded);
     assert_eq!(loaded.conf, None);
-    assert_eq!(loaded.entities.len(), 1, "units are units all the same");
+    assert_eq!(names(&loaded), ["a"], "units are units all the same");
     let one = check_file(&folder.0.join("ham.conf"), &settings(false));
     assert_eq!(one.diagnostics.len(), loaded.diagnostics.len());
 }

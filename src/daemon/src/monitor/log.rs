@@ -119,9 +119,8 @@ impl Inner {
             let (blocks, dropped, file) = {
                 let mut wanted = self.lock();
                 let file = loop {
-                    match (&wanted.file, wanted.work) {
-                        (Some(file), true) => break file.clone(),
-                        (None, _) | (_, false) => {}
+                    if let (Some(file), true) = (&wanted.file, wanted.work) {
+                        break file.clone();
                     }
                     wanted.idle = true;
                     self.changed.notify_all();
