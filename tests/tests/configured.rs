@@ -136,7 +136,8 @@ fn users_may_do_what_a_rule_lets_them() {
         &units,
         "ham.conf",
         "[[allow]]\ngroup = 4242\nverbs = [\"restart\", \"arm\", \"disarm\"]\nentities = \"web*\"\n\
-         [[allow]]\nuser = 4243\nverbs = [\"shutdown\", \"stop\"]\nentities = \"*\"\n",
+         [[allow]]\nuser = 4243\nverbs = [\"shutdown\", \"stop\"]\nentities = \"*\"\n\
+         [[allow]]\nuser = 4244\nverbs = [\"add\", \"start\"]\nentities = \"web*\"\n",
     );
     let mut manager = Manager::start(&units.path(), &["-t", "none"]);
     for name in ["web", "web-2", "db"] {
@@ -191,6 +192,28 @@ fn users_may_do_what_a_rule_lets_them() {
             manager.wait_for_state("web", "running");
         }
     }
+    // What somebody adds may do what that user may, and runs as that user.
+    let adder = ["--reuid", "4244", "--regid", "65534", "--clear-groups"];
+    let traces = units.folder().join("traces");
+    fs::create_dir(&traces).expect("a directory");
+    fs::set_permissions(&traces, Permissions::from_mode(0o777)).expect("our own");
+    let trace = traces.join("uid").display().to_string();
+    for (name, action, expected) in [
+        ("one", "start = \"web-2\"".to_owned(), 0),
+        ("two", "start = \"db\"".to_owned(), 4),
+        ("three", "stop = \"web-2\"".to_owned(), 4),
+        ("four", format!("execute = [\"sh\", \"-c\", \"id -u > {trace}\"]"), 0),
+    ] {
+        let text = format!(
+            "[[condition]]\nname = \"{name}\"\non = \"stopped\"\nactions = [ {{ {action} }} ]\n"
+        );
+        fs::write(traces.join(name), text).expect("conditions");
+        let file = traces.join(name).display().to_string();
+        assert_eq!(code(&manager, &adder, &["add", "web", &file]), expected, "{name}");
+        assert_eq!(code(&manager, &adder, &["add", "db", &file]), 4, "{name}");
+    }
+    assert!(manager.hamctl(&["stop", "web"]).status.success());
+    units.wait_for_text("traces/uid", |text| text == "4244\n");
     assert_eq!(code(&manager, &operator, &["stop", "db"]), 0);
     wait_until("db is down", || manager.entity("db")["state"] == "stopped");
     assert_eq!(code(&manager, &operator, &["shutdown"]), 0);

@@ -8,6 +8,7 @@ use crate::draft::Draft;
 use crate::heartbeat;
 use crate::layers::Layers;
 use crate::load::Settings;
+use crate::users::{UserEntry, Users};
 use crate::watching;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -32,6 +33,25 @@ pub(crate) fn parts(name: &str) -> Option<(&str, &str)> {
 /// Whether a name is that of a template.
 pub(crate) fn is_template(name: &str) -> bool {
     name.ends_with('@')
+}
+
+/// For a look at the names that a unit holds: a directory server that does not
+/// answer must not be waited for twice.
+#[derive(Debug)]
+struct Nobody;
+
+impl Users for Nobody {
+    fn user(&self, _: &str) -> Result<Option<UserEntry>, String> {
+        Ok(None)
+    }
+
+    fn group(&self, _: &str) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
+
+    fn groups_of(&self, _: &str) -> Vec<u32> {
+        Vec::new()
+    }
 }
 
 /// Which texts have placeholders, and are filled in by the manager when they
@@ -145,7 +165,7 @@ pub(crate) fn named_by(name: &str, layers: &Layers, settings: &Settings<'_>) -> 
     if !layers.texts().any(|text| text.text.contains('@')) {
         return BTreeSet::new();
     }
-    let quick = Settings { look_at_commands: false, ..*settings };
+    let quick = Settings { look_at_commands: false, users: &Nobody, ..*settings };
     let draft = Draft::new(name, layers, &quick);
     let named = draft.references.into_iter().map(|reference| reference.name);
     let neighbours = draft.neighbours.into_iter().map(|neighbour| neighbour.name);
