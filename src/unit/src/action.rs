@@ -205,7 +205,7 @@ impl Reader<'_> {
         }
         let earlier = match condition.restart {
             None => {
-                condition.restart = Some(NoRestart::Earlier);
+                condition.restart = Some(NoRestart::Earlier(field.key_span.start));
                 return;
             }
             Some(NoRestart::Target) => {
@@ -226,10 +226,11 @@ impl Reader<'_> {
                 );
                 return;
             }
-            Some(NoRestart::Shorthand) => "the key `restart` of [entity]",
-            Some(NoRestart::Earlier) => "an earlier `restart` action",
+            Some(NoRestart::Shorthand(at)) => ("the key `restart` of [entity]", at),
+            Some(NoRestart::Earlier(at)) => ("an earlier `restart` action", at),
         };
-        let message = format!("a second restart for this entity, beside {earlier}");
+        let also = self.also(earlier.1, field.key_span.start);
+        let message = format!("a second restart for this entity, beside {}{also}", earlier.0);
         self.error(codes::CONFLICT, field.key_span.clone(), message)
             .help("an entity has one; two would start it twice");
     }

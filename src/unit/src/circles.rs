@@ -81,6 +81,6 @@ fn tell(drafts: &mut [Draft<'_>], graph: &Graph, circle: &BTreeSet<usize>) {
 /// Where an edge is said: `requires`, FILE:LINE.
 fn place(drafts: &[Draft<'_>], edge: &Edge) -> String {
     let Some(draft) = drafts.get(edge.said_by) else { return String::new() };
-    let (line, _) = draft.text.position(edge.span.start);
-    format!("`{}`, {}:{line}", edge.relation.word(), draft.text.file)
+    let (file, line, _) = draft.text.position(edge.span.start);
+    format!("`{}`, {file}:{line}", edge.relation.word())
 }

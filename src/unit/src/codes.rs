@@ -87,6 +87,10 @@ codes! {
     TEMPLATE = "ham::unit::template";
     /// Note: the file has more mistakes than are shown.
     MORE = "ham::unit::more";
+    /// Warning: a drop-in for a unit that does not exist.
+    NO_UNIT = "ham::unit::no-unit";
+    /// An instance, and no template that it could be one of.
+    NO_TEMPLATE = "ham::unit::no-template";
 }
 
 #[cfg(test)]

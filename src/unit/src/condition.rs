@@ -12,7 +12,7 @@ use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, Only,
     RestartPlan, Verb,
 };
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// What an action has to know of the list that it stands in.
@@ -38,10 +38,10 @@ impl ActionContext {
 /// Why no restart action may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRestart {
-    /// The short form in [entity].
-    Shorthand,
-    /// One before it.
-    Earlier,
+    /// The short form in [entity], which stands there.
+    Shorthand(usize),
+    /// One before it, which stands there.
+    Earlier(usize),
     /// A target, without a process.
     Target,
     /// A unit of conditions on any entity.
@@ -78,11 +78,11 @@ impl Shorthand {
 
 impl Reader<'_> {
     /// All conditions of a unit, that of the shorthand first: in the file
-    /// `[entity]` stands before them too.
+    /// `[entity]` stands before them too. With the shorthand comes its place.
     pub(crate) fn conditions(
         &mut self,
         field: Option<&Field<'_>>,
-        shorthand: Option<Shorthand>,
+        shorthand: Option<(Shorthand, usize)>,
         unit: &str,
         kind: &Kind,
     ) -> Vec<ConditionPlan> {
@@ -91,12 +91,12 @@ impl Reader<'_> {
             Kind::Global => Some(NoRestart::Global),
             Kind::Placeholder { .. } => Some(NoRestart::Placeholder),
             Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } => {
-                shorthand.map(|_| NoRestart::Shorthand)
+                shorthand.map(|(_, at)| NoRestart::Shorthand(at))
             }
         };
         let mut context = ActionContext { restart, ..ActionContext::of(Place::Condition) };
         let mut conditions = Vec::new();
-        let mut names: HashSet<String> = HashSet::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         if let Some(field) = field {
             let Some(items) = field.as_array() else {
                 return self.wrong_type(field).unwrap_or_default();
@@ -107,16 +107,17 @@ impl Reader<'_> {
                 else {
                     continue;
                 };
-                if !names.insert(plan.name.clone()) {
-                    let message = format!("a second condition {}", quoted(&plan.name));
+                if let Some(first) = names.insert(plan.name.clone(), name_span.start) {
+                    let also = self.also(first, name_span.start);
+                    let message = format!("a second condition {}{also}", quoted(&plan.name));
                     self.error(codes::DUPLICATE_NAME, name_span, message)
                         .help("give it a `name` of its own, or put its actions into the first");
                 }
                 conditions.push(plan);
             }
         }
-        if let Some(kind) = shorthand.and_then(Shorthand::kind) {
-            let name = free_name("restart", &names);
+        if let Some(kind) = shorthand.and_then(|(shorthand, _)| shorthand.kind()) {
+            let name = free_name("restart", &names.into_keys().collect());
             conditions.insert(0, shorthand_condition(name, kind));
         }
         let actions = conditions

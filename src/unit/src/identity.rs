@@ -117,7 +117,7 @@ impl Reader<'_> {
         }
     }
 
-    fn group(&mut self, field: &Field<'_>) -> Option<u32> {
+    pub(crate) fn group(&mut self, field: &Field<'_>) -> Option<u32> {
         let name = self.name_or_number(field)?;
         match self.settings.users.group(&name) {
             Ok(Some(gid)) => Some(gid),

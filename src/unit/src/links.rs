@@ -43,7 +43,7 @@ pub(crate) fn refuse_dependents(
     let refused = drafts.iter().enumerate().filter(|(_, draft)| draft.refused);
     let mut waiting: Vec<usize> = refused.map(|(unit, _)| unit).collect();
     while let Some(unit) = waiting.pop() {
-        let Some((name, file)) = drafts.get(unit).map(|draft| (draft.name, &draft.text.file))
+        let Some((name, file)) = drafts.get(unit).map(|draft| (draft.name, draft.text.file()))
         else {
             continue;
         };

@@ -2,6 +2,8 @@
 //! without those that only follow from an earlier one.
 
 use crate::codes;
+use crate::layers::Layers;
+use crate::merge;
 use crate::text::{Report, Text};
 use crate::toml10::{self, FindingKind};
 use std::collections::BTreeSet;
@@ -9,36 +11,69 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What the syntax errors make of later checks.
+/// What the syntax errors of one text make of later checks.
 #[derive(Debug, Default)]
-pub(crate) struct Damage {
+struct Damage {
     lines: BTreeSet<usize>,
     ranges: Vec<Range<usize>>,
     from: Option<usize>,
 }
 
 impl Damage {
-    /// Whether there is any.
-    pub(crate) fn any(&self) -> bool {
+    fn any(&self) -> bool {
         !self.lines.is_empty() || self.from.is_some()
     }
 
-    /// Whether what stands there cannot be trusted to be what was written.
-    pub(crate) fn covers(&self, text: &Text, at: usize) -> bool {
+    fn covers(&self, text: &Text, at: usize) -> bool {
         self.from.is_some_and(|from| at >= from)
             || self.ranges.iter().any(|range| range.contains(&at))
             || self.lines.contains(&text.line_of(at))
     }
 }
 
-/// Parses a text as far as it goes.
-pub(crate) fn parse<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>, Damage) {
+/// Likewise for all texts of a unit.
+#[derive(Debug, Default)]
+pub(crate) struct Damages(Vec<Damage>);
+
+impl Damages {
+    /// Whether there are any.
+    pub(crate) fn any(&self) -> bool {
+        self.0.iter().any(Damage::any)
+    }
+
+    /// Whether what stands there cannot be trusted to be what was written.
+    pub(crate) fn covers(&self, layers: &Layers, at: usize) -> bool {
+        let (place, text) = layers.at(at);
+        let damage = self.0.get(place);
+        damage.is_some_and(|damage| damage.covers(text, at.saturating_sub(text.base)))
+    }
+}
+
+/// Parses all texts of a unit as far as it goes, and puts one over the other.
+pub(crate) fn parse<'t>(layers: &'t Layers, report: &mut Report<'_>) -> (DeTable<'t>, Damages) {
+    let mut damages = Damages::default();
+    let mut whole: Option<DeTable<'t>> = None;
+    for text in layers.texts() {
+        let (table, damage) = parse_one(text, report);
+        damages.0.push(damage);
+        match &mut whole {
+            None => whole = Some(table),
+            Some(below) => merge::over(below, table, report),
+        }
+    }
+    (whole.unwrap_or_default(), damages)
+}
+
+fn parse_one<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>, Damage) {
+    let among_all = |span: &Range<usize>| {
+        span.start.saturating_add(text.base)..span.end.saturating_add(text.base)
+    };
     let scan = toml10::scan(&text.text);
     let mut damage = Damage { from: scan.broken_from, ..Damage::default() };
     for finding in &scan.findings {
         let (code, message, help) = words_of(finding.kind);
         damage.lines.insert(text.line_of(finding.span.start));
-        report.error(code, finding.span.clone(), message).help(help);
+        report.error(code, among_all(&finding.span), message).help(help);
     }
     let (table, mut errors) = DeTable::parse_recoverable(&text.text);
     damage.ranges = scan.explained;
@@ -51,13 +86,13 @@ pub(crate) fn parse<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>
         // One error a line: the parser stumbles on over the rest of it.
         damage.lines.insert(text.line_of(span.start));
         let (message, label, help) = friendlier(error.message());
-        let added = report.error(codes::SYNTAX, span, message);
+        let added = report.error(codes::SYNTAX, among_all(&span), message);
         added.label(label);
         if let Some(help) = help {
             added.help(help);
         }
     }
-    let table = table.into_inner();
+    let table = merge::moved(table.into_inner(), text.base);
     times_without_seconds(&table, report);
     (table, damage)
 }

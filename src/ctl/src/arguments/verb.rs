@@ -36,6 +36,18 @@ pub(crate) enum Verb {
         /// As a unit file, with all that was changed at run time
         #[arg(long, conflicts_with = "json")]
         toml: bool,
+        /// What its files make together, each value with the place that it
+        /// comes from; needs no manager
+        #[arg(long, conflicts_with = "toml")]
+        merged: bool,
+        /// Directory of unit files, the first wins [default: the unit directories]
+        #[arg(long = "units", value_name = "DIR", requires = "merged")]
+        directories: Vec<PathBuf>,
+    },
+    /// Print the files of units, with templates and drop-ins; needs no manager
+    Cat {
+        #[command(flatten)]
+        units: UnitNames,
     },
     /// Let what happens to an entity, condition or action count again
     Arm {
@@ -414,6 +426,7 @@ impl Verb {
             | Verb::Boot { .. }
             | Verb::IsEnabled { .. }
             | Verb::Show { .. }
+            | Verb::Cat { .. }
             | Verb::Check { .. }
             | Verb::Plan { .. }
             | Verb::IsActive { .. }

@@ -70,7 +70,7 @@ pub(super) fn run(
 }
 
 /// The directories that the manager reads.
-pub(super) fn search_directories(user: bool) -> Result<Vec<PathBuf>, Error> {
+fn search_directories(user: bool) -> Result<Vec<PathBuf>, Error> {
     let directories = if user { user_directories() } else { system_directories() };
     if directories.is_empty() {
         let what = "one's own unit directories".to_owned();
@@ -78,6 +78,11 @@ pub(super) fn search_directories(user: bool) -> Result<Vec<PathBuf>, Error> {
         return Err(Error::Directory { what, cause });
     }
     Ok(directories)
+}
+
+/// Those that were named, else those that the manager reads.
+pub(super) fn directories(given: &[PathBuf], user: bool) -> Result<Vec<PathBuf>, Error> {
+    if given.is_empty() { search_directories(user) } else { Ok(given.to_vec()) }
 }
 
 fn report(found: &Found, output: Output) -> Result<Exit, Error> {

@@ -9,6 +9,7 @@ mod change;
 mod check;
 mod enable;
 mod events;
+mod files;
 mod graph;
 mod history;
 mod is;
@@ -47,7 +48,13 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::List { names, tree: true, reverse } => {
             graph::tree(&manager()?, names, reverse, output)
         }
-        Verb::Show { name, toml } => show::run(&manager()?, name, toml, output),
+        Verb::Show { name, merged: true, directories, .. } => {
+            files::merged(program, &name, (&directories, arguments.user), output)
+        }
+        Verb::Show { name, toml, .. } => show::run(&manager()?, name, toml, output),
+        Verb::Cat { units } => {
+            files::cat(&units.names, (&units.directories, arguments.user), output)
+        }
         Verb::Arm { path, recursive } => {
             change::arming(&manager()?, "Arm", (path, recursive, None), output)
         }

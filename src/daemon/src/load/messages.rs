@@ -4,7 +4,7 @@
 use ham_core::ids::EntityId;
 use ham_core::monitor::Base;
 use ham_core::wire::EntityChange;
-use ham_unit::{DiagnosticReport, Severity};
+use ham_unit::{Conf, DiagnosticReport, Severity};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 
@@ -101,6 +101,9 @@ pub(crate) struct Answer {
     pub(crate) watched: Vec<String>,
     /// How many entities there are.
     pub(crate) entities: usize,
+    /// What `ham.conf` says; `None`: it has errors.
+    #[serde(default)]
+    pub(crate) conf: Option<Conf>,
 }
 
 impl Answer {

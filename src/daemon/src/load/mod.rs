@@ -130,6 +130,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));
     settings.id_in_use = &in_use;
     let loaded = load_directories(&request.directories, &settings);
+    answer.conf.clone_from(&loaded.conf);
     answer.diagnostics = loaded.diagnostics.iter().map(DiagnosticReport::from).collect();
     let decision = match &old {
         Some(old) => decide::decide(question, old, &loaded, &RealFiles),

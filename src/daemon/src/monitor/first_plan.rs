@@ -23,13 +23,14 @@ impl Engine {
     }
 
     pub(super) fn end_for_configuration(&mut self) {
-        let within = self.shared.options.stop_deadline;
+        let within = self.stop_deadline();
         self.feed(Event::Shutdown { code: exit::CONFIGURATION, within, signals: 0 });
     }
 
     /// What the loader has made of the units, and the bytes of the plan.
     pub(super) fn take_first_plan(&mut self, answer: &Answer, plan: &[u8]) {
         self.loading.remember(answer);
+        self.take_conf(answer.conf.clone());
         for report in &answer.diagnostics {
             self.log.block(format!("{}\n\n", report.rendered.trim_end()));
         }
@@ -99,6 +100,7 @@ impl Engine {
         let (host, now) = (host(self.shared), Mono(clock::monotonic()));
         let (core, resume) = Monitor::restore_on(host, plan, Box::new(memory), now);
         self.core = core;
+        self.core.set_stop_deadline(self.stop_deadline());
         self.planless = false;
         self.resume(resume);
         self.feed(Event::Boot);

@@ -20,6 +20,7 @@ use ham_snapshot::slots::Phase;
 use ham_sys::inotify::Directories;
 use ham_sys::spawn::Stdio;
 use ham_sys::{clock, process};
+use ham_unit::Conf;
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -97,6 +98,8 @@ pub(super) struct Loading {
     pub(super) refused: Vec<Refused>,
     pub(super) missing: Vec<String>,
     trace: u64,
+    /// What `ham.conf` says, as it was last read without errors.
+    pub(super) conf: Conf,
 }
 
 impl Loading {
@@ -114,6 +117,7 @@ impl Loading {
             refused: Vec::new(),
             missing: Vec::new(),
             trace: 0,
+            conf: Conf::default(),
         }
     }
 
@@ -140,6 +144,7 @@ impl Loading {
         };
         if let Some(answer) = read() {
             self.remember(&answer);
+            self.conf = answer.conf.unwrap_or_default();
         }
     }
 
@@ -154,7 +159,8 @@ impl Loading {
     /// For successors, who read it in the middle of a takeover. Its changes are
     /// told.
     pub(super) fn keep(&self, answer: &Answer) {
-        let short = Answer { changes: Vec::new(), ..answer.clone() };
+        let conf = Some(self.conf.clone());
+        let short = Answer { changes: Vec::new(), conf, ..answer.clone() };
         let path = self.path(SHORT_ANSWER_FILE);
         let write = || -> std::io::Result<()> {
             let file = private(&path)?;

@@ -24,6 +24,7 @@ mod begin;
 mod clearers;
 mod closer;
 mod completions;
+mod conf;
 mod control;
 mod descriptors_passed;
 mod descriptors_ready;
@@ -361,7 +362,7 @@ impl Engine {
         while self.shutdowns_seen < shutdowns {
             let first = !self.core.is_stopping();
             self.shutdowns_seen = self.shutdowns_seen.saturating_add(1);
-            let within = if first { self.shared.options.stop_deadline } else { HURRIED };
+            let within = if first { self.stop_deadline() } else { HURRIED };
             self.remark(Weight::Event, if first { "shutting down" } else { "shutting down now" });
             let signals = self.shutdowns_seen;
             self.feed(Event::Shutdown { code: 0, within, signals });

@@ -15,7 +15,7 @@ use ham_snapshot::header::Field;
 use ham_sys::inotify::{Change, Directories, Happened};
 use ham_sys::poller::Interest;
 use ham_sys::{allocation, clock};
-use ham_unit::Severity;
+use ham_unit::{Apply, Severity};
 
 /// After a change nothing may happen for this long before it is looked at, for
 /// it is seldom alone; and if something does, this long at the most.
@@ -85,6 +85,9 @@ impl Engine {
             }
             self.loading.look_at = None;
             self.loading.current.asked = None;
+            if self.loading.conf.apply == Apply::Manual {
+                return;
+            }
             Mode::Look
         };
         self.loading.current.mode = mode;
@@ -133,11 +136,12 @@ impl Engine {
                 return;
             }
             Outcome::Kept => self.keep_plan(answer),
+            Outcome::Same | Outcome::Plan if self.is_only_asked() => {}
             Outcome::Same => {
+                self.take_conf_of(answer);
                 self.loading.remember(answer);
                 self.loading.keep(answer);
             }
-            Outcome::Plan if self.is_only_asked() => {}
             Outcome::Plan => match self.install_plan(answer, plan) {
                 Ok(true) => {}
                 Ok(false) => return self.begin_load(),
@@ -145,9 +149,9 @@ impl Engine {
             },
         }
         self.loading.missing.clear();
-        let some = self.loading.current.asked.as_ref().is_some_and(|asked| !asked.names.is_empty());
+        let all = self.is_of_all();
         self.tell_reloaded(answer);
-        if some {
+        if !all {
             // The others are as wrong, or as new, as they were.
             self.look_at_units();
         }
@@ -214,10 +218,22 @@ impl Engine {
         self.finish_turn();
         self.state.settle_plan();
         self.shared.common.wake_guardian.post();
+        self.take_conf_of(answer);
         self.loading.remember(answer);
         self.loading.keep(answer);
         self.run_events();
         Ok(true)
+    }
+
+    /// It belongs to all units, not to some.
+    fn take_conf_of(&mut self, answer: &Answer) {
+        if self.is_of_all() {
+            self.take_conf(answer.conf.clone());
+        }
+    }
+
+    fn is_of_all(&self) -> bool {
+        self.loading.current.asked.as_ref().is_none_or(|asked| asked.names.is_empty())
     }
 
     /// What has changed, in a few lines.
