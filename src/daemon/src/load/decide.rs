@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// So many names are told.
 const MOST_TOLD: usize = 8;
+/// How directories of drop-ins are called, behind the name of the unit.
+const DROP_INS: &str = ".toml.d";
 
 /// What is known of the files beside what was loaded.
 pub(crate) trait Files {
@@ -58,9 +60,12 @@ impl Decision {
 /// Units that were refused, as they are.
 pub(crate) fn refused(loaded: &Loaded, files: &dyn Files) -> Vec<Refused> {
     let names = loaded.refused.iter();
+    // All of its files: of these with a drop-in, each can be what is wrong.
     let trace = |name: &String| {
         let source = loaded.sources.iter().find(|source| source.name == *name);
-        source.map_or(0, |source| files.trace(&source.path))
+        let own = source.map(|source| source.path.clone());
+        let drop_ins = loaded.drop_in_directories.iter().filter(|path| is_of(path, name));
+        own.iter().chain(drop_ins).fold(0, |all: u64, path| all.rotate_left(7) ^ files.trace(path))
     };
     names.map(|name| Refused { name: name.clone(), trace: trace(name) }).collect()
 }
@@ -76,11 +81,12 @@ pub(crate) fn decide(
     let refused = refused(loaded, files);
     let decision = Decision { refused, ..Decision::default() };
     let is_known = |file: &str| {
-        let source = loaded.sources.iter().find(|source| source.path == Path::new(file));
-        source.is_some_and(|source| {
-            let is = decision.refused.iter().find(|refused| refused.name == source.name);
-            is.is_some_and(|is| question.refused.contains(is))
-        })
+        let mut units = units_of(file, loaded).peekable();
+        units.peek().is_some()
+            && units.all(|name| {
+                let is = decision.refused.iter().find(|refused| refused.name == name);
+                is.is_none_or(|is| question.refused.contains(is))
+            })
     };
     let chosen = match question.names.is_empty() {
         true => None,
@@ -122,7 +128,7 @@ pub(crate) fn decide(
         return decision.kept(vanished);
     }
     let silent: Vec<&Known> =
-        gone.iter().copied().filter(|known| !is_masked(known, loaded)).collect();
+        gone.iter().copied().filter(|known| !is_meant(known, loaded)).collect();
     if looks && silent.len() > 1 {
         let names = told(silent.iter().map(|known| known.plan.name.as_str()));
         let reason = format!(
@@ -142,6 +148,38 @@ pub(crate) fn decide(
     decision.plan(old, entities)
 }
 
+/// Whether a directory of drop-ins is one of that unit.
+fn is_of(path: &Path, name: &str) -> bool {
+    let folder = path.file_name().map(|folder| folder.to_string_lossy());
+    let of = folder.as_deref().and_then(|folder| folder.strip_suffix(DROP_INS));
+    // Those of a template are of each of its instances.
+    of.is_some_and(|of| of == name || (of.ends_with('@') && name.starts_with(of)))
+}
+
+/// The units that a file belongs to.
+pub(super) fn units_of<'a>(
+    file: &'a str,
+    loaded: &'a Loaded,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let path = Path::new(file);
+    let folder = path.parent();
+    let belongs = move |source: &&Source| {
+        source.path == path || folder.is_some_and(|folder| is_of(folder, &source.name))
+    };
+    let of_template = |source: &&Source| source.state != SourceState::Template;
+    loaded.sources.iter().filter(belongs).filter(of_template).map(|source| source.name.as_str())
+}
+
+/// Whether it is an instance of a template that is there, and has no file: it
+/// goes when nobody wants it any more.
+fn is_unwanted(known: &Known, loaded: &Loaded) -> bool {
+    let Some((template, _)) = known.plan.name.split_once('@') else { return false };
+    let template = format!("{template}@");
+    let path = Path::new(&known.plan.source);
+    let by_need = path.file_stem().is_some_and(|stem| stem == template.as_str());
+    by_need && source_of(&template, loaded).is_some()
+}
+
 /// Whether there is a file of it, right or wrong.
 pub(super) fn is_there(known: &Known, loaded: &Loaded) -> bool {
     let source = source_of(&known.plan.name, loaded);
@@ -149,6 +187,11 @@ pub(super) fn is_there(known: &Known, loaded: &Loaded) -> bool {
         SourceState::Loaded | SourceState::Refused => true,
         SourceState::Masked | SourceState::Template => false,
     })
+}
+
+/// Whether it is gone since somebody wants that, and not by accident.
+fn is_meant(known: &Known, loaded: &Loaded) -> bool {
+    is_masked(known, loaded) || is_unwanted(known, loaded)
 }
 
 /// Whether somebody has said that there is to be no such entity.
@@ -167,7 +210,7 @@ fn source_of<'a>(name: &str, loaded: &'a Loaded) -> Option<&'a Source> {
 /// of a sudden, each in a sentence.
 fn vanished(gone: &[&Known], loaded: &Loaded) -> Vec<String> {
     let mut lost: BTreeMap<PathBuf, Vec<&str>> = BTreeMap::new();
-    for known in gone.iter().filter(|known| !is_masked(known, loaded)) {
+    for known in gone.iter().filter(|known| !is_meant(known, loaded)) {
         let Some(directory) = Path::new(&known.plan.source).parent() else { continue };
         let is_read = loaded.directories.iter().any(|read| read == directory);
         let has_units = loaded.sources.iter().any(|source| source.path.parent() == Some(directory));

@@ -65,6 +65,8 @@ pub(crate) struct Question {
     /// Of the directories, as they were when they were last loaded.
     pub(crate) trace: u64,
     pub(crate) refused: Vec<Refused>,
+    /// Instances of templates that somebody wants, or that run.
+    pub(crate) instances: Vec<String>,
     /// Units whose file was missing a while ago, too.
     pub(crate) missing: Vec<String>,
 }

@@ -125,6 +125,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     let users = SystemUsers::new();
     let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
     settings.strict_owner = request.system;
+    settings.instances = &question.instances;
     let known = |name: &str| Some(old.as_ref()?.entities.get(name)?.plan.id);
     settings.known_ids = &known;
     let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));

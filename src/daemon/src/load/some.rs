@@ -1,13 +1,12 @@
 //! Some units and no others: those that were named, and what they need. All
 //! else stays as the plan in force has it, right or wrong.
 
-use super::decide::{Decision, is_there};
+use super::decide::{Decision, is_there, units_of};
 use super::in_force::{Known, Old};
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Links, carry, leave};
 use ham_unit::Loaded;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// Edges of the order, each from one end: who, and whom.
 #[derive(Debug, Default)]
@@ -69,9 +68,9 @@ pub(crate) fn choose(
 
 /// Whether an error is one of these.
 pub(crate) fn concerns(file: &str, chosen: &BTreeSet<String>, loaded: &Loaded) -> bool {
-    let source = loaded.sources.iter().find(|source| source.path == Path::new(file));
+    let mut units = units_of(file, loaded).peekable();
     // What is of no unit concerns all.
-    source.is_none_or(|source| chosen.contains(&source.name))
+    units.peek().is_none() || units.any(|name| chosen.contains(name))
 }
 
 /// The entities of the new plan.

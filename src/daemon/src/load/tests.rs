@@ -270,3 +270,33 @@ fn what_is_named_is_applied_although_others_are_broken() {
     assert_eq!(unknown.outcome, Outcome::Kept);
     assert!(unknown.reasons[0].contains("there is app"), "{unknown:?}");
 }
+
+#[test]
+fn an_instance_is_there_as_long_as_somebody_wants_it() {
+    let units = Units::new("instances");
+    units.service("a", "/bin/true");
+    units.put(
+        "web@",
+        "[entity]\ncommand = [\"/bin/sleep\", \"{instance}\"]\nrestart = \"always\"\n",
+    );
+    let old = units.first();
+    assert_eq!(old.entities.keys().collect::<Vec<_>>(), ["a"]);
+    let wants = |names: &[&str], question: Question| {
+        let instances: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let users = SystemUsers::new();
+        let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
+        let known = |name: &str| Some(old.entities.get(name)?.plan.id);
+        let in_use = |id| old.ids.contains(&id);
+        (settings.known_ids, settings.id_in_use) = (&known, &in_use);
+        settings.instances = &instances;
+        let loaded = load_directories(std::slice::from_ref(&units.directory), &settings);
+        decide(&question, &old, &loaded, &units)
+    };
+    let named = Question { names: vec!["web@1".to_owned()], ..asked(false) };
+    let with = wants(&["web@1"], named);
+    assert_eq!(plan_of(&with), [("a", false), ("web@1", false)]);
+    assert_eq!(with.entities[1].command, ["/bin/sleep", "1"]);
+    // Nobody wants it any more: no accident, and nothing to wait for.
+    let there = old_of(with.entities);
+    assert_eq!(plan_of(&units.decide(&there, &look())), [("a", false), ("web@1", true)]);
+}

@@ -152,6 +152,12 @@ pub(crate) struct RealFiles;
 impl Files for RealFiles {
     fn trace(&self, path: &Path) -> u64 {
         let mut hasher = DefaultHasher::new();
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        files.sort();
+        for file in &files {
+            (file, std::fs::read(file).ok()).hash(&mut hasher);
+        }
         std::fs::read(path).ok().hash(&mut hasher);
         hasher.finish()
     }

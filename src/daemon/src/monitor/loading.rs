@@ -11,8 +11,8 @@ use crate::load::{
     ANSWER_NUMBER, Answer, InForce, Mode, Question, Refused, Request, STATE_NUMBER, WATCHES_NUMBER,
 };
 use crate::shared::{LOADER_SLOT, OWN_DESCRIPTORS, Shared};
-use ham_core::ids::SlotRef;
-use ham_core::monitor::Base;
+use ham_core::ids::{EntityId, SlotRef};
+use ham_core::monitor::{Base, Desired};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::Span;
@@ -21,7 +21,7 @@ use ham_sys::inotify::Directories;
 use ham_sys::spawn::Stdio;
 use ham_sys::{clock, process};
 use ham_unit::Conf;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -64,6 +64,13 @@ enum Stage {
     Again(u64),
 }
 
+/// What the loader has to know of the entities that there are.
+struct Known {
+    in_force: Option<InForce>,
+    made: Vec<String>,
+    instances: Vec<String>,
+}
+
 /// What is being loaded.
 #[derive(Debug, Default)]
 pub(super) struct Current {
@@ -98,6 +105,8 @@ pub(super) struct Loading {
     pub(super) refused: Vec<Refused>,
     pub(super) missing: Vec<String>,
     trace: u64,
+    /// Clients whose loads of instances are done, with what was wrong.
+    pub(super) tried: BTreeMap<u64, Vec<String>>,
     /// What `ham.conf` says, as it was last read without errors.
     pub(super) conf: Conf,
 }
@@ -117,6 +126,7 @@ impl Loading {
             refused: Vec::new(),
             missing: Vec::new(),
             trace: 0,
+            tried: BTreeMap::new(),
             conf: Conf::default(),
         }
     }
@@ -181,14 +191,18 @@ impl Loading {
         Ok(file)
     }
 
-    fn job(&mut self, in_force: Option<InForce>, made: Vec<String>) -> Result<Job, String> {
+    fn job(&mut self, known: Known) -> Result<Job, String> {
+        let Known { in_force, made, mut instances } = known;
         let mode = self.current.mode;
         let names = self.current.asked.as_ref().map(|asked| asked.names.clone());
+        let new = self.current.asked.as_ref().map(|asked| asked.instances.clone());
+        instances.extend(new.unwrap_or_default());
         let question = Question {
             mode,
             names: names.unwrap_or_default(),
             in_force,
             made,
+            instances,
             trace: self.trace,
             refused: self.refused.clone(),
             missing: self.missing.clone(),
@@ -262,13 +276,27 @@ impl Engine {
         self.loading.current.base = base;
         let changed = self.core.changed().into_iter().filter(|id| self.core.is_made(*id));
         let made = changed.filter_map(|id| self.core.name(id)).collect();
-        match self.loading.job(in_force, made) {
+        let instances = self.instances();
+        match self.loading.job(Known { in_force, made, instances }) {
             Ok(job) => {
                 self.making.insert(LOADER_SLOT);
                 self.spawners.submit(job);
             }
             Err(why) => self.loader_failed(&why),
         }
+    }
+
+    /// Instances of templates that run, or are to: these stay although nobody
+    /// has named them in a file.
+    fn instances(&self) -> Vec<String> {
+        let wanted = |id: &EntityId| {
+            let view = self.core.view(*id);
+            view.desired == Desired::Running || view.pid.is_some()
+        };
+        let is_instance = |name: &String| name.contains('@');
+        let ids = self.core.ids().into_iter();
+        let named = ids.filter_map(|id| Some((id, self.core.name(id).filter(is_instance)?)));
+        named.filter(|(id, _)| wanted(id)).map(|(_, name)| name).collect()
     }
 
     /// False when there is none.

@@ -38,6 +38,8 @@ pub(super) struct Asked {
     pub(super) apply: bool,
     pub(super) prune: bool,
     pub(super) names: Vec<String>,
+    /// Instances of templates that are to be there, for a call that waits.
+    pub(super) instances: Vec<String>,
     /// So many signals have asked for it by then.
     pub(super) signals: Option<u64>,
 }
@@ -290,7 +292,12 @@ impl Engine {
         if let Some(signals) = asked.signals {
             self.state.set(Field::AppliesTaken, signals);
         }
-        if let Some(client) = asked.client {
+        if let Some(client) = asked.client.filter(|_| !asked.instances.is_empty()) {
+            if self.is_connected(client) {
+                self.loading.tried.insert(client, reloaded.errors.clone());
+            }
+            self.make_late_calls();
+        } else if let Some(client) = asked.client {
             say_reloaded(self, client, reloaded);
         }
     }

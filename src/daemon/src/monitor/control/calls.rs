@@ -134,6 +134,12 @@ impl Engine {
             return Err(bad("names", "name at least one entity"));
         }
         let from = self.caller(peer, names.request.as_ref())?;
+        if matches!(ask, Ask::Start | Ask::Restart)
+            && self.may(client, peer, method, None)
+            && self.looks_for_instances(client, call, &names.names)?
+        {
+            return Ok(None);
+        }
         let entities = self.resolve(&names.names)?;
         // All of them or none, as with a name that is wrong.
         if entities.iter().any(|entity| !self.may(client, peer, method, Some(*entity))) {

@@ -217,6 +217,7 @@ impl Engine {
         self.control.ready.remove(&token);
         self.control.receivers.remove(&token);
         self.control.late.remove(&token);
+        self.loading.tried.remove(&token);
         let gone: Vec<RequestId> = self
             .control
             .requests
@@ -336,6 +337,11 @@ impl Engine {
             self.make_call(token, peer, &call);
         }
         self.control.ready.insert(token);
+    }
+
+    /// Whether a client is still there.
+    pub(super) fn is_connected(&self, token: u64) -> bool {
+        self.control.clients.contains_key(&token)
     }
 
     fn make_call(&mut self, token: u64, peer: Peer, call: &Call) {
