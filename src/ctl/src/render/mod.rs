@@ -8,6 +8,7 @@ pub(crate) mod diagnostics;
 pub(crate) mod dot;
 pub(crate) mod history;
 pub(crate) mod outcomes;
+pub(crate) mod plan_errors;
 pub(crate) mod pulses;
 pub(crate) mod reload;
 pub(crate) mod show;

@@ -49,6 +49,10 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
         text.push_str(&Style::Bad.paint(&line, look));
         text.push('\n');
     }
+    for line in super::plan_errors::lines(&status.ham.plan.errors) {
+        text.push_str(&Style::Bad.paint(&line, look));
+        text.push('\n');
+    }
     text
 }
 
@@ -316,6 +320,7 @@ ham 0.1.0: reaper 812, monitor none, guardian 814, 1 takeover (the last in 87 µ
 1 lost guardian, 2 hangs, 3 reaper faults, shutting down
 no entities (units are read from /etc/ham)
 refused: mixer, radio (`hamctl check /etc/ham` shows why)
+x
 ";
         let status = Status { ham, entities: Vec::new(), disarmed: Vec::new() };
         assert_eq!(text(&status, Look::default()), expected);
