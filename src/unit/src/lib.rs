@@ -45,6 +45,7 @@ mod links;
 mod lists;
 mod load;
 mod merge;
+mod mounts;
 mod names;
 mod notify;
 mod numbers;

@@ -4,6 +4,7 @@
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Settings;
+use crate::mounts;
 use std::fs::{Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -18,7 +19,7 @@ const O_NONBLOCK: i32 = 0o4000;
 const STICKY: u32 = 0o1000;
 
 /// Why others may change a file or directory; `None` when they may not.
-fn unsafe_permissions(metadata: &Metadata, settings: &Settings<'_>) -> Option<String> {
+fn unsafe_permissions(path: &Path, metadata: &Metadata, settings: &Settings<'_>) -> Option<String> {
     let owner = metadata.uid();
     let mode = metadata.mode() & 0o7777;
     if owner != 0 && owner != settings.euid {
@@ -31,6 +32,9 @@ fn unsafe_permissions(metadata: &Metadata, settings: &Settings<'_>) -> Option<St
         (true, false) => "its group",
         (false, false) => return None,
     };
+    if mounts::is_read_only(path) {
+        return None;
+    }
     Some(format!("{who} may write it (mode {mode:04o})"))
 }
 
@@ -73,7 +77,7 @@ fn unsafe_link(path: &Path, settings: &Settings<'_>) -> Option<String> {
     if metadata.mode() & STICKY != 0 && metadata.uid() == 0 {
         return None;
     }
-    let why = unsafe_permissions(&metadata, settings)?;
+    let why = unsafe_permissions(folder, &metadata, settings)?;
     Some(format!("it leads into {}: {why}", folder.display()))
 }
 
@@ -83,7 +87,7 @@ pub(crate) fn unsafe_directory(
     metadata: &Metadata,
     settings: &Settings<'_>,
 ) -> Option<String> {
-    unsafe_permissions(metadata, settings).or_else(|| unsafe_link(path, settings))
+    unsafe_permissions(path, metadata, settings).or_else(|| unsafe_link(path, settings))
 }
 
 /// Whether a path is a link that leads to `/dev/null`.
@@ -128,7 +132,7 @@ pub(crate) fn read_any(path: &Path, settings: &Settings<'_>) -> Result<String, B
     if !metadata.is_file() {
         return Err(unreadable("it is no regular file".to_owned(), None));
     }
-    let why = unsafe_permissions(&metadata, settings).or_else(|| unsafe_link(path, settings));
+    let why = unsafe_permissions(path, &metadata, settings).or_else(|| unsafe_link(path, settings));
     if let Some(why) = why {
         return Err(Box::new(unsafe_problem(path, &why, settings)));
     }
