@@ -71,6 +71,15 @@ pub(crate) fn decide(
             is.is_some_and(|is| question.refused.contains(is))
         })
     };
+    let gone: Vec<&Known> = old.of_units().filter(|known| !is_there(known, loaded)).collect();
+    let silent: Vec<&Known> =
+        gone.iter().copied().filter(|known| !is_masked(known, loaded)).collect();
+    // Whoever replaces a file, or a directory, may be between two steps of that;
+    // and what names a unit is wrong for as long.
+    if looks && silent.iter().any(|known| !question.missing.contains(&known.plan.name)) {
+        let names = silent.iter().map(|known| known.plan.name.clone());
+        return decision.unsettled(names.collect());
+    }
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
     let mut blocking = errors.filter(|diagnostic| !is_known(&diagnostic.file)).peekable();
     if blocking.peek().is_some() {
@@ -89,14 +98,11 @@ pub(crate) fn decide(
         );
         return decision.kept(vec![reason]);
     }
-    let gone: Vec<&Known> = old.of_units().filter(|known| !is_there(known, loaded)).collect();
     let prune = matches!(question.mode, Mode::Asked { prune: true });
     let vanished = vanished(&gone, loaded);
     if !prune && !vanished.is_empty() {
         return decision.kept(vanished);
     }
-    let silent: Vec<&Known> =
-        gone.iter().copied().filter(|known| !is_masked(known, loaded)).collect();
     if looks && silent.len() > 1 {
         let names = told(silent.iter().map(|known| known.plan.name.as_str()));
         let reason = format!(
@@ -105,12 +111,6 @@ pub(crate) fn decide(
             silent.len()
         );
         return decision.kept(vec![reason]);
-    }
-    if looks && let Some(known) = silent.first() {
-        let name = &known.plan.name;
-        if !question.missing.contains(name) {
-            return decision.unsettled(vec![name.clone()]);
-        }
     }
     let entities = join(old, loaded, &gone);
     let same = entities.len() == old.ids.len()

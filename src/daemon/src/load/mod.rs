@@ -15,7 +15,7 @@ mod messages;
 mod tests;
 mod traces;
 
-pub(crate) use messages::{Answer, InForce, Mode, Outcome, Question, Refused};
+pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Refused};
 
 use crate::say::say;
 use decide::Decision;
@@ -137,6 +137,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
         && decision.outcome == Outcome::Plan
     {
         answer.changes = changes::changes(old, &decision.entities);
+        answer.follows = changes::follows(old, &decision.entities, &answer.changes);
     }
     answer.outcome = decision.outcome;
     answer.reasons = decision.reasons;

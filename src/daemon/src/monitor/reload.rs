@@ -12,7 +12,7 @@ use ham_core::plan::PlanIndex;
 use ham_core::time::Mono;
 use ham_core::wire::{ChangeKind, EntityChange, Reloaded};
 use ham_snapshot::header::Field;
-use ham_sys::inotify::{Change, Directories, Happened};
+use ham_sys::inotify::{Change, Directories};
 use ham_sys::poller::Interest;
 use ham_sys::{allocation, clock};
 use ham_unit::Severity;
@@ -26,6 +26,8 @@ const SETTLE_NS: u64 = 500_000_000;
 /// What has changed while a plan was made is taken into account at once, but
 /// not for ever.
 const MOST_STALE: u32 = 20;
+/// So often what has happened is read at once.
+const MOST_READ: u32 = 16;
 /// So many names are told in a line of the log.
 const MOST_TOLD: usize = 8;
 
@@ -70,6 +72,7 @@ impl Engine {
 
     /// Begins the next load, if there is one and none is in progress.
     pub(super) fn load_next(&mut self) {
+        self.loading.give_way();
         if !self.loading.is_idle() || self.planless || self.core.is_stopping() {
             return;
         }
@@ -103,7 +106,9 @@ impl Engine {
     pub(super) fn hear_units(&mut self) {
         let Some(watches) = &self.loading.watches else { return };
         let mut matters = false;
-        while let Ok(changes) = watches.read() {
+        // Who never stops writing does not keep the loop: it comes back.
+        for _ in 0..MOST_READ {
+            let Ok(changes) = watches.read() else { break };
             if changes.all.is_empty() && !changes.missed {
                 break;
             }
@@ -119,7 +124,9 @@ impl Engine {
     }
 
     /// The loader has an answer.
-    pub(super) fn answered(&mut self, answer: &Answer, plan: &[u8]) {
+    pub(super) fn answered(&mut self, mut answer: Answer, plan: &[u8]) {
+        self.foresee(&mut answer);
+        let answer = &answer;
         self.loading.watched = answer.watched.iter().cloned().collect();
         if self.loading.current.mode == Mode::First {
             self.take_first_plan(answer, plan);
@@ -129,11 +136,12 @@ impl Engine {
             Outcome::Unchanged => {}
             Outcome::Unsettled => {
                 self.loading.missing.clone_from(&answer.missing);
-                self.load_again(SETTLE_NS);
+                self.loading.settle(SETTLE_NS);
                 return;
             }
             Outcome::Kept => self.keep_plan(answer),
             Outcome::Same => {
+                self.mended();
                 self.loading.remember(answer);
                 self.loading.keep(answer);
             }
@@ -174,6 +182,13 @@ impl Engine {
         self.loading.keep(&answer);
     }
 
+    /// What kept units from being applied is no more.
+    fn mended(&mut self) {
+        if self.loading.held {
+            self.remark(Weight::Always, "nothing keeps units from being applied any more");
+        }
+    }
+
     /// False when it was made from what is not so any more.
     fn install_plan(&mut self, answer: &Answer, bytes: &[u8]) -> Result<bool, String> {
         let plan = PlanIndex::open(bytes.to_vec()).map_err(|error| error.to_string())?;
@@ -203,6 +218,7 @@ impl Engine {
                 return Err(format!("the new plan has lost {}", self.name(id)));
             }
         }
+        self.mended();
         self.tell_changes(&answer.changes);
         let turn = self.state.records().committed().wrapping_add(1);
         self.state.stage_plan(generation, half, turn);
@@ -279,8 +295,9 @@ impl super::loading::Loading {
     /// Whether a change in a watched directory may be one of units. What editors
     /// leave behind while they write is none.
     fn matters(&self, change: &Change) -> bool {
+        // The directory itself: it has gone, or who may read it has changed.
         let Some(name) = change.name.as_ref().map(|name| name.to_string_lossy()) else {
-            return change.what == Happened::Ended;
+            return true;
         };
         if self.watched.contains(name.as_ref()) {
             return true;
