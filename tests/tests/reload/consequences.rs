@@ -136,7 +136,7 @@ fn each_consequence_is_foretold_and_nobody_else_is_touched() {
     assert_eq!(version_of(manager.pid_of("next")), Some(1));
     assert_eq!(manager.entity("next")["outdated"], true);
     assert_eq!(manager.entity("stopped")["outdated"], false);
-    let _ = says(&manager, &["start", "--wait", "stopped"], 0);
+    let _ = says(&manager, &["start", "stopped"], 0);
     assert_eq!(version_of(manager.pid_of("stopped")), Some(2));
     assert_eq!(consequences(&asked(&manager, &["plan", "--exit-code"], 0)), BTreeMap::new());
 }

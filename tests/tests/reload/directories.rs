@@ -202,3 +202,31 @@ fn a_directory_that_is_made_later_is_found() {
     manager.wait_for_state("b", "running");
     wait_until("no errors", || errors(&manager).is_empty());
 }
+/// A search directory that is not there says so, and keeps nothing else from
+/// being applied.
+#[test]
+fn another_directory_that_is_not_there_blocks_no_other() {
+    let units = Units::new("one-of-two");
+    units.write("a", &sleeper(1));
+    let other = PathBuf::from(units.file("other"));
+    let manager = Manager::start(
+        &units.path(),
+        &["-t", "none", "--units", other.to_str().expect("a plain name")],
+    );
+    manager.wait_for_state("a", "running");
+    let a = manager.pid_of("a");
+    units.write("a", &described(1, "changed"));
+    wait_for_description(&manager, "a", "changed");
+    assert!(errors(&manager).iter().any(|error| error.contains("no such directory")));
+    fs::create_dir(&other).expect("a directory");
+    fs::write(other.join("b.toml"), sleeper(1)).expect("a unit");
+    manager.wait_for_state("b", "running");
+    wait_for_no_errors(&manager);
+    // It goes again, with what came from it: only that is held.
+    fs::remove_dir_all(&other).expect("a directory");
+    wait_for_error(&manager, "and units came from it: b");
+    let said = says(&manager, &["apply", "--prune"], 0);
+    assert!(said.contains("- b: is stopped"), "{said}");
+    wait_for_names(&manager, &["a"]);
+    assert_eq!(manager.pid_of("a"), a);
+}

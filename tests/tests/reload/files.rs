@@ -59,7 +59,7 @@ fn another_command_waits_for_the_next_start_and_that_is_shown() {
     manager.replace_monitor();
     let entity = manager.wait_for("a", |entity| entity["outdated"] == true);
     assert_eq!((entity["pid"].as_u64(), version_of(a)), (Some(a.into()), Some(1)));
-    let _ = says(&manager, &["restart", "--wait", "a"], 0);
+    let _ = says(&manager, &["restart", "a"], 0);
     let entity = manager.wait_for_state("a", "running");
     assert_eq!(entity["outdated"], false);
     assert_eq!(version_of(manager.pid_of("a")), Some(2));
@@ -93,7 +93,7 @@ fn what_is_half_written_is_waited_for() {
 
     // Three pieces over a second.
     let mut file = File::create(units.path().join("b.toml")).expect("a file");
-    for piece in ["[entity]\ncomm", "and = [\"sleep\", \"10", "0001\"]\n"] {
+    for piece in ["[entity]\ncomm", "and = [\"sleep\", \"10", "0001\"]\nrestart = \"always\"\n"] {
         file.write_all(piece.as_bytes()).expect("it can be written");
         pause();
     }

@@ -33,7 +33,11 @@ pub(crate) fn explain<'a>(
         sentence.push_str(&format!(" since {}", zone.brief(since, now)));
     }
     // What the history does not hold any more the status still knows.
-    let reason = story.reason().unwrap_or_else(|| status.why.clone());
+    let reason = match story.reason() {
+        Some(reason) if status.outdated => format!("{reason}; {OUTDATED}"),
+        Some(reason) => reason,
+        None => status.why.clone(),
+    };
     if !reason.is_empty() {
         sentence.push_str(&format!(": {reason}"));
     }
@@ -50,6 +54,9 @@ struct Story<'a, 'z> {
     now: f64,
     used: Vec<&'a HistoryFact>,
 }
+
+/// What the status says at its end of who is.
+const OUTDATED: &str = "its unit has changed: used from its next start on";
 
 /// A start that led to no process.
 const FAILED_START: [&str; 2] = ["start-failed", "start-timeout"];

@@ -54,9 +54,10 @@ pub(crate) fn refused(loaded: &Loaded, files: &dyn Files) -> Vec<Refused> {
     names.map(|name| Refused { name: name.clone(), trace: trace(name) }).collect()
 }
 
-/// Decides.
+/// Decides; `directories`: those that were to be read.
 pub(crate) fn decide(
     question: &Question,
+    directories: &[PathBuf],
     old: &Old,
     loaded: &Loaded,
     files: &dyn Files,
@@ -81,7 +82,11 @@ pub(crate) fn decide(
         return decision.unsettled(names.collect());
     }
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-    let mut blocking = errors.filter(|diagnostic| !is_known(&diagnostic.file)).peekable();
+    // That a directory cannot be read matters to whom units came from it.
+    let of_directory = |file: &str| directories.iter().any(|path| path == Path::new(file));
+    let mut blocking = errors
+        .filter(|diagnostic| !is_known(&diagnostic.file) && !of_directory(&diagnostic.file))
+        .peekable();
     if blocking.peek().is_some() {
         let unfinished = looks && blocking.any(|error| files.is_fresh(Path::new(&error.file)));
         return match unfinished {

@@ -130,7 +130,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     let loaded = load_directories(&request.directories, &settings);
     answer.diagnostics = loaded.diagnostics.iter().map(DiagnosticReport::from).collect();
     let decision = match &old {
-        Some(old) => decide::decide(question, old, &loaded, &RealFiles),
+        Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
         None => first(loaded),
     };
     if let Some(old) = &old

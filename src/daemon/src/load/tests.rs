@@ -56,7 +56,8 @@ impl Units {
     }
 
     fn decide(&self, old: &Old, question: &Question) -> Decision {
-        decide(question, old, &self.load(old), self)
+        let directories = std::slice::from_ref(&self.directory);
+        decide(question, directories, old, &self.load(old), self)
     }
 }
 
@@ -212,6 +213,8 @@ fn a_directory_that_is_gone_or_empty_removes_nothing() {
     fs::remove_dir(&units.directory).unwrap();
     let decision = units.decide(&old, &asked(false));
     assert_eq!(decision.outcome, Outcome::Kept);
+    assert!(decision.reasons[0].contains("is not there"), "{decision:?}");
+    assert_eq!(plan_of(&units.decide(&old, &asked(true))), [("a", true), ("b", true)]);
     // The only unit of a directory may go like any other.
     fs::create_dir(&units.directory).unwrap();
     let old = units.service("a", "/bin/true").first();
