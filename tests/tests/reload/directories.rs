@@ -202,8 +202,7 @@ fn a_directory_that_is_made_later_is_found() {
     manager.wait_for_state("b", "running");
     wait_until("no errors", || errors(&manager).is_empty());
 }
-/// A search directory that is not there says so, and keeps nothing else from
-/// being applied.
+/// A search directory that is not there keeps nothing else from being applied.
 #[test]
 fn another_directory_that_is_not_there_blocks_no_other() {
     let units = Units::new("one-of-two");
@@ -217,7 +216,6 @@ fn another_directory_that_is_not_there_blocks_no_other() {
     let a = manager.pid_of("a");
     units.write("a", &described(1, "changed"));
     wait_for_description(&manager, "a", "changed");
-    assert!(errors(&manager).iter().any(|error| error.contains("no such directory")));
     fs::create_dir(&other).expect("a directory");
     fs::write(other.join("b.toml"), sleeper(1)).expect("a unit");
     manager.wait_for_state("b", "running");
