@@ -409,6 +409,10 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "Graph(", &Chosen { names: vec!["a".into()] });
     compare_options(&all, "Graph)", &graph());
     compare_options(&all, "GraphEntity", &graph().entities[0]);
+    compare_options(&all, "Plan(", &ReloadParameters { names: vec!["a".into()], prune: true });
+    compare_options(&all, "Apply)", &reloaded());
+    compare_options(&all, "EntityChange", &reloaded().changes[0]);
+    compare_options(&all, "KeyChange", &reloaded().changes[0].keys[0]);
     compare_options(&all, "StopPlan)", &Stops { stops: vec!["a".into()] });
     compare_options(&all, "ShownCondition", &shown().conditions[0]);
     compare_options(&all, "ShownAction", &shown().conditions[0].actions[0]);

@@ -2,7 +2,7 @@
 
 use super::{
     described, errors, generation, is_quiet, names, out, says, sleeper, start,
-    wait_for_description, wait_for_error, wait_for_names, wait_for_no_errors,
+    wait_for_description, wait_for_error, wait_for_names, wait_for_no_errors, with,
 };
 use ham_tests::own_units::Units;
 use std::fs;
@@ -55,6 +55,53 @@ fn an_error_keeps_all_as_it_is_until_it_is_mended() {
     wait_for_description(&manager, "a", "right again");
     assert!(!says(&manager, &["status"], 0).contains("not applied"));
     assert_eq!(["a", "b"].map(|name| manager.pid_of(name)), pids);
+}
+
+/// Named units are applied beside broken ones, with what they need and nothing
+/// else.
+#[test]
+fn named_units_are_applied_although_others_are_wrong() {
+    let units = Units::new("named");
+    for name in ["a", "b", "c"] {
+        units.write(name, &sleeper(1));
+    }
+    let manager = start(&units);
+    let pids = ["a", "b", "c"].map(|name| {
+        manager.wait_for_state(name, "running");
+        manager.pid_of(name)
+    });
+    units.write("b", WRONG);
+    wait_for_error(&manager, "commnd");
+    units.write("c", &described(1, "not asked for"));
+    units.write("new", &with(1, "requires = [\"needed\"]\nafter = [\"c\"]"));
+    units.write("needed", &sleeper(1));
+    units.write("a", &described(1, "asked for"));
+    let planned = says(&manager, &["plan", "a", "new"], 0);
+    for line in ["~ a: at once", "+ needed: starts", "+ new: starts"] {
+        assert!(planned.contains(line), "{line}: {planned}");
+    }
+    assert!(planned.contains("2 to add, 1 to change, 0 to remove"), "{planned}");
+    let said = says(&manager, &["apply", "a", "new"], 0);
+    assert!(said.contains("2 added, 1 changed, 0 removed"), "{said}");
+    manager.wait_for_state("new", "running");
+    assert_eq!(manager.entity("a")["description"], "asked for");
+    assert_eq!(manager.entity("c")["description"], "");
+    assert_eq!(manager.entity("new")["ready"], true);
+    // What is wrong is shown as before, and said no second time.
+    wait_for_error(&manager, "commnd");
+    assert!(says(&manager, &["apply", "b"], 6).contains("b.toml:2"));
+    assert!(says(&manager, &["apply", "none"], 6).contains("there is no unit none"));
+    // One that others require does not go without them.
+    fs::remove_file(units.path().join("needed.toml")).expect("a unit");
+    assert!(says(&manager, &["apply", "needed"], 6).contains("new requires needed"));
+    fs::remove_file(units.path().join("new.toml")).expect("a unit");
+    assert!(says(&manager, &["apply", "needed", "new"], 0).contains("2 removed"));
+    wait_for_names(&manager, &["a", "b", "c"]);
+    assert_eq!(manager.log().matches("are not applied").count(), 1, "{}", manager.log());
+    units.write("b", &sleeper(1));
+    wait_for_no_errors(&manager);
+    wait_for_description(&manager, "c", "not asked for");
+    assert_eq!(["a", "b", "c"].map(|name| manager.pid_of(name)), pids);
 }
 
 #[test]
@@ -134,6 +181,7 @@ fn a_file_that_is_wrong_and_written_without_end_does_not_keep_others_waiting() {
     let manager = start(&units);
     manager.wait_for_state("a", "running");
     let before = names(&manager);
+    units.write("b", WRONG);
     std::thread::scope(|scope| {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         let path = units.path().join("b.toml");

@@ -181,7 +181,6 @@ pub struct PlanStatus {
     pub refused: Vec<String>,
     /// Whether units say something else than what is in force, and are not
     /// applied for their errors.
-    #[serde(default)]
     pub outdated: bool,
 }
 
@@ -234,7 +233,6 @@ pub struct EntityStatus {
     pub next_attempt_ns: Option<u64>,
     /// Whether its process was made of what its unit does not say any more: its
     /// next one will be as the unit says.
-    #[serde(default)]
     pub outdated: bool,
 }
 

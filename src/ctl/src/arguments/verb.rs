@@ -313,6 +313,8 @@ pub(crate) struct Unit {
 /// What `plan` and `apply` are about.
 #[derive(Debug, Args)]
 pub(crate) struct Reload {
+    /// Only these units, and those that they need
+    names: Vec<String>,
     /// Also remove units whose directory is not there, or is empty
     #[arg(long)]
     prune: bool,
@@ -320,7 +322,7 @@ pub(crate) struct Reload {
 
 impl From<Reload> for ReloadParameters {
     fn from(reload: Reload) -> ReloadParameters {
-        ReloadParameters { names: Vec::new(), prune: reload.prune }
+        ReloadParameters { names: reload.names, prune: reload.prune }
     }
 }
 

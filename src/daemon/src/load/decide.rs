@@ -35,8 +35,18 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    fn kept(self, reasons: Vec<String>) -> Decision {
+    pub(super) fn kept(self, reasons: Vec<String>) -> Decision {
         Decision { outcome: Outcome::Kept, reasons, ..self }
+    }
+
+    /// A plan of these, unless it is the one in force.
+    pub(super) fn of(self, old: &Old, entities: Vec<EntityPlan>) -> Decision {
+        let same = entities.len() == old.ids.len()
+            && entities.iter().all(|entity| {
+                old.entities.get(&entity.name).is_some_and(|known| known.plan == *entity)
+            });
+        let outcome = if same { Outcome::Same } else { Outcome::Plan };
+        Decision { outcome, entities, ..self }
     }
 
     fn unsettled(self, missing: Vec<String>) -> Decision {
@@ -97,11 +107,7 @@ pub(crate) fn decide(
     if let Some(name) =
         loaded.entities.iter().map(|entity| &entity.name).find(|name| question.made.contains(name))
     {
-        let reason = format!(
-            "error: the entity {name} was made at run time, and a unit has its name\n  help: \
-             `hamctl remove {name}`, or rename the unit"
-        );
-        return decision.kept(vec![reason]);
+        return decision.kept(vec![made(name)]);
     }
     let prune = matches!(question.mode, Mode::Asked { prune: true });
     let vanished = vanished(&gone, loaded);
@@ -117,17 +123,19 @@ pub(crate) fn decide(
         );
         return decision.kept(vec![reason]);
     }
-    let entities = join(old, loaded, &gone);
-    let same = entities.len() == old.ids.len()
-        && entities.iter().all(|entity| {
-            old.entities.get(&entity.name).is_some_and(|known| known.plan == *entity)
-        });
-    let outcome = if same { Outcome::Same } else { Outcome::Plan };
-    Decision { outcome, entities, ..decision }
+    decision.of(old, join(old, loaded, &gone))
+}
+
+/// Why a unit cannot have a name.
+pub(super) fn made(name: &str) -> String {
+    format!(
+        "error: the entity {name} was made at run time, and a unit has its name\n  help: `hamctl \
+         remove {name}`, or rename the unit"
+    )
 }
 
 /// Whether there is a file of it, right or wrong.
-fn is_there(known: &Known, loaded: &Loaded) -> bool {
+pub(super) fn is_there(known: &Known, loaded: &Loaded) -> bool {
     let source = source_of(&known.plan.name, loaded);
     source.is_some_and(|source| match source.state {
         SourceState::Loaded | SourceState::Refused => true,
@@ -141,7 +149,7 @@ fn is_masked(known: &Known, loaded: &Loaded) -> bool {
     source.is_some_and(|source| source.state == SourceState::Masked)
 }
 
-fn source_of<'a>(name: &str, loaded: &'a Loaded) -> Option<&'a Source> {
+pub(super) fn source_of<'a>(name: &str, loaded: &'a Loaded) -> Option<&'a Source> {
     // In order of name.
     let place = loaded.sources.binary_search_by(|source| source.name.as_str().cmp(name)).ok()?;
     loaded.sources.get(place)
@@ -177,7 +185,7 @@ fn vanished(gone: &[&Known], loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-fn told<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+pub(super) fn told<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len() > MOST_TOLD;
     let names: Vec<&str> = names.take(MOST_TOLD).collect();
     format!("{}{}", names.join(", "), if more { ", …" } else { "" })
@@ -194,23 +202,24 @@ fn join(old: &Old, loaded: &Loaded, gone: &[&Known]) -> Vec<EntityPlan> {
         });
     }
     let taken: BTreeSet<&str> = loaded.entities.iter().map(|entity| entity.name.as_str()).collect();
-    let still = old.entities.values().filter(|known| known.plan.leaving);
-    let leaving: Vec<&Known> = still
-        .filter(|known| !taken.contains(known.plan.name.as_str()))
-        .chain(gone.iter().copied())
-        .collect();
-    let ids: BTreeSet<EntityId> = leaving.iter().map(|known| known.plan.id).collect();
-    for known in leaving {
-        // Once it leaves it is what it is until it has left.
-        let links = among(&known.is.links, &ids);
-        entities.push(leave(&known.is, links));
-    }
+    entities.extend(leaving(old, &taken, gone));
     entities.sort_by(|a, b| a.name.cmp(&b.name));
     entities
 }
 
+/// Who leaves, and those whose unit is gone, as far as their name is not taken
+/// again.
+pub(super) fn leaving(old: &Old, taken: &BTreeSet<&str>, gone: &[&Known]) -> Vec<EntityPlan> {
+    let still = old.entities.values().filter(|known| known.plan.leaving);
+    let still = still.filter(|known| !taken.contains(known.plan.name.as_str()));
+    let leaving: Vec<&Known> = still.chain(gone.iter().copied()).collect();
+    let ids: BTreeSet<EntityId> = leaving.iter().map(|known| known.plan.id).collect();
+    // Once it leaves it is what it is until it has left.
+    leaving.iter().map(|known| leave(&known.is, among(&known.is.links, &ids))).collect()
+}
+
 /// Neighbours among these.
-fn among(links: &Links, ids: &BTreeSet<EntityId>) -> Links {
+pub(super) fn among(links: &Links, ids: &BTreeSet<EntityId>) -> Links {
     let of = |all: &[EntityId]| all.iter().copied().filter(|id| ids.contains(id)).collect();
     Links {
         requires: of(&links.requires),

@@ -4,13 +4,15 @@
 //! in force from the state, and answers with another one.
 //!
 //! - `messages`: what goes to and fro; `in_force`: the plan that is there
-//! - `traces`: whether anything has changed; `decide`: what comes of it
+//! - `traces`: whether anything has changed; `decide`: what comes of it; `named`: of
+//!   some units only
 //! - `changes`: that for people
 
 mod changes;
 mod decide;
 mod in_force;
 mod messages;
+mod named;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -127,12 +129,15 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     settings.known_ids = &known;
     let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));
     settings.id_in_use = &in_use;
-    let loaded = load_directories(&request.directories, &settings);
-    answer.diagnostics = loaded.diagnostics.iter().map(DiagnosticReport::from).collect();
+    let mut loaded = load_directories(&request.directories, &settings);
     let decision = match &old {
+        Some(old) if !question.names.is_empty() => {
+            named::decide(question, old, &mut loaded, Decision::default())
+        }
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
-        None => first(loaded),
+        None => first(&mut loaded),
     };
+    answer.diagnostics = loaded.diagnostics.iter().map(DiagnosticReport::from).collect();
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
     {
@@ -151,7 +156,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
 }
 
 /// Units with errors are left out.
-fn first(loaded: Loaded) -> Decision {
-    let refused = decide::refused(&loaded, &RealFiles);
-    Decision { entities: loaded.entities, refused, ..Decision::default() }
+fn first(loaded: &mut Loaded) -> Decision {
+    let refused = decide::refused(loaded, &RealFiles);
+    Decision { entities: std::mem::take(&mut loaded.entities), refused, ..Decision::default() }
 }

@@ -4,7 +4,7 @@
 use super::decide::{Decision, Files, decide};
 use super::in_force::{Known, Old};
 use super::messages::{Mode, Outcome, Question};
-use super::{changes, decide};
+use super::{changes, decide, named};
 use ham_core::plan::EntityPlan;
 use ham_core::wire::{ChangeKind, Consequence};
 use ham_unit::{Loaded, Settings, SystemUsers, load_directories};
@@ -258,4 +258,31 @@ fn a_name_that_was_made_at_run_time_is_not_taken() {
     let decision = units.decide(&old, &question);
     assert_eq!(decision.outcome, Outcome::Kept);
     assert!(decision.reasons[0].contains("guest was made at run time"), "{decision:?}");
+}
+
+#[test]
+fn named_units_are_taken_and_what_others_say_stays_as_it_was() {
+    let units = Units::new("named");
+    let needs = |name: &str| {
+        format!("[entity]\ncommand = [\"/bin/true\"]\nrestart = \"no\"\nrequires = [\"{name}\"]\n")
+    };
+    let old = units.service("a", "/bin/true").put("b", &needs("a")).first();
+    units.put("a", &needs("c")).service("c", "/bin/true").service("d", "/bin/true");
+    units.put("b", "[entity]\ncommnd = 1\n");
+    let ask = |name: &str| Question { names: vec![name.to_owned()], ..asked(false) };
+    let decide =
+        |name: &str| named::decide(&ask(name), &old, &mut units.load(&old), Decision::default());
+    let decision = decide("a");
+    assert_eq!(plan_of(&decision), [("a", false), ("b", false), ("c", false)]);
+    let of = |name: &str| decision.entities.iter().find(|entity| entity.name == name).unwrap();
+    let id = |name: &str| of(name).id;
+    assert_eq!(of("a").links.requires, [id("c")]);
+    assert_eq!(
+        (&of("a").links.required_by, &of("a").links.before),
+        (&vec![id("b")], &vec![id("b")])
+    );
+    assert_eq!(of("c").links.required_by, [id("a")]);
+    assert_eq!(of("b"), &old.entities["b"].plan);
+    assert_eq!(decide("b").outcome, Outcome::Kept);
+    assert!(decide("none").reasons[0].contains("there is no unit none"));
 }

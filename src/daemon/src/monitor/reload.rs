@@ -140,6 +140,7 @@ impl Engine {
                 return;
             }
             Outcome::Kept => self.keep_plan(answer),
+            Outcome::Same if self.is_partial() => {}
             Outcome::Same => {
                 self.mended();
                 self.loading.remember(answer);
@@ -162,9 +163,15 @@ impl Engine {
         self.loading.current.asked.as_ref().is_some_and(|asked| !asked.apply)
     }
 
+    /// Some units are asked for: what is wrong with all others is not known from
+    /// this.
+    fn is_partial(&self) -> bool {
+        self.loading.current.asked.as_ref().is_some_and(|asked| !asked.names.is_empty())
+    }
+
     /// What is in force stays; why is said once.
     fn keep_plan(&mut self, answer: &Answer) {
-        if self.is_only_asked() {
+        if self.is_only_asked() || self.is_partial() {
             return;
         }
         let before = std::mem::take(&mut self.loading.reports);
@@ -218,15 +225,21 @@ impl Engine {
                 return Err(format!("the new plan has lost {}", self.name(id)));
             }
         }
-        self.mended();
+        if !self.is_partial() {
+            self.mended();
+        }
         self.tell_changes(&answer.changes);
         let turn = self.state.records().committed().wrapping_add(1);
         self.state.stage_plan(generation, half, turn);
         self.finish_turn();
         self.state.settle_plan();
         self.shared.common.wake_guardian.post();
-        self.loading.remember(answer);
-        self.loading.keep(answer);
+        if self.is_partial() {
+            self.look_at_units();
+        } else {
+            self.loading.remember(answer);
+            self.loading.keep(answer);
+        }
         self.run_events();
         Ok(true)
     }
