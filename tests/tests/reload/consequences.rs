@@ -71,11 +71,13 @@ fn each_consequence_is_foretold_and_nobody_else_is_touched() {
     units.write("stopped", &restarting(1));
     units.write("resting", &with(1, "start = \"manual\""));
     units.write("needs", &sleeper(1));
+    units.write("by-hand", &with(1, "start = \"manual\""));
     let manager = start(&units);
     for name in ["at-once", "next", "restarts", "follows", "keeps", "other", "stopped"] {
         manager.wait_for_state(name, "running");
     }
     manager.wait_for_state("needs", "running");
+    let _ = says(&manager, &["start", "by-hand"], 0);
     let _ = says(&manager, &["stop", "stopped"], 0);
     manager.wait_for_state("stopped", "stopped");
     assert_eq!(consequences(&asked(&manager, &["plan", "--exit-code"], 0)), BTreeMap::new());
@@ -92,11 +94,13 @@ fn each_consequence_is_foretold_and_nobody_else_is_touched() {
     units.write("needs", &with(1, "requires = [\"resting\"]"));
     units.write("added", &sleeper(1));
     units.write("manual", &with(1, "start = \"manual\""));
+    units.write("yields", &with(1, "conflicts = [\"by-hand\"]"));
     let planned = asked(&manager, &["plan"], 0);
     let applied = asked(&manager, &["apply"], 0);
     let expected: BTreeMap<String, String> = [
         ("added", "starts"),
         ("at-once", "at-once"),
+        ("by-hand", "at-once"),
         ("follows", "restarts"),
         ("brake-a", "stops"),
         ("brake-b", "stops"),
@@ -106,6 +110,7 @@ fn each_consequence_is_foretold_and_nobody_else_is_touched() {
         ("restarts", "restarts"),
         ("resting", "starts"),
         ("stopped", "next-start"),
+        ("yields", "nothing"),
     ]
     .map(|(name, then)| (name.to_owned(), then.to_owned()))
     .into();
@@ -128,10 +133,10 @@ fn each_consequence_is_foretold_and_nobody_else_is_touched() {
     }
     wait_until("the end of two", || !names(&manager).iter().any(|name| name.contains("brake")));
     let after = pids(&manager);
-    for name in ["at-once", "next", "keeps", "other", "needs", "stopped"] {
+    for name in ["at-once", "next", "keeps", "other", "needs", "stopped", "by-hand"] {
         assert_eq!(after[name], before[name], "{name}. The log:\n{}", manager.log());
     }
-    assert_eq!(after["manual"], None);
+    assert_eq!((after["manual"], after["yields"]), (None, None));
     assert_eq!(version_of(manager.pid_of("restarts")), Some(2));
     assert_eq!(version_of(manager.pid_of("next")), Some(1));
     assert_eq!(manager.entity("next")["outdated"], true);

@@ -31,7 +31,8 @@ pub(crate) fn changes(old: &Old, new: &[EntityPlan]) -> Vec<EntityChange> {
 }
 
 /// What the changes may bring along for others: a dependent is restarted with
-/// what it requires, and what is required or wanted anew is started.
+/// what it requires, and what is required or wanted anew is started; and what
+/// may keep a new one from starting.
 pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -> Vec<Follows> {
     let by_id: BTreeMap<EntityId, &EntityPlan> =
         new.iter().map(|entity| (entity.id, entity)).collect();
@@ -44,6 +45,14 @@ pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -
     };
     for change in changes {
         let Some(entity) = by_name.get(change.name.as_str()) else { continue };
+        if change.then == Consequence::Starts {
+            let conflicts = entity.links.conflicts.iter();
+            for other in conflicts.filter_map(|id| by_id.get(id)) {
+                if old.entities.contains_key(&other.name) {
+                    add(other, entity, Consequence::Nothing);
+                }
+            }
+        }
         if change.then == Consequence::Restarts {
             let restarts =
                 |other: &EntityPlan| other.on_dependency_restart == OnDependencyRestart::Restart;

@@ -72,12 +72,12 @@ pub(crate) struct Question {
 /// What may happen to an entity whose unit has not changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Follows {
-    /// If that one is restarted, or is to run and needs this one since it has
-    /// changed.
+    /// If that one is restarted; or is to run, and needs this one since it has
+    /// changed, or cannot be up beside it.
     pub(crate) from: String,
     pub(crate) name: String,
     pub(crate) source: String,
-    /// `Restarts` or `Starts`.
+    /// `Restarts`, `Starts` or, of a new one that would start, `Nothing`.
     pub(crate) then: Consequence,
 }
 

@@ -13,7 +13,14 @@ impl Engine {
         for change in &mut answer.changes {
             self.foresee_change(change);
         }
-        for follows in std::mem::take(&mut answer.follows) {
+        let (keeps, follows): (Vec<Follows>, Vec<Follows>) = std::mem::take(&mut answer.follows)
+            .into_iter()
+            .partition(|follows| follows.then == Consequence::Nothing);
+        for keeps in keeps.into_iter().filter(|keeps| self.is_wanted(&keeps.from)) {
+            let kept = answer.changes.iter_mut().find(|change| change.name == keeps.name);
+            kept.into_iter().for_each(|change| change.then = keeps.then);
+        }
+        for follows in follows {
             if self.will_follow(&answer.changes, &follows) {
                 follow(&mut answer.changes, follows);
             }
@@ -33,6 +40,15 @@ impl Engine {
                 key.when = Consequence::NextStart;
             }
         }
+    }
+
+    /// Whether it is up, or is to be, so that what starts by itself does not
+    /// start against it.
+    fn is_wanted(&self, name: &str) -> bool {
+        self.core.find(name).is_some_and(|id| {
+            let view = self.core.view(id);
+            view.desired == Desired::Running || view.pid.is_some()
+        })
     }
 
     fn will_follow(&mut self, changes: &[EntityChange], follows: &Follows) -> bool {
