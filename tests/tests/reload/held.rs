@@ -90,7 +90,7 @@ fn named_units_are_applied_although_others_are_wrong() {
     // What is wrong is shown as before, and said no second time.
     wait_for_error(&manager, "commnd");
     assert!(says(&manager, &["apply", "b"], 6).contains("b.toml:2"));
-    assert!(says(&manager, &["apply", "none"], 6).contains("there is no unit none"));
+    assert!(says(&manager, &["apply", "none"], 6).contains("no unit is called none"));
     // One that others require does not go without them.
     fs::remove_file(units.path().join("needed.toml")).expect("a unit");
     assert!(says(&manager, &["apply", "needed"], 6).contains("new requires needed"));

@@ -313,10 +313,10 @@ pub(crate) struct Unit {
 /// What `plan` and `apply` are about.
 #[derive(Debug, Args)]
 pub(crate) struct Reload {
-    /// Only these units, and those that they need
+    /// Only these units, and what they need [default: all]
     names: Vec<String>,
     /// Also remove units whose directory is not there, or is empty
-    #[arg(long)]
+    #[arg(long, conflicts_with = "names")]
     prune: bool,
 }
 

@@ -4,6 +4,7 @@
 
 use super::in_force::{Known, Old};
 use super::messages::{Mode, Outcome, Question, Refused};
+use super::some;
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Links, carry, leave};
 use ham_unit::{Loaded, Source, SourceState};
@@ -39,8 +40,8 @@ impl Decision {
         Decision { outcome: Outcome::Kept, reasons, ..self }
     }
 
-    /// A plan of these, unless it is the one in force.
-    pub(super) fn of(self, old: &Old, entities: Vec<EntityPlan>) -> Decision {
+    /// These, unless they are what is.
+    pub(super) fn plan(self, old: &Old, entities: Vec<EntityPlan>) -> Decision {
         let same = entities.len() == old.ids.len()
             && entities.iter().all(|entity| {
                 old.entities.get(&entity.name).is_some_and(|known| known.plan == *entity)
@@ -91,12 +92,22 @@ pub(crate) fn decide(
         let names = silent.iter().map(|known| known.plan.name.clone());
         return decision.unsettled(names.collect());
     }
+    let chosen = match question.names.is_empty() {
+        true => None,
+        false => match some::choose(&question.names, old, loaded) {
+            Ok(chosen) => Some(chosen),
+            Err(reasons) => return decision.kept(reasons),
+        },
+    };
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
     // That a directory cannot be read matters to whom units came from it.
     let of_directory = |file: &str| directories.iter().any(|path| path == Path::new(file));
-    let mut blocking = errors
-        .filter(|diagnostic| !is_known(&diagnostic.file) && !of_directory(&diagnostic.file))
-        .peekable();
+    let blocks = |file: &str| match &chosen {
+        _ if of_directory(file) => false,
+        Some(chosen) => some::concerns(file, chosen, loaded),
+        None => !is_known(file),
+    };
+    let mut blocking = errors.filter(|diagnostic| blocks(&diagnostic.file)).peekable();
     if blocking.peek().is_some() {
         let unfinished = looks && blocking.any(|error| files.is_fresh(Path::new(&error.file)));
         return match unfinished {
@@ -107,7 +118,15 @@ pub(crate) fn decide(
     if let Some(name) =
         loaded.entities.iter().map(|entity| &entity.name).find(|name| question.made.contains(name))
     {
-        return decision.kept(vec![made(name)]);
+        let reason = format!(
+            "error: the entity {name} was made at run time, and a unit has its name\n  help: \
+             `hamctl remove {name}`, or rename the unit"
+        );
+        return decision.kept(vec![reason]);
+    }
+    if let Some(chosen) = &chosen {
+        let entities = some::join(old, loaded, chosen);
+        return decision.with(old, entities);
     }
     let prune = matches!(question.mode, Mode::Asked { prune: true });
     let vanished = vanished(&gone, loaded);
@@ -123,15 +142,8 @@ pub(crate) fn decide(
         );
         return decision.kept(vec![reason]);
     }
-    decision.of(old, join(old, loaded, &gone))
-}
-
-/// Why a unit cannot have a name.
-pub(super) fn made(name: &str) -> String {
-    format!(
-        "error: the entity {name} was made at run time, and a unit has its name\n  help: `hamctl \
-         remove {name}`, or rename the unit"
-    )
+    let entities = join(old, loaded, &gone);
+    decision.plan(old, entities)
 }
 
 /// Whether there is a file of it, right or wrong.
@@ -149,7 +161,7 @@ fn is_masked(known: &Known, loaded: &Loaded) -> bool {
     source.is_some_and(|source| source.state == SourceState::Masked)
 }
 
-pub(super) fn source_of<'a>(name: &str, loaded: &'a Loaded) -> Option<&'a Source> {
+fn source_of<'a>(name: &str, loaded: &'a Loaded) -> Option<&'a Source> {
     // In order of name.
     let place = loaded.sources.binary_search_by(|source| source.name.as_str().cmp(name)).ok()?;
     loaded.sources.get(place)
@@ -185,7 +197,7 @@ fn vanished(gone: &[&Known], loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn told<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+fn told<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len() > MOST_TOLD;
     let names: Vec<&str> = names.take(MOST_TOLD).collect();
     format!("{}{}", names.join(", "), if more { ", …" } else { "" })
@@ -202,24 +214,23 @@ fn join(old: &Old, loaded: &Loaded, gone: &[&Known]) -> Vec<EntityPlan> {
         });
     }
     let taken: BTreeSet<&str> = loaded.entities.iter().map(|entity| entity.name.as_str()).collect();
-    entities.extend(leaving(old, &taken, gone));
+    let still = old.entities.values().filter(|known| known.plan.leaving);
+    let leaving: Vec<&Known> = still
+        .filter(|known| !taken.contains(known.plan.name.as_str()))
+        .chain(gone.iter().copied())
+        .collect();
+    let ids: BTreeSet<EntityId> = leaving.iter().map(|known| known.plan.id).collect();
+    for known in leaving {
+        // Once it leaves it is what it is until it has left.
+        let links = among(&known.is.links, &ids);
+        entities.push(leave(&known.is, links));
+    }
     entities.sort_by(|a, b| a.name.cmp(&b.name));
     entities
 }
 
-/// Who leaves, and those whose unit is gone, as far as their name is not taken
-/// again.
-pub(super) fn leaving(old: &Old, taken: &BTreeSet<&str>, gone: &[&Known]) -> Vec<EntityPlan> {
-    let still = old.entities.values().filter(|known| known.plan.leaving);
-    let still = still.filter(|known| !taken.contains(known.plan.name.as_str()));
-    let leaving: Vec<&Known> = still.chain(gone.iter().copied()).collect();
-    let ids: BTreeSet<EntityId> = leaving.iter().map(|known| known.plan.id).collect();
-    // Once it leaves it is what it is until it has left.
-    leaving.iter().map(|known| leave(&known.is, among(&known.is.links, &ids))).collect()
-}
-
 /// Neighbours among these.
-pub(super) fn among(links: &Links, ids: &BTreeSet<EntityId>) -> Links {
+fn among(links: &Links, ids: &BTreeSet<EntityId>) -> Links {
     let of = |all: &[EntityId]| all.iter().copied().filter(|id| ids.contains(id)).collect();
     Links {
         requires: of(&links.requires),

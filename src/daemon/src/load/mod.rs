@@ -4,15 +4,15 @@
 //! in force from the state, and answers with another one.
 //!
 //! - `messages`: what goes to and fro; `in_force`: the plan that is there
-//! - `traces`: whether anything has changed; `decide`: what comes of it; `named`: of
-//!   some units only
+//! - `traces`: whether anything has changed; `decide`: what comes of it; `some`: of
+//!   the units that were named alone
 //! - `changes`: that for people
 
 mod changes;
 mod decide;
 mod in_force;
 mod messages;
-mod named;
+mod some;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -129,24 +129,28 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     settings.known_ids = &known;
     let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));
     settings.id_in_use = &in_use;
-    let mut loaded = load_directories(&request.directories, &settings);
-    let decision = match &old {
-        Some(old) if !question.names.is_empty() => {
-            named::decide(question, old, &mut loaded, Decision::default())
-        }
-        Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
-        None => first(&mut loaded),
-    };
+    let loaded = load_directories(&request.directories, &settings);
     answer.diagnostics = loaded.diagnostics.iter().map(DiagnosticReport::from).collect();
+    let decision = match &old {
+        Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
+        None => first(loaded),
+    };
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
     {
         answer.changes = changes::changes(old, &decision.entities);
         answer.follows = changes::follows(old, &decision.entities, &answer.changes);
     }
+    if !question.names.is_empty() {
+        // There may be more to be done than was asked for.
+        answer.trace = question.trace;
+        answer.refused.clone_from(&question.refused);
+    }
     answer.outcome = decision.outcome;
     answer.reasons = decision.reasons;
-    answer.refused = decision.refused;
+    if question.names.is_empty() {
+        answer.refused = decision.refused;
+    }
     answer.missing = decision.missing;
     answer.entities = decision.entities.len();
     match decision.outcome {
@@ -156,7 +160,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
 }
 
 /// Units with errors are left out.
-fn first(loaded: &mut Loaded) -> Decision {
-    let refused = decide::refused(loaded, &RealFiles);
-    Decision { entities: std::mem::take(&mut loaded.entities), refused, ..Decision::default() }
+fn first(loaded: Loaded) -> Decision {
+    let refused = decide::refused(&loaded, &RealFiles);
+    Decision { entities: loaded.entities, refused, ..Decision::default() }
 }

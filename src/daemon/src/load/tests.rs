@@ -4,7 +4,7 @@
 use super::decide::{Decision, Files, decide};
 use super::in_force::{Known, Old};
 use super::messages::{Mode, Outcome, Question};
-use super::{changes, decide, named};
+use super::{changes, decide};
 use ham_core::plan::EntityPlan;
 use ham_core::wire::{ChangeKind, Consequence};
 use ham_unit::{Loaded, Settings, SystemUsers, load_directories};
@@ -261,28 +261,33 @@ fn a_name_that_was_made_at_run_time_is_not_taken() {
 }
 
 #[test]
-fn named_units_are_taken_and_what_others_say_stays_as_it_was() {
+fn what_is_named_is_applied_although_others_are_broken() {
     let units = Units::new("named");
-    let needs = |name: &str| {
-        format!("[entity]\ncommand = [\"/bin/true\"]\nrestart = \"no\"\nrequires = [\"{name}\"]\n")
-    };
-    let old = units.service("a", "/bin/true").put("b", &needs("a")).first();
-    units.put("a", &needs("c")).service("c", "/bin/true").service("d", "/bin/true");
-    units.put("b", "[entity]\ncommnd = 1\n");
-    let ask = |name: &str| Question { names: vec![name.to_owned()], ..asked(false) };
-    let decide =
-        |name: &str| named::decide(&ask(name), &old, &mut units.load(&old), Decision::default());
-    let decision = decide("a");
-    assert_eq!(plan_of(&decision), [("a", false), ("b", false), ("c", false)]);
-    let of = |name: &str| decision.entities.iter().find(|entity| entity.name == name).unwrap();
-    let id = |name: &str| of(name).id;
-    assert_eq!(of("a").links.requires, [id("c")]);
-    assert_eq!(
-        (&of("a").links.required_by, &of("a").links.before),
-        (&vec![id("b")], &vec![id("b")])
+    units.put("app", "[entity]\ncommand = [\"/bin/true\"]\nrestart = \"no\"\nafter = [\"db\"]\n");
+    units.service("db", "/bin/true").service("old", "/bin/true");
+    let old = units.first();
+    units.put("db", "[entity]\ncommnd = 1\n").remove("old").service("other", "/bin/true");
+    units.service("base", "/bin/true");
+    units.put(
+        "app",
+        "[entity]\ncommand = [\"/bin/true\"]\nrestart = \"no\"\nafter = [\"db\"]\nrequires = [\"base\"]\n",
     );
-    assert_eq!(of("c").links.required_by, [id("a")]);
-    assert_eq!(of("b"), &old.entities["b"].plan);
-    assert_eq!(decide("b").outcome, Outcome::Kept);
-    assert!(decide("none").reasons[0].contains("there is no unit none"));
+    let named = |names: &[&str]| Question {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..asked(false)
+    };
+    let decision = units.decide(&old, &named(&["app"]));
+    let plan = plan_of(&decision);
+    assert_eq!(plan, [("app", false), ("base", false), ("db", false), ("old", false)]);
+    let of = |name: &str| decision.entities.iter().find(|entity| entity.name == name).unwrap();
+    let (app, base, db) = (of("app"), of("base"), of("db"));
+    assert_eq!(app.links.requires, [base.id]);
+    assert_eq!(base.links.required_by, [app.id]);
+    assert_eq!((&app.links.after, &db.links.before), (&vec![db.id, base.id], &vec![app.id]));
+    assert_eq!(db.command, ["/bin/true"]);
+    assert_eq!(plan_of(&units.decide(&old, &named(&["old"])))[2], ("old", true));
+    assert_eq!(units.decide(&old, &named(&["db"])).outcome, Outcome::Kept);
+    let unknown = units.decide(&old, &named(&["appp"]));
+    assert_eq!(unknown.outcome, Outcome::Kept);
+    assert!(unknown.reasons[0].contains("there is app"), "{unknown:?}");
 }

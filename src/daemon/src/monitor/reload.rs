@@ -154,7 +154,12 @@ impl Engine {
             },
         }
         self.loading.missing.clear();
+        let some = self.is_partial();
         self.tell_reloaded(answer);
+        if some {
+            // The others are as wrong, or as new, as they were.
+            self.look_at_units();
+        }
         allocation::give_back();
     }
 
@@ -234,9 +239,7 @@ impl Engine {
         self.finish_turn();
         self.state.settle_plan();
         self.shared.common.wake_guardian.post();
-        if self.is_partial() {
-            self.look_at_units();
-        } else {
+        if !self.is_partial() {
             self.loading.remember(answer);
             self.loading.keep(answer);
         }
