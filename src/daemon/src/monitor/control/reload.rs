@@ -5,7 +5,7 @@ use super::calls::{bad, is_glob, parameters, result};
 use super::late::Until;
 use crate::monitor::Engine;
 use crate::monitor::reload::Asked;
-use ham_core::wire::{Answer, Call, ReloadParameters, Reloaded};
+use ham_core::wire::{Answer, Call, Refusal, ReloadParameters, Reloaded};
 use ham_sys::socket::Peer;
 
 /// As the loader words it.
@@ -24,6 +24,9 @@ impl Engine {
         let verb = if apply { "Apply" } else { "Plan" };
         if !self.may_change(peer) {
             return Err(Engine::denied(verb, peer));
+        }
+        if self.core.is_stopping() {
+            return Err(Answer::refusal(&Refusal::ShuttingDown { method: verb.to_owned() }));
         }
         if apply {
             self.audit_line(peer, "applying units");
