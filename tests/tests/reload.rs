@@ -9,6 +9,7 @@ mod reload {
     mod directories;
     mod files;
     mod held;
+    mod instances;
     mod lost;
     mod soak;
 

@@ -132,7 +132,12 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     settings.id_in_use = &in_use;
     let loaded = load_directories(&request.directories, &settings);
     answer.conf.clone_from(&loaded.conf);
-    answer.diagnostics = loaded.diagnostics.iter().map(DiagnosticReport::from).collect();
+    let chosen = old.as_ref().map(|old| some::choose(&question.names, old, &loaded));
+    let chosen = chosen.unwrap_or_else(|| Ok(Default::default())).unwrap_or_default();
+    // Who asks for some is told of these.
+    let is_told = |file: &str| question.names.is_empty() || some::concerns(file, &chosen, &loaded);
+    let told = loaded.diagnostics.iter().filter(|diagnostic| is_told(&diagnostic.file));
+    answer.diagnostics = told.map(DiagnosticReport::from).collect();
     let decision = match &old {
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
         None => first(loaded),
