@@ -36,7 +36,8 @@ impl<'a> Draft<'a> {
     /// Reads a text.
     pub(crate) fn new(name: &'a str, text: &'a Text, settings: &'a Settings<'a>) -> Draft<'a> {
         let mut report = Report::new(text);
-        let (table, damage) = syntax::parse(text, &mut report);
+        let mut whole = String::new();
+        let (table, damage) = syntax::parse(text, &mut whole, &mut report);
         // Kept apart: what is said about damaged lines would be said about
         // something that nobody wrote.
         let mut reader = Reader {

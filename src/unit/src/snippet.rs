@@ -99,7 +99,8 @@ fn read<T>(
 ) -> Snippet<T> {
     let text = Text::new(file, text);
     let mut report = Report::new(&text);
-    let (table, damage) = syntax::parse(&text, &mut report);
+    let mut whole = String::new();
+    let (table, damage) = syntax::parse(&text, &mut whole, &mut report);
     let mut reader = Reader {
         report: Report::new(&text),
         settings,

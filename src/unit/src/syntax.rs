@@ -2,6 +2,7 @@
 //! without those that only follow from an earlier one.
 
 use crate::codes;
+use crate::repair::{Back, repaired};
 use crate::text::{Report, Text};
 use crate::toml10::{self, FindingKind};
 use std::collections::BTreeSet;
@@ -15,12 +16,14 @@ pub(crate) struct Damage {
     lines: BTreeSet<usize>,
     ranges: Vec<Range<usize>>,
     from: Option<usize>,
+    /// Whether something was put in that is missing.
+    repaired: bool,
 }
 
 impl Damage {
     /// Whether there is any.
     pub(crate) fn any(&self) -> bool {
-        !self.lines.is_empty() || self.from.is_some()
+        self.repaired || !self.lines.is_empty() || self.from.is_some()
     }
 
     /// Whether what stands there cannot be trusted to be what was written.
@@ -31,20 +34,34 @@ impl Damage {
     }
 }
 
-/// Parses a text as far as it goes.
-pub(crate) fn parse<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>, Damage) {
+/// Parses a text as far as it goes. `whole` is where it is put with what is
+/// missing in it, if anything is.
+pub(crate) fn parse<'t>(
+    text: &'t Text,
+    whole: &'t mut String,
+    report: &mut Report<'_>,
+) -> (DeTable<'t>, Damage) {
     let scan = toml10::scan(&text.text);
-    let mut damage = Damage { from: scan.broken_from, ..Damage::default() };
+    let repairs = !scan.insertions.is_empty();
+    let mut damage = Damage { from: scan.broken_from, repaired: repairs, ..Damage::default() };
     for finding in &scan.findings {
         let (code, message, help) = words_of(finding.kind);
-        damage.lines.insert(text.line_of(finding.span.start));
+        if !is_mended(finding.kind) {
+            damage.lines.insert(text.line_of(finding.span.start));
+        }
         report.error(code, finding.span.clone(), message).help(help);
     }
-    let (table, mut errors) = DeTable::parse_recoverable(&text.text);
+    let back = Back::new(&scan.insertions);
+    let (table, mut errors) = if repairs {
+        *whole = repaired(&text.text, &scan.insertions);
+        DeTable::parse_recoverable(whole)
+    } else {
+        DeTable::parse_recoverable(&text.text)
+    };
     damage.ranges = scan.explained;
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     for error in errors {
-        let span = error.span().unwrap_or(0..0);
+        let span = back.span(error.span().unwrap_or(0..0));
         if damage.covers(text, span.start) {
             continue;
         }
@@ -57,9 +74,23 @@ pub(crate) fn parse<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>
             added.help(help);
         }
     }
-    let table = table.into_inner();
+    let table = if repairs { back.table(table.into_inner()) } else { table.into_inner() };
     times_without_seconds(&table, report);
     (table, damage)
+}
+
+/// Whether what stands on the line is known in spite of the finding.
+fn is_mended(kind: FindingKind) -> bool {
+    match kind {
+        FindingKind::UnclosedArray | FindingKind::UnclosedTable | FindingKind::UnclosedHeader => {
+            true
+        }
+        FindingKind::TableOverLines
+        | FindingKind::TrailingComma
+        | FindingKind::Escape
+        | FindingKind::UnclosedString
+        | FindingKind::UnclosedQuote => false,
+    }
 }
 
 fn words_of(kind: FindingKind) -> (&'static str, &'static str, &'static str) {
@@ -85,6 +116,19 @@ fn words_of(kind: FindingKind) -> (&'static str, &'static str, &'static str) {
         FindingKind::UnclosedString => {
             (codes::SYNTAX, "this string is never closed", "add the missing quotes")
         }
+        FindingKind::UnclosedTable => {
+            (codes::SYNTAX, "this `{` is never closed", "add the missing `}`")
+        }
+        FindingKind::UnclosedHeader => (
+            codes::SYNTAX,
+            "this header is never closed",
+            "add the missing `]`: [entity], [[condition]]",
+        ),
+        FindingKind::UnclosedQuote => (
+            codes::SYNTAX,
+            "this string is not closed on its line",
+            "add the missing quote; a string over several lines begins and ends with three",
+        ),
     }
 }
 
@@ -98,6 +142,12 @@ fn friendlier(message: &str) -> (String, &'static str, Option<&'static str>) {
         let help = "known are \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX and \\UXXXXXXXX; \
                     in '...' a backslash is only a backslash";
         return ("unknown escape".to_owned(), "", Some(help));
+    }
+    if message.starts_with("key with no value") {
+        return ("this key has no value".to_owned(), "", Some("write for example key = \"value\""));
+    }
+    if message.starts_with("missing comma") {
+        return ("no comma between two values".to_owned(), "expected `,`", None);
     }
     if message.starts_with("string values must be quoted") {
         return ("a string must be quoted".to_owned(), "write it in \"quotes\"", None);

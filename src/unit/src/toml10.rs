@@ -3,8 +3,12 @@
 //! parser complains about every line that follows.
 //!
 //! The scan knows strings, comments and brackets and nothing else. It is not
-//! a parser: what it does not understand it leaves to the real one.
+//! a parser: what it does not understand it leaves to the real one. Where it
+//! knows what is missing it says so, and what to put in: the parser is then
+//! given a text that it can read to the end, so that one missing bracket hides
+//! no mistake after it.
 
+use crate::line_starts::{closed_later, is_header, is_statement, next_line};
 use std::ops::Range;
 
 /// What the scan has found.
@@ -15,6 +19,8 @@ pub(crate) struct Scan {
     pub(crate) explained: Vec<Range<usize>>,
     /// From here on the structure of the text is unknown.
     pub(crate) broken_from: Option<usize>,
+    /// What is missing, and before which byte, in ascending order.
+    pub(crate) insertions: Vec<(usize, char)>,
 }
 
 /// One thing that is wrong.
@@ -36,6 +42,12 @@ pub(crate) enum FindingKind {
     UnclosedArray,
     /// A multi-line string whose end is missing.
     UnclosedString,
+    /// An inline table whose `}` is missing.
+    UnclosedTable,
+    /// A header whose `]` is missing.
+    UnclosedHeader,
+    /// A string whose quote is missing at the end of its line.
+    UnclosedQuote,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,13 +66,24 @@ struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
     open: Vec<Open>,
+    /// Where the last byte ends that is neither blank nor of a comment.
+    end: usize,
+    /// Up to here nothing stands but what was looked at already.
+    seen: usize,
     scan: Scan,
 }
 
 /// Scans a whole text.
 pub(crate) fn scan(text: &str) -> Scan {
     let mut scanner =
-        Scanner { bytes: text.as_bytes(), at: 0, open: Vec::new(), scan: Scan::default() };
+        Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+        open: Vec::new(),
+        end: 0,
+        seen: 0,
+        scan: Scan::default(),
+    };
     scanner.run();
     scanner.scan
 }
@@ -101,6 +124,7 @@ impl Scanner<'_> {
                     continue;
                 }
                 b'\n' => {
+                    self.end_of_line();
                     if let Some(open) = self.open.last_mut()
                         && open.bracket == Bracket::Table
                     {
@@ -112,12 +136,14 @@ impl Scanner<'_> {
                 }
                 b'[' if fresh => {
                     self.header();
+                    self.end = self.at;
                     continue;
                 }
                 b'"' | b'\'' => {
                     if !self.string(byte) {
                         return;
                     }
+                    self.end = self.at;
                     comma = None;
                     fresh = false;
                     continue;
@@ -125,26 +151,66 @@ impl Scanner<'_> {
                 b'[' => self.begin(Bracket::Array),
                 b'{' => self.begin(Bracket::Table),
                 b']' | b'}' => self.end(byte, comma),
-                b'=' if self.in_array() => return self.unclosed_array(),
+                b'=' if self.in_array_of_before() => return self.unclosed_array(),
                 _ => {}
             }
             comma = (byte == b',').then_some(self.at);
             fresh = false;
             self.step(1);
+            self.end = self.at;
         }
-        if self.open.iter().any(|open| open.bracket == Bracket::Array) {
-            self.unclosed_array();
-        } else if let Some(open) = self.open.first()
-            && open.over_lines
-        {
-            let at = open.at;
-            self.found(FindingKind::TableOverLines, at..at.saturating_add(1));
-            self.scan.broken_from = Some(at);
-        }
+        self.end_of_line();
     }
 
-    fn in_array(&self) -> bool {
-        self.open.last().is_some_and(|open| open.bracket == Bracket::Array)
+    /// Whether the innermost bracket is an array of a line before this one. In
+    /// one of this line a `=` is wrong in itself, and the parser's to report.
+    fn in_array_of_before(&self) -> bool {
+        let before = |from: usize| {
+            let between = self.bytes.get(from..self.at).unwrap_or_default();
+            between.contains(&b'\n')
+        };
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let closed = || closed_later(b"=", next_line(rest).1);
+        let innermost = self.open.last();
+        innermost.is_some_and(|open| open.bracket == Bracket::Array && before(open.at))
+            && !closed()
+    }
+
+    /// At the end of a line, or of the text: brackets that cannot be meant to
+    /// go on there.
+    fn end_of_line(&mut self) {
+        if self.open.is_empty() || self.at < self.seen {
+            return;
+        }
+        let rest = self.bytes.get(self.at.saturating_add(1)..).unwrap_or_default();
+        let (next, after) = next_line(rest);
+        // Only blank lines and comments are between: they are not looked at
+        // once for each of their ends.
+        let left = after.len().saturating_add(next.len()).saturating_add(1);
+        self.seen = self.bytes.len().saturating_sub(left);
+        let begins_anew = next.is_empty() || is_header(next);
+        let last = self.end.checked_sub(1).and_then(|at| self.bytes.get(at));
+        let goes_on = matches!(last, Some(b',' | b'{')) || matches!(next.first(), Some(b'}' | b','));
+        let mut told = false;
+        while let Some(open) = self.open.last() {
+            let (kind, end, missing) = match open.bracket {
+                Bracket::Table => (FindingKind::UnclosedTable, '}', begins_anew || !goes_on),
+                Bracket::Array => {
+                    let another = || is_statement(next) && !closed_later(next, after);
+                    (FindingKind::UnclosedArray, ']', begins_anew || another())
+                }
+            };
+            if !missing {
+                return;
+            }
+            // The innermost is told: the others could not be closed before it.
+            let at = open.at;
+            if !std::mem::replace(&mut told, true) {
+                self.found(kind, at..at.saturating_add(1));
+            }
+            self.scan.insertions.push((self.end, end));
+            self.open.pop();
+        }
     }
 
     fn begin(&mut self, bracket: Bracket) {
@@ -183,10 +249,18 @@ impl Scanner<'_> {
 
     /// `[a."b]"]`: to the end of the line, with strings in one line only.
     fn header(&mut self) {
-        let mut quote: Option<u8> = None;
+        let start = self.at;
+        let double = self.starts_with(b"[[");
+        let (mut quote, mut closed, mut end): (Option<u8>, usize, usize) = (None, 0, start);
         while let Some(byte) = self.peek() {
             if byte == b'\n' || (byte == b'#' && quote.is_none()) {
-                return;
+                break;
+            }
+            if byte == b']' && quote.is_none() {
+                closed = closed.saturating_add(1);
+            }
+            if !byte.is_ascii_whitespace() {
+                end = self.at.saturating_add(1);
             }
             match quote {
                 Some(b'"') if byte == b'\\' => self.escape(),
@@ -195,6 +269,14 @@ impl Scanner<'_> {
                 Some(_) | None => {}
             }
             self.step(1);
+        }
+        let opened = if double { 2 } else { 1 };
+        let name = self.bytes.get(start.saturating_add(opened)..end).unwrap_or_default();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.] ".contains(byte);
+        if closed < opened && !name.is_empty() && name.iter().all(plain) {
+            self.found(FindingKind::UnclosedHeader, start..end);
+            let missing = opened.saturating_sub(closed);
+            self.scan.insertions.extend(std::iter::repeat_n((end, ']'), missing));
         }
     }
 
@@ -237,16 +319,35 @@ impl Scanner<'_> {
                 self.step(1);
                 return true;
             } else if !multi_line && byte == b'\n' {
-                // Not closed: the parser says so and goes on with this line.
-                return true;
+                break;
             }
             self.step(1);
+        }
+        if !multi_line {
+            self.unclosed_quote(start, quote);
         }
         if multi_line {
             self.found(FindingKind::UnclosedString, start..start.saturating_add(3));
             self.scan.broken_from = Some(start);
         }
         !multi_line
+    }
+}
+
+impl Scanner<'_> {
+    /// A string that its line ends in, and with it all that began in that
+    /// line: the brackets that are missing may stand in the string.
+    fn unclosed_quote(&mut self, start: usize, quote: u8) {
+        let before = self.bytes.get(..start).unwrap_or_default();
+        let line = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let returns = self.at.checked_sub(1).and_then(|at| self.bytes.get(at)) == Some(&b'\r');
+        let end = if returns { self.at.saturating_sub(1) } else { self.at };
+        self.found(FindingKind::UnclosedQuote, start..end);
+        self.scan.insertions.push((end, char::from(quote)));
+        while let Some(open) = self.open.pop_if(|open| open.at >= line) {
+            let bracket = if open.bracket == Bracket::Array { ']' } else { '}' };
+            self.scan.insertions.push((end, bracket));
+        }
     }
 }
 
@@ -276,12 +377,39 @@ mod tests {
 
     #[test]
     fn what_is_not_closed_is_found_where_it_begins() {
-        let found = scan("a = [\"x\"\nb = 1\n");
-        assert_eq!(found.findings.len(), 1);
+        use FindingKind::{UnclosedArray, UnclosedHeader, UnclosedQuote, UnclosedTable};
+        let found = scan("a = '''x\ny");
+        assert_eq!(found.findings[0].kind, FindingKind::UnclosedString);
         assert_eq!(found.broken_from, Some(4));
-        assert_eq!(kinds("a = [1,\n"), [FindingKind::UnclosedArray]);
-        assert_eq!(kinds("a = '''x\ny"), [FindingKind::UnclosedString]);
-        assert_eq!(kinds("a = { b = 1\nc = 2\n"), [FindingKind::TableOverLines]);
-        assert_eq!(kinds("a = \"x\nb = 1\n"), []);
+        for (text, kind, whole) in [
+            ("a = [\"x\"\nb = 1\n", UnclosedArray, "a = [\"x\"]\nb = 1\n"),
+            ("a = [1,\n", UnclosedArray, "a = [1,]\n"),
+            ("a = [ # b\n1\n\n[[c]]\n", UnclosedArray, "a = [ # b\n1]\n\n[[c]]\n"),
+            ("a = [\nb = [\n 1,\n]\n", UnclosedArray, "a = []\nb = [\n 1,\n]\n"),
+            ("a = { b = 1\nc = 2\n", UnclosedTable, "a = { b = 1}\nc = 2\n"),
+            ("a = { b = 1, # c\n[d]", UnclosedTable, "a = { b = 1,} # c\n[d]"),
+            ("a = [ { b = {} ]\n\nc = 1", UnclosedTable, "a = [ { b = {} ]}]\n\nc = 1"),
+            ("a = [ { b = 1\n]\n", UnclosedTable, "a = [ { b = 1}\n]\n"),
+            ("[a # b\nc = 1", UnclosedHeader, "[a] # b\nc = 1"),
+            ("[[a.b]\nc = 1", UnclosedHeader, "[[a.b]]\nc = 1"),
+            ("a = \"x\nb = 1\n", UnclosedQuote, "a = \"x\"\nb = 1\n"),
+            ("a = ['x]\r\nb = 1\n", UnclosedQuote, "a = ['x]']\r\nb = 1\n"),
+        ] {
+            let found = scan(text);
+            assert_eq!(kinds(text), [kind], "{text}");
+            assert_eq!(found.broken_from, None, "{text}");
+            assert_eq!(crate::repair::repaired(text, &found.insertions), whole);
+        }
+    }
+
+    #[test]
+    fn what_goes_on_in_the_next_line_is_not_missing() {
+        for text in ["a = [\n  1,\n  [2],\n  { b = 1 },\n]\n[c]\n", "a = [\n]\n", "a = [1\n, 2]\n"] {
+            assert_eq!(scan(text), Scan::default(), "{text}");
+        }
+        assert_eq!(kinds("a = {\n b = 1\n}\n"), [FindingKind::TableOverLines]);
+        // The parser says what is wrong there.
+        assert_eq!(kinds("a = [ b = 1 ]\n"), []);
+        assert_eq!(kinds("a = [\n b = 1\n]\n"), []);
     }
 }

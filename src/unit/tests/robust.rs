@@ -140,6 +140,11 @@ fn deep_nesting_and_floods_of_errors_end() {
     for text in [
         format!("a = {}", "[".repeat(200_000)),
         format!("a = {}", "{a=".repeat(100_000)),
+        "a = [\n".repeat(150_000),
+        "a = { b = [\n".repeat(80_000),
+        "[a\n".repeat(250_000),
+        format!("a = [{}1", "\n".repeat(1_000_000)),
+        format!("a = [\n{}", "b = [\n 1,\n]\n".repeat(70_000)),
         "a.".repeat(200_000),
         "= \n".repeat(200_000),
         format!("[entity]\n{}", "k = 1\n".repeat(100_000)),
