@@ -206,6 +206,7 @@ impl Reader<'_> {
         let earlier = match condition.restart {
             None => {
                 condition.restart = Some(NoRestart::Earlier);
+                condition.restart_at = Some(field.key_span.start);
                 return;
             }
             Some(NoRestart::Target) => {
@@ -230,8 +231,11 @@ impl Reader<'_> {
             Some(NoRestart::Earlier) => "an earlier `restart` action",
         };
         let message = format!("a second restart for this entity, beside {earlier}");
+        let text = self.report.text;
+        let first = condition.restart_at.map(|at| text.related(at, "the first"));
         self.error(codes::CONFLICT, field.key_span.clone(), message)
-            .help("an entity has one; two would start it twice");
+            .help("an entity has one; two would start it twice: take one of them out")
+            .related(first);
     }
 
     pub(crate) fn entity_name(&mut self, field: &Field<'_>) -> Option<String> {

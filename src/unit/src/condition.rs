@@ -12,7 +12,7 @@ use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, Only,
     RestartPlan, Verb,
 };
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// What an action has to know of the list that it stands in.
@@ -26,12 +26,21 @@ pub(crate) struct ActionContext {
     /// Why the entity cannot have a restart action more, in words and with
     /// help: it has one, or has no process.
     pub(crate) restart: Option<NoRestart>,
+    /// Where the restart that it has is said.
+    pub(crate) restart_at: Option<usize>,
 }
 
 impl ActionContext {
     /// That of a list in its place.
     pub(crate) fn of(place: Place) -> ActionContext {
-        ActionContext { place, on: None, class: Class::InOrder, of: false, restart: None }
+        ActionContext {
+            place,
+            on: None,
+            class: Class::InOrder,
+            of: false,
+            restart: None,
+            restart_at: None,
+        }
     }
 }
 
@@ -96,7 +105,7 @@ impl Reader<'_> {
         };
         let mut context = ActionContext { restart, ..ActionContext::of(Place::Condition) };
         let mut conditions = Vec::new();
-        let mut names: HashSet<String> = HashSet::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         if let Some(field) = field {
             let Some(items) = field.as_array() else {
                 return self.wrong_type(field).unwrap_or_default();
@@ -107,16 +116,20 @@ impl Reader<'_> {
                 else {
                     continue;
                 };
-                if !names.insert(plan.name.clone()) {
+                if let Some(first) = names.get(&plan.name) {
                     let message = format!("a second condition {}", quoted(&plan.name));
+                    let first = self.report.text.related(*first, "the first");
                     self.error(codes::DUPLICATE_NAME, name_span, message)
-                        .help("give it a `name` of its own, or put its actions into the first");
+                        .help("give it a `name` of its own, or put its actions into the first")
+                        .related([first]);
+                } else {
+                    names.insert(plan.name.clone(), name_span.start);
                 }
                 conditions.push(plan);
             }
         }
         if let Some(kind) = shorthand.and_then(Shorthand::kind) {
-            let name = free_name("restart", &names);
+            let name = free_name("restart", |name| names.contains_key(name));
             conditions.insert(0, shorthand_condition(name, kind));
         }
         let actions = conditions
@@ -204,20 +217,25 @@ impl Reader<'_> {
         };
         let read: Vec<UnnamedAction> =
             items.iter().filter_map(|item| self.action(&field.item(item), context)).collect();
-        let mut names: HashSet<String> = HashSet::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         for (name, span) in read.iter().filter_map(|action| action.name.as_ref()) {
-            if !names.insert(name.clone()) {
+            if let Some(first) = names.get(name) {
                 let message = format!("a second action {} in this list", quoted(name));
-                self.error(codes::DUPLICATE_NAME, span.clone(), message);
+                let first = self.report.text.related(*first, "the first");
+                self.error(codes::DUPLICATE_NAME, span.clone(), message)
+                    .help("give it another `name`, or none")
+                    .related([first]);
+            } else {
+                names.insert(name.clone(), span.start);
             }
         }
         let mut actions = Vec::with_capacity(read.len());
         for UnnamedAction { name, mut plan } in read {
             plan.name = match name {
                 Some((name, _)) => name,
-                None => free_name(plan.verb.word(), &names),
+                None => free_name(plan.verb.word(), |name| names.contains_key(name)),
             };
-            names.insert(plan.name.clone());
+            names.entry(plan.name.clone()).or_default();
             actions.push(plan);
         }
         (actions, items.len())
@@ -225,10 +243,10 @@ impl Reader<'_> {
 }
 
 /// `word`, or `word-2`, `word-3` … when that is taken.
-fn free_name(word: &str, taken: &HashSet<String>) -> String {
+fn free_name(word: &str, taken: impl Fn(&str) -> bool) -> String {
     std::iter::once(word.to_owned())
         .chain((2u32..).map(|number| format!("{word}-{number}")))
-        .find(|name| !taken.contains(name))
+        .find(|name| !taken(name))
         .unwrap_or_default()
 }
 

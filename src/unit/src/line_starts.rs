@@ -2,9 +2,9 @@
 //! the scan of `toml10`, which wonders whether a bracket was meant to be closed
 //! before it.
 
-/// Lines that are looked at for the end of an array. Nobody writes one over
-/// more of them, and a text full of mistakes must not be read once for each.
-const MOST_LINES: usize = 500;
+/// Lines that are looked at for the end of an array in which `key =` begins a
+/// line: a text full of that mistake must not be read once for each.
+const MOST_LINES: usize = 50;
 
 /// The first line that is neither blank nor a comment, without what is blank
 /// before it, and the text after it; empty at the end of the text.

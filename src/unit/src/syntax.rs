@@ -44,8 +44,11 @@ pub(crate) fn parse<'t>(
     let scan = toml10::scan(&text.text);
     let repairs = !scan.insertions.is_empty();
     let mut damage = Damage { from: scan.broken_from, repaired: repairs, ..Damage::default() };
+    // Parse errors there only follow from what is told.
+    let mut told = BTreeSet::new();
     for finding in &scan.findings {
         let (code, message, help) = words_of(finding.kind);
+        told.insert(text.line_of(finding.span.start));
         if !is_mended(finding.kind) {
             damage.lines.insert(text.line_of(finding.span.start));
         }
@@ -62,12 +65,14 @@ pub(crate) fn parse<'t>(
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     for error in errors {
         let span = back.span(error.span().unwrap_or(0..0));
-        if damage.covers(text, span.start) {
+        let line = text.line_of(span.start);
+        if damage.covers(text, span.start) || told.contains(&line) {
             continue;
         }
         // One error a line: the parser stumbles on over the rest of it.
-        damage.lines.insert(text.line_of(span.start));
-        let (message, label, help) = friendlier(error.message());
+        damage.lines.insert(line);
+        let word = text.text.get(span.start..).unwrap_or_default();
+        let (message, label, help) = friendlier(error.message(), word);
         let added = report.error(codes::SYNTAX, span, message);
         added.label(label);
         if let Some(help) = help {
@@ -132,8 +137,9 @@ fn words_of(kind: FindingKind) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// The parser's message as message, label and help.
-fn friendlier(message: &str) -> (String, &'static str, Option<&'static str>) {
+/// The parser's message as message, label and help. `rest` is the text from
+/// its place on.
+fn friendlier(message: &str, rest: &str) -> (String, &'static str, Option<&'static str>) {
     if message == "duplicate key" {
         let help = "remove one of the two; for several conditions write [[condition]]";
         return ("this key is already set".to_owned(), "set again here", Some(help));
@@ -143,16 +149,38 @@ fn friendlier(message: &str) -> (String, &'static str, Option<&'static str>) {
                     in '...' a backslash is only a backslash";
         return ("unknown escape".to_owned(), "", Some(help));
     }
+    // `A = "b"` in a list.
+    let after = rest.trim_start_matches(is_of_key).trim_start();
+    if message.starts_with("string values must be quoted") && after.starts_with('=') {
+        let help = "a list holds values; keys with values stand in { braces }";
+        return ("a key in a list".to_owned(), "", Some(help));
+    }
     if message.starts_with("key with no value") {
         return ("this key has no value".to_owned(), "", Some("write for example key = \"value\""));
     }
     if message.starts_with("missing comma") {
         return ("no comma between two values".to_owned(), "expected `,`", None);
     }
+    let is_of_word = |character: char| character.is_alphanumeric();
+    let word = rest.split(|character| !is_of_word(character)).next().unwrap_or_default();
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "true" => Some("did you mean `true`?"),
+        "no" | "off" | "false" => Some("did you mean `false`?"),
+        _ => None,
+    };
+    if message.starts_with("string values must be quoted")
+        && let Some(meant) = meant
+    {
+        return (format!("`{word}` is no value of TOML"), meant, None);
+    }
     if message.starts_with("string values must be quoted") {
         return ("a string must be quoted".to_owned(), "write it in \"quotes\"", None);
     }
     (format!("not TOML: {message}"), "", None)
+}
+
+fn is_of_key(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_' || character == '-'
 }
 
 fn times_without_seconds(table: &DeTable<'_>, report: &mut Report<'_>) {

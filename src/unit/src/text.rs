@@ -2,7 +2,7 @@
 //! with it. It knows nothing of units.
 
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Related, Severity};
 use miette::NamedSource;
 use std::ops::Range;
 use std::sync::Arc;
@@ -55,6 +55,12 @@ impl Text {
         start..border(span.end.max(span.start)).max(start)
     }
 
+    /// A place of this text that another diagnostic is about too.
+    pub(crate) fn related(&self, at: usize, message: impl Into<String>) -> Related {
+        let (line, column) = self.position(at);
+        Related { file: self.file.clone(), line, column, message: message.into() }
+    }
+
     /// A diagnostic at a place of this text.
     pub(crate) fn diagnostic(
         &self,
@@ -75,6 +81,7 @@ impl Text {
             message,
             label: String::new(),
             help: None,
+            related: Vec::new(),
             source: NamedSource::new(&self.file, Arc::clone(&self.text)),
         }
     }

@@ -75,8 +75,7 @@ struct Scanner<'t> {
 
 /// Scans a whole text.
 pub(crate) fn scan(text: &str) -> Scan {
-    let mut scanner =
-        Scanner {
+    let mut scanner = Scanner {
         bytes: text.as_bytes(),
         at: 0,
         open: Vec::new(),
@@ -172,8 +171,7 @@ impl Scanner<'_> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let closed = || closed_later(b"=", next_line(rest).1);
         let innermost = self.open.last();
-        innermost.is_some_and(|open| open.bracket == Bracket::Array && before(open.at))
-            && !closed()
+        innermost.is_some_and(|open| open.bracket == Bracket::Array && before(open.at)) && !closed()
     }
 
     /// At the end of a line, or of the text: brackets that cannot be meant to
@@ -190,7 +188,8 @@ impl Scanner<'_> {
         self.seen = self.bytes.len().saturating_sub(left);
         let begins_anew = next.is_empty() || is_header(next);
         let last = self.end.checked_sub(1).and_then(|at| self.bytes.get(at));
-        let goes_on = matches!(last, Some(b',' | b'{')) || matches!(next.first(), Some(b'}' | b','));
+        let goes_on =
+            matches!(last, Some(b',' | b'{')) || matches!(next.first(), Some(b'}' | b','));
         let mut told = false;
         while let Some(open) = self.open.last() {
             let (kind, end, missing) = match open.bracket {
@@ -219,7 +218,10 @@ impl Scanner<'_> {
 
     fn end(&mut self, byte: u8, comma: Option<usize>) {
         let bracket = if byte == b']' { Bracket::Array } else { Bracket::Table };
-        // A closing bracket of the wrong kind is the parser's to report.
+        if bracket == Bracket::Array {
+            self.tables_before_the_end_of_an_array();
+        }
+        // Another closing bracket of the wrong kind is the parser's to report.
         let Some(open) = self.open.pop_if(|open| open.bracket == bracket) else { return };
         if bracket == Bracket::Array {
             return;
@@ -234,6 +236,17 @@ impl Scanner<'_> {
         {
             self.found(FindingKind::TrailingComma, comma..comma.saturating_add(1));
             self.scan.explained.push(whole);
+        }
+    }
+
+    /// `[ { a = 1 ]`: no table goes on after its array.
+    fn tables_before_the_end_of_an_array(&mut self) {
+        if !self.open.iter().any(|open| open.bracket == Bracket::Array) {
+            return;
+        }
+        while let Some(open) = self.open.pop_if(|open| open.bracket == Bracket::Table) {
+            self.found(FindingKind::UnclosedTable, open.at..open.at.saturating_add(1));
+            self.scan.insertions.push((self.end, '}'));
         }
     }
 
@@ -388,7 +401,7 @@ mod tests {
             ("a = [\nb = [\n 1,\n]\n", UnclosedArray, "a = []\nb = [\n 1,\n]\n"),
             ("a = { b = 1\nc = 2\n", UnclosedTable, "a = { b = 1}\nc = 2\n"),
             ("a = { b = 1, # c\n[d]", UnclosedTable, "a = { b = 1,} # c\n[d]"),
-            ("a = [ { b = {} ]\n\nc = 1", UnclosedTable, "a = [ { b = {} ]}]\n\nc = 1"),
+            ("a = [ { b = {} ]\n\nc = 1", UnclosedTable, "a = [ { b = {}} ]\n\nc = 1"),
             ("a = [ { b = 1\n]\n", UnclosedTable, "a = [ { b = 1}\n]\n"),
             ("[a # b\nc = 1", UnclosedHeader, "[a] # b\nc = 1"),
             ("[[a.b]\nc = 1", UnclosedHeader, "[[a.b]]\nc = 1"),
@@ -404,7 +417,8 @@ mod tests {
 
     #[test]
     fn what_goes_on_in_the_next_line_is_not_missing() {
-        for text in ["a = [\n  1,\n  [2],\n  { b = 1 },\n]\n[c]\n", "a = [\n]\n", "a = [1\n, 2]\n"] {
+        for text in ["a = [\n  1,\n  [2],\n  { b = 1 },\n]\n[c]\n", "a = [\n]\n", "a = [1\n, 2]\n"]
+        {
             assert_eq!(scan(text), Scan::default(), "{text}");
         }
         assert_eq!(kinds("a = {\n b = 1\n}\n"), [FindingKind::TableOverLines]);

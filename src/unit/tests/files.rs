@@ -3,11 +3,14 @@
 
 mod fake_users;
 mod folder;
+mod files {
+    mod explain;
+}
 
 use fake_users::FakeUsers;
 use folder::{Folder, mode, names, own_uid, settings};
 use ham_core::ids::EntityId;
-use ham_unit::{Settings, SourceState, check_file, load_directories};
+use ham_unit::{Settings, SourceState, check_file, codes, load_directories};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -181,4 +184,39 @@ fn ids_are_kept_and_those_in_use_are_not_given_out() {
     assert_eq!(full.refused, ["a", "b", "c", "d"]);
     // What is loaded can be written as a plan.
     ham_core::plan::encode(&loaded.entities).unwrap();
+}
+
+/// A typo in a key, a missing brace, a circle and a wrong duration, in four
+/// files: four answers that say how to mend them, though the circle leads
+/// through the file that lacks the brace.
+#[test]
+fn four_mistakes_in_four_files_are_four_answers() {
+    let folder = Folder::new("four");
+    folder.write("key.toml", UNIT.replace("restart", "restrat"));
+    folder.write("brace.toml", format!("{UNIT}stop = {{ signal = \"INT\"\nafter = \"circle\"\n"));
+    folder.write("circle.toml", format!("{UNIT}after = \"brace\"\n"));
+    folder.write("duration.toml", format!("{UNIT}start-timeout = \"90\"\n"));
+    folder.write("good.toml", UNIT);
+    let loaded = folder.load(&settings(false));
+    folder.compare("four", &loaded);
+    assert_eq!(names(&loaded), ["good"]);
+    let errors: Vec<&ham_unit::Diagnostic> =
+        loaded.diagnostics.iter().filter(|found| found.is_error()).collect();
+    let mut found: Vec<&str> = errors.iter().map(|error| error.code).collect();
+    found.sort_unstable();
+    let expected = [codes::BAD_DURATION, codes::CIRCLE, codes::SYNTAX, codes::UNKNOWN_KEY];
+    assert_eq!(found, expected);
+    for error in errors {
+        let says_how = error.help.is_some() || error.label.starts_with("did you mean");
+        assert!(says_how && error.line > 0, "{}", error.render_plain());
+        // Each step of the circle has its place, for programs too.
+        let related: Vec<(String, u32)> = error
+            .related
+            .iter()
+            .map(|place| (place.file.rsplit('/').next().unwrap().to_owned(), place.line))
+            .collect();
+        if error.code == codes::CIRCLE {
+            assert_eq!(related, [("brace.toml".to_owned(), 5), ("circle.toml".to_owned(), 4)]);
+        }
+    }
 }

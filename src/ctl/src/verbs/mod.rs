@@ -9,6 +9,7 @@ mod change;
 mod check;
 mod enable;
 mod events;
+mod explain;
 mod graph;
 mod history;
 mod is;
@@ -16,6 +17,7 @@ mod kill;
 mod list;
 mod pulses;
 mod say;
+mod schema;
 mod show;
 mod shutdown;
 mod status;
@@ -93,9 +95,13 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
             say::raise(&manager()?, name, (kind, class, severity), output)
         }
         Verb::Heartbeat { to, name } => say::heartbeat(&manager()?, to, name, output),
-        Verb::Check { paths } => {
-            check::run(&paths, arguments.user, runtime::effective_uid(), output)
+        Verb::Check { paths, name, strict } => {
+            let (user, uid) = (arguments.user, runtime::effective_uid());
+            let name = name.as_deref();
+            check::run(&check::Check { paths: &paths, name, strict, user, uid }, output)
         }
+        Verb::Explain { code } => explain::run(code.as_deref(), output),
+        Verb::Schema => schema::run(output),
         Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
         Verb::IsActive { name } => is::active(&manager()?, name, output),
         Verb::IsFailed { name } => is::failed(&manager()?, name, output),

@@ -43,10 +43,15 @@ impl Folder {
         let rendered: Vec<String> =
             loaded.diagnostics.iter().map(ham_unit::Diagnostic::render_plain).collect();
         let found = rendered.join("\n\n").replace(&self.0.display().to_string(), "DIR") + "\n";
+        self.same_text(name, &found);
+    }
+
+    /// Compares a text with the file of that name.
+    pub(crate) fn same_text(&self, name: &str, found: &str) {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/files/{name}.out"));
         if std::env::var_os("HAM_UNIT_BLESS").is_some() {
-            std::fs::write(&file, &found).unwrap();
+            std::fs::write(&file, found).unwrap();
         }
         assert_eq!(found, std::fs::read_to_string(&file).unwrap_or_default(), "{name}");
     }
