@@ -50,8 +50,8 @@ stop = { timeout = "5s" }
     Page {
         code: codes::BAD_SIGNAL,
         about: "Signals are written by name, with or without SIG, as signal(7) and `kill -l` \
-                have them; real-time signals as RTMIN+1 or RTMAX-1. Numbers are refused: they \
-                differ between processors.",
+                have them; real-time signals as RTMIN+1 or RTMAX-1. Numbers differ between \
+                processors, so one is taken in quotes only, by who knows what he does.",
         example: Unit(
             r#"
 [entity]
