@@ -36,6 +36,8 @@ pub enum Example {
     /// Commands in a directory that holds a good `audio.toml`: what makes it
     /// wrong, and what mends it.
     Commands(&'static str, &'static str),
+    /// What the machine is like, before, and a command that helps.
+    Machine(&'static str, &'static str),
 }
 
 const ALL: [&[Page]; 5] =
@@ -82,7 +84,9 @@ impl Page {
     #[must_use]
     pub fn wrong_text(&self) -> String {
         match self.example {
-            Example::Unit(wrong, _) | Example::Commands(wrong, _) => wrong.trim().to_owned(),
+            Example::Unit(wrong, _) | Example::Commands(wrong, _) | Example::Machine(wrong, _) => {
+                wrong.trim().to_owned()
+            }
             Example::Units(wrong, _) => joined(wrong),
         }
     }
@@ -91,7 +95,9 @@ impl Page {
     #[must_use]
     pub fn mended_text(&self) -> String {
         match self.example {
-            Example::Unit(_, mended) | Example::Commands(_, mended) => mended.trim().to_owned(),
+            Example::Unit(_, mended)
+            | Example::Commands(_, mended)
+            | Example::Machine(_, mended) => mended.trim().to_owned(),
             Example::Units(_, mended) => joined(mended),
         }
     }

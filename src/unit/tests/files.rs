@@ -220,3 +220,39 @@ fn four_mistakes_in_four_files_are_four_answers() {
         }
     }
 }
+
+/// Wherever a unit can name another, one that does not exist is told of.
+#[test]
+fn no_unknown_entity_goes_unnoticed() {
+    let folder = Folder::new("unknown");
+    let condition =
+        |actions: &str| format!("{UNIT}[[condition]]\non = \"restart\"\nactions = [ {actions} ]\n");
+    let places = [
+        ("requires", format!("{UNIT}requires = \"lost\"\n")),
+        ("wants", format!("{UNIT}wants = [\"lost\"]\n")),
+        ("after", format!("{UNIT}after = \"lost\"\n")),
+        ("before", format!("{UNIT}before = \"lost\"\n")),
+        ("conflicts", format!("{UNIT}conflicts = \"lost\"\n")),
+        ("target", "[target]\nwants = \"lost\"\n".to_owned()),
+        ("of", condition("{ log = \"x\" }").replace("on =", "of = \"lost\"\non =")),
+        ("start", condition("{ start = \"lost\" }")),
+        ("stop", condition("{ stop = \"lost\" }")),
+        ("signal", condition("{ notify-signal = { entity = \"lost\", signal = \"HUP\" } }")),
+        ("on-fail", condition("{ log = \"x\", on-fail = [ { start = \"lost\" } ] }")),
+        ("pre-start", format!("{UNIT}pre-start = [ {{ start = \"lost\" }} ]\n")),
+    ];
+    for (name, text) in &places {
+        folder.write(&format!("{name}.toml"), text);
+    }
+    let loaded = folder.load(&settings(false));
+    for (name, text) in &places {
+        let file = folder.0.join(format!("{name}.toml")).display().to_string();
+        let said: Vec<&ham_unit::Diagnostic> =
+            loaded.diagnostics.iter().filter(|found| found.file == file).collect();
+        assert_eq!(said.len(), 1, "{name}: {said:#?}");
+        assert_eq!(said[0].code, codes::UNKNOWN_ENTITY, "{name}");
+        let (start, end) = said[0].span.unwrap();
+        assert_eq!(text.get(start..end), Some("\"lost\""), "{name}");
+    }
+    assert!(names(&loaded).is_empty());
+}

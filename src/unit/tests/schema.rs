@@ -153,3 +153,28 @@ fn another_validator_agrees_with_the_loader() {
     }
     assert!(good > 15 && bad > 10, "{good} good, {bad} bad");
 }
+
+/// By the line that a unit begins with, as Even Better TOML and other editors
+/// with taplo in them do.
+#[test]
+fn an_editor_finds_the_schema_and_what_is_wrong() {
+    let lint = |files: &[PathBuf]| {
+        let output = output(Command::new("taplo").arg("lint").args(files));
+        if output.is_none() {
+            println!("SKIPPED: taplo is not installed");
+        }
+        output
+    };
+    let Some(good) = lint(&ours()) else { return };
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    let name = format!("ham-unit-{}-schema.toml", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let schema = schema_file().canonicalize().unwrap();
+    let text = format!("#:schema {}\n[entity]\ncomand = \"/bin/true\"\n", schema.display());
+    std::fs::write(&file, text).unwrap();
+    let bad = lint(std::slice::from_ref(&file));
+    std::fs::remove_file(&file).unwrap();
+    let bad = bad.unwrap();
+    let said = String::from_utf8_lossy(&bad.stderr);
+    assert!(!bad.status.success() && said.contains("comand"), "{said}");
+}

@@ -7,12 +7,11 @@ use crate::output::Output;
 use crate::render::diagnostics;
 use ham_unit::{
     Diagnostic, DiagnosticReport, Loaded, Settings, Severity, SystemUsers, check_file, check_text,
-    load_directories, system_directories, user_directories,
+    ham_is_init, load_directories, no_watchdog, system_directories, user_directories,
 };
 use serde::Serialize;
-use std::cmp::Reverse;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The name of a unit that comes from standard input; it has no file name.
 const STDIN_NAME: &str = "stdin";
@@ -69,6 +68,10 @@ pub(super) fn run(asked: &Check<'_>, output: Output) -> Result<Exit, Error> {
     let mut found = Found::default();
     if paths.is_empty() {
         found.add(load_directories(&search_directories(user)?, &settings));
+        // Those are the units of this machine, so it is looked at too.
+        if system && ham_is_init() {
+            found.diagnostics.extend(no_watchdog(Path::new("/dev")));
+        }
     }
     for path in paths {
         found.add(if path.as_os_str() == "-" {
@@ -109,7 +112,7 @@ fn report(found: &Found, strict: bool, output: Output) -> Result<Exit, Error> {
             diagnostics::plain(&found.diagnostics)
         };
         text.push_str(&diagnostics::summary(found.good, &found.diagnostics));
-        if let Some(first) = found.diagnostics.iter().min_by_key(|one| Reverse(one.severity)) {
+        if let Some(first) = found.diagnostics.iter().find(|one| one.is_error()) {
             let code = first.code.rsplit("::").next().unwrap_or(first.code);
             text.push_str(&format!("; `hamctl explain {code}` tells more"));
         }

@@ -4,11 +4,11 @@
 
 use crate::say::say;
 use ham_core::plan::EntityPlan;
-use ham_unit::{DiagnosticReport, Settings, Severity, SystemUsers, load_directories};
+use ham_unit::{DiagnosticReport, Settings, Severity, SystemUsers, load_directories, no_watchdog};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the monitor asks of the loader.
@@ -70,7 +70,12 @@ pub(crate) fn main(request: &Request) -> ExitCode {
     let users = SystemUsers::new();
     let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
     settings.strict_owner = request.system;
-    let loaded = load_directories(&request.directories, &settings);
+    let mut loaded = load_directories(&request.directories, &settings);
+    // The reaper is this process's parent.
+    let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
+    if ham_sys::ending::is_init_of_machine(reaper) {
+        loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
+    }
     let answer = Answer {
         diagnostics: loaded.diagnostics.iter().map(DiagnosticReport::from).collect(),
         entities: loaded.entities,

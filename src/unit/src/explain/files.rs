@@ -1,9 +1,22 @@
-//! Pages about files and directories as a whole.
+//! Pages about files and directories as a whole, and about the machine.
 
-use super::{Example::Commands, Page};
+use super::{
+    Example::{Commands, Machine},
+    Page,
+};
 use crate::codes;
 
 pub(super) const PAGES: &[Page] = &[
+    Page {
+        code: codes::NO_WATCHDOG,
+        about: "ham watches over entities, and its reaper, monitor and guardian over each other; \
+                over the kernel only hardware does. On a machine whose init is ham nobody else \
+                would start it anew when it hangs. The driver of a board's watchdog is usually \
+                part of its kernel, or a module such as iTCO_wdt or i6300esb; softdog at least \
+                notices when nothing runs any longer. In containers, and where another init \
+                runs ham, this is not asked.",
+        example: Machine("ls /dev/watchdog*  # no such file", "modprobe softdog"),
+    },
     Page {
         code: codes::UNSAFE_PERMISSIONS,
         about: "A unit runs commands as any user, so who may write it may do all that ham may. \

@@ -3,7 +3,7 @@
 
 use crate::folder::{Folder, settings};
 use ham_unit::explain::{self, Example, Page};
-use ham_unit::{Loaded, codes};
+use ham_unit::{Loaded, codes, no_watchdog};
 use std::process::Command;
 
 fn write(folder: &Folder, files: &[(&str, &str)]) {
@@ -42,6 +42,13 @@ fn both(page: &Page) -> (Loaded, Loaded) {
             let loaded = load();
             write(&folder, mended);
             (loaded, load())
+        }
+        Example::Machine(..) => {
+            let mut wrong = folder.load(&settings(false));
+            wrong.diagnostics.extend(no_watchdog(&folder.0));
+            folder.write("watchdog0", "");
+            assert!(no_watchdog(&folder.0).is_none());
+            (wrong, folder.load(&settings(false)))
         }
         Example::Commands(wrong, mended) => {
             let good = "[entity]\ncommand = [\"/bin/sleep\", \"infinity\"]\nrestart = \"always\"\n";
@@ -82,4 +89,14 @@ fn pages_look_as_written_down() {
         all.push('\n');
     }
     folder.same_text("explain", &all);
+}
+
+#[test]
+fn a_machine_without_a_watchdog_is_told_of() {
+    let folder = Folder::new("machine");
+    let loaded =
+        Loaded { diagnostics: no_watchdog(&folder.0).into_iter().collect(), ..Loaded::default() };
+    folder.compare("no-watchdog", &loaded);
+    // Where nothing can be seen, nothing is said.
+    assert!(no_watchdog(&folder.0.join("absent")).is_none());
 }
