@@ -155,7 +155,7 @@ impl Reader<'_> {
             return None;
         }
         added.label("not found");
-        if names::refuse(name, Named::Action).is_none() {
+        if number(name).is_none() && names::refuse(name, Named::Action).is_none() {
             added.help(format!("mend the name, or make it first: {made_by} --system {name}"));
         }
         None

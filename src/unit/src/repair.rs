@@ -1,21 +1,31 @@
 //! A text with what is missing in it, and the way back: what a parser finds in
 //! the longer text stands somewhere in the one that somebody wrote.
 
+use crate::toml10::{Blank, Scan};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// The text with each character put in before its byte. `insertions` ascend,
-/// and are ASCII.
-pub(crate) fn repaired(text: &str, insertions: &[(usize, char)]) -> String {
-    let mut whole = String::with_capacity(text.len().saturating_add(insertions.len()));
+/// The text with what is missing put in and what cannot be read blanked out.
+pub(crate) fn repaired(text: &str, scan: &Scan) -> String {
+    let mut readable = text.to_owned();
+    for Blank { bytes, value } in &scan.blanks {
+        let mut blank = " ".repeat(bytes.len());
+        if *value && !blank.is_empty() {
+            blank.replace_range(..1, "0");
+        }
+        if readable.get(bytes.clone()).is_some() {
+            readable.replace_range(bytes.clone(), &blank);
+        }
+    }
+    let mut whole = String::with_capacity(text.len().saturating_add(scan.insertions.len()));
     let mut from = 0;
-    for (at, character) in insertions {
-        whole.push_str(text.get(from..*at).unwrap_or_default());
+    for (at, character) in &scan.insertions {
+        whole.push_str(readable.get(from..*at).unwrap_or_default());
         whole.push(*character);
         from = *at;
     }
-    whole.push_str(text.get(from..).unwrap_or_default());
+    whole.push_str(readable.get(from..).unwrap_or_default());
     whole
 }
 
@@ -83,8 +93,9 @@ mod tests {
     #[test]
     fn places_lead_back_to_the_text_that_was_written() {
         let text = "a = { b = [1\nc = 'x\nd = 2\n";
-        let insertions = [(12, ']'), (12, '}'), (19, '\'')];
-        let whole = repaired(text, &insertions);
+        let insertions = vec![(12, ']'), (12, '}'), (19, '\'')];
+        let scan = Scan { insertions: insertions.clone(), ..Scan::default() };
+        let whole = repaired(text, &scan);
         assert_eq!(whole, "a = { b = [1]}\nc = 'x'\nd = 2\n");
         let back = Back::new(&insertions);
         let table = back.table(DeTable::parse(&whole).unwrap().into_inner());

@@ -2,6 +2,7 @@
 //! without those that only follow from an earlier one.
 
 use crate::codes;
+use crate::line_starts::is_header;
 use crate::repair::{Back, repaired};
 use crate::text::{Report, Text};
 use crate::toml10::{self, FindingKind};
@@ -42,7 +43,7 @@ pub(crate) fn parse<'t>(
     report: &mut Report<'_>,
 ) -> (DeTable<'t>, Damage) {
     let scan = toml10::scan(&text.text);
-    let repairs = !scan.insertions.is_empty();
+    let repairs = !scan.insertions.is_empty() || !scan.blanks.is_empty();
     let mut damage = Damage { from: scan.broken_from, repaired: repairs, ..Damage::default() };
     // Parse errors there only follow from what is told.
     let mut told = BTreeSet::new();
@@ -56,7 +57,7 @@ pub(crate) fn parse<'t>(
     }
     let back = Back::new(&scan.insertions);
     let (table, mut errors) = if repairs {
-        *whole = repaired(&text.text, &scan.insertions);
+        *whole = repaired(&text.text, &scan);
         DeTable::parse_recoverable(whole)
     } else {
         DeTable::parse_recoverable(&text.text)
@@ -67,6 +68,11 @@ pub(crate) fn parse<'t>(
         let span = back.span(error.span().unwrap_or(0..0));
         let line = text.line_of(span.start);
         if damage.covers(text, span.start) || told.contains(&line) {
+            continue;
+        }
+        // What begins with a bracket belongs to what stands before it.
+        if damage.lines.contains(&line.saturating_sub(1)) && goes_on(text, span.start) {
+            damage.lines.insert(line);
             continue;
         }
         // One error a line: the parser stumbles on over the rest of it.
@@ -87,9 +93,10 @@ pub(crate) fn parse<'t>(
 /// Whether what stands on the line is known in spite of the finding.
 fn is_mended(kind: FindingKind) -> bool {
     match kind {
-        FindingKind::UnclosedArray | FindingKind::UnclosedTable | FindingKind::UnclosedHeader => {
-            true
-        }
+        FindingKind::UnclosedArray
+        | FindingKind::UnclosedTable
+        | FindingKind::UnclosedHeader
+        | FindingKind::UnopenedHeader => true,
         FindingKind::TableOverLines
         | FindingKind::TrailingComma
         | FindingKind::Escape
@@ -128,6 +135,11 @@ fn words_of(kind: FindingKind) -> (&'static str, &'static str, &'static str) {
             codes::SYNTAX,
             "this header is never closed",
             "add the missing `]`: [entity], [[condition]]",
+        ),
+        FindingKind::UnopenedHeader => (
+            codes::SYNTAX,
+            "a `[` is missing before this header",
+            "headers are [entity], [[condition]], [[condition.actions]]",
         ),
         FindingKind::UnclosedQuote => (
             codes::SYNTAX,
@@ -177,6 +189,15 @@ fn friendlier(message: &str, rest: &str) -> (String, &'static str, Option<&'stat
         return ("a string must be quoted".to_owned(), "write it in \"quotes\"", None);
     }
     (format!("not TOML: {message}"), "", None)
+}
+
+/// Whether a line continues the one before it: no key and no header begins it.
+fn goes_on(text: &Text, at: usize) -> bool {
+    let before = text.text.get(..at).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
+    let rest = text.text.get(start..).unwrap_or_default();
+    let line = rest.split('\n').next().unwrap_or_default().trim_start();
+    line.starts_with(['{', '}', ']']) || (line.starts_with('[') && !is_header(line.as_bytes()))
 }
 
 fn is_of_key(character: char) -> bool {

@@ -8,7 +8,8 @@
 //! given a text that it can read to the end, so that one missing bracket hides
 //! no mistake after it.
 
-use crate::line_starts::{closed_later, is_header, is_statement, next_line};
+mod closing;
+
 use std::ops::Range;
 
 /// What the scan has found.
@@ -21,6 +22,16 @@ pub(crate) struct Scan {
     pub(crate) broken_from: Option<usize>,
     /// What is missing, and before which byte, in ascending order.
     pub(crate) insertions: Vec<(usize, char)>,
+    /// What is not to be read, in ascending order.
+    pub(crate) blanks: Vec<Blank>,
+}
+
+/// A part of the text that cannot be trusted to be what was meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Blank {
+    pub(crate) bytes: Range<usize>,
+    /// Whether a key needs a value there.
+    pub(crate) value: bool,
 }
 
 /// One thing that is wrong.
@@ -46,6 +57,8 @@ pub(crate) enum FindingKind {
     UnclosedTable,
     /// A header whose `]` is missing.
     UnclosedHeader,
+    /// A header whose `[` is missing.
+    UnopenedHeader,
     /// A string whose quote is missing at the end of its line.
     UnclosedQuote,
 }
@@ -112,6 +125,7 @@ impl Scanner<'_> {
         let mut comma: Option<usize> = None;
         while let Some(byte) = self.peek() {
             match byte {
+                b'a'..=b'z' if fresh && self.unopened_header() => continue,
                 b' ' | b'\t' | b'\r' => {
                     self.step(1);
                     continue;
@@ -161,66 +175,13 @@ impl Scanner<'_> {
         self.end_of_line();
     }
 
-    /// Whether the innermost bracket is an array of a line before this one. In
-    /// one of this line a `=` is wrong in itself, and the parser's to report.
-    fn in_array_of_before(&self) -> bool {
-        let before = |from: usize| {
-            let between = self.bytes.get(from..self.at).unwrap_or_default();
-            between.contains(&b'\n')
-        };
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let closed = || closed_later(b"=", next_line(rest).1);
-        let innermost = self.open.last();
-        innermost.is_some_and(|open| open.bracket == Bracket::Array && before(open.at)) && !closed()
-    }
-
-    /// At the end of a line, or of the text: brackets that cannot be meant to
-    /// go on there.
-    fn end_of_line(&mut self) {
-        if self.open.is_empty() || self.at < self.seen {
-            return;
-        }
-        let rest = self.bytes.get(self.at.saturating_add(1)..).unwrap_or_default();
-        let (next, after) = next_line(rest);
-        // Only blank lines and comments are between: they are not looked at
-        // once for each of their ends.
-        let left = after.len().saturating_add(next.len()).saturating_add(1);
-        self.seen = self.bytes.len().saturating_sub(left);
-        let begins_anew = next.is_empty() || is_header(next);
-        let last = self.end.checked_sub(1).and_then(|at| self.bytes.get(at));
-        let goes_on =
-            matches!(last, Some(b',' | b'{')) || matches!(next.first(), Some(b'}' | b','));
-        let mut told = false;
-        while let Some(open) = self.open.last() {
-            let (kind, end, missing) = match open.bracket {
-                Bracket::Table => (FindingKind::UnclosedTable, '}', begins_anew || !goes_on),
-                Bracket::Array => {
-                    let another = || is_statement(next) && !closed_later(next, after);
-                    (FindingKind::UnclosedArray, ']', begins_anew || another())
-                }
-            };
-            if !missing {
-                return;
-            }
-            // The innermost is told: the others could not be closed before it.
-            let at = open.at;
-            if !std::mem::replace(&mut told, true) {
-                self.found(kind, at..at.saturating_add(1));
-            }
-            self.scan.insertions.push((self.end, end));
-            self.open.pop();
-        }
-    }
-
     fn begin(&mut self, bracket: Bracket) {
         self.open.push(Open { bracket, at: self.at, over_lines: false });
     }
 
     fn end(&mut self, byte: u8, comma: Option<usize>) {
         let bracket = if byte == b']' { Bracket::Array } else { Bracket::Table };
-        if bracket == Bracket::Array {
-            self.tables_before_the_end_of_an_array();
-        }
+        self.before_an_end(bracket);
         // Another closing bracket of the wrong kind is the parser's to report.
         let Some(open) = self.open.pop_if(|open| open.bracket == bracket) else { return };
         if bracket == Bracket::Array {
@@ -236,27 +197,6 @@ impl Scanner<'_> {
         {
             self.found(FindingKind::TrailingComma, comma..comma.saturating_add(1));
             self.scan.explained.push(whole);
-        }
-    }
-
-    /// `[ { a = 1 ]`: no table goes on after its array.
-    fn tables_before_the_end_of_an_array(&mut self) {
-        if !self.open.iter().any(|open| open.bracket == Bracket::Array) {
-            return;
-        }
-        while let Some(open) = self.open.pop_if(|open| open.bracket == Bracket::Table) {
-            self.found(FindingKind::UnclosedTable, open.at..open.at.saturating_add(1));
-            self.scan.insertions.push((self.end, '}'));
-        }
-    }
-
-    /// The innermost array is the one that lacks its end: the others could
-    /// not have been closed before it.
-    fn unclosed_array(&mut self) {
-        let innermost = self.open.iter().rfind(|open| open.bracket == Bracket::Array);
-        if let Some(at) = innermost.map(|open| open.at) {
-            self.found(FindingKind::UnclosedArray, at..at.saturating_add(1));
-            self.scan.broken_from = Some(at);
         }
     }
 
@@ -283,13 +223,16 @@ impl Scanner<'_> {
             }
             self.step(1);
         }
-        let opened = if double { 2 } else { 1 };
+        let opened: usize = if double { 2 } else { 1 };
         let name = self.bytes.get(start.saturating_add(opened)..end).unwrap_or_default();
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.] ".contains(byte);
         if closed < opened && !name.is_empty() && name.iter().all(plain) {
             self.found(FindingKind::UnclosedHeader, start..end);
             let missing = opened.saturating_sub(closed);
             self.scan.insertions.extend(std::iter::repeat_n((end, ']'), missing));
+        } else if closed == 2 && opened == 1 && name.iter().all(plain) && name.ends_with(b"]]") {
+            self.found(FindingKind::UnopenedHeader, start..end);
+            self.scan.insertions.push((start, '['));
         }
     }
 
@@ -337,30 +280,13 @@ impl Scanner<'_> {
             self.step(1);
         }
         if !multi_line {
-            self.unclosed_quote(start, quote);
+            self.unclosed_quote(start);
         }
         if multi_line {
             self.found(FindingKind::UnclosedString, start..start.saturating_add(3));
             self.scan.broken_from = Some(start);
         }
         !multi_line
-    }
-}
-
-impl Scanner<'_> {
-    /// A string that its line ends in, and with it all that began in that
-    /// line: the brackets that are missing may stand in the string.
-    fn unclosed_quote(&mut self, start: usize, quote: u8) {
-        let before = self.bytes.get(..start).unwrap_or_default();
-        let line = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let returns = self.at.checked_sub(1).and_then(|at| self.bytes.get(at)) == Some(&b'\r');
-        let end = if returns { self.at.saturating_sub(1) } else { self.at };
-        self.found(FindingKind::UnclosedQuote, start..end);
-        self.scan.insertions.push((end, char::from(quote)));
-        while let Some(open) = self.open.pop_if(|open| open.at >= line) {
-            let bracket = if open.bracket == Bracket::Array { ']' } else { '}' };
-            self.scan.insertions.push((end, bracket));
-        }
     }
 }
 
@@ -390,7 +316,9 @@ mod tests {
 
     #[test]
     fn what_is_not_closed_is_found_where_it_begins() {
-        use FindingKind::{UnclosedArray, UnclosedHeader, UnclosedQuote, UnclosedTable};
+        use FindingKind::{
+            UnclosedArray, UnclosedHeader, UnclosedQuote, UnclosedTable, UnopenedHeader,
+        };
         let found = scan("a = '''x\ny");
         assert_eq!(found.findings[0].kind, FindingKind::UnclosedString);
         assert_eq!(found.broken_from, Some(4));
@@ -404,14 +332,19 @@ mod tests {
             ("a = [ { b = {} ]\n\nc = 1", UnclosedTable, "a = [ { b = {}} ]\n\nc = 1"),
             ("a = [ { b = 1\n]\n", UnclosedTable, "a = [ { b = 1}\n]\n"),
             ("[a # b\nc = 1", UnclosedHeader, "[a] # b\nc = 1"),
+            ("[a.b]] # c\nd = 1", UnopenedHeader, "[[a.b]] # c\nd = 1"),
+            ("a]\nb = 1", UnopenedHeader, "[a]\nb = 1"),
+            ("a.b]]\nb = 1", UnopenedHeader, "[[a.b]]\nb = 1"),
             ("[[a.b]\nc = 1", UnclosedHeader, "[[a.b]]\nc = 1"),
-            ("a = \"x\nb = 1\n", UnclosedQuote, "a = \"x\"\nb = 1\n"),
-            ("a = ['x]\r\nb = 1\n", UnclosedQuote, "a = ['x]']\r\nb = 1\n"),
+            ("a = [ { b = [1 } ]\n", UnclosedArray, "a = [ { b = [1] } ]\n"),
+            ("a = \"x\nb = 1\n", UnclosedQuote, "a =0  \nb = 1\n"),
+            ("a = ['x]\r\nb = 1\n", UnclosedQuote, "a =0    \r\nb = 1\n"),
+            ("a = [\n { b = [1, 'x] },\n 2 ]\n", UnclosedQuote, "a = [\n                 \n 2 ]\n"),
         ] {
             let found = scan(text);
             assert_eq!(kinds(text), [kind], "{text}");
             assert_eq!(found.broken_from, None, "{text}");
-            assert_eq!(crate::repair::repaired(text, &found.insertions), whole);
+            assert_eq!(crate::repair::repaired(text, &found), whole);
         }
     }
 

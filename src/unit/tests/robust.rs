@@ -135,6 +135,26 @@ proptest! {
     }
 }
 
+/// A bracket or a quote that is missing is told of once or a few times, not
+/// in every line that follows.
+#[test]
+fn one_character_less_is_no_flood() {
+    let mut told = Vec::new();
+    for (at, character) in WHOLE.char_indices() {
+        if "[]{}\"".contains(character) {
+            let end = at + character.len_utf8();
+            let text = format!("{}{}", &WHOLE[..at], &WHOLE[end..]);
+            holds_together(&text);
+            let loaded = check(&text);
+            let count = loaded.diagnostics.iter().filter(|found| found.is_error()).count();
+            assert!(count <= 6, "without byte {at}: {:#?}", loaded.diagnostics);
+            told.push(count);
+        }
+    }
+    let once = told.iter().filter(|count| **count <= 1).count();
+    assert!(told.len() > 150 && once * 10 > told.len() * 8, "{once} of {}", told.len());
+}
+
 #[test]
 fn deep_nesting_and_floods_of_errors_end() {
     for text in [
