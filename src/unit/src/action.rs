@@ -233,8 +233,10 @@ impl Reader<'_> {
         let message = format!("a second restart for this entity, beside {earlier}");
         let text = self.report.text;
         let first = condition.restart_at.map(|at| text.related(at, "the first"));
+        let place = first.as_ref().map(|first| format!(" (the first is in line {})", first.line));
+        let place = place.unwrap_or_default();
         self.error(codes::CONFLICT, field.key_span.clone(), message)
-            .help("an entity has one; two would start it twice: take one of them out")
+            .help(format!("an entity has one; two would start it twice: take one out{place}"))
             .related(first);
     }
 

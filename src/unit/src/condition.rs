@@ -120,7 +120,11 @@ impl Reader<'_> {
                     let message = format!("a second condition {}", quoted(&plan.name));
                     let first = self.report.text.related(*first, "the first");
                     self.error(codes::DUPLICATE_NAME, name_span, message)
-                        .help("give it a `name` of its own, or put its actions into the first")
+                        .help(format!(
+                            "give it a `name` of its own, or put its actions into the first, in \
+                             line {}",
+                            first.line
+                        ))
                         .related([first]);
                 } else {
                     names.insert(plan.name.clone(), name_span.start);
@@ -223,7 +227,10 @@ impl Reader<'_> {
                 let message = format!("a second action {} in this list", quoted(name));
                 let first = self.report.text.related(*first, "the first");
                 self.error(codes::DUPLICATE_NAME, span.clone(), message)
-                    .help("give it another `name`, or none")
+                    .help(format!(
+                        "give it another `name`, or none; the first is in line {}",
+                        first.line
+                    ))
                     .related([first]);
             } else {
                 names.insert(name.clone(), span.start);
