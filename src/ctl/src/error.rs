@@ -85,6 +85,13 @@ pub(crate) enum Error {
         /// What was asked for.
         names: String,
     },
+    /// No diagnostic has this code.
+    UnknownCode {
+        /// What was asked for.
+        code: String,
+        /// The nearest code there is.
+        nearest: Option<&'static str>,
+    },
     /// There is no file of a unit.
     UnknownUnit {
         /// What was asked for.
@@ -166,6 +173,7 @@ impl Error {
             Error::Link { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::NotPermitted
             }
+            Error::UnknownCode { .. } => Exit::Usage,
             Error::Missing { .. }
             | Error::UnknownUnit { .. }
             | Error::NoItem { .. }
@@ -240,6 +248,13 @@ impl fmt::Display for Error {
                 write!(f, "the manager refused {method}: {error} {parameters}")
             }
             Error::Missing { names } => write!(f, "no entity `{names}`"),
+            Error::UnknownCode { code, nearest } => {
+                write!(f, "no diagnostic has the code `{code}`")?;
+                match nearest {
+                    Some(near) => write!(f, "; did you mean `{near}`?"),
+                    None => write!(f, " (`hamctl explain` lists them)"),
+                }
+            }
             Error::UnknownUnit { name, nearest, directories } => {
                 let paths: Vec<String> =
                     directories.iter().map(|path| path.display().to_string()).collect();
@@ -300,6 +315,7 @@ impl std::error::Error for Error {
             | Error::RefusedOtherwise { .. }
             | Error::Missing { .. }
             | Error::UnknownUnit { .. }
+            | Error::UnknownCode { .. }
             | Error::Unit { .. }
             | Error::Directory { .. }
             | Error::StillRuns { .. } => None,

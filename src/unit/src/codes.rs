@@ -71,6 +71,8 @@ codes! {
     COMMAND_NOT_FOUND = "ham::unit::command-not-found";
     /// Warning: a word that only a shell would understand.
     SHELL_SYNTAX = "ham::unit::shell-syntax";
+    /// Warning: ham is the init of a machine that has no hardware watchdog.
+    NO_WATCHDOG = "ham::unit::no-watchdog";
     /// A file or directory that others may change.
     UNSAFE_PERMISSIONS = "ham::unit::unsafe-permissions";
     /// A file or directory that cannot be read.

@@ -335,7 +335,7 @@ fn what_files_make_together_says_where_it_is_from() {
     let directories = [folder.0.clone()];
     let shown = merged(&directories, "w@a", &settings(false)).unwrap();
     assert!(shown.diagnostics.is_empty(), "{:#?}", shown.diagnostics);
-    folder.compare_text("merged", &shown.text);
+    folder.same_text("merged", &shown.text);
     let of = |key: &str| shown.values.iter().find(|value| value.key == key).unwrap();
     let umask = of("entity.umask");
     assert!(umask.file.ends_with("w@a.toml.d/10.toml"), "{umask:?}");

@@ -181,6 +181,12 @@ pub(crate) enum Verb {
     Check {
         /// Files, directories, or - for standard input [default: the unit directories]
         paths: Vec<PathBuf>,
+        /// What the unit of standard input is called, without .toml
+        #[arg(long)]
+        name: Option<String>,
+        /// Fail on warnings too
+        #[arg(short = 'W', long)]
+        strict: bool,
     },
     /// Show what unit files would change of the manager that runs
     Plan {
@@ -196,6 +202,13 @@ pub(crate) enum Verb {
         #[command(flatten)]
         reload: Reload,
     },
+    /// Tell what a diagnostic means and how to mend it; needs no manager
+    Explain {
+        /// unknown-key, or ham::unit::unknown-key [default: list all]
+        code: Option<String>,
+    },
+    /// Print the JSON Schema of unit files, for editors; needs no manager
+    Schema,
     /// Stop all entities and end the manager (also: -stop)
     Shutdown {
         /// Exit code of the manager
@@ -429,6 +442,8 @@ impl Verb {
             | Verb::Cat { .. }
             | Verb::Check { .. }
             | Verb::Plan { .. }
+            | Verb::Explain { .. }
+            | Verb::Schema
             | Verb::IsActive { .. }
             | Verb::IsFailed { .. }
             | Verb::History { .. }
