@@ -11,6 +11,7 @@ mod enable;
 mod events;
 mod graph;
 mod history;
+mod import;
 mod is;
 mod kill;
 mod list;
@@ -95,6 +96,11 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::Heartbeat { to, name } => say::heartbeat(&manager()?, to, name, output),
         Verb::Check { paths } => {
             check::run(&paths, arguments.user, runtime::effective_uid(), output)
+        }
+        Verb::Import { output: directory, force, strict, files } => {
+            let directory = (directory.as_os_str() != "-").then_some(directory);
+            let wish = import::Wish { files, directory, force, strict };
+            import::run(program, &wish, arguments.user, runtime::effective_uid(), output)
         }
         Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
         Verb::IsActive { name } => is::active(&manager()?, name, output),
