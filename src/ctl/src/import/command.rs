@@ -1,6 +1,7 @@
 //! The value of an `Exec…=` key: prefixes, words and variables, and what they
 //! become: words of ham, or a line of a shell where systemd splits a variable.
 
+use super::identity::is_variable;
 use super::parse::Assignment;
 use super::specifiers::PID;
 use super::words;
@@ -49,6 +50,10 @@ pub(crate) fn read(
         let prefix = first.text.strip_suffix(program).unwrap_or_default();
         let expands = !prefix.contains(':');
         let renamed = prefix.contains('@');
+        let resolved = resolve(program);
+        if !resolved.starts_with('/') && (resolved.contains('/') || resolved.is_empty()) {
+            return Err("the program is neither an absolute path nor a plain name".to_owned());
+        }
         let program = std::iter::once(program.to_owned());
         let arguments = rest.iter().skip(usize::from(renamed)).map(|word| word.text.clone());
         let mut parts: Vec<Word> =
@@ -73,19 +78,13 @@ pub(crate) fn plain(text: &str) -> Word {
     Word { pieces: vec![Piece::Text(text.to_owned())], splits: false }
 }
 
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
 /// Finds the variables as systemd does: `$NAME` as a whole word, `${NAME}`
 /// anywhere, `$$` for one `$`. That of the main process is ham's own.
 fn word(text: &str, expands: bool) -> Word {
     if !expands {
         return plain(text);
     }
-    if let Some(name) = text.strip_prefix('$').filter(|name| is_name(name)) {
+    if let Some(name) = text.strip_prefix('$').filter(|name| is_variable(name)) {
         return match name {
             "MAINPID" => plain(&PID.to_string()),
             name => Word { pieces: vec![Piece::Variable(name.to_owned())], splits: true },
@@ -100,7 +99,7 @@ fn word(text: &str, expands: bool) -> Word {
         if let Some(after) = after.strip_prefix('$') {
             literal.push('$');
             rest = after;
-        } else if let Some((name, after)) = braced.filter(|(name, _)| is_name(name)) {
+        } else if let Some((name, after)) = braced.filter(|(name, _)| is_variable(name)) {
             if name == "MAINPID" {
                 literal.push(PID);
             } else {
@@ -184,8 +183,11 @@ impl Command {
             return self.in_shell();
         }
         let words = self.words.iter();
-        let words =
-            if none { words.filter_map(Word::text).collect() } else { words.map(Word::braced).collect() };
+        let words = if none {
+            words.filter_map(Word::text).collect()
+        } else {
+            words.map(Word::braced).collect()
+        };
         Argv { words, expand: !none, shell: false }
     }
 

@@ -30,11 +30,8 @@ impl Work<'_> {
             }
         }
         // What a machine is, which does not change while ham runs.
-        let others: Vec<Assignment> = self
-            .rest()
-            .into_iter()
-            .filter(|a| a.section == UNIT && is_other(&a.key))
-            .collect();
+        let others: Vec<Assignment> =
+            self.rest().into_iter().filter(|a| a.section == UNIT && is_other(&a.key)).collect();
         for from in others {
             if from.value.is_empty() {
                 self.no_meaning(&from, "empty: drops what was before it");
@@ -48,7 +45,8 @@ impl Work<'_> {
     fn path_condition(&mut self, from: &Assignment, option: &str, asserts: bool) {
         let text = self.text(from);
         if let Some(path) = text.strip_prefix('|') {
-            let how = format!("one of several that are enough, here {path}: test it in `pre-start`");
+            let how =
+                format!("one of several that are enough, here {path}: test it in `pre-start`");
             return self.no_equivalent(from, how);
         }
         let (path, not) = match text.strip_prefix('!') {
@@ -68,7 +66,9 @@ impl Work<'_> {
         let mut words: Vec<String> = match option {
             "mountpoint" => vec!["mountpoint".into(), "-q".into(), path.into()],
             "ls" => script(&format!("test -n \"$(ls -A {})\"", shell_quoted(path))),
-            "glob" => script(&format!("for f in {path}; do test -e \"$f\" && exit 0; done; exit 1")),
+            "glob" => {
+                script(&format!("for f in {path}; do test -e \"$f\" && exit 0; done; exit 1"))
+            }
             option => vec!["test".into(), option.into(), path.into()],
         };
         if not {
@@ -99,7 +99,7 @@ fn script(line: &str) -> Vec<String> {
 }
 
 /// Whether a key is one of the many that ask what a machine is.
-fn is_other(key: &str) -> bool {
+pub(crate) fn is_other(key: &str) -> bool {
     key.strip_prefix("Condition")
         .or_else(|| key.strip_prefix("Assert"))
         .is_some_and(|what| OTHERS.contains(&what))

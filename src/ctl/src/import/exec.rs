@@ -100,8 +100,12 @@ impl Work<'_> {
         for command in earlier {
             let from = command.from.clone();
             if self.kind == Kind::Oneshot {
-                self.approximated(&from, Some("pre-start"), "one command is `command`, the last; \
-                                                             those before it are in `pre-start`");
+                self.approximated(
+                    &from,
+                    Some("pre-start"),
+                    "one command is `command`, the last; \
+                                                             those before it are in `pre-start`",
+                );
                 self.add("pre-start", &command);
             } else {
                 self.no_equivalent(&from, "systemd refuses a second command but of a oneshot");
@@ -161,6 +165,7 @@ impl Work<'_> {
             return;
         }
         let on = if self.kind == Kind::Oneshot { "finished" } else { "ready" };
+        let name = "start-post";
         let mut actions = Vec::new();
         for command in &commands {
             let mut how = "done when the unit is up; what comes after it does not wait for that, \
@@ -169,10 +174,10 @@ impl Work<'_> {
             if !command.variables().is_empty() {
                 how.push_str("; the variables of the unit are not set for it");
             }
-            self.approximated(&command.from, Some(on), how);
+            self.approximated(&command.from, Some(name), how);
             actions.push(self.action(command, Place::Condition));
         }
-        self.draft.conditions.push(Condition { name: None, on, actions });
+        self.draft.conditions.push(Condition { name: Some(name), on, actions });
     }
 
     /// Adds a command to a list of the entity.

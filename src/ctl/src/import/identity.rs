@@ -87,9 +87,7 @@ impl Work<'_> {
                 self.unreadable(&from, "there is no `=`");
                 continue;
             };
-            let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(good)
-            {
+            if !is_variable(name) {
                 self.unreadable(&from, "no variable can have this name");
             } else if unset.iter().any(|known| *known == name || *known == text) {
                 self.no_meaning(&from, "UnsetEnvironment= takes it away");
@@ -109,8 +107,20 @@ impl Work<'_> {
             }
         }
         for (from, name) in self.words(SERVICE, "PassEnvironment") {
-            self.draft.push("inherit-environment", toml::string(&name));
-            self.translated(&from, "`inherit-environment`: these variables of ham and no others");
+            if is_variable(&name) {
+                self.draft.push("inherit-environment", toml::string(&name));
+                let text = "`inherit-environment`: these variables of ham and no others";
+                self.translated(&from, text);
+            } else {
+                self.unreadable(&from, "no variable can have this name");
+            }
         }
     }
+}
+
+/// Whether a variable of ham's can have this name.
+pub(crate) fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

@@ -212,7 +212,10 @@ impl Work<'_> {
             self.draft.conditions.push(super::draft::Condition {
                 name: None,
                 on: "heartbeat-missed-high",
-                actions: vec![format!("{{ notify-signal = {{ signal = {} }} }}", toml::string(&word))],
+                actions: vec![format!(
+                    "{{ notify-signal = {{ signal = {} }} }}",
+                    toml::string(&word)
+                )],
             });
             let how = "a whole period without a sign counts, so a hang is seen after once to \
                        twice this time";

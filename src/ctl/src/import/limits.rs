@@ -4,6 +4,7 @@ use super::parse::Assignment;
 use super::toml;
 use super::values::{size, time, write_size, write_time};
 use super::work::{SERVICE, Work};
+use ham_core::time::Span;
 
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,11 @@ fn one(text: &str, counts: Counts) -> Option<String> {
     match counts {
         Counts::Bytes => size(text).map(write_size),
         Counts::Things => text.parse::<u64>().ok().map(|number| number.to_string()),
-        Counts::Time(unit) => time(text, unit).map(write_time),
+        // The kernel counts in whole ones.
+        Counts::Time(unit) => {
+            let span = time(text, unit)?;
+            Some(write_time(Span(span.0.checked_next_multiple_of(unit)?)))
+        }
         Counts::Nice => match text.strip_prefix('+') {
             Some(nice) => nice.parse::<i32>().ok().map(|nice| (20 - nice).to_string()),
             None => {
@@ -101,6 +106,7 @@ mod tests {
             ("64M", Counts::Bytes, Some("\"64MiB\"")),
             ("0", Counts::Bytes, Some("0")),
             ("1min", Counts::Time(1_000_000_000), Some("\"1min\"")),
+            ("0.1ms", Counts::Time(1_000_000_000), Some("\"1s\"")),
             ("200", Counts::Time(1_000), Some("\"200us\"")),
             ("-5", Counts::Nice, Some("25")),
             ("+5", Counts::Nice, Some("15")),

@@ -115,7 +115,7 @@ fn head(work: &mut Work<'_>, files: &[String]) {
     }
     let mut lost: Vec<String> = Vec::new();
     for entry in work.entries.iter().filter(|entry| entry.outcome == Outcome::NoEquivalent) {
-        let key = format!("{}=", entry.key);
+        let key = format!("{}=", entry.key.trim_end_matches(" (not set)"));
         if !lost.contains(&key) {
             lost.push(key);
         }

@@ -1,6 +1,7 @@
 //! Other units: whom it needs, what it comes after, what it excludes.
 
 use super::name::{Name, entity};
+use super::specifiers::INSTANCE;
 use super::toml;
 use super::values::truth;
 use super::work::{UNIT, Work};
@@ -21,13 +22,54 @@ pub(crate) enum Other {
 /// Targets of systemd.special(7) that order the boot and the shutdown. Where
 /// ham runs beside another init all of that has happened.
 const STANDARD: [&str; 48] = [
-    "basic", "bluetooth", "cryptsetup", "cryptsetup-pre", "ctrl-alt-del", "default", "emergency",
-    "exit", "final", "getty", "getty-pre", "graphical", "graphical-session", "halt", "hibernate",
-    "initrd", "integritysetup", "kexec", "local-fs", "local-fs-pre", "multi-user", "network",
-    "network-online", "network-pre", "nss-lookup", "nss-user-lookup", "paths", "poweroff",
-    "printer", "reboot", "remote-fs", "remote-fs-pre", "rescue", "rpcbind", "shutdown", "sigpwr",
-    "sleep", "slices", "smartcard", "sockets", "sound", "suspend", "swap", "sysinit",
-    "system-update", "time-set", "time-sync", "timers",
+    "basic",
+    "bluetooth",
+    "cryptsetup",
+    "cryptsetup-pre",
+    "ctrl-alt-del",
+    "default",
+    "emergency",
+    "exit",
+    "final",
+    "getty",
+    "getty-pre",
+    "graphical",
+    "graphical-session",
+    "halt",
+    "hibernate",
+    "initrd",
+    "integritysetup",
+    "kexec",
+    "local-fs",
+    "local-fs-pre",
+    "multi-user",
+    "network",
+    "network-online",
+    "network-pre",
+    "nss-lookup",
+    "nss-user-lookup",
+    "paths",
+    "poweroff",
+    "printer",
+    "reboot",
+    "remote-fs",
+    "remote-fs-pre",
+    "rescue",
+    "rpcbind",
+    "shutdown",
+    "sigpwr",
+    "sleep",
+    "slices",
+    "smartcard",
+    "sockets",
+    "sound",
+    "suspend",
+    "swap",
+    "sysinit",
+    "system-update",
+    "time-set",
+    "time-sync",
+    "timers",
 ];
 /// Services of systemd itself.
 const OWN: &str = "systemd-";
@@ -64,11 +106,12 @@ impl Work<'_> {
 
     pub(crate) fn order(&mut self) {
         let mut coupled = false;
-        for key in ["Requires", "BindsTo", "Requisite", "RequiredMountsFor"] {
+        for key in ["Requires", "BindsTo", "Requisite"] {
             for (from, unit) in self.words(UNIT, key) {
                 match self.neighbour(&from, &unit) {
                     Some(name) if self.comes_before(&unit) => {
-                        let how = format!("it is only `before` {name}: what is required comes first");
+                        let how =
+                            format!("it is only `before` {name}: what is required comes first");
                         self.no_equivalent(&from, how);
                     }
                     Some(name) => {
@@ -92,7 +135,8 @@ impl Work<'_> {
             for (from, unit) in self.words(UNIT, key) {
                 let Some(name) = self.neighbour(&from, &unit) else { continue };
                 if self.comes_before(&unit) {
-                    let how = format!("{name} comes later (Before=), and what is wanted comes first");
+                    let how =
+                        format!("{name} comes later (Before=), and what is wanted comes first");
                     self.no_equivalent(&from, how);
                 } else if self.draft.items("requires").contains(&toml::string(&name)) {
                     self.no_meaning(&from, "it is required already");
@@ -132,13 +176,16 @@ impl Work<'_> {
                 let how = if self.comes_before(&unit) {
                     format!("a stop or restart of {name} leaves it alone: stop both")
                 } else {
-                    format!("a stop or restart of {name} leaves it alone: stop both, or write \
-                             `requires = \"{name}\"` if it cannot do without")
+                    format!(
+                        "a stop or restart of {name} leaves it alone: stop both, or write \
+                             `requires = \"{name}\"` if it cannot do without"
+                    )
                 };
                 self.no_equivalent(&from, how);
             }
         }
-        for key in ["PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom"]
+        for key in
+            ["PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom"]
         {
             for (from, unit) in self.words(UNIT, key) {
                 let what = if key.contains("Stop") { "stop" } else { "reload" };
@@ -150,7 +197,7 @@ impl Work<'_> {
     /// The name of the entity; says what becomes of the key when it is none.
     fn neighbour(&mut self, from: &super::parse::Assignment, unit: &str) -> Option<String> {
         match self.other(unit) {
-            Other::Service(name) if name == self.name.entity => {
+            Other::Service(name) if name == entity(self.own_stem().as_str()) => {
                 self.no_meaning(from, "it is itself");
                 None
             }
@@ -161,7 +208,10 @@ impl Work<'_> {
             }
             Other::Path(path) if from.key != "Before" && from.key != "Conflicts" => {
                 if self.draft.has_field("start-when", "path") {
-                    self.no_equivalent(from, format!("it waits for one path already, not for {path}"));
+                    self.no_equivalent(
+                        from,
+                        format!("it waits for one path already, not for {path}"),
+                    );
                 } else {
                     self.draft.field("start-when", "path", toml::string(&path));
                     self.approximated(from, Some("start-when"), "starts when the path is there");
@@ -173,7 +223,8 @@ impl Work<'_> {
                 None
             }
             Other::Unsupported(instead) => {
-                let strong = ["Requires", "BindsTo", "Requisite", "Wants"].contains(&from.key.as_str());
+                let strong =
+                    ["Requires", "BindsTo", "Requisite", "Wants"].contains(&from.key.as_str());
                 if strong {
                     self.no_equivalent(from, format!("{unit}: {instead}"));
                 } else {
@@ -182,6 +233,12 @@ impl Work<'_> {
                 None
             }
         }
+    }
+
+    /// Its own name, as others would write it.
+    fn own_stem(&self) -> String {
+        let stem = self.name.file.trim_end_matches(".service");
+        if self.name.is_template() { format!("{stem}{INSTANCE}") } else { stem.to_owned() }
     }
 
     /// Whether a unit stands in `Before=`.
@@ -234,7 +291,6 @@ pub(crate) fn instead_of(file: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::specifiers::INSTANCE;
     use super::*;
 
     #[test]

@@ -136,7 +136,8 @@ impl Work<'_> {
     fn by_hand(&mut self, names: &[String], mode: u32, place: usize) {
         let parent = self.context.owner.places.get(place).cloned().unwrap_or_default();
         let user = self.user.clone().unwrap_or_default();
-        let mut words: Vec<String> = ["install", "-d", "-o", &user, "-m"].map(str::to_owned).to_vec();
+        let mut words: Vec<String> =
+            ["install", "-d", "-o", &user, "-m"].map(str::to_owned).to_vec();
         words.push(format!("{mode:04o}"));
         words.extend(names.iter().map(|name| format!("{parent}/{name}")));
         let words: Vec<String> = words.iter().map(|word| toml::placeholders(word)).collect();

@@ -30,16 +30,19 @@ impl Work<'_> {
                 }
             }
         }
+        let mut after = Vec::new();
         for (from, unit) in self.words(UNIT, "OnSuccess") {
             match self.other(&unit) {
                 Other::Service(name) if self.kind == Kind::Oneshot => {
-                    let actions = vec![format!("{{ start = {} }}", toml::string(&name))];
-                    let name = Some("on-success");
-                    self.draft.conditions.push(Condition { name, on: "finished", actions });
+                    after.push(format!("{{ start = {} }}", toml::string(&name)));
                     self.translated(&from, "a condition on `finished`");
                 }
                 _ => self.no_equivalent(&from, "only a oneshot can have finished"),
             }
+        }
+        if !after.is_empty() {
+            let name = Some("on-success");
+            self.draft.conditions.push(Condition { name, on: "finished", actions: after });
         }
         for key in ["StartLimitAction", "FailureAction"] {
             for section in [UNIT, SERVICE] {
@@ -52,9 +55,8 @@ impl Work<'_> {
                     "reboot" | "reboot-force" | "reboot-immediate" | "soft-reboot" | "kexec" => {
                         "{ reboot = {} }"
                     }
-                    "poweroff" | "poweroff-force" | "poweroff-immediate" | "halt" | "halt-force" => {
-                        "{ shutdown = {} }"
-                    }
+                    "poweroff" | "poweroff-force" | "poweroff-immediate" | "halt"
+                    | "halt-force" => "{ shutdown = {} }",
                     "exit" | "exit-force" => "{ shutdown = { exit-code = 1 } }",
                     _ => {
                         self.unreadable(&from, "there is no such word");
@@ -159,7 +161,8 @@ impl Work<'_> {
         all.retain(|from| {
             let good = match from.key.as_str() {
                 "RestartSteps" => from.value.parse::<u32>().is_ok(),
-                _ => seconds(&from.value).is_some_and(|s| from.key != "RestartSec" || !s.is_infinite()),
+                _ => seconds(&from.value)
+                    .is_some_and(|s| from.key != "RestartSec" || !s.is_infinite()),
             };
             if !good {
                 self.unreadable(from, "it is no number or time");
@@ -181,8 +184,11 @@ impl Work<'_> {
                     if from.key == "RestartSec" {
                         self.translated(from, "`delays` of `restart`");
                     } else {
-                        self.no_meaning(from, "without RestartSteps= and a RestartMaxDelaySec= \
-                                               that is longer than RestartSec= nothing grows");
+                        self.no_meaning(
+                            from,
+                            "without RestartSteps= and a RestartMaxDelaySec= \
+                                               that is longer than RestartSec= nothing grows",
+                        );
                     }
                 }
                 if first.is_none() || delay == DELAY {
@@ -266,7 +272,8 @@ fn growing(first: Span, last: Span, steps: u32) -> Vec<(String, String)> {
         Span(milliseconds.saturating_mul(1_000_000))
     };
     if steps <= MOST_DELAYS {
-        let delays: Vec<String> = (0..steps).map(|step| shown(at(step))).chain([shown(last)]).collect();
+        let delays: Vec<String> =
+            (0..steps).map(|step| shown(at(step))).chain([shown(last)]).collect();
         return vec![("delays".to_owned(), toml::list(&delays))];
     }
     let thousandths = at(1).0.saturating_mul(1000) / at(0).0.max(1);

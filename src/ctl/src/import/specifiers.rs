@@ -125,7 +125,11 @@ mod tests {
             ("%n %N %p", "a-b.service", "a-b.service a-b a-b"),
             ("%p %i %I", "db@15-main.service", "db 15-main 15/main"),
             ("%i %n", "db@.service", "\u{1} db@\u{1}.service"),
-            ("%t %S %C %L %E %T %V", "a.service", "/run /var/lib /var/cache /var/log /etc /tmp /var/tmp"),
+            (
+                "%t %S %C %L %E %T %V",
+                "a.service",
+                "/run /var/lib /var/cache /var/log /etc /tmp /var/tmp",
+            ),
             ("%u %U %h 100%%", "a.service", "root 0 /root 100%"),
             ("%f", "fsck@dev-sda1.service", "/dev/sda1"),
             ("%j", "x-y-z.service", "z"),

@@ -36,7 +36,9 @@ impl Work<'_> {
         let text = self.text(from);
         match text.as_str() {
             "null" => self.no_meaning(from, "the default"),
-            "socket" => self.no_equivalent(from, "no connection is handed over: ham has no sockets"),
+            "socket" => {
+                self.no_equivalent(from, "no connection is handed over: ham has no sockets")
+            }
             "tty" | "tty-force" | "tty-fail" => {
                 self.no_equivalent(from, "ham gives no terminal to a service");
             }
@@ -61,7 +63,10 @@ impl Work<'_> {
                 if input.as_deref().is_none_or(|input| input == "null") {
                     self.translated(from, format!("`{stream} = \"inherit\"`, the default"));
                 } else {
-                    self.no_equivalent(from, "it would be that of StandardInput=, which is not there");
+                    self.no_equivalent(
+                        from,
+                        "it would be that of StandardInput=, which is not there",
+                    );
                 }
                 false
             }
@@ -70,18 +75,25 @@ impl Work<'_> {
                 self.translated(from, format!("`{stream}`"));
                 true
             }
-            "journal" | "syslog" | "kmsg" | "journal+console" | "syslog+console" | "kmsg+console" => {
+            "journal" | "syslog" | "kmsg" | "journal+console" | "syslog+console"
+            | "kmsg+console" => {
                 self.draft.set(stream, "\"journal\"");
                 self.draft.push("optional", "\"journal\"".to_owned());
                 if text == "journal" {
-                    self.translated(from, format!("`{stream}`, ham's own where there is no journal"));
+                    self.translated(
+                        from,
+                        format!("`{stream}`, ham's own where there is no journal"),
+                    );
                 } else {
                     self.approximated(from, Some(stream), "to the journal alone");
                 }
                 true
             }
             "tty" | "socket" => {
-                self.no_equivalent(from, "ham has no terminal and no socket for it: it goes to ham's own");
+                self.no_equivalent(
+                    from,
+                    "ham has no terminal and no socket for it: it goes to ham's own",
+                );
                 false
             }
             other => self.output_file(from, other, stream),
@@ -97,7 +109,9 @@ impl Work<'_> {
         self.draft.field(stream, "file", toml::string(path));
         match how {
             "append" => self.translated(from, format!("`{stream}`")),
-            "file" => self.approximated(from, Some(stream), "what was in the file stays; it is added to"),
+            "file" => {
+                self.approximated(from, Some(stream), "what was in the file stays; it is added to")
+            }
             _ => self.approximated(from, Some(stream), "the file is not emptied; it is added to"),
         }
         true

@@ -78,6 +78,8 @@ pub(crate) fn one_or_more(key: &str, items: &[String]) -> String {
 
 /// A comment, in lines of readable length.
 pub(crate) fn comment(text: &str) -> String {
+    let text = text.replace(INSTANCE, "{instance}").replace(PID, "{pid}");
+    let text = text.replace(|c: char| c.is_control(), " ");
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

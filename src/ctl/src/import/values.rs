@@ -90,13 +90,15 @@ pub(crate) fn timeout(text: &str) -> Option<Span> {
 /// A decimal number of units, cut off after the smallest.
 fn scaled(number: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let mut sum = whole.parse::<u64>().ok()?.checked_mul(unit)?;
-    let mut part = unit;
-    for digit in fraction.chars() {
-        part /= 10;
-        sum = sum.checked_add(part.checked_mul(u64::from(digit.to_digit(10)?))?)?;
+    let sum = whole.parse::<u64>().ok()?.checked_mul(unit)?;
+    if fraction.is_empty() {
+        return Some(sum);
     }
-    Some(sum)
+    // More digits than these are less than a nanosecond of a year.
+    let digits = fraction.get(..fraction.len().min(17))?;
+    let part = u128::from(digits.parse::<u64>().ok()?) * u128::from(unit);
+    let part = part / 10u128.pow(u32::try_from(digits.len()).ok()?);
+    sum.checked_add(u64::try_from(part).ok()?)
 }
 
 /// As ham writes it, in the largest unit that it is whole in.

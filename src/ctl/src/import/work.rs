@@ -109,7 +109,8 @@ impl<'a> Work<'a> {
         for (section, key) in keys {
             let Some(next) = self.last(section, key) else { continue };
             if let Some(before) = found.take() {
-                let (earlier, later) = if before.id < next.id { (before, next) } else { (next, before) };
+                let (earlier, later) =
+                    if before.id < next.id { (before, next) } else { (next, before) };
                 self.no_meaning(&earlier, format!("{} says otherwise", place(&earlier, &later)));
                 found = Some(later);
             } else {

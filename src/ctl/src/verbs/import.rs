@@ -114,7 +114,8 @@ fn own(uid: Option<u32>, users: &SystemUsers) -> Owner {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
     let home = variable("HOME").or(entry.as_ref().map(|entry| entry.home.clone()));
     let home = home.unwrap_or_else(|| "/".to_owned());
-    let below = |name: &str, usual: &str| variable(name).unwrap_or_else(|| format!("{home}/{usual}"));
+    let below =
+        |name: &str, usual: &str| variable(name).unwrap_or_else(|| format!("{home}/{usual}"));
     let state = below("XDG_STATE_HOME", ".local/state");
     let places = [
         variable("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{uid}")),
@@ -135,7 +136,8 @@ fn own(uid: Option<u32>, users: &SystemUsers) -> Owner {
 fn read(path: &Path) -> Result<Source, Error> {
     let base = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let base = base.unwrap_or_default();
-    let refuse = |why: &str| Error::Import { file: path.display().to_string(), why: why.to_owned() };
+    let refuse =
+        |why: &str| Error::Import { file: path.display().to_string(), why: why.to_owned() };
     let Some(name) = Name::of(&base) else {
         return Err(refuse(import::instead_of(&base).unwrap_or("it is no service")));
     };
@@ -311,7 +313,11 @@ fn print(program: &str, all: &[Imported], paths: &[PathBuf], output: Output) -> 
         lines.push(format!("{}.toml: {}", unit.entity, import::summary(&unit.entries)));
         if paths.is_empty() {
             let gap = if index == 0 { "" } else { "\n" };
-            let title = if all.len() == 1 { String::new() } else { format!("{gap}# {}.toml\n", unit.entity) };
+            let title = if all.len() == 1 {
+                String::new()
+            } else {
+                format!("{gap}# {}.toml\n", unit.entity)
+            };
             output.print(&format!("{title}{}", unit.text))?;
             for line in lines {
                 output::complain(program, &line);
