@@ -178,6 +178,7 @@ fn imported_chrony() {
     let main = manager.pid_of("chrony");
     assert_eq!(host.text("/run/chrony/chronyd.pid").trim(), main.to_string());
     let tracking = chrony::ask(&host, &["tracking"]);
+    // Its socket is there only where the directory is of its own user and group.
     assert!(tracking.contains("Stratum         : 9"), "{tracking}");
     lose_monitor(&manager, "chrony");
     stays_dead(&manager, "chrony");

@@ -135,13 +135,16 @@ impl Work<'_> {
     /// Directories that belong to another user than the command starts as.
     fn by_hand(&mut self, names: &[String], mode: u32, place: usize) {
         let parent = self.context.owner.places.get(place).cloned().unwrap_or_default();
-        let user = self.user.clone().unwrap_or_default();
-        let mut words: Vec<String> =
-            ["install", "-d", "-o", &user, "-m"].map(str::to_owned).to_vec();
-        words.push(format!("{mode:04o}"));
-        words.extend(names.iter().map(|name| format!("{parent}/{name}")));
-        let words: Vec<String> = words.iter().map(|word| toml::placeholders(word)).collect();
-        self.draft.append("pre-start", format!("{{ execute = {} }}", toml::list(&words)));
+        let paths: Vec<String> = names.iter().map(|name| format!("{parent}/{name}")).collect();
+        let group = self.last(SERVICE, "Group").map(|from| self.text(&from)).unwrap_or_default();
+        // Without a group after the colon it is that of the user.
+        let owner = format!("{}:{group}", self.user.clone().unwrap_or_default());
+        let mode = format!("{mode:04o}");
+        for words in [vec!["install", "-d", "-m", &mode], vec!["chown", &owner]] {
+            let words = words.into_iter().chain(paths.iter().map(String::as_str));
+            let words: Vec<String> = words.map(toml::placeholders).collect();
+            self.draft.append("pre-start", format!("{{ execute = {} }}", toml::list(&words)));
+        }
     }
 }
 

@@ -135,7 +135,8 @@ fn a_command_that_begins_as_root() {
     becomes(
         "User=me\nExecStart=\nExecStart=!/bin/b\nStateDirectory=x\nExecStartPre=/bin/c",
         "command = \"/bin/b\"\npre-start = [\n    \
-         { execute = [\"install\", \"-d\", \"-o\", \"me\", \"-m\", \"0755\", \"/var/lib/x\"] },\n    \
+         { execute = [\"install\", \"-d\", \"-m\", \"0755\", \"/var/lib/x\"] },\n    \
+         { execute = [\"chown\", \"me:\", \"/var/lib/x\"] },\n    \
          { execute = { command = [\"/bin/c\"], user = \"me\" } },\n]",
     );
 }
