@@ -4,6 +4,7 @@
 
 use super::clients::{comes_back, done, get, kill_main, lose_monitor, wait_for_body};
 use super::host::{Host, free_port, nothing_is_left};
+use super::postgresql::Database;
 use super::{chrony, haproxy, mosquitto, nginx, redis, ssh};
 use ham_tests::own_units::wait_until;
 use ham_tests::processes::send;
@@ -184,4 +185,39 @@ fn imported_chrony() {
     stays_dead(&manager, "chrony");
     ends(&manager, "chrony");
     assert_eq!(manager.entity("chrony")["last_exit"]["text"], "exit 0");
+}
+
+/// Its package runs it by pg_ctlcluster, an instance of a template for each
+/// cluster.
+#[test]
+fn imported_postgresql() {
+    let what = "imported_postgresql";
+    let Some(_) = ham_tests::skip::program("pg_ctlcluster", what) else { return };
+    let Some(database) = Database::without_units(what, &[]) else { return };
+    database.host.directory_of("postgres", "/run/postgresql");
+    database.host.directory_of("postgres", "/var/log/postgresql");
+    database.cluster();
+    let name = format!("postgresql@{}-main", database.version);
+    let Some(()) = database.host.imported(what, &name) else { return };
+    let manager = database.host.start();
+    // Nothing orders the two: the server may have been too early.
+    manager.wait_for("postgresql-cluster", |cluster| cluster["last_exit"]["text"] == "exit 0");
+    manager.wait_for(&name, |server| server["state"] == "running" || server["state"] == "failed");
+    done(&manager, &["start", &name]);
+    manager.wait_for_state(&name, "running");
+    let first = || database.ask("postgres", "SELECT 1");
+    assert_eq!(first(), Ok("1".to_owned()));
+    let main = manager.pid_of(&name);
+    let file = format!("/run/postgresql/{}-main.pid", database.version);
+    assert_eq!(database.host.text(&file).trim(), main.to_string());
+    database.configure("work_mem = '5MB'");
+    done(&manager, &["reload", &name]);
+    wait_until("the other value", || {
+        database.ask("postgres", "SHOW work_mem") == Ok("5MB".to_owned())
+    });
+    lose_monitor(&manager, &name);
+    stays_dead(&manager, &name);
+    assert_eq!(first(), Ok("1".to_owned()));
+    ends(&manager, &name);
+    assert_eq!(manager.entity(&name)["last_exit"]["text"], "exit 0");
 }

@@ -192,12 +192,9 @@ impl Work<'_> {
         if command.renamed {
             self.approximated(&command.from, Some(list), "it is called by the name of its file");
         }
-        if command.variables().len() > 0 && command.action().shell {
-            let split = command.words.iter().any(|word| word.splits);
-            if split {
-                let how = "a shell splits the variables, and sees no quotes in their values";
-                self.approximated(&command.from, Some(list), how);
-            }
+        if command.words.iter().any(|word| word.splits) {
+            let how = "a shell splits the variables, and sees no quotes in their values";
+            self.approximated(&command.from, Some(list), how);
         }
     }
 
