@@ -136,7 +136,7 @@ fn import(service: &Path, units: &Path) -> Result<(), String> {
         if is_key && !entries.iter().any(|entry| entry["line"] == index + 1) {
             return Err(format!("{}:{}: not in the report", service.display(), index + 1));
         }
-        goes_on = line.ends_with('\\') && (!comment || goes_on) || (comment && goes_on);
+        goes_on = if comment { goes_on } else { line.ends_with('\\') };
     }
     for entry in entries {
         let told = entry["text"].as_str().unwrap_or_default();

@@ -258,9 +258,7 @@ impl Work<'_> {
 
     /// `TimeoutStartSec=`, when it is given.
     fn start_limit(&mut self) -> Option<Span> {
-        let both = self.last(SERVICE, "TimeoutSec");
-        let one = self.last(SERVICE, "TimeoutStartSec");
-        one.or(both).and_then(|from| timeout(&from.value))
+        self.timeout_key("TimeoutStartSec").and_then(|from| timeout(&from.value))
     }
 
     /// A signal by name; says so when there is none.

@@ -1,5 +1,6 @@
 //! `[Install]`: what starts by itself.
 
+use super::order::Other;
 use super::report::Outcome;
 use super::work::{INSTALL, Work};
 
@@ -26,7 +27,7 @@ impl Work<'_> {
                 if STARTS.contains(&unit.as_str()) {
                     starts = true;
                     self.translated(&from, "`start = \"auto\"`, the default");
-                } else if let super::order::Other::Service(name) = self.other(&unit) {
+                } else if let Other::Service(name) | Other::Target(name) = self.other(&unit) {
                     let word = if key == "RequiredBy" { "requires" } else { "wants" };
                     let me = &self.name.entity;
                     let how = format!("what starts it says so: `{word} = \"{me}\"` in {name}.toml");

@@ -1,6 +1,7 @@
 //! `Type=` and what goes with it: when the entity is up, which process it is,
 //! and what it says of itself.
 
+use super::parse::Assignment;
 use super::report::Outcome;
 use super::values::{seconds, timeout, write_time};
 use super::work::{Kind, SERVICE, Work};
@@ -83,8 +84,6 @@ impl Work<'_> {
             (Kind::Forking, Some(from)) => {
                 let path = self.text(&from);
                 let path = if path.starts_with('/') { path } else { format!("/run/{path}") };
-                // Where /var/run was a directory once; the daemon's own path
-                // may well be the old one.
                 self.draft.set_string("pid-file", &path);
                 self.translated(&from, "`pid-file`");
             }
@@ -158,17 +157,25 @@ impl Work<'_> {
         }
     }
 
-    fn start_timeout(&mut self) {
+    /// A timeout that `TimeoutSec=` sets too: the later of the two counts.
+    pub(crate) fn timeout_key(&mut self, key: &str) -> Option<Assignment> {
         let both = self.last(SERVICE, "TimeoutSec");
-        let one = self.last(SERVICE, "TimeoutStartSec");
-        // The later of the two counts.
-        let from = match (both, one) {
+        let one = self.last(SERVICE, key);
+        match (both, one) {
             (Some(both), Some(one)) if both.id > one.id => {
                 self.no_meaning(&one, format!("TimeoutSec= in line {} says otherwise", both.line));
                 Some(both)
             }
+            (Some(both), Some(one)) => {
+                self.no_meaning(&both, format!("{key}= in line {} says otherwise", one.line));
+                Some(one)
+            }
             (both, one) => one.or(both),
-        };
+        }
+    }
+
+    fn start_timeout(&mut self) {
+        let from = self.timeout_key("TimeoutStartSec");
         let Some(from) = from else { return };
         let Some(span) = timeout(&from.value) else {
             return self.unreadable(&from, "it is no time");

@@ -41,8 +41,7 @@ impl Work<'_> {
         let none = off || ["infinity", "100%", "default", "inherit"].contains(&from.value.as_str());
         match hint {
             Hint::NoMeaning(why) => self.no_meaning(from, why),
-            Hint::Lost(instead) if none => {
-                let _ = instead;
+            Hint::Lost(_) | Hint::Near(_) if none => {
                 self.no_meaning(from, "asks for what is so anyway");
             }
             Hint::Lost(instead) => self.no_equivalent(from, instead),

@@ -11,6 +11,9 @@ use super::work::{UNIT, Work};
 pub(crate) enum Other {
     /// An entity of this name.
     Service(String),
+    /// A target of one's own, which would be an entity of this name; it is not
+    /// imported.
+    Target(String),
     /// Something that is so when ham starts, in these words.
     Ignored(&'static str),
     /// A device, or what else is there when a path is.
@@ -89,7 +92,7 @@ impl Work<'_> {
             "target" if STANDARD.contains(&stem) => {
                 Other::Ignored("a target of the machine's start and end, which ham does not have")
             }
-            "target" => Other::Service(entity(stem)),
+            "target" => Other::Target(entity(stem)),
             "socket" => Other::Unsupported(
                 "ham opens no sockets for a service: let it open its own (see its manual)",
             ),
@@ -113,6 +116,15 @@ impl Work<'_> {
                         let how =
                             format!("it is only `before` {name}: what is required comes first");
                         self.no_equivalent(&from, how);
+                    }
+                    Some(name) if matches!(self.other(&unit), Other::Target(_)) => {
+                        // A unit that requires what is not there is refused.
+                        self.draft.push("wants", optional(&name));
+                        let how = format!(
+                            "`wants`, as no target is imported: write {name}.toml \
+                                           with [target], if it is more than a name"
+                        );
+                        self.approximated(&from, Some("wants"), how);
                     }
                     Some(name) => {
                         self.draft.push("requires", toml::string(&name));
@@ -201,7 +213,7 @@ impl Work<'_> {
                 self.no_meaning(from, "it is itself");
                 None
             }
-            Other::Service(name) => Some(name),
+            Other::Service(name) | Other::Target(name) => Some(name),
             Other::Ignored(why) => {
                 self.no_meaning(from, format!("{unit}: {why}"));
                 None

@@ -21,7 +21,7 @@ impl Work<'_> {
     pub(crate) fn on_failure(&mut self) {
         for (from, unit) in self.words(UNIT, "OnFailure") {
             match self.other(&unit) {
-                Other::Service(name) => {
+                Other::Service(name) | Other::Target(name) => {
                     self.gave_up.push(format!("{{ start = {} }}", toml::string(&name)));
                     self.translated(&from, "a condition with `start`");
                 }

@@ -24,15 +24,7 @@ impl Work<'_> {
     }
 
     fn stop_timeout(&mut self, lasting: bool) -> Option<Span> {
-        let both = self.last(SERVICE, "TimeoutSec");
-        let one = self.last(SERVICE, "TimeoutStopSec");
-        let from = match (both, one) {
-            (Some(both), Some(one)) if both.id > one.id => {
-                self.no_meaning(&one, format!("TimeoutSec= in line {} says otherwise", both.line));
-                Some(both)
-            }
-            (both, one) => one.or(both),
-        };
+        let from = self.timeout_key("TimeoutStopSec");
         let Some(from) = from else {
             if lasting {
                 self.draft.field("stop", "timeout", toml::string(&write_time(DEFAULT_TIMEOUT)));

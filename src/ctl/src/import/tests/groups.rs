@@ -256,6 +256,8 @@ fn order() {
         "requires = \"b\"\nwants = \"c?\"\nafter = \"d?\"\nbefore = \"e?\"\n\
          conflicts = [\"f?\", \"g?\"]\non-dependency-restart = \"restart\""
     );
+    // What is not imported must not be required.
+    assert_eq!(unit("Requires=mine.target\nAfter=mine.target"), "wants = \"mine?\"");
     assert_eq!(unit("BindsTo=dev-ttyS0.device"), "start-when = { path = \"/dev/ttyS0\" }");
     assert_eq!(unit("Wants=network-online.target a.service\nAfter=network.target"), "");
     // What is wanted comes first in ham, so it cannot come after.
