@@ -151,6 +151,8 @@ pub(crate) enum Error {
     NoItem { path: String },
     /// A file with what is to be added could not be read.
     Read { path: PathBuf, cause: io::Error },
+    /// A service file cannot be imported.
+    Import { file: String, why: String },
     /// Standard input could not be read.
     Input(io::Error),
     /// Standard output could not be written.
@@ -207,6 +209,7 @@ impl Error {
             | Error::Directory { .. }
             | Error::StillRuns { .. }
             | Error::Read { .. }
+            | Error::Import { .. }
             | Error::Input(_)
             | Error::Output(_) => Exit::Failed,
         }
@@ -287,6 +290,7 @@ impl fmt::Display for Error {
             ),
             Error::NoItem { path } => write!(f, "no item `{path}` (`hamctl show` has their names)"),
             Error::Read { path, cause } => write!(f, "could not read {}: {cause}", path.display()),
+            Error::Import { file, why } => write!(f, "could not import {file}: {why}"),
             Error::Input(cause) => write!(f, "could not read standard input: {cause}"),
             Error::Output(cause) => write!(f, "could not write to standard output: {cause}"),
         }
@@ -317,6 +321,7 @@ impl std::error::Error for Error {
             | Error::UnknownUnit { .. }
             | Error::UnknownCode { .. }
             | Error::Unit { .. }
+            | Error::Import { .. }
             | Error::Directory { .. }
             | Error::StillRuns { .. } => None,
         }

@@ -177,6 +177,21 @@ pub(crate) enum Verb {
         #[arg(long = "units", value_name = "DIR")]
         directories: Vec<PathBuf>,
     },
+    /// Translate systemd's service files, with a report; needs no manager
+    Import {
+        /// Where units are written to; - is standard output
+        #[arg(short, long, value_name = "DIR", default_value = "-")]
+        output: PathBuf,
+        /// Replace units that are there already
+        #[arg(long)]
+        force: bool,
+        /// What is only approximated counts as failed, too
+        #[arg(long)]
+        strict: bool,
+        /// Files NAME.service, with their NAME.service.d beside them
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Check unit files; needs no manager
     Check {
         /// Files, directories, or - for standard input [default: the unit directories]
@@ -441,9 +456,10 @@ impl Verb {
             | Verb::Show { .. }
             | Verb::Cat { .. }
             | Verb::Check { .. }
-            | Verb::Plan { .. }
             | Verb::Explain { .. }
             | Verb::Schema
+            | Verb::Import { .. }
+            | Verb::Plan { .. }
             | Verb::IsActive { .. }
             | Verb::IsFailed { .. }
             | Verb::History { .. }

@@ -13,6 +13,7 @@ mod explain;
 mod files;
 mod graph;
 mod history;
+mod import;
 mod is;
 mod kill;
 mod list;
@@ -112,6 +113,11 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         }
         Verb::Explain { code } => explain::run(code.as_deref(), output),
         Verb::Schema => schema::run(output),
+        Verb::Import { output: directory, force, strict, files } => {
+            let directory = (directory.as_os_str() != "-").then_some(directory);
+            let wish = import::Wish { files, directory, force, strict };
+            import::run(program, &wish, arguments.user, runtime::effective_uid(), output)
+        }
         Verb::Plan { reload, exit_code } => {
             reload::plan(&manager()?, reload.into(), exit_code, output)
         }
