@@ -15,6 +15,8 @@ pub fn unit_schema() -> Value {
     let about = "Unit of ham, the High Availability Manager: what is supervised, and what is \
                  done about it. See ham.unit(5); `hamctl check` knows what a schema cannot.";
     let heads = ["entity", "target", "global"].map(|head| json!({ "required": [head] }));
+    // What says that there is no such unit need not say more.
+    let mask = json!({ "required": ["mask"] });
     let mut definitions = forms::definitions();
     definitions.insert("condition".to_owned(), Value::Object(table("condition")));
     definitions.insert("action".to_owned(), one_verb(table("action")));
@@ -23,7 +25,7 @@ pub fn unit_schema() -> Value {
         ("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#")),
         ("title".to_owned(), json!("Unit of ham")),
         ("description".to_owned(), json!(about)),
-        ("oneOf".to_owned(), json!(heads)),
+        ("anyOf".to_owned(), json!([{ "oneOf": heads }, mask])),
         ("definitions".to_owned(), Value::Object(definitions)),
     ]);
     Value::Object(root)

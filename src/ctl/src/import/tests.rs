@@ -47,11 +47,9 @@ fn named(file: &str, text: &str) -> Imported {
 fn loads(file: &str, text: &str) -> Result<Imported, String> {
     let name = Name::of(file).unwrap();
     let unit = import(&name, &[(file.to_owned(), text.to_owned())], &context());
-    let shown = unit.text.replace("{instance}", "one");
-    let entity =
-        if name.is_template() { format!("{}one", unit.entity) } else { unit.entity.clone() };
+    let entity = format!("{}{}", unit.entity, if name.is_template() { "one" } else { "" });
     let settings = Settings { look_at_commands: false, ..Settings::new(&Everybody, 0) };
-    let loaded = check_text(&entity, "unit", &shown, &settings);
+    let loaded = check_text(&entity, "unit", &unit.text, &settings);
     if let Some(error) = loaded.diagnostics.iter().find(|found| found.is_error()) {
         return Err(format!("{text}\n{}\n{error}", unit.text));
     }

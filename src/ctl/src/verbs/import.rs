@@ -242,12 +242,9 @@ fn verify(
     users.missing.borrow_mut().clear();
     let settings = Settings { look_at_commands: false, ..Settings::new(users, uid.unwrap_or(0)) };
     // A template is looked at as one of its instances.
-    let (name, text) = if source.name.is_template() {
-        (format!("{}instance", unit.entity), unit.text.replace("{instance}", "instance"))
-    } else {
-        (unit.entity.clone(), unit.text.clone())
-    };
-    let loaded = check_text(&name, &format!("{}.toml", unit.entity), &text, &settings);
+    let instance = if source.name.is_template() { "instance" } else { "" };
+    let name = format!("{}{instance}", unit.entity);
+    let loaded = check_text(&name, &format!("{}.toml", unit.entity), &unit.text, &settings);
     let errors: Vec<Diagnostic> =
         loaded.diagnostics.into_iter().filter(Diagnostic::is_error).collect();
     if !errors.is_empty() {

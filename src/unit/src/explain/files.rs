@@ -67,9 +67,12 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         code: codes::TEMPLATE,
-        about: "A file NAME@.toml is a template for units NAME@INSTANCE, and no entity by \
-                itself. The note is there because who has put a unit there may wait for it to \
-                start. Without the @ it is a unit like any other.",
+        about: "A file NAME@.toml is a template: what its instances NAME@INSTANCE have in common, \
+                with {instance} for the part that differs. It is no entity by itself, so who \
+                checks it alone gets this note, and whatever is wrong with it for any instance. \
+                There is an instance when a file NAME@INSTANCE.toml exists (a link to the \
+                template will do), when it was enabled, and when another unit names it. Without \
+                the @ the file is a unit like any other.",
         example: Commands("mv audio.toml audio@.toml", "mv audio@.toml audio.toml"),
     },
     Page {
@@ -80,5 +83,23 @@ pub(super) const PAGES: &[Page] = &[
             "for n in $(seq 60); do echo \"key$n = 1\"; done >>audio.toml",
             "sed -i '/^key/d' audio.toml",
         ),
+    },
+    Page {
+        code: codes::NO_UNIT,
+        about: "Drop-ins stand in a directory that is called as their unit is, with .d behind it: \
+                those in NAME.toml.d are put over NAME.toml, in whichever of the search \
+                directories that is. No unit has this name, so they change nothing. Mostly the \
+                name is misspelt, or the unit was removed or renamed.",
+        example: Commands(
+            "mkdir mixer.toml.d && printf '[entity]\\nnice = 5\\n' >mixer.toml.d/nice.toml",
+            "mv mixer.toml.d audio.toml.d",
+        ),
+    },
+    Page {
+        code: codes::NO_TEMPLATE,
+        about: "The file of an instance, NAME@INSTANCE.toml, may be empty when a template \
+                NAME@.toml says what there is to say. There is no such template in any of the \
+                search directories, so nobody knows what to run.",
+        example: Commands(": >audio@card0.toml", "mv audio.toml audio@.toml"),
     },
 ];

@@ -3,6 +3,7 @@
 
 pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ("description", &[r#""The audio daemon""#]),
+    ("mask", &["true"]),
     (
         "entity.command",
         &[r#"["/usr/bin/audiod", "--foreground"]"#, r#""/usr/bin/audiod --foreground""#],
@@ -20,6 +21,7 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ("entity.before", &[r#""web""#]),
     ("entity.conflicts", &[r#""maintenance""#]),
     ("entity.on-dependency-restart", &[r#""restart""#]),
+    ("entity.on-change", &[r#""restart""#]),
     ("entity.start-when.path", &[r#""/dev/snd""#]),
     ("entity.ready", &[r#""notify""#, r#"{ path = "/run/audio.sock" }"#]),
     ("entity.ready.fd", &["3"]),

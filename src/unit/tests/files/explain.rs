@@ -3,7 +3,7 @@
 
 use crate::folder::{Folder, settings};
 use ham_unit::explain::{self, Example, Page};
-use ham_unit::{Loaded, codes, no_watchdog};
+use ham_unit::{Loaded, check_file, codes, no_watchdog};
 use std::process::Command;
 
 fn write(folder: &Folder, files: &[(&str, &str)]) {
@@ -53,10 +53,21 @@ fn both(page: &Page) -> (Loaded, Loaded) {
         Example::Commands(wrong, mended) => {
             let good = "[entity]\ncommand = [\"/bin/sleep\", \"infinity\"]\nrestart = \"always\"\n";
             write(&folder, &[("audio.toml", good)]);
+            // A template is checked by itself, too.
+            let template = folder.0.join("audio@.toml");
+            let look = |looks: bool| {
+                let mut loaded = load();
+                if looks && template.exists() {
+                    let alone = check_file(&template, &settings(false));
+                    loaded.diagnostics.extend(alone.diagnostics);
+                }
+                loaded
+            };
+            let looks = page.code == codes::TEMPLATE;
             run(&folder, wrong);
-            let loaded = load();
+            let loaded = look(looks);
             run(&folder, mended);
-            (loaded, load())
+            (loaded, look(looks))
         }
     }
 }
