@@ -85,14 +85,14 @@ codes! {
     TOO_LARGE = "ham::unit::too-large";
     /// No search directory exists.
     NO_DIRECTORY = "ham::unit::no-directory";
-    /// Note: a template, which by itself is no entity.
-    TEMPLATE = "ham::unit::template";
-    /// Note: the file has more mistakes than are shown.
-    MORE = "ham::unit::more";
     /// Warning: a drop-in for a unit that does not exist.
     NO_UNIT = "ham::unit::no-unit";
     /// An instance, and no template that it could be one of.
     NO_TEMPLATE = "ham::unit::no-template";
+    /// Note: a template, which by itself is no entity.
+    TEMPLATE = "ham::unit::template";
+    /// Note: the file has more mistakes than are shown.
+    MORE = "ham::unit::more";
 }
 
 #[cfg(test)]

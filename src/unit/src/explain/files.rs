@@ -66,6 +66,24 @@ pub(super) const PAGES: &[Page] = &[
         example: Commands("mv \"$PWD\" \"$PWD.away\"", "mv \"$PWD.away\" \"$PWD\""),
     },
     Page {
+        code: codes::NO_UNIT,
+        about: "Drop-ins stand in a directory that is called as their unit is, with .d behind it: \
+                those in NAME.toml.d are put over NAME.toml, in whichever of the search \
+                directories that is. No unit has this name, so they change nothing. Mostly the \
+                name is misspelt, or the unit was removed or renamed.",
+        example: Commands(
+            "mkdir mixer.toml.d && printf '[entity]\\nnice = 5\\n' >mixer.toml.d/nice.toml",
+            "mv mixer.toml.d audio.toml.d",
+        ),
+    },
+    Page {
+        code: codes::NO_TEMPLATE,
+        about: "The file of an instance, NAME@INSTANCE.toml, may be empty when a template \
+                NAME@.toml says what there is to say. There is no such template in any of the \
+                search directories, so nobody knows what to run.",
+        example: Commands(": >audio@card0.toml", "mv audio.toml audio@.toml"),
+    },
+    Page {
         code: codes::TEMPLATE,
         about: "A file NAME@.toml is a template: what its instances NAME@INSTANCE have in common, \
                 with {instance} for the part that differs. It is no entity by itself, so who \
@@ -83,23 +101,5 @@ pub(super) const PAGES: &[Page] = &[
             "for n in $(seq 60); do echo \"key$n = 1\"; done >>audio.toml",
             "sed -i '/^key/d' audio.toml",
         ),
-    },
-    Page {
-        code: codes::NO_UNIT,
-        about: "Drop-ins stand in a directory that is called as their unit is, with .d behind it: \
-                those in NAME.toml.d are put over NAME.toml, in whichever of the search \
-                directories that is. No unit has this name, so they change nothing. Mostly the \
-                name is misspelt, or the unit was removed or renamed.",
-        example: Commands(
-            "mkdir mixer.toml.d && printf '[entity]\\nnice = 5\\n' >mixer.toml.d/nice.toml",
-            "mv mixer.toml.d audio.toml.d",
-        ),
-    },
-    Page {
-        code: codes::NO_TEMPLATE,
-        about: "The file of an instance, NAME@INSTANCE.toml, may be empty when a template \
-                NAME@.toml says what there is to say. There is no such template in any of the \
-                search directories, so nobody knows what to run.",
-        example: Commands(": >audio@card0.toml", "mv audio.toml audio@.toml"),
     },
 ];
