@@ -229,10 +229,16 @@ impl Reader<'_> {
             Some(NoRestart::Shorthand(at)) => ("the key `restart` of [entity]", at),
             Some(NoRestart::Earlier(at)) => ("an earlier `restart` action", at),
         };
-        let also = self.also(earlier.1, field.key_span.start);
-        let message = format!("a second restart for this entity, beside {}{also}", earlier.0);
+        let (earlier, at) = earlier;
+        let message = format!("a second restart for this entity, beside {earlier}");
+        let text = self.report.text;
+        let place = text.beside(at, field.key_span.start);
+        let first = text.related(at, "the first");
         self.error(codes::CONFLICT, field.key_span.clone(), message)
-            .help("an entity has one; two would start it twice");
+            .help(format!(
+                "an entity has one; two would start it twice: take one out (the first is {place})"
+            ))
+            .related([first]);
     }
 
     pub(crate) fn entity_name(&mut self, field: &Field<'_>) -> Option<String> {

@@ -4,7 +4,7 @@
 //! which text it stands in. Whoever reads the merged tree need not know that
 //! there are several.
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Related, Severity};
 use crate::text::Text;
 use std::ops::Range;
 
@@ -68,6 +68,20 @@ impl Layers {
         (self.at(at).0 != self.at(shown).0).then(|| format!("{file}:{line}"))
     }
 
+    /// Likewise for help, which names the line in any case: `in line 7`.
+    pub(crate) fn beside(&self, at: usize, shown: usize) -> String {
+        match self.elsewhere(at, shown) {
+            Some(place) => format!("at {place}"),
+            None => format!("in line {}", self.position(at).1),
+        }
+    }
+
+    /// A place of one of the texts that another diagnostic is about too.
+    pub(crate) fn related(&self, at: usize, message: impl Into<String>) -> Related {
+        let (file, line, column) = self.position(at);
+        Related { file: file.to_owned(), line, column, message: message.into() }
+    }
+
     /// A diagnostic at a place of one of the texts.
     pub(crate) fn diagnostic(
         &self,
@@ -98,5 +112,9 @@ mod tests {
         assert_eq!(layers.position(10), ("c", 1, 1));
         assert_eq!(layers.elsewhere(0, 5), None);
         assert_eq!(layers.elsewhere(8, 0), Some("b:2".to_owned()));
+        assert_eq!(layers.beside(3, 0), "in line 2");
+        assert_eq!(layers.beside(3, 8), "at a:2");
+        let related = layers.related(8, "x");
+        assert_eq!((related.file.as_str(), related.line, related.column), ("b", 2, 1));
     }
 }

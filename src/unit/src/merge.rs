@@ -5,6 +5,7 @@
 use crate::codes;
 use crate::suggest::{nearest, quoted};
 use crate::text::Report;
+use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -27,27 +28,22 @@ const CONDITION: &str = "condition";
 
 type Value<'t> = Spanned<DeValue<'t>>;
 
-/// Moves the spans of a tree to where its text stands among others.
-pub(crate) fn moved(table: DeTable<'_>, by: usize) -> DeTable<'_> {
-    if by == 0 {
-        return table;
-    }
-    let there = |key: Spanned<_>| Spanned::new(moved_span(&key, by), key.into_inner());
-    table.into_iter().map(|(key, value)| (there(key), moved_value(value, by))).collect()
-}
-
-fn moved_span<T>(spanned: &Spanned<T>, by: usize) -> std::ops::Range<usize> {
-    let span = spanned.span();
-    span.start.saturating_add(by)..span.end.saturating_add(by)
+/// Leads the spans of a tree to where `there` says they are.
+pub(crate) fn moved<'t>(
+    table: DeTable<'t>,
+    there: &impl Fn(Range<usize>) -> Range<usize>,
+) -> DeTable<'t> {
+    let key_there = |key: Spanned<_>| Spanned::new(there(key.span()), key.into_inner());
+    table.into_iter().map(|(key, value)| (key_there(key), moved_value(value, there))).collect()
 }
 
 /// The parser limits how deep values nest, so the recursion has an end.
-fn moved_value(value: Value<'_>, by: usize) -> Value<'_> {
-    let span = moved_span(&value, by);
+fn moved_value<'t>(value: Value<'t>, there: &impl Fn(Range<usize>) -> Range<usize>) -> Value<'t> {
+    let span = there(value.span());
     let inner = match value.into_inner() {
-        DeValue::Table(table) => DeValue::Table(moved(table, by)),
+        DeValue::Table(table) => DeValue::Table(moved(table, there)),
         DeValue::Array(items) => {
-            DeValue::Array(items.into_iter().map(|item| moved_value(item, by)).collect())
+            DeValue::Array(items.into_iter().map(|item| moved_value(item, there)).collect())
         }
         plain @ (DeValue::String(_)
         | DeValue::Integer(_)

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::layers::Layers;
 use miette::NamedSource;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Diagnostics that are kept for one file. A person mends the first few and
 /// checks again; a file that is no unit at all must not flood the log.
@@ -18,6 +18,8 @@ pub(crate) struct Text {
     pub(crate) file: String,
     pub(crate) text: Arc<str>,
     line_starts: Vec<usize>,
+    /// The text with what is missing in it, once the parser wants that.
+    pub(crate) repaired: OnceLock<String>,
     /// The number of its first byte among those of all texts of the unit.
     pub(crate) base: usize,
 }
@@ -26,7 +28,8 @@ impl Text {
     pub(crate) fn new(file: &str, text: &str) -> Text {
         let after_newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_starts = std::iter::once(0).chain(after_newlines.map(|(at, _)| at + 1)).collect();
-        Text { file: file.to_owned(), text: Arc::from(text), line_starts, base: 0 }
+        let repaired = OnceLock::new();
+        Text { file: file.to_owned(), text: Arc::from(text), line_starts, repaired, base: 0 }
     }
 
     /// Line of a byte, counted from 0.
@@ -78,6 +81,7 @@ impl Text {
             message,
             label: String::new(),
             help: None,
+            related: Vec::new(),
             source: NamedSource::new(&self.file, Arc::clone(&self.text)),
         }
     }

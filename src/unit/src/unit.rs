@@ -16,6 +16,8 @@ const HEADS: [&str; 3] = ["entity", "target", "global"];
 #[derive(Clone, Debug)]
 struct Tops<'v> {
     conditions: Option<Field<'v>>,
+    /// Whether there seem to be some under a wrong name.
+    misspelt_conditions: bool,
     heartbeat: Option<Field<'v>>,
     states: Option<Field<'v>>,
 }
@@ -29,6 +31,7 @@ impl Reader<'_> {
         let description = self.find(&top, "description").and_then(|field| self.string(&field));
         let tops = Tops {
             conditions: self.find(&top, "condition"),
+            misspelt_conditions: top.has_misspelt(&["condition"]),
             heartbeat: self.find(&top, "heartbeat"),
             states: self.find(&top, "states"),
         };
@@ -88,7 +91,8 @@ impl Reader<'_> {
             self.error(codes::CONFLICT, restart.span(), message)
                 .help("it would run again and again; \"on-failure\" repeats it until it succeeds");
         }
-        if restart.is_none() && conditions.is_none() && !oneshot {
+        let misspelt = tops.misspelt_conditions || table.has_misspelt(&["restart"]);
+        if restart.is_none() && conditions.is_none() && !oneshot && !misspelt {
             let message = "nothing is done when it dies";
             let help = match placeholder {
                 true => "add a [[condition]], or restart = \"no\" to have it so",

@@ -123,6 +123,33 @@ fn a_mistake_is_shown_where_it_was_made() {
 }
 
 #[test]
+fn what_is_missing_in_one_text_hides_nothing_of_any() {
+    let folder = Folder::new("dropin-repair");
+    folder.write("a.toml", "[entity\ncommand = \"/bin/sh\"\nrestart = \"always\"\numaks = 1\n");
+    folder.folder("a.toml.d");
+    folder.write(
+        "a.toml.d/1.toml",
+        "[entity]\noptional = [\"nice\", \"limits\"\nwants = \"bb\"\nstart-timout = \"1s\"\n",
+    );
+    folder.write(
+        "a.toml.d/2.toml",
+        "[[condition]\non = \"death\"\nactions = [ { restart = {} } ]\n[[condition]]\n\
+         on = \"death\"\nactions = [ { log = \"x\" } ]\n",
+    );
+    let loaded = folder.load(&settings(false));
+    folder.compare("repaired", &loaded);
+    // Both places of the two that exclude each other, each in its file.
+    let related = |code| {
+        let found = loaded.diagnostics.iter().find(|found| found.code == code).unwrap();
+        let first = found.related.first().unwrap();
+        let file = first.file.rsplit('/').next().unwrap().to_owned();
+        (file, first.line, first.column)
+    };
+    assert_eq!(related(ham_unit::codes::CONFLICT), ("a.toml".to_owned(), 3, 1));
+    assert_eq!(related(ham_unit::codes::DUPLICATE_NAME), ("2.toml".to_owned(), 2, 6));
+}
+
+#[test]
 fn a_contradiction_names_both_places() {
     let folder = Folder::new("contradiction");
     folder.write("a.toml", UNIT);
@@ -335,7 +362,7 @@ fn what_files_make_together_says_where_it_is_from() {
     let directories = [folder.0.clone()];
     let shown = merged(&directories, "w@a", &settings(false)).unwrap();
     assert!(shown.diagnostics.is_empty(), "{:#?}", shown.diagnostics);
-    folder.compare_text("merged", &shown.text);
+    folder.same_text("merged", &shown.text);
     let of = |key: &str| shown.values.iter().find(|value| value.key == key).unwrap();
     let umask = of("entity.umask");
     assert!(umask.file.ends_with("w@a.toml.d/10.toml"), "{umask:?}");

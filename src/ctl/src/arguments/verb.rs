@@ -177,10 +177,31 @@ pub(crate) enum Verb {
         #[arg(long = "units", value_name = "DIR")]
         directories: Vec<PathBuf>,
     },
+    /// Translate systemd's service files, with a report; needs no manager
+    Import {
+        /// Where units are written to; - is standard output
+        #[arg(short, long, value_name = "DIR", default_value = "-")]
+        output: PathBuf,
+        /// Replace units that are there already
+        #[arg(long)]
+        force: bool,
+        /// What is only approximated counts as failed, too
+        #[arg(long)]
+        strict: bool,
+        /// Files NAME.service, with their NAME.service.d beside them
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Check unit files; needs no manager
     Check {
         /// Files, directories, or - for standard input [default: the unit directories]
         paths: Vec<PathBuf>,
+        /// What the unit of standard input is called, without .toml
+        #[arg(long)]
+        name: Option<String>,
+        /// Fail on warnings too
+        #[arg(short = 'W', long)]
+        strict: bool,
     },
     /// Show what unit files would change of the manager that runs
     Plan {
@@ -196,6 +217,13 @@ pub(crate) enum Verb {
         #[command(flatten)]
         reload: Reload,
     },
+    /// Tell what a diagnostic means and how to mend it; needs no manager
+    Explain {
+        /// unknown-key, or ham::unit::unknown-key [default: list all]
+        code: Option<String>,
+    },
+    /// Print the JSON Schema of unit files, for editors; needs no manager
+    Schema,
     /// Stop all entities and end the manager (also: -stop)
     Shutdown {
         /// Exit code of the manager
@@ -428,6 +456,9 @@ impl Verb {
             | Verb::Show { .. }
             | Verb::Cat { .. }
             | Verb::Check { .. }
+            | Verb::Explain { .. }
+            | Verb::Schema
+            | Verb::Import { .. }
             | Verb::Plan { .. }
             | Verb::IsActive { .. }
             | Verb::IsFailed { .. }

@@ -17,8 +17,6 @@ const COLUMNS: [Column; 7] = [
     Column { heading: "WHY", right: false },
 ];
 
-/// So many errors are shown; `plan` shows all.
-
 /// The whole status.
 pub(crate) fn text(status: &Status, look: Look) -> String {
     let mut text = header(&status.ham, look);

@@ -23,12 +23,12 @@ use crate::say::say;
 use decide::Decision;
 use ham_core::plan::encode;
 use ham_sys::inotify::Directories;
-use ham_unit::{DiagnosticReport, Loaded, Settings, SystemUsers, load_directories};
+use ham_unit::{DiagnosticReport, Loaded, Settings, SystemUsers, load_directories, no_watchdog};
 use in_force::Old;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use traces::{RealFiles, Traces};
 
@@ -130,7 +130,12 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     settings.known_ids = &known;
     let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));
     settings.id_in_use = &in_use;
-    let loaded = load_directories(&request.directories, &settings);
+    let mut loaded = load_directories(&request.directories, &settings);
+    // The reaper is this process's parent.
+    let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
+    if ham_sys::ending::is_init_of_machine(reaper) {
+        loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
+    }
     answer.conf.clone_from(&loaded.conf);
     let chosen = old.as_ref().map(|old| some::choose(&question.names, old, &loaded));
     let chosen = chosen.unwrap_or_else(|| Ok(Default::default())).unwrap_or_default();

@@ -42,11 +42,11 @@ impl Folder {
     pub(crate) fn compare(&self, name: &str, loaded: &Loaded) {
         let rendered: Vec<String> =
             loaded.diagnostics.iter().map(ham_unit::Diagnostic::render_plain).collect();
-        self.compare_text(name, &(rendered.join("\n\n") + "\n"));
+        self.same_text(name, &(rendered.join("\n\n") + "\n"));
     }
 
-    /// Likewise any text.
-    pub(crate) fn compare_text(&self, name: &str, text: &str) {
+    /// Compares a text with the file of that name.
+    pub(crate) fn same_text(&self, name: &str, text: &str) {
         let found = text.replace(&self.0.display().to_string(), "DIR");
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/files/{name}.out"));
