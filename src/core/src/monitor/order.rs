@@ -146,7 +146,7 @@ impl Monitor {
     }
 
     /// One that it requires may be gone, or back.
-    fn look_again(&mut self, id: EntityId) {
+    pub(super) fn look_again(&mut self, id: EntityId) {
         let entity = self.entity(id);
         match entity.actual {
             // It has no process that could lack anything.
@@ -227,6 +227,8 @@ impl Monitor {
                     self.lose_required(id, *other);
                     return;
                 }
+                // A reload has made it a need, and it is started for that.
+                Standing::Coming if self.entity(*other).why == Why::Wanted(id) => {}
                 Standing::Coming => {
                     if plan.on_dependency_restart == OnDependencyRestart::Restart {
                         let next = Next::Start(self.now, Cause::Dependency);
@@ -254,8 +256,9 @@ impl Monitor {
         if entity.desired == Desired::Stopped || self.is_shutting_down() {
             return;
         }
-        let Some(plan) = self.links(id) else { return };
-        if plan.links.requires.iter().all(|other| self.standing(*other) != Standing::Off) {
+        // One that has lost its last neighbour by a reload is as free.
+        let requires = self.links(id).map_or_else(Vec::new, |plan| plan.links.requires.clone());
+        if requires.iter().all(|other| self.standing(*other) != Standing::Off) {
             let next = Next::Start(self.now, Cause::Dependency);
             self.bring_down(id, Why::CameBack(on), next);
         }

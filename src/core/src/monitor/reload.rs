@@ -5,14 +5,17 @@
 
 use super::{Monitor, Turn};
 use super::entity::{Actual, Cause, Desired, Entity, Next, Why};
-use super::heart::Heart;
+use super::heart::{Heart, Watch};
 use super::order::Standing;
 use crate::effect::{Effect, Fact};
 use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, MAX_PLANNED};
 use crate::memory::RecordId;
-use crate::plan::{EntityPlan, OnChange, PlanIndex, PlanSource, StartMode};
+use crate::plan::{
+    EntityPlan, Known, OnChange, PlanBytesError, PlanIndex, PlanSource, StartMode,
+};
 use crate::time::Mono;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a new plan was made from, beside the plan in force.
@@ -24,6 +27,26 @@ pub struct Base {
     /// Those that leave and of which nothing is left: they need not be in the
     /// new plan.
     pub gone: Vec<EntityId>,
+}
+
+impl Base {
+    /// The entities of the plan in force that it was made beside, by name,
+    /// without those of which nothing is left.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn known<S: PlanSource>(
+        &self,
+        plan: &PlanIndex<S>,
+    ) -> Result<BTreeMap<String, Known>, PlanBytesError> {
+        let mut known = BTreeMap::new();
+        for id in plan.ids().filter(|id| !self.gone.contains(id)) {
+            let plan = plan.entity(id)?;
+            let is = plan.clone().in_force(self.renewed.contains(&id));
+            known.insert(plan.name.clone(), Known { plan, is });
+        }
+        Ok(known)
+    }
 }
 
 /// Why a plan is not taken. Nothing has changed then.
@@ -57,7 +80,10 @@ impl Monitor {
 
     /// Whether no unit has it any more, and nothing of it is left.
     pub(super) fn has_left(&self, id: EntityId) -> bool {
-        self.plan.is_leaving(id) && self.peek(id).actual == Actual::Down && !self.has_lists(id)
+        self.plan.is_leaving(id)
+            && self.peek(id).actual == Actual::Down
+            && !self.has_lists(id)
+            && !self.commands.values().any(|command| command.entity == id)
     }
 
     /// Whether its process, if it has one, is not as its unit says any more:
@@ -145,6 +171,7 @@ impl Monitor {
         for before in &befores {
             self.moved.insert(before.id);
             self.take_turn(before.id);
+            self.look_again(before.id);
         }
     }
 
@@ -153,16 +180,22 @@ impl Monitor {
     fn follow_unit(&mut self, id: EntityId, before: &EntityPlan) {
         let overlay = self.overlay(id).unwrap_or_default();
         let was = overlay.over(before.clone());
-        if let Ok(now) = self.planned(id)
-            && let Some(left) = overlay.fit_to(&now)
-        {
-            self.note(id, Fact::OverlayCut);
-            self.put_overlay(id, left);
-        }
+        self.fit_overlay(id);
         self.follow(id, (&was, &overlay));
         let Some(plan) = self.plan_of(id) else { return };
         if plan.heartbeat != was.heartbeat {
             self.count_by(id, &plan);
+        }
+    }
+
+    /// What was changed at run time is fit to what its unit says.
+    fn fit_overlay(&mut self, id: EntityId) {
+        if let Some(overlay) = self.overlay(id)
+            && let Ok(plan) = self.planned(id)
+            && let Some(left) = overlay.fit_to(&plan)
+        {
+            self.note(id, Fact::OverlayCut);
+            self.put_overlay(id, left);
         }
     }
 
@@ -173,7 +206,11 @@ impl Monitor {
         let Some(watch) = heart.watch else { return };
         match &plan.heartbeat {
             Some(heartbeat) if !watch.retires => self.begin_beats(id, watch.slot, heartbeat),
-            Some(_) => {}
+            Some(heartbeat) => {
+                let by = Watch::new(watch.slot, heartbeat, self.now);
+                heart.watch = Some(Watch { retires: true, ..by });
+                self.put_heart(id, heart);
+            }
             None => {
                 heart.watch = None;
                 heart.fresh = None;
@@ -187,8 +224,7 @@ impl Monitor {
     fn begin_new(&mut self, new: &[EntityId]) {
         let mut begins = Vec::new();
         for id in new {
-            let starts = self.plan_of(*id).is_some_and(|plan| starts_by_itself(&plan));
-            if starts && !self.yields_at_boot(*id) {
+            if self.plan_of(*id).is_some_and(|plan| starts_by_itself(&plan)) {
                 begins.push(*id);
             }
         }
@@ -199,9 +235,10 @@ impl Monitor {
         }
     }
 
-    /// It is to be up, unless it is, or is on its way.
+    /// It is to be up, unless it is, or is on its way, or another is that it
+    /// conflicts with: nothing ends for that.
     fn want(&mut self, id: EntityId, why: Why) {
-        if self.standing(id) != Standing::Off {
+        if self.standing(id) != Standing::Off || self.yields_at_boot(id) {
             return;
         }
         self.want_running(id);
@@ -224,9 +261,7 @@ impl Monitor {
             if starts_by_itself(&plan) {
                 self.want(id, Why::Changed);
             }
-            return;
-        }
-        if self.entity(id).desired == Desired::Running {
+        } else if self.entity(id).desired == Desired::Running {
             // Or it would end for want of what nobody has started.
             for other in &plan.links.requires {
                 if !before.requires.contains(other) {
@@ -260,6 +295,12 @@ impl Monitor {
                 self.start_at(id, self.now, cause);
             }
             Actual::Queued(_) => self.renew(id),
+            Actual::Gated(Cause::PidFile) => {
+                self.emit(Effect::Unwatch { wait: Wait::Start(id) });
+                entity.actual = Actual::Down;
+                self.put(id, entity);
+                self.begin_start(id, Cause::PidFile);
+            }
             Actual::Gated(cause) => {
                 self.emit(Effect::Unwatch { wait: Wait::Start(id) });
                 entity.actual = Actual::Queued(cause);
@@ -316,6 +357,7 @@ impl Monitor {
         entity.renewed = true;
         self.put(id, entity);
         self.plans.remove(&id);
+        self.fit_overlay(id);
         self.follow(id, (&before, &overlay));
     }
 }

@@ -1,0 +1,240 @@
+//! What comes of a load, by example: directories on disk, and the plan in force
+//! as it would be.
+
+use super::decide::{Decision, Files, decide};
+use super::in_force::{Known, Old};
+use super::messages::{Mode, Outcome, Question};
+use super::{changes, decide};
+use ham_core::plan::EntityPlan;
+use ham_core::wire::{ChangeKind, Consequence};
+use ham_unit::{Loaded, Settings, SystemUsers, load_directories};
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A directory of units that goes with the test.
+struct Units {
+    directory: PathBuf,
+    fresh: Cell<bool>,
+}
+
+impl Units {
+    fn new(name: &str) -> Units {
+        let name = format!("ham-load-{name}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir(&directory).unwrap();
+        Units { directory, fresh: Cell::new(false) }
+    }
+
+    fn put(&self, name: &str, text: &str) -> &Units {
+        fs::write(self.directory.join(format!("{name}.toml")), text).unwrap();
+        self
+    }
+
+    fn service(&self, name: &str, command: &str) -> &Units {
+        self.put(name, &format!("[entity]\ncommand = [\"{command}\"]\nrestart = \"always\"\n"))
+    }
+
+    fn remove(&self, name: &str) -> &Units {
+        fs::remove_file(self.directory.join(format!("{name}.toml"))).unwrap();
+        self
+    }
+
+    fn load(&self, old: &Old) -> Loaded {
+        let users = SystemUsers::new();
+        let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
+        let known = |name: &str| Some(old.entities.get(name)?.plan.id);
+        settings.known_ids = &known;
+        let in_use = |id| old.ids.contains(&id);
+        settings.id_in_use = &in_use;
+        load_directories(std::slice::from_ref(&self.directory), &settings)
+    }
+
+    fn first(&self) -> Old {
+        old_of(self.load(&Old::default()).entities)
+    }
+
+    fn decide(&self, old: &Old, question: &Question) -> Decision {
+        decide(question, old, &self.load(old), self)
+    }
+}
+
+impl Drop for Units {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl Files for Units {
+    fn trace(&self, path: &Path) -> u64 {
+        fs::read(path).map_or(0, |text| text.iter().map(|byte| u64::from(*byte)).sum())
+    }
+
+    fn is_fresh(&self, _: &Path) -> bool {
+        self.fresh.get()
+    }
+}
+
+fn old_of(entities: Vec<EntityPlan>) -> Old {
+    let ids = entities.iter().map(|entity| entity.id).collect();
+    let known = |plan: EntityPlan| (plan.name.clone(), Known { is: plan.clone(), plan });
+    Old { entities: entities.into_iter().map(known).collect(), ids }
+}
+
+fn look() -> Question {
+    Question { mode: Mode::Look, ..Question::default() }
+}
+
+fn asked(prune: bool) -> Question {
+    Question { mode: Mode::Asked { prune }, ..Question::default() }
+}
+
+fn plan_of(decision: &Decision) -> Vec<(&str, bool)> {
+    assert_eq!(decision.outcome, Outcome::Plan, "{decision:?}");
+    decision.entities.iter().map(|entity| (entity.name.as_str(), entity.leaving)).collect()
+}
+
+#[test]
+fn what_is_the_same_is_no_plan() {
+    let units = Units::new("same");
+    let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
+    assert_eq!(units.decide(&old, &look()).outcome, Outcome::Same);
+}
+
+#[test]
+fn what_a_process_was_made_of_is_told_with_what_it_means() {
+    let units = Units::new("changes");
+    let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
+    units.service("a", "/bin/false").service("c", "/bin/true");
+    units.put("b", "[entity]\ncommand = [\"/bin/true\"]\nrestart = \"no\"\n");
+    let decision = units.decide(&old, &look());
+    assert_eq!(plan_of(&decision), [("a", false), ("b", false), ("c", false)]);
+    // Who was there keeps its number, and a new one gets none that was used.
+    let of = |name: &str| decision.entities.iter().find(|entity| entity.name == name).unwrap();
+    assert_eq!(of("a").id, old.entities["a"].plan.id);
+    assert!(!old.ids.contains(&of("c").id));
+    assert_eq!(of("a").command, ["/bin/true"]);
+    assert_eq!(of("a").configured().command, ["/bin/false"]);
+    let told: Vec<_> = changes::changes(&old, &decision.entities)
+        .into_iter()
+        .map(|change| (change.name, change.what, change.then))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a".to_owned(), ChangeKind::Changed, Consequence::NextStart),
+            ("b".to_owned(), ChangeKind::Changed, Consequence::AtOnce),
+            ("c".to_owned(), ChangeKind::Added, Consequence::Starts),
+        ]
+    );
+}
+
+#[test]
+fn an_error_keeps_all_as_it_is_unless_it_is_known() {
+    let units = Units::new("errors");
+    let old = units.service("a", "/bin/true").first();
+    units.put("broken", "[entity]\ncommnd = [\"x\"]\n").service("b", "/bin/true");
+    assert_eq!(units.decide(&old, &look()).outcome, Outcome::Kept);
+    // Somebody who writes it just now is waited for, unless it was asked for.
+    units.fresh.set(true);
+    assert_eq!(units.decide(&old, &look()).outcome, Outcome::Unsettled);
+    assert_eq!(units.decide(&old, &asked(false)).outcome, Outcome::Kept);
+    // It was left out when the plan in force was accepted.
+    units.fresh.set(false);
+    let refused = decide::refused(&units.load(&old), &units);
+    assert_eq!(refused.len(), 1);
+    let question = Question { refused, ..look() };
+    assert_eq!(plan_of(&units.decide(&old, &question)), [("a", false), ("b", false)]);
+    // Changed, and still wrong.
+    units.put("broken", "[entity]\ncomand = [\"x\"]\n");
+    assert_eq!(units.decide(&old, &question).outcome, Outcome::Kept);
+}
+
+#[test]
+fn one_file_that_is_gone_is_a_removal_after_a_while() {
+    let units = Units::new("gone");
+    let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
+    units.remove("a");
+    let decision = units.decide(&old, &look());
+    assert_eq!(
+        (decision.outcome, decision.missing.as_slice()),
+        (Outcome::Unsettled, &["a".to_owned()][..])
+    );
+    let question = Question { missing: decision.missing, ..look() };
+    assert_eq!(plan_of(&units.decide(&old, &question)), [("a", true), ("b", false)]);
+    // Who asks for it need not wait.
+    assert_eq!(plan_of(&units.decide(&old, &asked(false))), [("a", true), ("b", false)]);
+}
+
+#[test]
+fn several_files_that_are_gone_at_once_are_held() {
+    let units = Units::new("held");
+    let old =
+        units.service("a", "/bin/true").service("b", "/bin/true").service("c", "/bin/x").first();
+    units.remove("a").remove("b");
+    let decision = units.decide(&old, &look());
+    assert_eq!(decision.outcome, Outcome::Kept);
+    assert!(decision.reasons[0].contains("2 units are gone at once: a, b"), "{decision:?}");
+    let decision = units.decide(&old, &asked(false));
+    assert_eq!(plan_of(&decision), [("a", true), ("b", true), ("c", false)]);
+}
+
+#[test]
+fn a_directory_that_is_gone_or_empty_removes_nothing() {
+    let units = Units::new("vanished");
+    let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
+    units.remove("a").remove("b");
+    for question in [look(), asked(false)] {
+        let decision = units.decide(&old, &question);
+        assert_eq!(decision.outcome, Outcome::Kept);
+        assert!(decision.reasons[0].contains("is empty"), "{decision:?}");
+    }
+    assert_eq!(plan_of(&units.decide(&old, &asked(true))), [("a", true), ("b", true)]);
+    fs::remove_dir(&units.directory).unwrap();
+    let decision = units.decide(&old, &asked(false));
+    assert_eq!(decision.outcome, Outcome::Kept);
+    // The only unit of a directory may go like any other.
+    fs::create_dir(&units.directory).unwrap();
+    let old = units.service("a", "/bin/true").first();
+    units.remove("a");
+    let question = Question { missing: vec!["a".to_owned()], ..look() };
+    assert_eq!(plan_of(&units.decide(&old, &question)), [("a", true)]);
+}
+
+#[test]
+fn a_masked_unit_goes_at_once() {
+    let units = Units::new("masked");
+    let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
+    units.remove("a");
+    std::os::unix::fs::symlink("/dev/null", units.directory.join("a.toml")).unwrap();
+    assert_eq!(plan_of(&units.decide(&old, &look())), [("a", true), ("b", false)]);
+}
+
+#[test]
+fn what_leaves_stays_in_the_plan_until_it_has_left_and_may_come_back() {
+    let units = Units::new("back");
+    let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
+    units.remove("a");
+    let left = old_of(units.decide(&old, &asked(false)).entities);
+    // Nothing more happens to it.
+    assert_eq!(units.decide(&left, &look()).outcome, Outcome::Same);
+    units.service("a", "/bin/true");
+    let back = units.decide(&left, &look());
+    assert_eq!(plan_of(&back), [("a", false), ("b", false)]);
+    let told = changes::changes(&left, &back.entities);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].name.as_str(), told[0].what), ("a", ChangeKind::Added));
+    assert_eq!(back.entities[0].id, left.entities["a"].plan.id);
+}
+
+#[test]
+fn a_name_that_was_made_at_run_time_is_not_taken() {
+    let units = Units::new("made");
+    let old = units.service("a", "/bin/true").first();
+    units.service("guest", "/bin/true");
+    let question = Question { made: vec!["guest".to_owned()], ..asked(false) };
+    let decision = units.decide(&old, &question);
+    assert_eq!(decision.outcome, Outcome::Kept);
+    assert!(decision.reasons[0].contains("guest was made at run time"), "{decision:?}");
+}
