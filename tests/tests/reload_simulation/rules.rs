@@ -111,8 +111,8 @@ impl Rules {
             self.one(monitor, reload, (id, was, &is), may_end.contains(&id))?;
             self.lists.go_on(monitor, id, was)?;
             let firm = self.firm.entry(id).or_default();
-            let settled = !touched.contains(&id)
-                || (was.view.state == "running" && was.lists.is_empty());
+            let settled =
+                !touched.contains(&id) || (was.view.state == "running" && was.lists.is_empty());
             *firm &= settled && is.plan.as_deref().is_some_and(brings_itself_back);
         }
         self.firm.retain(|id, _| monitor.plan().has(*id));
@@ -156,7 +156,10 @@ impl Rules {
         }
         // A list may have taken something out in this very turn, or at its end.
         let ended = reload.before.iter().any(|(id, was)| {
-            was.lists.len() > monitor.lists(*id).filter(|run| was.lists.contains_key(&run.serial)).count()
+            let plan = monitor.definition(*id);
+            let lists = crate::seen::lists(monitor, *id, plan.as_deref());
+            let step = |serial: &u32| lists.get(serial).map(|spot| spot.step);
+            was.lists.iter().any(|(serial, spot)| step(serial) != Some(spot.step))
         });
         let acts = |effect: &Effect| {
             matches!(effect, Effect::Notice(notice) if notice.entity == id && matches!(

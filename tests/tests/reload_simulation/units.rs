@@ -5,7 +5,7 @@
 
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Kind, Links};
-use ham_tests::fake::{Edge, link, watch};
+use ham_tests::fake::{Edge, link, number, watch};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One unit. Its id, and those in its conditions, are numbers of names here.
@@ -81,9 +81,8 @@ impl Units {
                 let patient = plan.stop.timeout.is_infinite();
                 program.push_str(&format!("-{:?}-{patient}", plan.stop.kill));
             }
-            plan.conditions.retain(|condition| {
-                condition.of.is_none_or(|of| linked(of.0).is_some())
-            });
+            plan.conditions
+                .retain(|condition| condition.of.is_none_or(|of| linked(of.0).is_some()));
             for (at, condition) in plan.conditions.iter_mut().enumerate() {
                 if let Some(of) = condition.of.take() {
                     about.push((id, at, linked(of.0).expect("one that is there")));
@@ -104,38 +103,5 @@ impl Units {
         }
         number(&mut plans, known, in_use);
         plans
-    }
-}
-
-/// Places become ids.
-fn number(
-    plans: &mut [EntityPlan],
-    known: &dyn Fn(&str) -> Option<EntityId>,
-    in_use: &BTreeSet<EntityId>,
-) {
-    let kept: Vec<Option<EntityId>> = plans.iter().map(|plan| known(&plan.name)).collect();
-    let mut taken: BTreeSet<EntityId> = kept.iter().flatten().chain(in_use).copied().collect();
-    let ids: Vec<EntityId> = kept
-        .into_iter()
-        .map(|kept| {
-            let free = || (0..).map(EntityId).find(|id| !taken.contains(id));
-            let id = kept.or_else(free).expect("a free id");
-            taken.insert(id);
-            id
-        })
-        .collect();
-    for plan in plans {
-        let Links { requires, required_by, wants, after, before, conflicts, watched_by } =
-            &mut plan.links;
-        for list in [requires, required_by, wants, after, before, conflicts, watched_by] {
-            for id in list.iter_mut() {
-                *id = ids[id.index()];
-            }
-            list.sort_unstable();
-        }
-        for of in plan.conditions.iter_mut().filter_map(|condition| condition.of.as_mut()) {
-            *of = ids[of.index()];
-        }
-        plan.id = ids[plan.id.index()];
     }
 }

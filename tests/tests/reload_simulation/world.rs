@@ -143,9 +143,12 @@ impl World {
         if self.rules.finishes == 0 || self.kernel.finished.is_empty() {
             return Err("does not finish".to_owned());
         }
-        match self.kernel.processes.values().find(|process| {
-            process.main && process.alive && process.slot.generation != 0
-        }) {
+        match self
+            .kernel
+            .processes
+            .values()
+            .find(|process| process.main && process.alive && process.slot.generation != 0)
+        {
             Some(process) => Err(format!("{process:?} outlives the manager")),
             None => Ok(()),
         }

@@ -109,7 +109,13 @@ impl Monitor {
         let mut turns: BTreeSet<EntityId> = BTreeSet::new();
         loop {
             while let Some(id) = self.moved.pop_first() {
-                let Some(plan) = self.links(id) else { continue };
+                let Some(plan) = self.links(id) else {
+                    // What it is down for want of it may not need any more.
+                    if matches!(self.entity(id).why, Why::Dependency(_)) {
+                        self.look_again(id);
+                    }
+                    continue;
+                };
                 let links = &plan.links;
                 for other in links.required_by.iter().chain([&id]) {
                     self.look_again(*other);

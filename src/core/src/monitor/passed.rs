@@ -84,3 +84,105 @@ impl Run {
         (passed, moved.first())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::EntityId;
+    use crate::monitor::run::{Detail, Kinds, Occurrence, Phase};
+    use crate::plan::{ActionPlan, ConditionKind, ConditionPlan, Only, Verb};
+    use crate::time::Mono;
+
+    /// Conditions by their actions, a letter each.
+    fn plan(conditions: &[(&str, &str)]) -> EntityPlan {
+        let action = |name: char| ActionPlan {
+            name: name.to_string(),
+            verb: Verb::Log(String::new()),
+            break_on_fail: false,
+            keep_on_fail: true,
+            rearm: true,
+            on_fail: Vec::new(),
+        };
+        let condition = |(name, actions): &(&str, &str)| ConditionPlan {
+            name: (*name).to_owned(),
+            on: ConditionKind::Death,
+            only: Only::All,
+            of: None,
+            class: Class::InOrder,
+            rearm: true,
+            enabled: true,
+            actions: actions.chars().map(action).collect(),
+        };
+        let conditions = conditions.iter().map(condition).collect();
+        EntityPlan { conditions, ..EntityPlan::new(EntityId(1), "a", vec!["/bin/a".to_owned()]) }
+    }
+
+    fn run((condition, action): (u16, u16)) -> Run {
+        Run {
+            entity: EntityId(1),
+            serial: 0,
+            class: Class::InOrder,
+            occurrence: Occurrence {
+                about: EntityId(1),
+                kinds: Kinds::of(&[ConditionKind::Death]),
+                detail: Detail::None,
+                slot: None,
+                pid: 0,
+                status: None,
+            },
+            condition,
+            action,
+            on_fail: 0,
+            phase: Phase::Pause,
+            step: 1,
+            due: None,
+            prune: false,
+            began: Mono(0),
+            failed: None,
+            passed: Marks::default(),
+        }
+    }
+
+    /// What is done from there on, the current action included if it holds.
+    fn rest(plan: &EntityPlan, passed: Marks, to: Place, holds: bool) -> String {
+        let mut all = String::new();
+        let names = |(list, action)| plan.action_name(list, action).unwrap_or("?").to_owned();
+        if holds {
+            all.push_str(&names((to.0, to.1)));
+        }
+        let from = if passed.has_actions() { (0, 0) } else { (to.0, to.1 + u16::from(holds)) };
+        for at in run((0, 0)).way(plan, 0).into_iter().filter(|at| *at >= from) {
+            if !passed.action(bit(plan, at.0, at.1)) {
+                all.push_str(&names(at));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn what_was_done_is_behind_it_in_any_order() {
+        let old = plan(&[("c", "abcd"), ("d", "ef")]);
+        for (new, to, holds, left) in [
+            // At `b`: `a` is done, `c` to `f` are due.
+            (plan(&[("c", "abcd"), ("d", "ef")]), (0, 1), true, "bcdef"),
+            (plan(&[("c", "xbcd"), ("d", "ef")]), (0, 1), true, "bcdef"),
+            (plan(&[("c", "dcba"), ("d", "ef")]), (0, 2), true, "bdcef"),
+            (plan(&[("d", "ef"), ("c", "abcd")]), (1, 1), true, "befcd"),
+            (plan(&[("c", "bxa"), ("d", "e")]), (0, 0), true, "bxe"),
+            // `b` is gone, or begins anew.
+            (plan(&[("c", "acd"), ("d", "ef")]), (0, 1), false, "cdef"),
+            (plan(&[("c", "xacd"), ("d", "ef")]), (0, 1), false, "cdef"),
+            (plan(&[("c", "dcab"), ("d", "ef")]), (0, 3), false, "dcbef"),
+            (plan(&[("d", "fe")]), (0, 0), false, "fe"),
+        ] {
+            let (passed, at) = run((0, 1)).goes_on((&old, &new), (to.0, to.1, 0), holds);
+            assert_eq!(rest(&new, passed, at, holds), left, "{:?}", new.conditions);
+            // And once more the other way round.
+            if holds {
+                let moved = Run { condition: at.0, action: at.1, passed, ..run((0, 1)) };
+                let (again, back) = moved.goes_on((&new, &new), at, true);
+                assert_eq!((again, back), (passed, at));
+            }
+        }
+    }
+}

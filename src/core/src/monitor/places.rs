@@ -5,8 +5,8 @@
 //! action that says something else begins that anew.
 
 use super::Monitor;
-use super::marks::Marks;
 use super::command::Command;
+use super::marks::Marks;
 use super::run::{Phase, Place};
 use crate::effect::Effect;
 use crate::event::Wait;

@@ -3,17 +3,15 @@
 //! far as it can hold for a process that runs, and else from the next start on
 //! (`plan::carry`). Nothing ends that the new plan does not say to end.
 
-use super::{Monitor, Turn};
 use super::entity::{Actual, Cause, Desired, Entity, Next, Why};
 use super::heart::{Heart, Watch};
 use super::order::Standing;
+use super::{Monitor, Turn};
 use crate::effect::{Effect, Fact};
 use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, MAX_PLANNED};
 use crate::memory::RecordId;
-use crate::plan::{
-    EntityPlan, Known, OnChange, PlanBytesError, PlanIndex, PlanSource, StartMode,
-};
+use crate::plan::{EntityPlan, Known, OnChange, PlanBytesError, PlanIndex, PlanSource, StartMode};
 use crate::time::Mono;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -321,7 +319,8 @@ impl Monitor {
             | Actual::Tidying { .. }
             | Actual::Left { .. }
             | Actual::Joining { .. } => {
-                let restarts = plan.on_change == OnChange::Restart && plan.is_outdated();
+                let on_change = plan.configured().on_change;
+                let restarts = on_change == OnChange::Restart && plan.is_outdated();
                 if restarts && entity.desired == Desired::Running && !entity.attached {
                     self.want_running(id);
                     self.bring_down(id, Why::Changed, Next::Start(self.now, Cause::Dependency));
