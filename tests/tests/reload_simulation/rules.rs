@@ -201,9 +201,8 @@ impl Rules {
             if plan.leaving || restarts || needs {
                 ends.insert(id);
             }
-            for name in touched.contains(&id).then(|| stops(&plan)).unwrap_or_default() {
-                ends.extend(monitor.plan().find(&name));
-            }
+            let stops = if touched.contains(&id) { stops(&plan) } else { Vec::new() };
+            ends.extend(stops.iter().filter_map(|name| monitor.plan().find(name)));
         }
         let mut open: Vec<EntityId> = ends.iter().copied().collect();
         while let Some(id) = open.pop() {
