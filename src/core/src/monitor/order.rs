@@ -264,9 +264,16 @@ impl Monitor {
         }
         // One that has lost its last neighbour by a reload is as free.
         let requires = self.links(id).map_or_else(Vec::new, |plan| plan.links.requires.clone());
-        if requires.iter().all(|other| self.standing(*other) != Standing::Off) {
-            let next = Next::Start(self.now, Cause::Dependency);
-            self.bring_down(id, Why::CameBack(on), next);
+        match requires.iter().find(|other| self.standing(**other) == Standing::Off) {
+            None => {
+                let next = Next::Start(self.now, Cause::Dependency);
+                self.bring_down(id, Why::CameBack(on), next);
+            }
+            // By a reload it needs that one no more, but this one.
+            Some(other) if !requires.contains(&on) => {
+                self.put(id, Entity { why: Why::Dependency(*other), ..*entity });
+            }
+            Some(_) => {}
         }
     }
 

@@ -3,7 +3,8 @@
 
 use super::messages::InForce;
 use ham_core::ids::EntityId;
-use ham_core::plan::{Known, PlanIndex, PlanSource};
+pub(crate) use ham_core::plan::Known;
+use ham_core::plan::{PlanIndex, PlanSource};
 use ham_snapshot::plans::PLAN_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
