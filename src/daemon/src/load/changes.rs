@@ -1,8 +1,8 @@
 //! What a new plan changes, for people: by entity and by key.
 
-use super::in_force::Old;
+use super::in_force::{Known, Old};
 use ham_core::ids::EntityId;
-use ham_core::plan::{EntityPlan, Known, OnChange, StartMode};
+use ham_core::plan::{EntityPlan, OnChange, StartMode};
 use ham_core::wire::{ChangeKind, Consequence, EntityChange};
 use ham_unit::{NeighbourNames, Writing, differences, write_unit};
 use std::collections::BTreeMap;
