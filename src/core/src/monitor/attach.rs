@@ -31,6 +31,9 @@ impl Monitor {
         if self.is_shutting_down() {
             return Some(Verdict::ShuttingDown);
         }
+        if self.plan.is_leaving(id) {
+            return Some(Verdict::NoProcess);
+        }
         match self.plan_of(id).map(|plan| plan.kind.clone()) {
             Some(Kind::Service | Kind::Forking { .. } | Kind::Placeholder { .. }) => {}
             Some(Kind::Oneshot { .. } | Kind::Target | Kind::Global) | None => {

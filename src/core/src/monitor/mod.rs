@@ -9,8 +9,8 @@
 //!   ends, with another; `start`, `up`, `attempts`: the
 //!   way up; `life`: the ends of processes; `heir`: who goes on after them;
 //!   `down`: the way down; `shortage`: of memory; `said`: what it says of itself
-//! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
-//!   their actions do; `own`: those of the entity's own life, and
+//! - `run`: action lists in progress; `lists`: how they move on; `passed`: when
+//!   their order changes; `verbs`: what their actions do, `command`: their processes; `own`: those of the entity's own life, and
 //!   `failed`: what has ended one
 //! - `global`: the manager itself; `ask`: requests and shutdown; `directives`: what is said of entities;
 //!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
@@ -34,6 +34,7 @@ mod budget;
 mod changes;
 mod channels;
 mod clients;
+mod command;
 mod directives;
 mod down;
 mod endings;
@@ -53,6 +54,7 @@ mod neighbours;
 mod order;
 mod overlays;
 mod own;
+mod passed;
 mod places;
 mod pool;
 #[cfg(test)]
@@ -76,6 +78,7 @@ mod view;
 pub use beats::HeartView;
 pub use budget::Budget;
 pub use channels::{MOST_GUEST_PULSES, MOST_OF_GUEST, MOST_OF_GUESTS};
+pub use command::{Command, CommandPhase};
 pub use endings::Host;
 pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
 pub use heart::{Heart, Level, Reached, Watch};
@@ -83,7 +86,7 @@ pub use marks::Marks;
 pub use pulses::{ChannelView, MOST_CHANNELS, MOST_WAITING, Pulse};
 pub use reload::{Base, NotTaken};
 pub use restore::Resume;
-pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
+pub use run::{Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
 pub use view::View;
 

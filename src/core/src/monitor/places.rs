@@ -1,16 +1,18 @@
 //! Records name conditions and actions by their places. When something is
 //! added or taken out, or the unit says something else, those of marks, lists
 //! in progress and commands follow.
-//! A list that is at what has gone goes on with what comes after it.
+//! A list that is at what has gone goes on with what comes after it; one at an
+//! action that says something else begins that anew.
 
 use super::Monitor;
+use super::command::Command;
 use super::marks::Marks;
-use super::run::{Command, Phase, Place};
+use super::run::{Phase, Place};
 use crate::effect::Effect;
 use crate::event::Wait;
 use crate::ids::EntityId;
 use crate::memory::RecordId;
-use crate::plan::{ActionPlan, Class, EntityPlan, Item, Overlay, is_own};
+use crate::plan::{ActionPlan, Class, EntityPlan, Item, Overlay, Verb, is_own};
 
 /// The place of a command whose action has gone: no list is there.
 const NOWHERE: Place = (0xfe00, 0, 0);
@@ -56,14 +58,31 @@ impl Shift<'_> {
         };
         let (old, new) = (late(self.before.1), late(self.after.1));
         let fixed = a.on_fail.len().saturating_sub(old.len());
+        let now = self.action(condition, action)?;
+        let after = actions(self.after.0, self.condition(condition)?).get(now)?;
+        let fixed_now = after.on_fail.len().saturating_sub(new.len());
         match place.checked_sub(fixed.saturating_add(1)) {
             None => Some(place),
             Some(at) => {
                 let name = old.get(at)?;
                 let now = new.iter().position(|other| other == name)?;
-                Some(fixed.saturating_add(now).saturating_add(1))
+                Some(fixed_now.saturating_add(now).saturating_add(1))
             }
         }
+    }
+
+    /// Whether what an action waits for is not what its unit says any more, so
+    /// that it begins anew. A command that runs, and a start that is planned, go
+    /// on as they are.
+    fn says_else(&self, from: Place, to: Place) -> bool {
+        let old = self.before.0.verb(from.0, from.1, from.2);
+        let new = self.after.0.verb(to.0, to.1, to.2);
+        let goes_on = matches!(
+            (&old, &new),
+            (Some(Verb::Execute(_)), Some(Verb::Execute(_)))
+                | (Some(Verb::Restart(_)), Some(Verb::Restart(_)))
+        );
+        old != new && !goes_on
     }
 
     /// In a list of the entity's own life. Items of on-fail lists stay with
@@ -189,7 +208,14 @@ impl Monitor {
             Moved::To(to) => (to, false),
             Moved::Gone(to) => (to, true),
         };
-        if gone {
+        let behind = !is_own(place.0) && usize::from(place.0) >= shift.before.0.conditions.len();
+        let again = !gone && run.phase != Phase::Ready && shift.says_else(place, to);
+        let holds = !gone && (!again || to.2 > 0);
+        let (passed, to) = match run.is_single() || behind {
+            true => (run.passed, to),
+            false => run.goes_on((shift.before.0, shift.after.0), to, holds),
+        };
+        if gone || again {
             self.waits_no_more(index);
         }
         let Some(run) = self.runs.get_mut(&index) else { return };
@@ -197,13 +223,14 @@ impl Monitor {
         let ends = run.class == Class::Independent
             && !is_own(place.0)
             && shift.condition(usize::from(place.0)).is_none()
-            && usize::from(place.0) < shift.before.0.conditions.len();
+            && !behind;
         let ended = ends || (gone && run.is_single());
         (run.condition, run.action, run.on_fail) = to;
+        run.passed = passed;
         self.turn.dirty.insert(RecordId::Run(index));
         if ended {
             self.end_run(index);
-        } else if gone {
+        } else if gone || again {
             self.ready.push_back(index);
         }
     }

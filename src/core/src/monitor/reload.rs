@@ -4,16 +4,19 @@
 //! (`plan::carry`). Nothing ends that the new plan does not say to end.
 
 use super::entity::{Actual, Cause, Desired, Entity, Next, Why};
-use super::heart::Heart;
+use super::heart::{Heart, Watch};
 use super::order::Standing;
 use super::{Monitor, Turn};
 use crate::effect::{Effect, Fact};
 use crate::event::{Ask, Wait};
 use crate::ids::{EntityId, MAX_PLANNED};
 use crate::memory::RecordId;
-use crate::plan::{EntityPlan, OnChange, Overlay, PlanIndex, PlanSource, StartMode};
+use crate::plan::{
+    EntityPlan, Known, OnChange, Overlay, PlanBytesError, PlanIndex, PlanSource, StartMode,
+};
 use crate::time::Mono;
 use crate::wire::Consequence;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a new plan was made from, beside the plan in force.
@@ -25,6 +28,26 @@ pub struct Base {
     /// Those that leave and of which nothing is left: they need not be in the
     /// new plan.
     pub gone: Vec<EntityId>,
+}
+
+impl Base {
+    /// The entities of the plan in force that it was made beside, by name,
+    /// without those of which nothing is left.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn known<S: PlanSource>(
+        &self,
+        plan: &PlanIndex<S>,
+    ) -> Result<BTreeMap<String, Known>, PlanBytesError> {
+        let mut known = BTreeMap::new();
+        for id in plan.ids().filter(|id| !self.gone.contains(id)) {
+            let plan = plan.entity(id)?;
+            let is = plan.clone().in_force(self.renewed.contains(&id));
+            known.insert(plan.name.clone(), Known { plan, is });
+        }
+        Ok(known)
+    }
 }
 
 /// Why a plan is not taken. Nothing has changed then.
@@ -58,7 +81,10 @@ impl Monitor {
 
     /// Whether no unit has it any more, and nothing of it is left.
     pub(super) fn has_left(&self, id: EntityId) -> bool {
-        self.plan.is_leaving(id) && self.peek(id).actual == Actual::Down && !self.has_lists(id)
+        self.plan.is_leaving(id)
+            && self.peek(id).actual == Actual::Down
+            && !self.has_lists(id)
+            && !self.commands.values().any(|command| command.entity == id)
     }
 
     /// Whether its process, if it has one, is not as its unit says any more:
@@ -174,6 +200,7 @@ impl Monitor {
         for before in &befores {
             self.moved.insert(before.id);
             self.take_turn(before.id);
+            self.look_again(before.id);
         }
     }
 
@@ -182,19 +209,26 @@ impl Monitor {
     fn follow_unit(&mut self, id: EntityId, before: &EntityPlan) {
         let overlay = self.overlay(id).unwrap_or_default();
         let was = overlay.over(before.clone());
-        if let Ok(now) = self.planned(id)
-            && let Some(left) = overlay.fit_to(&now)
+        self.fit_overlay(id);
+        self.follow(id, (&was, &overlay));
+        let Some(plan) = self.plan_of(id) else { return };
+        if plan.heartbeat != was.heartbeat {
+            self.count_by(id, &plan);
+        }
+        self.watch_memory_by(&plan, Some(&was));
+    }
+
+    /// What was changed at run time is fit to what its unit says.
+    fn fit_overlay(&mut self, id: EntityId) {
+        if let Some(overlay) = self.overlay(id)
+            && let Ok(plan) = self.planned(id)
+            && let Some(left) = overlay.fit_to(&plan)
         {
             let changes = |overlay: &Overlay| Overlay { gone: Vec::new(), ..overlay.clone() };
             if changes(&left) != changes(&overlay) {
                 self.note(id, Fact::OverlayCut);
             }
             self.put_overlay(id, left);
-        }
-        self.follow(id, (&was, &overlay));
-        let Some(plan) = self.plan_of(id) else { return };
-        if plan.heartbeat != was.heartbeat {
-            self.count_by(id, &plan);
         }
     }
 
@@ -205,7 +239,11 @@ impl Monitor {
         let Some(watch) = heart.watch else { return };
         match &plan.heartbeat {
             Some(heartbeat) if !watch.retires => self.begin_beats(id, watch.slot, heartbeat),
-            Some(_) => {}
+            Some(heartbeat) => {
+                let by = Watch::new(watch.slot, heartbeat, self.now);
+                heart.watch = Some(Watch { retires: true, ..by });
+                self.put_heart(id, heart);
+            }
             None => {
                 heart.watch = None;
                 heart.fresh = None;
@@ -219,8 +257,9 @@ impl Monitor {
     fn begin_new(&mut self, new: &[EntityId]) {
         let mut begins = Vec::new();
         for id in new {
-            let starts = self.plan_of(*id).is_some_and(|plan| starts_by_itself(&plan));
-            if starts && !self.yields_at_boot(*id) {
+            let Some(plan) = self.plan_of(*id) else { continue };
+            self.watch_memory_by(&plan, None);
+            if starts_by_itself(&plan) {
                 begins.push(*id);
             }
         }
@@ -231,9 +270,10 @@ impl Monitor {
         }
     }
 
-    /// It is to be up, unless it is, or is on its way.
+    /// It is to be up, unless it is, or is on its way, or another is that it
+    /// conflicts with: nothing ends for that.
     fn want(&mut self, id: EntityId, why: Why) {
-        if self.standing(id) != Standing::Off {
+        if self.standing(id) != Standing::Off || self.yields_at_boot(id) {
             return;
         }
         self.want_running(id);
@@ -256,9 +296,7 @@ impl Monitor {
             if starts_by_itself(&plan) {
                 self.want(id, Why::Changed);
             }
-            return;
-        }
-        if self.entity(id).desired == Desired::Running {
+        } else if self.entity(id).desired == Desired::Running {
             // Or it would end for want of what nobody has started.
             for other in &plan.links.requires {
                 if !before.requires.contains(other) {
@@ -292,6 +330,12 @@ impl Monitor {
                 self.start_at(id, self.now, cause);
             }
             Actual::Queued(_) => self.renew(id),
+            Actual::Gated(Cause::PidFile) => {
+                self.emit(Effect::Unwatch { wait: Wait::Start(id) });
+                entity.actual = Actual::Down;
+                self.put(id, entity);
+                self.begin_start(id, Cause::PidFile);
+            }
             Actual::Gated(cause) => {
                 self.emit(Effect::Unwatch { wait: Wait::Start(id) });
                 entity.actual = Actual::Queued(cause);
@@ -312,7 +356,8 @@ impl Monitor {
             | Actual::Tidying { .. }
             | Actual::Left { .. }
             | Actual::Joining { .. } => {
-                let restarts = plan.on_change == OnChange::Restart && plan.is_outdated();
+                let on_change = plan.configured().on_change;
+                let restarts = on_change == OnChange::Restart && plan.is_outdated();
                 if restarts && entity.desired == Desired::Running && !entity.attached {
                     self.want_running(id);
                     self.bring_down(id, Why::Changed, Next::Start(self.now, Cause::Dependency));
@@ -348,6 +393,7 @@ impl Monitor {
         entity.renewed = true;
         self.put(id, entity);
         self.plans.remove(&id);
+        self.fit_overlay(id);
         self.follow(id, (&before, &overlay));
     }
 }

@@ -67,6 +67,8 @@ impl Monitor {
             return;
         }
         let mut entity = self.entity(id);
+        // It was to be named by a file, before its unit said something else.
+        let cause = if cause == Cause::PidFile { Cause::Dependency } else { cause };
         entity.finished = false;
         entity.last_pid = 0;
         entity.since = Some(self.now);

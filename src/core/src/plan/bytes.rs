@@ -20,7 +20,7 @@ const HEADER_WORDS: usize = 4;
 const ENTRY_WORDS: usize = 4;
 /// Beside the id in an entry: the entity has neighbours.
 const LINKED: u64 = 1 << 32;
-/// Likewise: it has conditions on every entity.
+/// Likewise: it has conditions on every entity, or has them from its next start on.
 const GLOBAL: u64 = 1 << 33;
 /// Likewise: it is something else from its next start on.
 const NEXT: u64 = 1 << 34;
@@ -125,7 +125,7 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
         for word in [
             u64::from(entity.id.0)
                 | if entity.links.is_empty() { 0 } else { LINKED }
-                | if entity.kind == Kind::Global { GLOBAL } else { 0 }
+                | if may_be_global(entity) { GLOBAL } else { 0 }
                 | if entity.next.is_some() { NEXT } else { 0 }
                 | if entity.leaving { LEAVING } else { 0 },
             pack(name_at, entity.name.len()),
@@ -146,6 +146,10 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
     out.extend_from_slice(&index);
     out.extend_from_slice(&texts);
     Ok(out)
+}
+
+fn may_be_global(entity: &EntityPlan) -> bool {
+    entity.kind == Kind::Global || entity.configured().kind == Kind::Global
 }
 
 fn pack(offset: usize, length: usize) -> u64 {
@@ -330,7 +334,8 @@ impl<S: PlanSource> PlanIndex<S> {
         self.entry(id).is_some_and(|entry| entry.linked)
     }
 
-    /// The units whose conditions are about every entity, in order of name.
+    /// The units whose conditions are about every entity, at once or from their
+    /// next start on, in order of name.
     #[must_use]
     pub fn global(&self) -> &[EntityId] {
         &self.global

@@ -2,13 +2,12 @@
 //! or not at all. Files that have vanished are not taken for removals where
 //! that looks like an accident (details 23).
 
-use super::in_force::{Known, Old};
+use super::in_force::Old;
 use super::messages::{Mode, Outcome, Question, Refused};
 use super::some;
-use ham_core::ids::EntityId;
-use ham_core::plan::{EntityPlan, Links, carry, leave};
+use ham_core::plan::{EntityPlan, Known, join};
 use ham_unit::{Loaded, Source, SourceState};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// So many names are told.
@@ -148,7 +147,8 @@ pub(crate) fn decide(
         );
         return decision.kept(vec![reason]);
     }
-    let entities = join(old, loaded, &gone);
+    let ids = gone.iter().map(|known| known.plan.id).collect();
+    let entities = join(&old.entities, &loaded.entities, &ids);
     decision.plan(old, entities)
 }
 
@@ -244,44 +244,4 @@ fn told<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len() > MOST_TOLD;
     let names: Vec<&str> = names.take(MOST_TOLD).collect();
     format!("{}{}", names.join(", "), if more { ", …" } else { "" })
-}
-
-/// The entities of the new plan: what units say, carried over from what is, and
-/// what leaves.
-fn join(old: &Old, loaded: &Loaded, gone: &[&Known]) -> Vec<EntityPlan> {
-    let mut entities: Vec<EntityPlan> = Vec::with_capacity(loaded.entities.len());
-    for new in &loaded.entities {
-        entities.push(match old.entities.get(&new.name) {
-            Some(known) => carry(&known.is, new.clone()),
-            None => new.clone(),
-        });
-    }
-    let taken: BTreeSet<&str> = loaded.entities.iter().map(|entity| entity.name.as_str()).collect();
-    let still = old.entities.values().filter(|known| known.plan.leaving);
-    let leaving: Vec<&Known> = still
-        .filter(|known| !taken.contains(known.plan.name.as_str()))
-        .chain(gone.iter().copied())
-        .collect();
-    let ids: BTreeSet<EntityId> = leaving.iter().map(|known| known.plan.id).collect();
-    for known in leaving {
-        // Once it leaves it is what it is until it has left.
-        let links = among(&known.is.links, &ids);
-        entities.push(leave(&known.is, links));
-    }
-    entities.sort_by(|a, b| a.name.cmp(&b.name));
-    entities
-}
-
-/// Neighbours among these.
-fn among(links: &Links, ids: &BTreeSet<EntityId>) -> Links {
-    let of = |all: &[EntityId]| all.iter().copied().filter(|id| ids.contains(id)).collect();
-    Links {
-        requires: of(&links.requires),
-        required_by: of(&links.required_by),
-        wants: of(&links.wants),
-        after: of(&links.after),
-        before: of(&links.before),
-        conflicts: of(&links.conflicts),
-        watched_by: of(&links.watched_by),
-    }
 }

@@ -3,7 +3,8 @@
 
 use super::messages::InForce;
 use ham_core::ids::EntityId;
-use ham_core::plan::{EntityPlan, PlanIndex, PlanSource};
+pub(crate) use ham_core::plan::Known;
+use ham_core::plan::{PlanIndex, PlanSource};
 use ham_snapshot::plans::PLAN_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -26,15 +27,6 @@ impl PlanSource for FileSource {
     }
 }
 
-/// An entity of the plan in force.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    /// As the plan has it.
-    pub(crate) plan: EntityPlan,
-    /// As it is.
-    pub(crate) is: EntityPlan,
-}
-
 /// The entities of the plan in force.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Old {
@@ -53,17 +45,8 @@ impl Old {
         let source = FileSource { file, offset: from.offset };
         let index = PlanIndex::open(source).map_err(|error| error.to_string())?;
         let base = from.base();
-        let mut old = Old::default();
-        for id in index.ids() {
-            old.ids.insert(id);
-            if base.gone.contains(&id) {
-                continue;
-            }
-            let plan = index.entity(id).map_err(|error| error.to_string())?;
-            let is = plan.clone().in_force(base.renewed.contains(&id));
-            old.entities.insert(plan.name.clone(), Known { plan, is });
-        }
-        Ok(old)
+        let entities = base.known(&index).map_err(|error| error.to_string())?;
+        Ok(Old { entities, ids: index.ids().collect() })
     }
 
     /// Those that units have.
