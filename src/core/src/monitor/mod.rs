@@ -33,6 +33,7 @@ mod beats;
 mod budget;
 mod changes;
 mod channels;
+mod client_record;
 mod clients;
 mod command;
 mod directives;

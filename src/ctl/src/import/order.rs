@@ -213,6 +213,10 @@ impl Work<'_> {
                 self.no_meaning(from, "it is itself");
                 None
             }
+            Other::Target(name) if name == entity(self.own_stem().as_str()) => {
+                self.no_meaning(from, format!("{unit} would be an entity of its own name"));
+                None
+            }
             Other::Service(name) | Other::Target(name) => Some(name),
             Other::Ignored(why) => {
                 self.no_meaning(from, format!("{unit}: {why}"));

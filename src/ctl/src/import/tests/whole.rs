@@ -85,3 +85,14 @@ fn specifiers_that_only_the_machine_knows_are_told() {
     assert!(outcomes(&unit, "ExecStart").contains(&Outcome::NoEquivalent));
     assert!(unit.text.contains("--host=%H"), "{}", unit.text);
 }
+
+#[test]
+fn a_target_of_its_own_name_is_left_out() {
+    let text = "[Unit]\nWants=a.target\nAfter=a.target\nRequires=b.target\n\
+                [Service]\nExecStart=/bin/a\n";
+    let unit = named("a.service", text);
+    assert!(unit.text.contains("wants = \"b?\""), "{}", unit.text);
+    for key in ["Wants", "After"] {
+        assert_eq!(outcomes(&unit, key), [Outcome::NoMeaning], "{key}");
+    }
+}
