@@ -10,6 +10,7 @@ mod daemons {
     mod clients;
     mod haproxy;
     mod host;
+    mod imported;
     mod mosquitto;
     mod nginx;
     mod postgresql;

@@ -4,6 +4,9 @@
 //! and once with the monitor replaced from its committed records before each
 //! step, which must make no difference but for the clients that wait.
 //!
+//! A block whose first line is `reload` is the plan from there on; with
+//! `cut-short` the monitor dies before that counts.
+//!
 //! `HAM_SCENARIO_REWRITE=1` writes what did come into the files: read the
 //! difference before you keep it.
 #![forbid(unsafe_code)]
@@ -16,6 +19,8 @@ mod machine;
 mod notation;
 #[path = "scenarios/plans.rs"]
 mod plans;
+#[path = "scenarios/reload.rs"]
+mod reload;
 #[path = "scenarios/show.rs"]
 mod show;
 
@@ -59,8 +64,10 @@ fn run(path: &Path, restored: bool) -> String {
     for block in steps {
         let commands = block.split("----").next().unwrap_or_default().trim_end();
         let mut came = String::new();
-        for command in commands.lines() {
-            came.push_str(&machine.command(command));
+        match commands.split_once('\n').unwrap_or((commands, "")) {
+            ("reload", units) => came = machine.reload(units, false),
+            ("reload cut-short", units) => came = machine.reload(units, true),
+            _ => commands.lines().for_each(|line| came.push_str(&machine.command(line))),
         }
         out.push_str(&format!("\n{commands}\n----\n{came}"));
     }

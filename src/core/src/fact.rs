@@ -187,10 +187,15 @@ pub enum Fact {
     /// What was changed of it at run time could not be read after a takeover;
     /// it goes on as its unit says.
     OverlayLost,
+    /// Some of what was changed of it at run time means nothing any more, since
+    /// its unit has changed.
+    OverlayCut,
     /// It was made at run time.
     Made,
     /// It was made at run time and is no more.
     Removed,
+    /// No unit has it any more.
+    Leaves,
     /// A process that ham did not start is its process from now on.
     Attached {
         /// Its id.

@@ -4,9 +4,11 @@
 
 mod heartbeat;
 mod verb;
+mod words;
 
 pub(crate) use heartbeat::Beats;
-pub(crate) use verb::{Flags, Level, Stop, Targets, Unit, UnitNames, Verb};
+pub(crate) use verb::{Stop, Targets, Unit, UnitNames, Verb};
+pub(crate) use words::{Flags, Level};
 
 use crate::exit;
 use clap::{CommandFactory, FromArgMatches, Parser};

@@ -3,9 +3,8 @@
 //! and prints nothing.
 
 use crate::error::Error;
-use ham_core::plan::StartMode;
 use ham_core::wire::Refusal;
-use ham_unit::{Settings, SystemUsers, check_file, nearest};
+use ham_unit::{MergedValue, Settings, SystemUsers, merged, nearest, unit_files};
 use serde::Serialize;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -74,8 +73,15 @@ pub(crate) struct Unit {
     name: String,
     /// The link that masks it.
     masked_by: Option<PathBuf>,
-    /// Its file.
+    /// Its file; of an instance without one, its template's.
     file: Option<PathBuf>,
+    /// The file that says `mask = true`.
+    mask_key: Option<PathBuf>,
+    /// Whether it says, with its drop-ins, that it starts with the manager. One
+    /// with mistakes counts as if: when they are mended it may.
+    says_auto: bool,
+    /// Whether there is only a template, so that nothing starts it by itself.
+    is_named_only: bool,
 }
 
 impl Places {
@@ -102,7 +108,14 @@ impl Places {
     /// When it is no name, or there is no such unit.
     pub(crate) fn find(&self, name: &str) -> Result<Unit, Error> {
         check_name(name)?;
-        let mut unit = Unit { name: name.to_owned(), masked_by: None, file: None };
+        let mut unit = Unit {
+            name: name.to_owned(),
+            masked_by: None,
+            file: None,
+            mask_key: None,
+            says_auto: true,
+            is_named_only: false,
+        };
         for directory in &self.directories {
             let path = directory.join(format!("{name}.toml"));
             if fs::symlink_metadata(&path).is_err() {
@@ -115,6 +128,24 @@ impl Places {
             } else if unit.file.is_none() {
                 unit.file = Some(path);
             }
+        }
+        let users = SystemUsers::new();
+        let settings = Settings::new(&users, crate::runtime::effective_uid().unwrap_or(0));
+        if unit.masked_by.is_none() {
+            let merged = merged(&self.directories, name, &settings).unwrap_or_default();
+            unit.mask_key = merged.masked_by;
+            let says_manual = |value: &MergedValue| {
+                ["entity.start", "target.start"].contains(&value.key.as_str())
+                    && value.value == "\"manual\""
+            };
+            unit.says_auto = !merged.values.iter().any(says_manual);
+        }
+        if unit.file.is_none()
+            && unit.masked_by.is_none()
+            && let Ok(files) = unit_files(&self.directories, name, &settings)
+        {
+            unit.file = files.files.into_iter().next();
+            unit.is_named_only = true;
         }
         if unit.file.is_none() && unit.masked_by.is_none() {
             let known = self.names();
@@ -142,11 +173,14 @@ impl Places {
     /// When something else than a link stands where the link should.
     pub(crate) fn starts(&self, unit: &Unit) -> Result<Starts, Error> {
         let (None, Some(file)) = (&unit.masked_by, &unit.file) else { return Ok(Starts::Masked) };
+        if unit.mask_key.is_some() {
+            return Ok(Starts::Masked);
+        }
         let link = self.link(unit);
         Ok(match target(&link)? {
             Some(_) if leads_to_nothing(&link) => Starts::Disabled,
             Some(_) => Starts::Enabled,
-            None if !says_auto(file) => Starts::Manual,
+            None if !unit.says_auto || unit.is_named_only => Starts::Manual,
             None if is_packaged(file) => Starts::Disabled,
             None => Starts::Auto,
         })
@@ -162,6 +196,10 @@ impl Places {
             let why = format!("{link} masks it; `hamctl unmask {}` undoes that", unit.name);
             return Err(refused("enable", unit, why));
         };
+        if let Some(key) = &unit.mask_key {
+            let why = format!("{} says mask = true; take that away", key.display());
+            return Err(refused("enable", unit, why));
+        }
         let link = self.link(unit);
         if target(&link)?.as_ref() == Some(file) {
             return Ok(Vec::new());
@@ -177,8 +215,9 @@ impl Places {
         let link = self.link(unit);
         let there = target(&link)?;
         // Without a link it would start: then one has to say that it does not.
-        let by_itself =
-            unit.file.as_deref().is_some_and(|file| says_auto(file) && !is_packaged(file));
+        let by_itself = unit.says_auto
+            && !unit.is_named_only
+            && unit.file.as_deref().is_some_and(|file| !is_packaged(file));
         match there {
             Some(_) if by_itself && leads_to_nothing(&link) => Ok(Vec::new()),
             Some(_) | None if by_itself => make(&link, Path::new(NOTHING)),
@@ -214,7 +253,13 @@ impl Places {
     pub(crate) fn unmask(&self, unit: &Unit) -> Result<Vec<Change>, Error> {
         let link = self.first.join(format!("{}.toml", unit.name));
         match &unit.masked_by {
-            None => Ok(Vec::new()),
+            None => match &unit.mask_key {
+                Some(key) => {
+                    let why = format!("{} says mask = true; take that away", key.display());
+                    Err(refused("unmask", unit, why))
+                }
+                None => Ok(Vec::new()),
+            },
             Some(masking) if *masking == link => remove(link),
             Some(masking) => {
                 let (masking, first) = (masking.display(), self.first.display());
@@ -240,8 +285,8 @@ fn refused(verb: &'static str, unit: &Unit, why: String) -> Error {
 fn check_name(name: &str) -> Result<(), Error> {
     let why = if name.contains(['*', '?']) {
         "is a pattern, and units are named one by one here"
-    } else if name.contains('@') {
-        "is a template or an instance of one, which cannot be enabled or masked yet"
+    } else if name.ends_with('@') {
+        "is a template; name an instance of it, with something behind the `@`"
     } else if name.is_empty() || name.contains('/') || name.starts_with(['.', '-']) {
         "is no name of a unit, which is that of its file without `.toml`"
     } else {
@@ -257,15 +302,6 @@ fn leads_to_nothing(path: &Path) -> bool {
 
 fn is_packaged(file: &Path) -> bool {
     file.starts_with(PACKAGED)
-}
-
-/// Whether the file of a unit says that it starts with the manager. One with
-/// mistakes counts as if: when they are mended it may.
-fn says_auto(file: &Path) -> bool {
-    let users = SystemUsers::new();
-    let settings = Settings { look_at_commands: false, ..Settings::new(&users, 0) };
-    let loaded = check_file(file, &settings);
-    loaded.entities.first().is_none_or(|entity| entity.start == StartMode::Auto)
 }
 
 /// Where a link leads; `None`: there is none.
@@ -322,8 +358,8 @@ mod tests {
 
     #[test]
     fn names_are_taken_one_by_one() {
-        assert!(check_name("web-1.x").is_ok());
-        for name in ["", "we*", "web@1", "web@", "../web", ".web", "-x"] {
+        assert!(check_name("web-1.x").is_ok() && check_name("web@1").is_ok());
+        for name in ["", "we*", "web@", "../web", ".web", "-x"] {
             let error = check_name(name).unwrap_err().to_string();
             assert!(error.starts_with(&format!("NAME: `{name}` is ")), "{error}");
         }

@@ -85,6 +85,13 @@ pub(crate) enum Error {
         /// What was asked for.
         names: String,
     },
+    /// No diagnostic has this code.
+    UnknownCode {
+        /// What was asked for.
+        code: String,
+        /// The nearest code there is.
+        nearest: Option<&'static str>,
+    },
     /// There is no file of a unit.
     UnknownUnit {
         /// What was asked for.
@@ -144,6 +151,8 @@ pub(crate) enum Error {
     NoItem { path: String },
     /// A file with what is to be added could not be read.
     Read { path: PathBuf, cause: io::Error },
+    /// A service file cannot be imported.
+    Import { file: String, why: String },
     /// Standard input could not be read.
     Input(io::Error),
     /// Standard output could not be written.
@@ -166,6 +175,7 @@ impl Error {
             Error::Link { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::NotPermitted
             }
+            Error::UnknownCode { .. } => Exit::Usage,
             Error::Missing { .. }
             | Error::UnknownUnit { .. }
             | Error::NoItem { .. }
@@ -199,6 +209,7 @@ impl Error {
             | Error::Directory { .. }
             | Error::StillRuns { .. }
             | Error::Read { .. }
+            | Error::Import { .. }
             | Error::Input(_)
             | Error::Output(_) => Exit::Failed,
         }
@@ -240,6 +251,13 @@ impl fmt::Display for Error {
                 write!(f, "the manager refused {method}: {error} {parameters}")
             }
             Error::Missing { names } => write!(f, "no entity `{names}`"),
+            Error::UnknownCode { code, nearest } => {
+                write!(f, "no diagnostic has the code `{code}`")?;
+                match nearest {
+                    Some(near) => write!(f, "; did you mean `{near}`?"),
+                    None => write!(f, " (`hamctl explain` lists them)"),
+                }
+            }
             Error::UnknownUnit { name, nearest, directories } => {
                 let paths: Vec<String> =
                     directories.iter().map(|path| path.display().to_string()).collect();
@@ -272,6 +290,7 @@ impl fmt::Display for Error {
             ),
             Error::NoItem { path } => write!(f, "no item `{path}` (`hamctl show` has their names)"),
             Error::Read { path, cause } => write!(f, "could not read {}: {cause}", path.display()),
+            Error::Import { file, why } => write!(f, "could not import {file}: {why}"),
             Error::Input(cause) => write!(f, "could not read standard input: {cause}"),
             Error::Output(cause) => write!(f, "could not write to standard output: {cause}"),
         }
@@ -300,7 +319,9 @@ impl std::error::Error for Error {
             | Error::RefusedOtherwise { .. }
             | Error::Missing { .. }
             | Error::UnknownUnit { .. }
+            | Error::UnknownCode { .. }
             | Error::Unit { .. }
+            | Error::Import { .. }
             | Error::Directory { .. }
             | Error::StillRuns { .. } => None,
         }

@@ -21,8 +21,14 @@ pub(crate) enum Exit {
     NotPermitted,
     /// Told to act on an entity that does not exist.
     NoEntity,
+    /// The units have errors.
+    NotLoaded,
     /// No manager answers.
     NoManager,
+    /// Done, but a service file has something of weight that no unit has.
+    Lost,
+    /// Something changes.
+    Changes,
     /// The command of `guard` could not be executed.
     NotExecutable,
     /// There is no such command.
@@ -32,8 +38,8 @@ pub(crate) enum Exit {
 /// Every exit, its code and its meaning. The numbers are those of the Linux
 /// Standard Base (Core 5.0, section 22.2, "Init Script Actions"): 3 and 4 as
 /// for `status`, 2, 4, 5 and 7 as for the other actions, which is why 4 stands
-/// twice. 126 and 127 are those of env(1) and of shells.
-pub(crate) const TABLE: [(Exit, u8, &str); 10] = [
+/// twice. 8 and 10 are of ham alone. 126 and 127 are those of env(1) and of shells.
+pub(crate) const TABLE: [(Exit, u8, &str); 13] = [
     (Exit::Success, 0, "done as asked; status of one entity: it runs"),
     (Exit::Failed, 1, "it failed, or the units have errors"),
     (Exit::Usage, 2, "the command line or a parameter is wrong"),
@@ -41,7 +47,10 @@ pub(crate) const TABLE: [(Exit, u8, &str); 10] = [
     (Exit::Unknown, 4, "asked about an entity that does not exist"),
     (Exit::NotPermitted, 4, "no permission"),
     (Exit::NoEntity, 5, "told to act on an entity, or an item of one, that does not exist"),
+    (Exit::NotLoaded, 6, "plan or apply: the units have errors, and all stays as it is"),
     (Exit::NoManager, 7, "no manager answers"),
+    (Exit::Lost, 8, "import: written, but something of weight has no equivalent"),
+    (Exit::Changes, 10, "plan --exit-code: something changes"),
     (Exit::NotExecutable, 126, "guard: the command could not be executed"),
     (Exit::NoCommand, 127, "guard: there is no such command"),
 ];
@@ -83,7 +92,10 @@ mod tests {
             (Exit::Unknown, 4),
             (Exit::NotPermitted, 4),
             (Exit::NoEntity, 5),
+            (Exit::NotLoaded, 6),
             (Exit::NoManager, 7),
+            (Exit::Lost, 8),
+            (Exit::Changes, 10),
             (Exit::NotExecutable, 126),
             (Exit::NoCommand, 127),
         ];

@@ -8,6 +8,7 @@ mod connection;
 mod enablement;
 mod error;
 mod exit;
+mod import;
 mod output;
 mod render;
 mod runtime;

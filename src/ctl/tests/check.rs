@@ -4,6 +4,7 @@
 mod fake;
 
 use fake::{Folder, Run, command, program};
+use serde_json::json;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -50,7 +51,9 @@ fn every_mistake_is_printed_with_its_place() {
     assert!(run.out.contains("error[ham::unit::unknown-key]: "), "{}", run.out);
     assert!(run.out.contains("--> wrong.toml:2:1\n"), "{}", run.out);
     assert!(run.out.contains("--> wrong.toml:3:9\n"), "{}", run.out);
-    assert!(run.out.contains("\nno good units, "), "{}", run.out);
+    let summary =
+        "\nno good units, 2 errors, no warnings; `hamctl explain unknown-key` tells more\n";
+    assert!(run.out.ends_with(summary), "{}", run.out);
     assert!(!run.out.contains('\x1b'));
 }
 
@@ -115,7 +118,11 @@ fn json_has_every_diagnostic() {
     assert_eq!(report["errors"], errors);
     assert_eq!(report["warnings"], diagnostics.len() - errors);
     let unknown = diagnostics.iter().find(|one| one["code"] == "ham::unit::unknown-key").unwrap();
-    assert_eq!((&unknown["file"], &unknown["line"]), (&"wrong.toml".into(), &2.into()));
+    let place =
+        ["file", "line", "column", "end_line", "end_column", "span"].map(|key| &unknown[key]);
+    assert_eq!(json!(place), json!(["wrong.toml", 2, 1, 2, 7, [9, 15]]));
+    assert_eq!(unknown["label"], "did you mean `command`?");
+    assert_eq!((&unknown["help"], &unknown["related"]), (&json!(null), &json!([])));
     assert!(unknown["rendered"].as_str().unwrap().starts_with("error[ham::unit::unknown-key]"));
 }
 
@@ -146,4 +153,58 @@ fn a_users_directories_are_those_of_the_environment() {
     let run = at(None);
     assert_eq!(run.code, 1);
     assert!(run.err.starts_with("hamctl: could not use one's own unit directories: "), "{run:?}");
+}
+
+#[test]
+fn a_warning_fails_only_when_it_is_to() {
+    let folder = Folder::new();
+    write(&folder, "warned.toml", WARNED);
+    write(&folder, "good.toml", GOOD);
+    assert_eq!(check(&folder, &["warned.toml"]).code, 0);
+    for strict in ["-W", "--strict"] {
+        let run = check(&folder, &[strict, "warned.toml"]);
+        assert_eq!((run.code, run.err.as_str()), (1, ""), "{strict}");
+        assert_eq!(check(&folder, &[strict, "good.toml"]).code, 0);
+    }
+}
+
+#[test]
+fn standard_input_may_have_a_name() {
+    let folder = Folder::new();
+    // A unit cannot be after itself, which only its name tells.
+    write(&folder, "text", &format!("{GOOD}after = \"audio\"\n"));
+    let with = |arguments: &[&str]| -> Run {
+        let input = File::open(folder.0.join("text")).unwrap();
+        command(program(), &["check", "-"]).args(arguments).stdin(input).output().unwrap().into()
+    };
+    assert_eq!(with(&[]).code, 0);
+    let run = with(&["--name", "audio"]);
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("--> audio.toml:4:9\n"), "{}", run.out);
+    assert_eq!(with(&["--name", "two words"]).code, 1);
+}
+
+#[test]
+fn four_mistakes_in_four_files_are_four_answers() {
+    let folder = Folder::new();
+    write(&folder, "units/key.toml", &GOOD.replace("restart", "restrat"));
+    write(
+        &folder,
+        "units/brace.toml",
+        &format!("{GOOD}stop = {{ signal = \"INT\"\nafter = \"circle\"\n"),
+    );
+    write(&folder, "units/circle.toml", &format!("{GOOD}after = \"brace\"\n"));
+    write(&folder, "units/duration.toml", &format!("{GOOD}start-timeout = \"90\"\n"));
+    let run = check(&folder, &["units"]);
+    assert_eq!(run.code, 1);
+    for answer in [
+        "did you mean `restart`?",
+        "add the missing `}`",
+        "`brace` starts after `circle`: `after`, units/brace.toml:5",
+        "`circle` starts after `brace`: `after`, units/circle.toml:4",
+        "write \"90s\" or \"90ms\"",
+        "no good units, 4 errors, no warnings",
+    ] {
+        assert!(run.out.contains(answer), "{answer}\n{}", run.out);
+    }
 }

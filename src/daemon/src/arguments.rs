@@ -2,7 +2,7 @@
 //! starting: what is not understood is a warning then.
 
 use crate::lines::Look;
-use crate::options::{LogFormat, Options, Stamps};
+use crate::options::{LogFormat, Options, Stamps, VERBOSITY};
 use crate::runtime;
 use crate::say::say;
 use ham_core::time::Span;
@@ -40,10 +40,6 @@ Options:
 
 See ham(8), ham.unit(5), hamctl(1).
 ";
-
-/// How long a shutdown may take when nobody says otherwise: below the ten
-/// seconds that container engines wait before they kill.
-const STOP_DEADLINE: Span = Span::seconds(8);
 
 /// What `ham` was called to do.
 #[derive(Debug)]
@@ -164,7 +160,7 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
                 .ok_or_else(|| format!("--log-format {word}: expected text or json"))?;
         }
         "-d" => run.verbosity = Some(0),
-        "-v" => run.verbosity = Some(run.verbosity.unwrap_or(1).saturating_add(1)),
+        "-v" => run.verbosity = Some(run.verbosity.unwrap_or(VERBOSITY).saturating_add(1)),
         "-V" => {
             let level = value(parser)?;
             let level = level.to_string_lossy();
@@ -192,8 +188,6 @@ impl Run {
             ham_unit::system_directories()
         };
         let log_file = self.log_file.as_deref().map(runtime::absolute).transpose()?;
-        let verbosity = self.verbosity.unwrap_or(1);
-        let stop_deadline = self.stop_deadline.unwrap_or(STOP_DEADLINE);
         let mut words: Vec<OsString> = vec!["run".into(), "--runtime-dir".into()];
         words.push(runtime.clone().into());
         if !system_directories {
@@ -211,13 +205,16 @@ impl Run {
         }
         words.extend(["-t".into(), self.stamps.word().into()]);
         words.extend(["--log-format".into(), self.format.word().into()]);
-        words.push(format!("-V{verbosity}").into());
-        let deadline = if stop_deadline == Span::INFINITE {
-            "infinity".to_owned()
-        } else {
-            format!("{}ns", stop_deadline.0)
-        };
-        words.extend(["--stop-deadline".into(), deadline.into()]);
+        if let Some(verbosity) = self.verbosity {
+            words.push(format!("-V{verbosity}").into());
+        }
+        if let Some(deadline) = self.stop_deadline {
+            let deadline = match deadline {
+                Span::INFINITE => "infinity".to_owned(),
+                Span(nanoseconds) => format!("{nanoseconds}ns"),
+            };
+            words.extend(["--stop-deadline".into(), deadline.into()]);
+        }
         Ok(Options {
             words,
             directories,
@@ -228,8 +225,8 @@ impl Run {
             log_file,
             stamps: self.stamps,
             format: self.format,
-            verbosity,
-            stop_deadline,
+            verbosity: self.verbosity,
+            stop_deadline: self.stop_deadline,
         })
     }
 }
@@ -257,13 +254,13 @@ mod tests {
         ]) else {
             panic!("not a run");
         };
-        assert_eq!(options.verbosity, 3);
+        assert_eq!(options.verbosity, Some(3));
         assert_eq!(options.stamps, Stamps::Relative);
         assert_eq!(options.log_file, Some(PathBuf::from("/tmp/x")));
         let Ok(Command::Run(options)) = parsed(&["run", "-V5", "-d", "--runtime-dir", "/r"]) else {
             panic!("not a run");
         };
-        assert_eq!(options.verbosity, 0);
+        assert_eq!(options.verbosity, Some(0));
         assert!(matches!(parsed(&["-h"]), Ok(Command::Help)));
     }
 
@@ -274,6 +271,8 @@ mod tests {
             &["--runtime-dir", "/r", "-vvv", "-f", "log", "--stop-deadline", "1min 2s 30ms"][..],
             &["--runtime-dir", "/r", "--user", "-d", "--stop-deadline", "infinity"][..],
             &["--runtime-dir", "/r", "--log-format", "json"][..],
+            // What is not given is left to ham.conf, again too.
+            &["--runtime-dir", "/r"][..],
         ] {
             let Ok(Command::Run(first)) = parsed(words) else { panic!("not a run") };
             let again = std::iter::once(AGAIN.into()).chain(first.words.iter().cloned());

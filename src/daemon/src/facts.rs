@@ -118,6 +118,8 @@ pub(crate) mod kind {
     pub(crate) const OVERLAY_LOST: u32 = 52;
     pub(crate) const MADE: u32 = 53;
     pub(crate) const REMOVED: u32 = 54;
+    pub(crate) const OVERLAY_CUT: u32 = 55;
+    pub(crate) const LEAVES: u32 = 56;
     pub(crate) const ATTACHED: u32 = 43;
     pub(crate) const NOT_ATTACHED: u32 = 44;
     pub(crate) const DETACHED: u32 = 45;
@@ -206,6 +208,8 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::Armed { .. } => (kind::ARMED, [0, 0]),
         Fact::Disarmed { .. } => (kind::DISARMED, [0, 0]),
         Fact::OverlayLost => (kind::OVERLAY_LOST, [0, 0]),
+        Fact::OverlayCut => (kind::OVERLAY_CUT, [0, 0]),
+        Fact::Leaves => (kind::LEAVES, [0, 0]),
         Fact::Made => (kind::MADE, [0, 0]),
         Fact::Removed => (kind::REMOVED, [0, 0]),
         Fact::OomKilled { kills } => (kind::OOM_KILLED, [u64::from(kills), 0]),
@@ -372,6 +376,12 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
             weight = Weight::Always;
             "what was changed of it at run time could not be read; it goes on without".to_owned()
         }
+        kind::OVERLAY_CUT => {
+            weight = Weight::Always;
+            "some of what was changed of it at run time means nothing in its unit any more"
+                .to_owned()
+        }
+        kind::LEAVES => "its unit was removed".to_owned(),
         kind::MADE => "made at run time".to_owned(),
         kind::REMOVED => "removed: it was made at run time, and is over".to_owned(),
         kind::OOM_KILLED => {

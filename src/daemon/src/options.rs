@@ -44,6 +44,13 @@ impl LogFormat {
     }
 }
 
+/// The verbosity when nobody says otherwise.
+pub(crate) const VERBOSITY: u32 = 1;
+
+/// How long a shutdown may take when nobody says otherwise: below the ten
+/// seconds that container engines wait before they kill.
+pub(crate) const STOP_DEADLINE: Span = Span::seconds(8);
+
 /// The highest verbosity: there is one digit for it.
 pub(crate) const MOST_VERBOSITY: u32 = 9;
 
@@ -82,14 +89,15 @@ pub(crate) struct Options {
     pub(crate) strict: bool,
     /// Return when the control socket answers.
     pub(crate) background: bool,
-    /// Where the log goes; `None`: standard error.
+    /// Where the log goes; `None`: as `ham.conf` says, else standard error.
     pub(crate) log_file: Option<PathBuf>,
     /// How its lines are stamped.
     pub(crate) stamps: Stamps,
     /// How they look beside that.
     pub(crate) format: LogFormat,
-    /// 0: errors and `log` actions; 1: what happens; 2 and more: details.
-    pub(crate) verbosity: u32,
-    /// How long a shutdown may take.
-    pub(crate) stop_deadline: Span,
+    /// 0: errors and `log` actions; 1: what happens; 2 and more: details. `None`:
+    /// as `ham.conf` says.
+    pub(crate) verbosity: Option<u32>,
+    /// How long a shutdown may take; `None` likewise.
+    pub(crate) stop_deadline: Option<Span>,
 }

@@ -99,6 +99,8 @@ fn word(kind: u32) -> &'static str {
         kind::ARMED => "armed",
         kind::DISARMED => "disarmed",
         kind::OVERLAY_LOST => "changes-lost",
+        kind::OVERLAY_CUT => "changes-cut",
+        kind::LEAVES => "unit-removed",
         kind::MADE => "made",
         kind::REMOVED => "removed",
         kind::ATTACHED => "attached",
@@ -148,6 +150,8 @@ pub(crate) fn cause(why: Why) -> &'static str {
         Why::RecordLost => "record-lost",
         Why::Attached => "attached",
         Why::Detached => "detached",
+        Why::Changed => "changed",
+        Why::Gone => "gone",
     }
 }
 

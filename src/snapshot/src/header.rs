@@ -126,6 +126,8 @@ pub enum Field {
     /// Datagrams with descriptors that were taken from the notify socket, or
     /// are just being taken. Written by the monitor.
     HandoversTaken = 53,
+    /// As `Plan`: of a plan that takes its place with a turn.
+    PlanStaged = 54,
     /// One more than the highest record used of what entities say of
     /// themselves.
     SaidUsed = 55,
@@ -137,12 +139,16 @@ pub enum Field {
     ChunksUsed = 58,
     /// One more than the highest record used of pulses.
     PulsesUsed = 59,
+    /// The turn with which `PlanStaged` is in force; 0: none is staged.
+    PlanTurn = 60,
     /// How many of the last places for entities were used, counted from the
     /// end: by those that no unit has.
     MadeUsed = 61,
     /// Up to when periods of heartbeats were looked at, CLOCK_MONOTONIC; 0: never.
     /// Written by the monitor.
     BeatsLooked = 62,
+    /// Up to where apply requests were worked off. Written by the monitor.
+    AppliesTaken = 63,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
 }

@@ -17,10 +17,19 @@ pub struct PlanHalf {
 pub const PLAN_BYTES: usize = PLAN_WORDS * WORD;
 
 impl State {
+    /// The word of the plan in force, which no other plan has; 0: there is none
+    /// yet. One that was staged is in force as soon as its turn was committed.
+    #[must_use]
+    pub fn plan_word(&self) -> u64 {
+        let turn = self.get(Field::PlanTurn);
+        let counts = turn != 0 && turn <= self.get(Field::CommittedTurn);
+        self.get(if counts { Field::PlanStaged } else { Field::Plan })
+    }
+
     /// Generation and half of the plan in force; `None`: there is none yet.
     #[must_use]
     pub fn plan_in_force(&self) -> Option<(u64, PlanHalf)> {
-        let word = self.get(Field::Plan);
+        let word = self.plan_word();
         let half = usize::from(word & 1 == 1);
         (word >> 1 != 0).then_some((word >> 1, PlanHalf { state: *self, half }))
     }
@@ -28,7 +37,7 @@ impl State {
     /// The half that is not in force, and the generation that it would get.
     #[must_use]
     pub fn free_plan_half(&self) -> (u64, PlanHalf) {
-        let word = self.get(Field::Plan);
+        let word = self.plan_word();
         let half = usize::from(word & 1 == 0);
         // Never 0, which is no plan, even after the last that there is room for.
         let next = ((word >> 1) + 1) & (u64::MAX >> 1);
@@ -37,11 +46,31 @@ impl State {
 
     /// That half is in force now.
     pub fn switch_plan(&self, generation: u64, half: PlanHalf) {
-        self.set(Field::Plan, generation << 1 | half.half as u64);
+        self.set(Field::PlanTurn, 0);
+        self.set(Field::Plan, half.word(generation));
+    }
+
+    /// That half is in force as soon as this turn, the next one, is committed:
+    /// with it the records are of that plan.
+    pub fn stage_plan(&self, generation: u64, half: PlanHalf, turn: u64) {
+        self.set(Field::PlanTurn, 0);
+        self.set(Field::PlanStaged, half.word(generation));
+        self.set(Field::PlanTurn, turn);
+    }
+
+    /// What is in force is so without regard to turns: when the turn of a plan
+    /// has been committed, and by a successor before it commits any.
+    pub fn settle_plan(&self) {
+        self.set(Field::Plan, self.plan_word());
+        self.set(Field::PlanTurn, 0);
     }
 }
 
 impl PlanHalf {
+    fn word(self, generation: u64) -> u64 {
+        generation << 1 | self.half as u64
+    }
+
     /// Where it begins, in bytes from the beginning of the state.
     #[must_use]
     pub fn byte_offset(&self) -> usize {
@@ -110,6 +139,28 @@ mod tests {
         assert_eq!(second, 2);
         assert_ne!(other.byte_offset(), current.byte_offset());
         assert!(!current.read(PLAN_BYTES - 3, &mut [0; 4]));
+    }
+
+    #[test]
+    fn a_staged_plan_is_in_force_with_its_turn_and_not_before() {
+        let state = test_state();
+        let (first, half) = state.free_plan_half();
+        state.switch_plan(first, half);
+        let turn = state.records().committed() + 1;
+        let (second, half) = state.free_plan_half();
+        state.stage_plan(second, half, turn);
+        assert_eq!(state.plan_in_force().unwrap().0, first);
+        assert_eq!(state.free_plan_half().1.byte_offset(), half.byte_offset());
+        state.records().commit(turn);
+        assert_eq!(state.plan_in_force().unwrap().0, second);
+        state.settle_plan();
+        assert_eq!(state.plan_in_force().unwrap().0, second);
+        // One whose turn never came is forgotten before another has its number.
+        let (third, half) = state.free_plan_half();
+        state.stage_plan(third, half, turn + 1);
+        state.settle_plan();
+        state.records().commit(turn + 1);
+        assert_eq!(state.plan_in_force().unwrap().0, second);
     }
 
     #[test]

@@ -39,15 +39,18 @@ pub(crate) fn may_be_ignored() -> u64 {
 pub const SIGCHLD: i32 = libc::SIGCHLD;
 /// Please end.
 pub const SIGTERM: i32 = libc::SIGTERM;
+/// `SIGHUP`.
+pub const SIGHUP: i32 = libc::SIGHUP;
 /// The terminal's interrupt key.
 pub const SIGINT: i32 = libc::SIGINT;
 /// At once, whatever the process thinks of it.
 pub const SIGKILL: i32 = libc::SIGKILL;
 
-/// What a manager reads: deaths of children, and what asks it to shut down;
+/// What a manager reads: deaths of children, what asks it to load its units again
+/// (HUP), and what asks it to shut down;
 /// PWR and RTMIN+3 are what container managers send.
-pub fn of_manager() -> [i32; 5] {
-    [SIGCHLD, SIGTERM, SIGINT, libc::SIGPWR, rtmin() + 3]
+pub fn of_manager() -> [i32; 6] {
+    [SIGCHLD, SIGTERM, SIGINT, SIGHUP, libc::SIGPWR, rtmin() + 3]
 }
 
 /// Blocks every signal in the calling thread (and in the threads it will

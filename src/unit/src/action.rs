@@ -205,7 +205,7 @@ impl Reader<'_> {
         }
         let earlier = match condition.restart {
             None => {
-                condition.restart = Some(NoRestart::Earlier);
+                condition.restart = Some(NoRestart::Earlier(field.key_span.start));
                 return;
             }
             Some(NoRestart::Target) => {
@@ -226,12 +226,19 @@ impl Reader<'_> {
                 );
                 return;
             }
-            Some(NoRestart::Shorthand) => "the key `restart` of [entity]",
-            Some(NoRestart::Earlier) => "an earlier `restart` action",
+            Some(NoRestart::Shorthand(at)) => ("the key `restart` of [entity]", at),
+            Some(NoRestart::Earlier(at)) => ("an earlier `restart` action", at),
         };
+        let (earlier, at) = earlier;
         let message = format!("a second restart for this entity, beside {earlier}");
+        let text = self.report.text;
+        let place = text.beside(at, field.key_span.start);
+        let first = text.related(at, "the first");
         self.error(codes::CONFLICT, field.key_span.clone(), message)
-            .help("an entity has one; two would start it twice");
+            .help(format!(
+                "an entity has one; two would start it twice: take one out (the first is {place})"
+            ))
+            .related([first]);
     }
 
     pub(crate) fn entity_name(&mut self, field: &Field<'_>) -> Option<String> {

@@ -67,7 +67,8 @@ impl Reader<'_> {
             Kind::Forking { .. } => Some("forking"),
         };
         if let Some(word) = word {
-            let message = format!("`attach-by` beside `type = \"{word}\"`");
+            let also = self.also_key(table, "type", field.key_span.start);
+            let message = format!("`attach-by` beside `type = \"{word}\"`{also}");
             self.error(codes::CONFLICT, field.key_span.clone(), message)
                 .help("only a process that goes on running can be attached");
         }

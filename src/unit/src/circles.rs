@@ -2,6 +2,7 @@
 //! refused; the message tells one way around, with the line of each step.
 
 use crate::codes;
+use crate::diagnostic::Related;
 use crate::draft::Draft;
 use crate::graph::{Edge, Graph};
 use std::collections::{BTreeSet, HashSet};
@@ -40,10 +41,15 @@ fn tell(drafts: &mut [Draft<'_>], graph: &Graph, circle: &BTreeSet<usize>) {
     };
     let name = |unit: usize| drafts.get(unit).map_or("", |draft| draft.name);
     let mut steps = String::new();
+    let mut places = Vec::new();
     let mut from = first;
     for edge in way.iter().take(MOST_STEPS) {
-        let (start, end) = (name(from), name(edge.to));
-        let _ = writeln!(steps, "`{start}` starts after `{end}`: {}", place(drafts, edge));
+        let step = format!("`{}` starts after `{}`", name(from), name(edge.to));
+        if let Some(place) = place(drafts, edge, &step) {
+            let (file, line) = (&place.file, place.line);
+            let _ = writeln!(steps, "{step}: `{}`, {file}:{line}", edge.relation.word());
+            places.push(place);
+        }
         from = edge.to;
     }
     let left_out = way.len().saturating_sub(MOST_STEPS);
@@ -63,7 +69,7 @@ fn tell(drafts: &mut [Draft<'_>], graph: &Graph, circle: &BTreeSet<usize>) {
     if let Some(edge) = way.first()
         && let Some(draft) = drafts.get_mut(edge.said_by)
     {
-        draft.report.error(codes::CIRCLE, edge.span.clone(), message).help(steps);
+        draft.report.error(codes::CIRCLE, edge.span.clone(), message).help(steps).related(places);
     }
     for unit in joined.into_iter().take(MOST_JOINED) {
         let inside = |edge: &&Edge| circle.contains(&edge.to);
@@ -72,15 +78,19 @@ fn tell(drafts: &mut [Draft<'_>], graph: &Graph, circle: &BTreeSet<usize>) {
         let message =
             format!("`{}` can only start after itself, by way of `{}`", name(unit), name(edge.to));
         let help = format!("it stands in a circle with `{}`", name(first));
+        let circle = way.first().and_then(|edge| place(drafts, edge, "the circle is told here"));
         if let Some(draft) = drafts.get_mut(edge.said_by) {
-            draft.report.error(codes::CIRCLE, edge.span.clone(), message).help(help);
+            draft
+                .report
+                .error(codes::CIRCLE, edge.span.clone(), message)
+                .help(help)
+                .related(circle);
         }
     }
 }
 
-/// Where an edge is said: `requires`, FILE:LINE.
-fn place(drafts: &[Draft<'_>], edge: &Edge) -> String {
-    let Some(draft) = drafts.get(edge.said_by) else { return String::new() };
-    let (line, _) = draft.text.position(edge.span.start);
-    format!("`{}`, {}:{line}", edge.relation.word(), draft.text.file)
+/// Where an edge is said, and what it makes of the units.
+fn place(drafts: &[Draft<'_>], edge: &Edge, step: &str) -> Option<Related> {
+    let draft = drafts.get(edge.said_by)?;
+    Some(draft.text.related(edge.span.start, step))
 }

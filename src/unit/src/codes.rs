@@ -71,6 +71,8 @@ codes! {
     COMMAND_NOT_FOUND = "ham::unit::command-not-found";
     /// Warning: a word that only a shell would understand.
     SHELL_SYNTAX = "ham::unit::shell-syntax";
+    /// Warning: ham is the init of a machine that has no hardware watchdog.
+    NO_WATCHDOG = "ham::unit::no-watchdog";
     /// A file or directory that others may change.
     UNSAFE_PERMISSIONS = "ham::unit::unsafe-permissions";
     /// A file or directory that cannot be read.
@@ -83,6 +85,10 @@ codes! {
     TOO_LARGE = "ham::unit::too-large";
     /// No search directory exists.
     NO_DIRECTORY = "ham::unit::no-directory";
+    /// Warning: a drop-in for a unit that does not exist.
+    NO_UNIT = "ham::unit::no-unit";
+    /// An instance, and no template that it could be one of.
+    NO_TEMPLATE = "ham::unit::no-template";
     /// Note: a template, which by itself is no entity.
     TEMPLATE = "ham::unit::template";
     /// Note: the file has more mistakes than are shown.

@@ -163,7 +163,16 @@ impl Reader<'_> {
             Some(item) => item.span(),
             None => field.span(),
         };
-        self.report.warning(codes::COMMAND_NOT_FOUND, span, message);
+        let added = self.report.warning(codes::COMMAND_NOT_FOUND, span, message);
+        match found {
+            Found::NotExecutable => {
+                added.help("a program is a file that may be executed: chmod +x");
+            }
+            Found::Nothing if !program.starts_with('/') => {
+                added.help(format!("looked for in {search}; or write its whole path"));
+            }
+            Found::Nothing | Found::Executable => {}
+        }
     }
 }
 

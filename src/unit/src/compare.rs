@@ -6,20 +6,23 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::directory::SourceState;
 use crate::draft::Draft;
+use crate::enablement;
 use crate::graph::Graph;
 use crate::heartbeat;
+use crate::layers::Layers;
 use crate::links;
 use crate::load::{Loaded, Scope, Settings};
 use crate::opposites;
 use crate::references::{self, KnownNames};
-use crate::text::Text;
+
 use crate::watching;
 use ham_core::ids::{EntityId, MAX_PLANNED};
+use ham_core::plan::StartMode;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Reads the texts, compares them with each other, and gives out numbers.
 pub(crate) fn compare(
-    texts: &[(String, Text)],
+    texts: &[(String, Layers)],
     known: &KnownNames,
     scope: &Scope<'_>,
     settings: &Settings<'_>,
@@ -77,14 +80,21 @@ pub(crate) fn compare(
 
 /// Lets the links of the administrator say which units start by themselves.
 fn enable(drafts: &mut [Draft<'_>], scope: &Scope<'_>, settings: &Settings<'_>, loaded: &Loaded) {
-    let Some(enabled) = scope.enabled else { return };
+    let none = enablement::Links::default();
+    let enabled = match scope.enabled {
+        Some(enabled) => enabled,
+        None if scope.by_need.is_empty() => return,
+        None => &none,
+    };
     let paths: HashMap<&str, _> =
         loaded.sources.iter().map(|source| (source.name.as_str(), &source.path)).collect();
     for draft in drafts {
         if let Some(plan) = &mut draft.plan
             && let Some(path) = paths.get(draft.name)
         {
-            plan.start = enabled.start(draft.name, path, plan.start, settings);
+            let said =
+                if scope.by_need.contains(draft.name) { StartMode::Manual } else { plan.start };
+            plan.start = enabled.start(draft.name, path, said, settings);
         }
     }
 }

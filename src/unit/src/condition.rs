@@ -12,7 +12,7 @@ use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, Only,
     RestartPlan, Verb,
 };
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// What an action has to know of the list that it stands in.
@@ -38,10 +38,10 @@ impl ActionContext {
 /// Why no restart action may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRestart {
-    /// The short form in [entity].
-    Shorthand,
-    /// One before it.
-    Earlier,
+    /// The short form in [entity], which stands there.
+    Shorthand(usize),
+    /// One before it, which stands there.
+    Earlier(usize),
     /// A target, without a process.
     Target,
     /// A unit of conditions on any entity.
@@ -78,11 +78,11 @@ impl Shorthand {
 
 impl Reader<'_> {
     /// All conditions of a unit, that of the shorthand first: in the file
-    /// `[entity]` stands before them too.
+    /// `[entity]` stands before them too. With the shorthand comes its place.
     pub(crate) fn conditions(
         &mut self,
         field: Option<&Field<'_>>,
-        shorthand: Option<Shorthand>,
+        shorthand: Option<(Shorthand, usize)>,
         unit: &str,
         kind: &Kind,
     ) -> Vec<ConditionPlan> {
@@ -91,12 +91,12 @@ impl Reader<'_> {
             Kind::Global => Some(NoRestart::Global),
             Kind::Placeholder { .. } => Some(NoRestart::Placeholder),
             Kind::Service | Kind::Oneshot { .. } | Kind::Forking { .. } => {
-                shorthand.map(|_| NoRestart::Shorthand)
+                shorthand.map(|(_, at)| NoRestart::Shorthand(at))
             }
         };
         let mut context = ActionContext { restart, ..ActionContext::of(Place::Condition) };
         let mut conditions = Vec::new();
-        let mut names: HashSet<String> = HashSet::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         if let Some(field) = field {
             let Some(items) = field.as_array() else {
                 return self.wrong_type(field).unwrap_or_default();
@@ -107,16 +107,24 @@ impl Reader<'_> {
                 else {
                     continue;
                 };
-                if !names.insert(plan.name.clone()) {
+                if let Some(first) = names.get(&plan.name).copied() {
                     let message = format!("a second condition {}", quoted(&plan.name));
+                    let text = self.report.text;
+                    let place = text.beside(first, name_span.start);
                     self.error(codes::DUPLICATE_NAME, name_span, message)
-                        .help("give it a `name` of its own, or put its actions into the first");
+                        .help(format!(
+                            "give it a `name` of its own, or put its actions into the first, \
+                             {place}"
+                        ))
+                        .related([text.related(first, "the first")]);
+                } else {
+                    names.insert(plan.name.clone(), name_span.start);
                 }
                 conditions.push(plan);
             }
         }
-        if let Some(kind) = shorthand.and_then(Shorthand::kind) {
-            let name = free_name("restart", &names);
+        if let Some(kind) = shorthand.and_then(|(shorthand, _)| shorthand.kind()) {
+            let name = free_name("restart", |name| names.contains_key(name));
             conditions.insert(0, shorthand_condition(name, kind));
         }
         let actions = conditions
@@ -204,20 +212,26 @@ impl Reader<'_> {
         };
         let read: Vec<UnnamedAction> =
             items.iter().filter_map(|item| self.action(&field.item(item), context)).collect();
-        let mut names: HashSet<String> = HashSet::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         for (name, span) in read.iter().filter_map(|action| action.name.as_ref()) {
-            if !names.insert(name.clone()) {
+            if let Some(first) = names.get(name).copied() {
                 let message = format!("a second action {} in this list", quoted(name));
-                self.error(codes::DUPLICATE_NAME, span.clone(), message);
+                let text = self.report.text;
+                let place = text.beside(first, span.start);
+                self.error(codes::DUPLICATE_NAME, span.clone(), message)
+                    .help(format!("give it another `name`, or none; the first is {place}"))
+                    .related([text.related(first, "the first")]);
+            } else {
+                names.insert(name.clone(), span.start);
             }
         }
         let mut actions = Vec::with_capacity(read.len());
         for UnnamedAction { name, mut plan } in read {
             plan.name = match name {
                 Some((name, _)) => name,
-                None => free_name(plan.verb.word(), &names),
+                None => free_name(plan.verb.word(), |name| names.contains_key(name)),
             };
-            names.insert(plan.name.clone());
+            names.entry(plan.name.clone()).or_default();
             actions.push(plan);
         }
         (actions, items.len())
@@ -225,10 +239,10 @@ impl Reader<'_> {
 }
 
 /// `word`, or `word-2`, `word-3` … when that is taken.
-fn free_name(word: &str, taken: &HashSet<String>) -> String {
+fn free_name(word: &str, taken: impl Fn(&str) -> bool) -> String {
     std::iter::once(word.to_owned())
         .chain((2u32..).map(|number| format!("{word}-{number}")))
-        .find(|name| !taken.contains(name))
+        .find(|name| !taken(name))
         .unwrap_or_default()
 }
 

@@ -29,6 +29,19 @@ impl fmt::Display for Severity {
     }
 }
 
+/// A place beside the one that a diagnostic is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Related {
+    /// The file, as it was named by whoever asked.
+    pub file: String,
+    /// Line, counted from 1; 0 when it is about the file as a whole.
+    pub line: u32,
+    /// Column in characters, counted from 1; 0 as for `line`.
+    pub column: u32,
+    /// What stands there, in one line.
+    pub message: String,
+}
+
 /// Something to be said about a file.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
@@ -50,6 +63,8 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Other places that it is about, each with what it is there.
+    pub related: Vec<Related>,
     pub(crate) source: NamedSource<Arc<str>>,
 }
 
@@ -71,6 +86,7 @@ impl Diagnostic {
             message,
             label: String::new(),
             help: None,
+            related: Vec::new(),
             source: NamedSource::new(file, Arc::from("")),
         }
     }
@@ -83,6 +99,30 @@ impl Diagnostic {
     pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Diagnostic {
         self.help = Some(help.into());
         self
+    }
+
+    pub(crate) fn related(
+        &mut self,
+        related: impl IntoIterator<Item = Related>,
+    ) -> &mut Diagnostic {
+        self.related.extend(related);
+        self
+    }
+
+    /// Where the place ends: line and column of the first character after it,
+    /// counted as [`Diagnostic::line`] and [`Diagnostic::column`] are.
+    #[must_use]
+    pub fn end(&self) -> (u32, u32) {
+        let Some(inside) = self.span.and_then(|(start, end)| self.source_text().get(start..end))
+        else {
+            return (self.line, self.column);
+        };
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let last = inside.rsplit('\n').next().unwrap_or_default();
+        let lines = number(inside.matches('\n').count());
+        // A span within one line goes on from its first column.
+        let before = if lines == 0 { self.column } else { 1 };
+        (self.line.saturating_add(lines), before.saturating_add(number(last.chars().count())))
     }
 
     /// Whether the unit is refused because of it.
@@ -137,7 +177,8 @@ impl miette::Diagnostic for Diagnostic {
     }
 }
 
-/// A diagnostic as it goes from one process to another.
+/// A diagnostic as it goes from one process to another, and to editors:
+/// `hamctl check --json`. Fields are added, never renamed or removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiagnosticReport {
     /// How grave it is.
@@ -150,21 +191,47 @@ pub struct DiagnosticReport {
     pub line: u32,
     /// Column in characters, counted from 1; 0 as for `line`.
     pub column: u32,
+    /// Line and column of the first character after the place.
+    #[serde(default)]
+    pub end_line: u32,
+    /// See `end_line`.
+    #[serde(default)]
+    pub end_column: u32,
+    /// The bytes of the file that it is about, start and end; `None` when it
+    /// is about the file as a whole.
+    #[serde(default)]
+    pub span: Option<(usize, usize)>,
     /// What is wrong, in one line.
     pub message: String,
+    /// What to write under the place; may be empty.
+    #[serde(default)]
+    pub label: String,
+    /// What to do about it; may have several lines.
+    #[serde(default)]
+    pub help: Option<String>,
+    /// Other places that it is about.
+    #[serde(default)]
+    pub related: Vec<Related>,
     /// [`Diagnostic::render_plain`].
     pub rendered: String,
 }
 
 impl From<&Diagnostic> for DiagnosticReport {
     fn from(diagnostic: &Diagnostic) -> DiagnosticReport {
+        let (end_line, end_column) = diagnostic.end();
         DiagnosticReport {
             severity: diagnostic.severity,
             code: diagnostic.code.to_owned(),
             file: diagnostic.file.clone(),
             line: diagnostic.line,
             column: diagnostic.column,
+            end_line,
+            end_column,
+            span: diagnostic.span,
             message: diagnostic.message.clone(),
+            label: diagnostic.label.clone(),
+            help: diagnostic.help.clone(),
+            related: diagnostic.related.clone(),
             rendered: diagnostic.render_plain(),
         }
     }

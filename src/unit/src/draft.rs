@@ -3,12 +3,14 @@
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::layers::Layers;
 use crate::load::{Settings, name_problem};
 use crate::order::Neighbour;
 use crate::reader::Reader;
 use crate::references::Reference;
 use crate::syntax;
-use crate::text::{Report, Text};
+use crate::templates;
+use crate::text::Report;
 use crate::watching::Watch;
 use ham_core::plan::{EntityPlan, StateSet};
 use std::ops::Range;
@@ -17,7 +19,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) name: &'a str,
-    pub(crate) text: &'a Text,
+    pub(crate) text: &'a Layers,
     pub(crate) report: Report<'a>,
     /// What it becomes; `None` when too much is wrong.
     pub(crate) plan: Option<EntityPlan>,
@@ -28,15 +30,21 @@ pub(crate) struct Draft<'a> {
     pub(crate) states: Vec<(String, StateSet)>,
     /// Where its [heartbeat] stands.
     pub(crate) heartbeat: Option<Range<usize>>,
+    /// Where strings stand that hold the name of the instance.
+    pub(crate) filled: Vec<Range<usize>>,
     /// Whether it is not taken, for whatever reason.
     pub(crate) refused: bool,
 }
 
 impl<'a> Draft<'a> {
-    /// Reads a text.
-    pub(crate) fn new(name: &'a str, text: &'a Text, settings: &'a Settings<'a>) -> Draft<'a> {
+    /// Reads the texts of a unit.
+    pub(crate) fn new(name: &'a str, text: &'a Layers, settings: &'a Settings<'a>) -> Draft<'a> {
         let mut report = Report::new(text);
-        let (table, damage) = syntax::parse(text, &mut report);
+        let (mut table, damage) = syntax::parse(text, &mut report);
+        let filled = match &text.instance {
+            Some(instance) => templates::fill(&mut table, instance),
+            None => Vec::new(),
+        };
         // Kept apart: what is said about damaged lines would be said about
         // something that nobody wrote.
         let mut reader = Reader {
@@ -54,18 +62,17 @@ impl<'a> Draft<'a> {
         let heartbeat = table.iter().find(|(key, _)| key.get_ref() == "heartbeat");
         let heartbeat = heartbeat.map(|(key, _)| key.span());
         if damage.any() {
-            let follows = |diagnostic: &Diagnostic| {
+            let follows = |at: usize, diagnostic: &Diagnostic| {
                 let absent = [codes::MISSING_KEY, codes::UNSUPERVISED, codes::NO_ACTIONS];
-                let at = diagnostic.span.map_or(0, |(start, _)| start);
                 absent.contains(&diagnostic.code) || damage.covers(text, at)
             };
-            found.retain(|diagnostic| !follows(diagnostic));
+            found.retain(|at, diagnostic| !follows(at, diagnostic));
         }
         report.append(found);
         references.retain(|reference| !damage.covers(text, reference.span.start));
         neighbours.retain(|neighbour| !damage.covers(text, neighbour.span.start));
         watches.retain(|watch| !damage.covers(text, watch.span.start));
-        let refused = name_problem(name, &text.file).is_some();
+        let refused = name_problem(name, text.file()).is_some();
         Draft {
             name,
             text,
@@ -76,6 +83,7 @@ impl<'a> Draft<'a> {
             watches,
             states,
             heartbeat,
+            filled,
             refused,
         }
     }

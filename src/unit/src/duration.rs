@@ -8,7 +8,7 @@ use ham_core::time::Span;
 
 /// The units that may be written. Months and years are left out: they have no
 /// fixed length, and `M` beside `m` invites mistakes.
-const UNITS: &[&str] = &[
+pub(crate) const UNITS: &[&str] = &[
     "ns", "nsec", "us", "usec", "\u{b5}s", "ms", "msec", "s", "sec", "secs", "second", "seconds",
     "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour", "hours", "d", "day", "days",
     "w", "wk", "wks", "week", "weeks",

@@ -6,6 +6,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Settings;
 use crate::source;
+use crate::templates;
 use ham_core::plan::StartMode;
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -66,6 +67,12 @@ impl Links {
         }
     }
 
+    /// The instances of templates that have a link.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &str> {
+        let names = self.files.iter().filter_map(|file| file.strip_suffix(".toml"));
+        names.filter(|name| templates::parts(name).is_some())
+    }
+
     /// Whether a unit starts by itself that says `start` and was found at
     /// `path`.
     pub(crate) fn start(
@@ -103,7 +110,7 @@ fn names_in(
         Ok(metadata) if !metadata.is_dir() => return Err(problem("not a directory".to_owned())),
         Ok(metadata) => metadata,
     };
-    if let Some(why) = source::unsafe_permissions(&metadata, settings) {
+    if let Some(why) = source::unsafe_directory(directory, &metadata, settings) {
         return Err(Some(Box::new(source::unsafe_problem(directory, &why, settings))));
     }
     let entries = std::fs::read_dir(directory).map_err(|error| problem(error.to_string()))?;

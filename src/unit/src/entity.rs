@@ -5,7 +5,8 @@ use crate::duration::Bounds;
 use crate::reader::{Reader, Table};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
-    DirectoryPlace, EntityPlan, HeartbeatPlan, Kind, OnDependencyRestart, START_TIMEOUT, Stream,
+    DirectoryPlace, EntityPlan, HeartbeatPlan, Kind, OnChange, OnDependencyRestart, START_TIMEOUT,
+    Stream,
 };
 use ham_core::time::Span;
 
@@ -31,6 +32,11 @@ impl Reader<'_> {
             ),
             None => None,
         };
+        let on_change = self.find(table, "on-change").and_then(|field| {
+            let words =
+                [(OnChange::NextStart, "apply-at-next-start"), (OnChange::Restart, "restart")];
+            self.word(&field, &words)
+        });
         let environment = match self.find(table, "environment") {
             Some(field) => self.environment(&field),
             None => Vec::new(),
@@ -81,6 +87,7 @@ impl Reader<'_> {
             expand,
             start,
             on_dependency_restart: on_dependency_restart.unwrap_or_default(),
+            on_change: on_change.unwrap_or_default(),
             start_when,
             ready,
             pre_start,

@@ -40,7 +40,8 @@ impl Reader<'_> {
         {
             let at = self.find(&table, "low").or_else(|| self.find(&table, "high"));
             let span = at.map_or(table.span.clone(), |field| field.span());
-            let message = format!("`low` ({low}) is more than `high` ({high})");
+            let also = self.also_key(&table, "high", span.start);
+            let message = format!("`low` ({low}) is more than `high` ({high}){also}");
             self.error(codes::CONFLICT, span, message)
                 .help("`high` is the graver of the two; 0 is for never");
         }

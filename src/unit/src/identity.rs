@@ -1,8 +1,9 @@
 //! `user`, `group` and `groups` of a unit, resolved to numbers.
 
 use crate::codes;
+use crate::names::{self, Named};
 use crate::reader::{Field, Reader, Table};
-use crate::suggest::quoted;
+use crate::suggest::{nearest, quoted};
 use crate::users::{UserEntry, number};
 use ham_core::plan::Identity;
 use toml::de::DeValue;
@@ -117,7 +118,7 @@ impl Reader<'_> {
         }
     }
 
-    fn group(&mut self, field: &Field<'_>) -> Option<u32> {
+    pub(crate) fn group(&mut self, field: &Field<'_>) -> Option<u32> {
         let name = self.name_or_number(field)?;
         match self.settings.users.group(&name) {
             Ok(Some(gid)) => Some(gid),
@@ -143,7 +144,20 @@ impl Reader<'_> {
 
     fn nobody<T>(&mut self, field: &Field<'_>, name: &str, what: &str) -> Option<T> {
         let message = format!("no {what} {}", quoted(name));
-        self.error(codes::UNKNOWN_USER, field.span(), message).label("not found");
+        let users = self.settings.users;
+        let (known, made_by) = match what {
+            "user" => (users.user_names(), "useradd"),
+            _ => (users.group_names(), "groupadd"),
+        };
+        let added = self.error(codes::UNKNOWN_USER, field.span(), message);
+        if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
+            added.label(format!("did you mean `{near}`?"));
+            return None;
+        }
+        added.label("not found");
+        if number(name).is_none() && names::refuse(name, Named::Action).is_none() {
+            added.help(format!("mend the name, or make it first: {made_by} --system {name}"));
+        }
         None
     }
 

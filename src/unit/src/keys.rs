@@ -29,6 +29,7 @@ const fn key(
 /// All keys, in the order of the manual page.
 pub const KEYS: &[Key] = &[
     key("description", "string", "empty", "One line for people."),
+    key("mask", "boolean", "false", "Whether there is no such unit, whatever else it says."),
     key("entity", "table", "none", "The process to be supervised."),
     key("target", "table", "none", "A name for a group of entities."),
     key("global", "table", "none", "A unit of conditions on any entity."),
@@ -63,6 +64,12 @@ pub const KEYS: &[Key] = &[
         "\"keep\" or \"restart\"",
         "keep",
         "What it does when one that it requires was restarted.",
+    ),
+    key(
+        "entity.on-change",
+        "\"apply-at-next-start\" or \"restart\"",
+        "apply-at-next-start",
+        "What becomes of its process when a reload changes what that was made of.",
     ),
     key("entity.start-when", "table", "none", "What it waits for before it starts."),
     key("entity.start-when.path", PATH, "required", "It does not start before this path exists."),
@@ -298,9 +305,29 @@ pub const VERBS: [&str; 12] = [
     "exec-recovery",
 ];
 
-/// The keys that may stand in a table; `""` is the top of the file.
+/// The keys of `ham.conf`, below a `conf` that is not written.
+pub const CONF_KEYS: &[Key] = &[
+    key("conf.manager", "table", "none", "The manager itself."),
+    key(
+        "conf.manager.apply",
+        "\"auto\" or \"manual\"",
+        "auto",
+        "Whether changed units are taken by themselves.",
+    ),
+    key("conf.manager.stop-deadline", "duration", "8s", "How long a shutdown may take."),
+    key("conf.manager.verbosity", "integer", "1", "How much the log tells, 0 to 9."),
+    key("conf.manager.log", PATH, "standard error", "A file that the log is appended to."),
+    key("conf.allow", "array of tables", "none", "What other users may do."),
+    key("conf.allow.user", "user or list of users", "none", "Who."),
+    key("conf.allow.group", "group or list of groups", "none", "Whose members."),
+    key("conf.allow.verbs", "verb or list of verbs", "required", "What."),
+    key("conf.allow.entities", "pattern or list of patterns", "required", "With which entities."),
+];
+
+/// The keys that may stand in a table; `""` is the top of the file, `conf` that
+/// of `ham.conf`.
 pub fn of_table(table: &str) -> impl Iterator<Item = (&'static str, &'static Key)> + '_ {
-    KEYS.iter().filter_map(move |key| {
+    KEYS.iter().chain(CONF_KEYS).filter_map(move |key| {
         let (before, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         (before == table).then_some((name, key))
     })

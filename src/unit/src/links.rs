@@ -3,6 +3,7 @@
 //! is refused too, and so is what has a condition of one.
 
 use crate::codes;
+use crate::diagnostic::Related;
 use crate::draft::Draft;
 use crate::graph::{Edge, Graph};
 use crate::order::Relation;
@@ -27,7 +28,8 @@ pub(crate) fn refuse_dependents(
                 draft
                     .report
                     .error(codes::REQUIRES_REFUSED, neighbour.span.clone(), message)
-                    .help(format!("see what is said about {file}"));
+                    .help(format!("see what is said about {file}"))
+                    .related([refused_file(file)]);
                 draft.refused = true;
             }
         }
@@ -43,7 +45,7 @@ pub(crate) fn refuse_dependents(
     let refused = drafts.iter().enumerate().filter(|(_, draft)| draft.refused);
     let mut waiting: Vec<usize> = refused.map(|(unit, _)| unit).collect();
     while let Some(unit) = waiting.pop() {
-        let Some((name, file)) = drafts.get(unit).map(|draft| (draft.name, &draft.text.file))
+        let Some((name, file)) = drafts.get(unit).map(|draft| (draft.name, draft.text.file()))
         else {
             continue;
         };
@@ -56,11 +58,16 @@ pub(crate) fn refuse_dependents(
             draft
                 .report
                 .error(codes::REQUIRES_REFUSED, edge.span.clone(), message)
-                .help(format!("see what is said about {file}"));
+                .help(format!("see what is said about {file}"))
+                .related([refused_file(file)]);
             draft.refused = true;
             waiting.push(*dependent);
         }
     }
+}
+
+fn refused_file(file: &str) -> Related {
+    Related { file: file.to_owned(), line: 0, column: 0, message: "it is refused".to_owned() }
 }
 
 /// What a unit does with one that it cannot be without, in words.

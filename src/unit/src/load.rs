@@ -1,18 +1,25 @@
 //! Directories, one file, or one text: what is found is handed to `compare`.
 
+use crate::assemble::{Assembled, assemble, masking};
 use crate::codes;
 use crate::compare::compare;
+use crate::conf::{self, Conf};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::directory::{self, Source, SourceState};
+use crate::directory::{self, Found, Source, SourceState};
 use crate::enablement;
+use crate::gather;
+use crate::layers::Layers;
 use crate::names::{self, Named};
 use crate::references::KnownNames;
 use crate::source;
 use crate::suggest::quoted;
-use crate::text::Text;
+use crate::syntax;
+use crate::templates;
+use crate::text::{Report, Text};
 use crate::users::Users;
 use ham_core::ids::EntityId;
 use ham_core::plan::EntityPlan;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +38,10 @@ pub struct Settings<'a> {
     /// Where packages bring their units: one that is found below this starts
     /// by itself only when it is enabled.
     pub packaged: &'a Path,
+    /// Instances of templates that are wanted beside those that have a file or
+    /// a link, or that a unit names. They start by themselves only when they
+    /// are enabled.
+    pub instances: &'a [String],
     /// The id that an entity of this name already has.
     pub known_ids: &'a dyn Fn(&str) -> Option<EntityId>,
     /// Whether an id belongs to an entity already, be it in these files or
@@ -49,6 +60,7 @@ impl Settings<'_> {
             strict_owner: false,
             look_at_commands: true,
             packaged: Path::new("/usr"),
+            instances: &[],
             known_ids: &|_| None,
             id_in_use: &|_| false,
         }
@@ -63,6 +75,7 @@ impl fmt::Debug for Settings<'_> {
             .field("strict_owner", &self.strict_owner)
             .field("look_at_commands", &self.look_at_commands)
             .field("packaged", &self.packaged)
+            .field("instances", &self.instances)
             .finish_non_exhaustive()
     }
 }
@@ -83,6 +96,11 @@ pub struct Loaded {
     /// be read is not among them, and that its units are missing must not be
     /// taken for their removal.
     pub directories: Vec<PathBuf>,
+    /// The directories of drop-ins in them, also those that could not be read.
+    pub drop_in_directories: Vec<PathBuf>,
+    /// What `ham.conf` says, the defaults without one; `None` when it has
+    /// errors, or was not looked for.
+    pub conf: Option<Conf>,
 }
 
 impl Loaded {
@@ -101,34 +119,23 @@ pub(crate) struct Scope<'a> {
     /// The links that say what starts, where the texts are those of the
     /// search directories.
     pub(crate) enabled: Option<&'a enablement::Links>,
+    /// Instances that there are only because somebody named them.
+    pub(crate) by_need: &'a BTreeSet<String>,
 }
 
 impl Scope<'_> {
     /// One text: others may exist that nobody has read.
-    const PART: Scope<'static> = Scope { severity: Severity::Warning, enabled: None };
+    const PART: Scope<'static> =
+        Scope { severity: Severity::Warning, enabled: None, by_need: &BTreeSet::new() };
 }
 
-/// Checks every unit of the search directories; the first directory that has
-/// a name wins.
+/// Checks every unit of the search directories, and `ham.conf` in the first of
+/// them. Of units and drop-ins of the same name that in the first directory
+/// wins.
 #[must_use]
 pub fn load_directories(directories: &[PathBuf], settings: &Settings<'_>) -> Loaded {
-    let mut found = directory::find(directories, settings);
-    let mut texts: Vec<(String, Text)> = Vec::new();
-    for source in found.sources.values_mut() {
-        if source.state != SourceState::Loaded {
-            continue;
-        }
-        match source::read(&source.path, settings) {
-            Ok(text) => {
-                let file = source.path.display().to_string();
-                texts.push((source.name.clone(), Text::new(&file, &text)));
-            }
-            Err(problem) => {
-                found.diagnostics.push(*problem);
-                source.state = SourceState::Refused;
-            }
-        }
-    }
+    let mut gathered = gather::gather(directories, settings);
+    let found = &mut gathered.found;
     let mut known = KnownNames::default();
     for source in found.sources.values() {
         match source.state {
@@ -136,55 +143,120 @@ pub fn load_directories(directories: &[PathBuf], settings: &Settings<'_>) -> Loa
                 known.entities.insert(source.name.clone());
             }
             SourceState::Masked => {
-                known.masked.insert(source.name.clone(), source.path.display().to_string());
+                let by = gathered.masked_by.get(&source.name).unwrap_or(&source.path);
+                known.masked.insert(source.name.clone(), by.display().to_string());
             }
             SourceState::Template => {}
         }
     }
-    let enabled = directories.first().filter(|first| found.directories.contains(first));
-    let enabled =
-        enabled.map(|first| enablement::Links::read(first, settings, &mut found.diagnostics));
+    let mut diagnostics = std::mem::take(&mut found.diagnostics);
+    let first = directories.first();
+    let conf = match first {
+        Some(first) if !first.exists() => Some(Conf::default()),
+        Some(first) if found.directories.contains(first) => {
+            conf::read(&first.join(conf::FILE), settings, &mut diagnostics)
+        }
+        Some(_) | None => None,
+    };
+    let drop_ins = std::mem::take(&mut found.drop_ins).into_values();
     let mut loaded = Loaded {
-        diagnostics: found.diagnostics,
-        directories: found.directories,
-        sources: found.sources.into_values().collect(),
+        diagnostics,
+        conf,
+        drop_in_directories: drop_ins.flat_map(|there| there.directories).collect(),
+        directories: std::mem::take(&mut found.directories),
+        sources: std::mem::take(&mut found.sources).into_values().collect(),
         ..Loaded::default()
     };
-    let whole = Scope { severity: Severity::Error, enabled: enabled.as_ref() };
-    compare(&texts, &known, &whole, settings, &mut loaded);
+    let whole = Scope {
+        severity: Severity::Error,
+        enabled: gathered.enabled.as_ref(),
+        by_need: &gathered.by_need,
+    };
+    compare(&gathered.units, &known, &whole, settings, &mut loaded);
+    // What is wrong with a template is wrong with each of its instances.
+    let mut said: HashSet<String> = HashSet::new();
+    loaded.diagnostics.retain(|diagnostic| said.insert(diagnostic.render_plain()));
     loaded
 }
 
-/// Checks one file. Its name gives the name of the unit; the files beside it
-/// count as known when an action names an entity, and one that is not there
-/// is only a warning.
+/// Checks one file: a unit with its drop-ins, a template, a drop-in with its
+/// unit, or `ham.conf`. The name of a file gives the name of the unit; the files
+/// beside it count as known when an action names an entity, and one that is
+/// not there is only a warning.
 #[must_use]
 pub fn check_file(path: &Path, settings: &Settings<'_>) -> Loaded {
-    let file = path.display().to_string();
-    let base = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = base.strip_suffix(".toml").unwrap_or(&base).to_owned();
     let mut loaded = Loaded::default();
-    let mut state = SourceState::Loaded;
+    let base = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if base == conf::FILE {
+        loaded.conf = conf::read(path, settings, &mut loaded.diagnostics);
+        return loaded;
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(unit) =
+        folder.to_string_lossy().strip_suffix(".d").filter(|unit| unit.ends_with(".toml"))
+    {
+        let unit = PathBuf::from(unit);
+        return if unit.is_file() {
+            check_file(&unit, settings)
+        } else {
+            lost(path, &unit, settings)
+        };
+    }
+    let file = path.display().to_string();
+    let name = base.strip_suffix(".toml").unwrap_or(&base).to_owned();
     loaded.diagnostics.extend(name_problem(&name, &file));
-    let text = match source::read(path, settings) {
-        Ok(text) => Some(text),
-        Err(problem) => {
-            loaded.diagnostics.push(*problem);
-            state = SourceState::Refused;
-            None
-        }
+    let found = Found::beside(folder, settings);
+    let own_drop_ins = |diagnostic: &&Diagnostic| {
+        Path::new(&diagnostic.file) == folder.join(format!("{name}{}", directory::DROP_INS))
     };
-    loaded.sources.push(Source { name: name.clone(), path: path.to_owned(), state });
+    loaded.diagnostics.extend(found.diagnostics.iter().filter(own_drop_ins).cloned());
+    let put = assemble(&name, Some(path), &found, settings, &mut loaded.diagnostics);
+    let mut state = match &put {
+        Assembled::Unit(_) if templates::is_template(&name) => SourceState::Template,
+        Assembled::Unit(_) => SourceState::Loaded,
+        Assembled::Masked(_) => SourceState::Masked,
+        Assembled::Refused => SourceState::Refused,
+    };
     let mut known = KnownNames::default();
+    known.entities.extend(found.names().map(str::to_owned));
     known.entities.insert(name.clone());
-    for entry in path.parent().and_then(|parent| list(parent).ok()).into_iter().flatten() {
-        if let Some(other) = entry.strip_suffix(".toml") {
-            known.entities.insert(other.to_owned());
+    let mut units = Vec::new();
+    if let Assembled::Unit(layers) = put {
+        if state == SourceState::Template {
+            let said = templates::check(&name, &layers, settings);
+            if said.iter().any(Diagnostic::is_error) {
+                state = SourceState::Refused;
+            }
+            loaded.diagnostics.extend(said);
+            loaded.diagnostics.push(templates::note(&file));
+        } else {
+            let named = templates::named_by(&name, &layers, settings);
+            let made = named.into_iter().filter(|name| found.template_of(name).is_some());
+            known.entities.extend(made);
+            units.push((name.clone(), layers));
         }
     }
-    let texts: Vec<(String, Text)> =
-        text.map(|text| (name, Text::new(&file, &text))).into_iter().collect();
-    compare(&texts, &known, &Scope::PART, settings, &mut loaded);
+    loaded.sources.push(Source { name, path: path.to_owned(), state });
+    compare(&units, &known, &Scope::PART, settings, &mut loaded);
+    loaded
+}
+
+/// A drop-in of a unit that is not there: whether it is TOML can be said, and
+/// no more.
+fn lost(path: &Path, unit: &Path, settings: &Settings<'_>) -> Loaded {
+    let mut loaded = Loaded::default();
+    match source::read_any(path, settings) {
+        Ok(text) => {
+            let layers = Layers::one(Text::new(&path.display().to_string(), &text));
+            let mut report = Report::new(&layers);
+            syntax::parse(&layers, &mut report);
+            loaded.diagnostics.extend(report.finish());
+        }
+        Err(problem) => loaded.diagnostics.push(*problem),
+    }
+    let found = Found::beside(unit.parent().unwrap_or(Path::new("")), settings);
+    let folder = path.parent().unwrap_or(Path::new("")).display().to_string();
+    loaded.diagnostics.extend(found.orphans().into_iter().filter(|orphan| orphan.file == folder));
     loaded
 }
 
@@ -195,13 +267,6 @@ pub(crate) fn name_problem(name: &str, file: &str) -> Option<Diagnostic> {
     Some(Diagnostic::of_file(Severity::Error, codes::BAD_NAME, file, message))
 }
 
-fn list(directory: &Path) -> std::io::Result<Vec<String>> {
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    std::fs::read_dir(here)?
-        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-        .collect()
-}
-
 /// Checks a text that stands in no directory; `file` is what messages call
 /// it. Entities that it names cannot be known, so that is only a warning.
 #[must_use]
@@ -209,10 +274,19 @@ pub fn check_text(name: &str, file: &str, text: &str, settings: &Settings<'_>) -
     let mut known = KnownNames::default();
     known.entities.insert(name.to_owned());
     let path = PathBuf::from(file);
-    let source = Source { name: name.to_owned(), path, state: SourceState::Loaded };
+    let mut source = Source { name: name.to_owned(), path, state: SourceState::Loaded };
+    let layers = Layers::one(Text::new(file, text));
+    let layers = match templates::parts(name) {
+        Some((_, instance)) => layers.instance(instance),
+        None => layers,
+    };
+    let masked = masking(&layers).is_some();
+    if masked {
+        source.state = SourceState::Masked;
+    }
     let mut loaded = Loaded { sources: vec![source], ..Loaded::default() };
     loaded.diagnostics.extend(name_problem(name, file));
-    let texts = [(name.to_owned(), Text::new(file, text))];
+    let texts = if masked { Vec::new() } else { vec![(name.to_owned(), layers)] };
     compare(&texts, &known, &Scope::PART, settings, &mut loaded);
     loaded
 }

@@ -129,6 +129,19 @@ impl Reader<'_> {
         self.report.error(code, span, message)
     }
 
+    /// Where the other one of two that exclude each other stands, for the end
+    /// of a message; nothing when both stand in one text.
+    pub(crate) fn also(&self, other: usize, shown: usize) -> String {
+        let place = self.report.text.elsewhere(other, shown);
+        place.map_or_else(String::new, |place| format!(" ({place})"))
+    }
+
+    /// Likewise of a key of the same table, where it has that.
+    pub(crate) fn also_key(&self, table: &Table<'_>, name: &str, shown: usize) -> String {
+        let other = self.find(table, name);
+        other.map_or_else(String::new, |other| self.also(other.key_span.start, shown))
+    }
+
     /// Opens a table: every key that does not belong there is reported.
     pub(crate) fn table<'v>(
         &mut self,

@@ -4,6 +4,7 @@
 use crate::codes;
 use crate::diagnostic::Severity;
 use crate::suggest::{nearest, quoted};
+use crate::templates;
 use crate::text::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -23,7 +24,7 @@ pub(crate) struct KnownNames {
     /// Entities, those of refused files included: their mistake is already
     /// reported.
     pub(crate) entities: BTreeSet<String>,
-    /// Masked units, with the link that masks them.
+    /// Masked units, with the file that masks them.
     pub(crate) masked: BTreeMap<String, String>,
 }
 
@@ -45,7 +46,9 @@ pub(crate) fn check(
         if let Some(near) = near {
             added.label(format!("did you mean `{near}`?"));
         }
-        if let Some(link) = known.masked.get(&reference.name) {
+        let template = templates::parts(&reference.name).map(|(template, _)| template);
+        let masked = known.masked.get(&reference.name);
+        if let Some(link) = masked.or_else(|| known.masked.get(template?)) {
             added.help(format!("it is masked by {link}"));
         } else if let Some(softer) = &reference.softer {
             added.help(softer);

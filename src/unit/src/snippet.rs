@@ -7,6 +7,7 @@ use crate::condition::ActionContext;
 use crate::diagnostic::Diagnostic;
 use crate::draft::Draft;
 use crate::keys;
+use crate::layers::Layers;
 use crate::lists::Place;
 use crate::load::{Settings, check_text};
 use crate::order::Relation;
@@ -97,7 +98,7 @@ pub fn read_entity(
     settings: &Settings<'_>,
 ) -> Snippet<EntityPlan> {
     let loaded = check_text(name, file, text, settings);
-    let text = Text::new(file, text);
+    let text = Layers::one(Text::new(file, text));
     let draft = Draft::new(name, &text, settings);
     let neighbours = draft.neighbours.iter().map(|other| (other.relation, other.span.clone()));
     let of = draft.watches.iter().filter_map(|watch| watch.of.as_ref());
@@ -130,7 +131,7 @@ fn read<T>(
     settings: &Settings<'_>,
     take: impl FnOnce(&mut Reader<'_>, &DeTable<'_>) -> Vec<T>,
 ) -> Snippet<T> {
-    let text = Text::new(file, text);
+    let text = Layers::one(Text::new(file, text));
     let mut report = Report::new(&text);
     let (table, damage) = syntax::parse(&text, &mut report);
     let mut reader = Reader {
@@ -144,8 +145,7 @@ fn read<T>(
     let items = take(&mut reader, &table);
     let mut found = reader.report;
     if damage.any() {
-        found.retain(|diagnostic| {
-            let at = diagnostic.span.map_or(0, |(start, _)| start);
+        found.retain(|at, diagnostic| {
             diagnostic.code != codes::MISSING_KEY && !damage.covers(&text, at)
         });
     }

@@ -36,13 +36,15 @@ impl Reader<'_> {
             && remain
             && kind != Type::Oneshot
         {
-            let message = "`remain` without `type = \"oneshot\"`";
+            let also = self.also_key(table, "type", field.key_span.start);
+            let message = format!("`remain` without `type = \"oneshot\"`{also}");
             self.error(codes::CONFLICT, field.key_span, message)
                 .help("only a oneshot has ended and can still count as up");
         }
         match (kind, &pid_field) {
             (Type::Service | Type::Oneshot, Some(field)) => {
-                let message = "`pid-file` without `type = \"forking\"`";
+                let also = self.also_key(table, "type", field.key_span.start);
+                let message = format!("`pid-file` without `type = \"forking\"`{also}");
                 self.error(codes::CONFLICT, field.key_span.clone(), message).help(
                     "ham knows the process that it has started; only a command that leaves \
                      a daemon behind needs such a file",
@@ -98,7 +100,8 @@ impl Reader<'_> {
         if let Some((word, help)) = why
             && ready != Readiness::Exec
         {
-            let message = format!("`ready` beside `type = \"{word}\"`");
+            let also = self.also_key(table, "type", field.key_span.start);
+            let message = format!("`ready` beside `type = \"{word}\"`{also}");
             self.error(codes::CONFLICT, field.key_span, message).help(help);
         }
         ready

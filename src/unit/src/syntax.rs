@@ -2,6 +2,10 @@
 //! without those that only follow from an earlier one.
 
 use crate::codes;
+use crate::layers::Layers;
+use crate::line_starts::is_header;
+use crate::merge;
+use crate::repair::{Back, repaired};
 use crate::text::{Report, Text};
 use crate::toml10::{self, FindingKind};
 use std::collections::BTreeSet;
@@ -9,57 +13,130 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What the syntax errors make of later checks.
+/// What the syntax errors of one text make of later checks.
 #[derive(Debug, Default)]
-pub(crate) struct Damage {
+struct Damage {
     lines: BTreeSet<usize>,
     ranges: Vec<Range<usize>>,
     from: Option<usize>,
+    /// Whether something was put in that is missing, or blanked out.
+    repaired: bool,
 }
 
 impl Damage {
     /// Whether there is any.
-    pub(crate) fn any(&self) -> bool {
-        !self.lines.is_empty() || self.from.is_some()
+    fn any(&self) -> bool {
+        self.repaired || !self.lines.is_empty() || self.from.is_some()
     }
 
-    /// Whether what stands there cannot be trusted to be what was written.
-    pub(crate) fn covers(&self, text: &Text, at: usize) -> bool {
+    fn covers(&self, text: &Text, at: usize) -> bool {
         self.from.is_some_and(|from| at >= from)
             || self.ranges.iter().any(|range| range.contains(&at))
             || self.lines.contains(&text.line_of(at))
     }
 }
 
-/// Parses a text as far as it goes.
-pub(crate) fn parse<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>, Damage) {
+/// Likewise for all texts of a unit.
+#[derive(Debug, Default)]
+pub(crate) struct Damages(Vec<Damage>);
+
+impl Damages {
+    /// Whether there are any.
+    pub(crate) fn any(&self) -> bool {
+        self.0.iter().any(Damage::any)
+    }
+
+    /// Whether what stands there cannot be trusted to be what was written.
+    pub(crate) fn covers(&self, layers: &Layers, at: usize) -> bool {
+        let (place, text) = layers.at(at);
+        let damage = self.0.get(place);
+        damage.is_some_and(|damage| damage.covers(text, at.saturating_sub(text.base)))
+    }
+}
+
+/// Parses all texts of a unit as far as it goes, and puts one over the other.
+pub(crate) fn parse<'t>(layers: &'t Layers, report: &mut Report<'_>) -> (DeTable<'t>, Damages) {
+    let mut damages = Damages::default();
+    let mut whole: Option<DeTable<'t>> = None;
+    for text in layers.texts() {
+        let (table, damage) = parse_one(text, report);
+        damages.0.push(damage);
+        match &mut whole {
+            None => whole = Some(table),
+            Some(below) => merge::over(below, table, report),
+        }
+    }
+    (whole.unwrap_or_default(), damages)
+}
+
+fn parse_one<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>, Damage) {
+    let among_all = |span: Range<usize>| {
+        span.start.saturating_add(text.base)..span.end.saturating_add(text.base)
+    };
     let scan = toml10::scan(&text.text);
-    let mut damage = Damage { from: scan.broken_from, ..Damage::default() };
+    let repairs = !scan.insertions.is_empty() || !scan.blanks.is_empty();
+    let mut damage = Damage { from: scan.broken_from, repaired: repairs, ..Damage::default() };
+    // Parse errors there only follow from what is told.
+    let mut told = BTreeSet::new();
     for finding in &scan.findings {
         let (code, message, help) = words_of(finding.kind);
-        damage.lines.insert(text.line_of(finding.span.start));
-        report.error(code, finding.span.clone(), message).help(help);
+        told.insert(text.line_of(finding.span.start));
+        if !is_mended(finding.kind) {
+            damage.lines.insert(text.line_of(finding.span.start));
+        }
+        report.error(code, among_all(finding.span.clone()), message).help(help);
     }
-    let (table, mut errors) = DeTable::parse_recoverable(&text.text);
+    let back = Back::new(&scan.insertions);
+    let (table, mut errors) = if repairs {
+        DeTable::parse_recoverable(text.repaired.get_or_init(|| repaired(&text.text, &scan)))
+    } else {
+        DeTable::parse_recoverable(&text.text)
+    };
     damage.ranges = scan.explained;
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        if damage.covers(text, span.start) {
+        let span = back.span(error.span().unwrap_or(0..0));
+        let line = text.line_of(span.start);
+        if damage.covers(text, span.start) || told.contains(&line) {
+            continue;
+        }
+        // What begins with a bracket belongs to what stands before it.
+        if damage.lines.contains(&line.saturating_sub(1)) && goes_on(text, span.start) {
+            damage.lines.insert(line);
             continue;
         }
         // One error a line: the parser stumbles on over the rest of it.
-        damage.lines.insert(text.line_of(span.start));
-        let (message, label, help) = friendlier(error.message());
-        let added = report.error(codes::SYNTAX, span, message);
+        damage.lines.insert(line);
+        let word = text.text.get(span.start..).unwrap_or_default();
+        let (message, label, help) = friendlier(error.message(), word);
+        let added = report.error(codes::SYNTAX, among_all(span), message);
         added.label(label);
         if let Some(help) = help {
             added.help(help);
         }
     }
-    let table = table.into_inner();
+    let table = if repairs || text.base > 0 {
+        merge::moved(table.into_inner(), &|span| among_all(back.span(span)))
+    } else {
+        table.into_inner()
+    };
     times_without_seconds(&table, report);
     (table, damage)
+}
+
+/// Whether what stands on the line is known in spite of the finding.
+fn is_mended(kind: FindingKind) -> bool {
+    match kind {
+        FindingKind::UnclosedArray
+        | FindingKind::UnclosedTable
+        | FindingKind::UnclosedHeader
+        | FindingKind::UnopenedHeader => true,
+        FindingKind::TableOverLines
+        | FindingKind::TrailingComma
+        | FindingKind::Escape
+        | FindingKind::UnclosedString
+        | FindingKind::UnclosedQuote => false,
+    }
 }
 
 fn words_of(kind: FindingKind) -> (&'static str, &'static str, &'static str) {
@@ -85,11 +162,30 @@ fn words_of(kind: FindingKind) -> (&'static str, &'static str, &'static str) {
         FindingKind::UnclosedString => {
             (codes::SYNTAX, "this string is never closed", "add the missing quotes")
         }
+        FindingKind::UnclosedTable => {
+            (codes::SYNTAX, "this `{` is never closed", "add the missing `}`")
+        }
+        FindingKind::UnclosedHeader => (
+            codes::SYNTAX,
+            "this header is never closed",
+            "add the missing `]`: [entity], [[condition]]",
+        ),
+        FindingKind::UnopenedHeader => (
+            codes::SYNTAX,
+            "a `[` is missing before this header",
+            "headers are [entity], [[condition]], [[condition.actions]]",
+        ),
+        FindingKind::UnclosedQuote => (
+            codes::SYNTAX,
+            "this string is not closed on its line",
+            "add the missing quote; a string over several lines begins and ends with three",
+        ),
     }
 }
 
-/// The parser's message as message, label and help.
-fn friendlier(message: &str) -> (String, &'static str, Option<&'static str>) {
+/// The parser's message as message, label and help. `rest` is the text from
+/// its place on.
+fn friendlier(message: &str, rest: &str) -> (String, &'static str, Option<&'static str>) {
     if message == "duplicate key" {
         let help = "remove one of the two; for several conditions write [[condition]]";
         return ("this key is already set".to_owned(), "set again here", Some(help));
@@ -99,10 +195,47 @@ fn friendlier(message: &str) -> (String, &'static str, Option<&'static str>) {
                     in '...' a backslash is only a backslash";
         return ("unknown escape".to_owned(), "", Some(help));
     }
+    // `A = "b"` in a list.
+    let after = rest.trim_start_matches(is_of_key).trim_start();
+    if message.starts_with("string values must be quoted") && after.starts_with('=') {
+        let help = "a list holds values; keys with values stand in { braces }";
+        return ("a key in a list".to_owned(), "", Some(help));
+    }
+    if message.starts_with("key with no value") {
+        return ("this key has no value".to_owned(), "", Some("write for example key = \"value\""));
+    }
+    if message.starts_with("missing comma") {
+        return ("no comma between two values".to_owned(), "expected `,`", None);
+    }
+    let is_of_word = |character: char| character.is_alphanumeric();
+    let word = rest.split(|character| !is_of_word(character)).next().unwrap_or_default();
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "true" => Some("did you mean `true`?"),
+        "no" | "off" | "false" => Some("did you mean `false`?"),
+        _ => None,
+    };
+    if message.starts_with("string values must be quoted")
+        && let Some(meant) = meant
+    {
+        return (format!("`{word}` is no value of TOML"), meant, None);
+    }
     if message.starts_with("string values must be quoted") {
         return ("a string must be quoted".to_owned(), "write it in \"quotes\"", None);
     }
     (format!("not TOML: {message}"), "", None)
+}
+
+/// Whether a line continues the one before it: no key and no header begins it.
+fn goes_on(text: &Text, at: usize) -> bool {
+    let before = text.text.get(..at).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
+    let rest = text.text.get(start..).unwrap_or_default();
+    let line = rest.split('\n').next().unwrap_or_default().trim_start();
+    line.starts_with(['{', '}', ']']) || (line.starts_with('[') && !is_header(line.as_bytes()))
+}
+
+fn is_of_key(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_' || character == '-'
 }
 
 fn times_without_seconds(table: &DeTable<'_>, report: &mut Report<'_>) {

@@ -1,11 +1,12 @@
 //! One text with its name: where lines begin, and the list of what is wrong
-//! with it. It knows nothing of units.
+//! with the texts of a unit. It knows nothing of what stands in them.
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::layers::Layers;
 use miette::NamedSource;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Diagnostics that are kept for one file. A person mends the first few and
 /// checks again; a file that is no unit at all must not flood the log.
@@ -17,13 +18,18 @@ pub(crate) struct Text {
     pub(crate) file: String,
     pub(crate) text: Arc<str>,
     line_starts: Vec<usize>,
+    /// The text with what is missing in it, once the parser wants that.
+    pub(crate) repaired: OnceLock<String>,
+    /// The number of its first byte among those of all texts of the unit.
+    pub(crate) base: usize,
 }
 
 impl Text {
     pub(crate) fn new(file: &str, text: &str) -> Text {
         let after_newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_starts = std::iter::once(0).chain(after_newlines.map(|(at, _)| at + 1)).collect();
-        Text { file: file.to_owned(), text: Arc::from(text), line_starts }
+        let repaired = OnceLock::new();
+        Text { file: file.to_owned(), text: Arc::from(text), line_starts, repaired, base: 0 }
     }
 
     /// Line of a byte, counted from 0.
@@ -55,7 +61,7 @@ impl Text {
         start..border(span.end.max(span.start)).max(start)
     }
 
-    /// A diagnostic at a place of this text.
+    /// A diagnostic at a place of this text, which is counted from its begin.
     pub(crate) fn diagnostic(
         &self,
         severity: Severity,
@@ -75,16 +81,18 @@ impl Text {
             message,
             label: String::new(),
             help: None,
+            related: Vec::new(),
             source: NamedSource::new(&self.file, Arc::clone(&self.text)),
         }
     }
 }
 
-/// What is wrong with one text.
+/// What is wrong with the texts of one unit.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    pub(crate) text: &'a Text,
-    list: Vec<Diagnostic>,
+    pub(crate) text: &'a Layers,
+    /// Each with its place among all texts.
+    list: Vec<(usize, Diagnostic)>,
     errors: usize,
     left_out: usize,
     /// Takes what no longer fits, so that callers can go on as usual.
@@ -92,7 +100,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(text: &'a Text) -> Report<'a> {
+    pub(crate) fn new(text: &'a Layers) -> Report<'a> {
         Report { text, list: Vec::new(), errors: 0, left_out: 0, overflow: None }
     }
 
@@ -109,8 +117,8 @@ impl<'a> Report<'a> {
         if self.list.len() < MAX_DIAGNOSTICS {
             let place = self.list.len();
             let diagnostic = self.text.diagnostic(severity, code, span.clone(), message.into());
-            self.list.push(diagnostic);
-            if let Some(added) = self.list.get_mut(place) {
+            self.list.push((span.start, diagnostic));
+            if let Some((_, added)) = self.list.get_mut(place) {
                 return added;
             }
         }
@@ -142,12 +150,13 @@ impl<'a> Report<'a> {
         self.errors > 0
     }
 
-    /// Keeps what `keep` wants; for what only follows from something else.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
-        self.list.retain(keep);
+    /// Keeps what `keep` wants, by its place; for what only follows from
+    /// something else.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(usize, &Diagnostic) -> bool) {
+        self.list.retain(|(at, diagnostic)| keep(*at, diagnostic));
     }
 
-    /// Adds all that another report on the same text holds.
+    /// Adds all that another report on the same texts holds.
     pub(crate) fn append(&mut self, other: Report<'a>) {
         self.errors = self.errors.saturating_add(other.errors);
         self.left_out = self.left_out.saturating_add(other.left_out);
@@ -160,14 +169,17 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The list in the order of the text, with a note if some were left out.
+    /// The list in the order of the texts, with a note if some were left out.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|diagnostic| diagnostic.span.map_or(0, |(start, _)| start));
+        self.list.sort_by_key(|(at, _)| *at);
+        let mut list: Vec<Diagnostic> =
+            self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect();
         if self.left_out > 0 {
-            let end = self.text.text.len();
+            let (_, last) = self.text.at(usize::MAX);
+            let end = last.text.len();
             let message = format!("{} more of this file are not shown", self.left_out);
-            self.list.push(self.text.diagnostic(Severity::Note, codes::MORE, end..end, message));
+            list.push(last.diagnostic(Severity::Note, codes::MORE, end..end, message));
         }
-        self.list
+        list
     }
 }

@@ -3,7 +3,12 @@
 //! parser complains about every line that follows.
 //!
 //! The scan knows strings, comments and brackets and nothing else. It is not
-//! a parser: what it does not understand it leaves to the real one.
+//! a parser: what it does not understand it leaves to the real one. Where it
+//! knows what is missing it says so, and what to put in: the parser is then
+//! given a text that it can read to the end, so that one missing bracket hides
+//! no mistake after it.
+
+mod closing;
 
 use std::ops::Range;
 
@@ -15,6 +20,18 @@ pub(crate) struct Scan {
     pub(crate) explained: Vec<Range<usize>>,
     /// From here on the structure of the text is unknown.
     pub(crate) broken_from: Option<usize>,
+    /// What is missing, and before which byte, in ascending order.
+    pub(crate) insertions: Vec<(usize, char)>,
+    /// What is not to be read, in ascending order.
+    pub(crate) blanks: Vec<Blank>,
+}
+
+/// A part of the text that cannot be trusted to be what was meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Blank {
+    pub(crate) bytes: Range<usize>,
+    /// Whether a key needs a value there.
+    pub(crate) value: bool,
 }
 
 /// One thing that is wrong.
@@ -36,6 +53,14 @@ pub(crate) enum FindingKind {
     UnclosedArray,
     /// A multi-line string whose end is missing.
     UnclosedString,
+    /// An inline table whose `}` is missing.
+    UnclosedTable,
+    /// A header whose `]` is missing.
+    UnclosedHeader,
+    /// A header whose `[` is missing.
+    UnopenedHeader,
+    /// A string whose quote is missing at the end of its line.
+    UnclosedQuote,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,13 +79,23 @@ struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
     open: Vec<Open>,
+    /// Where the last byte ends that is neither blank nor of a comment.
+    end: usize,
+    /// Up to here nothing stands but what was looked at already.
+    seen: usize,
     scan: Scan,
 }
 
 /// Scans a whole text.
 pub(crate) fn scan(text: &str) -> Scan {
-    let mut scanner =
-        Scanner { bytes: text.as_bytes(), at: 0, open: Vec::new(), scan: Scan::default() };
+    let mut scanner = Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+        open: Vec::new(),
+        end: 0,
+        seen: 0,
+        scan: Scan::default(),
+    };
     scanner.run();
     scanner.scan
 }
@@ -90,6 +125,7 @@ impl Scanner<'_> {
         let mut comma: Option<usize> = None;
         while let Some(byte) = self.peek() {
             match byte {
+                b'a'..=b'z' if fresh && self.unopened_header() => continue,
                 b' ' | b'\t' | b'\r' => {
                     self.step(1);
                     continue;
@@ -101,6 +137,7 @@ impl Scanner<'_> {
                     continue;
                 }
                 b'\n' => {
+                    self.end_of_line();
                     if let Some(open) = self.open.last_mut()
                         && open.bracket == Bracket::Table
                     {
@@ -112,12 +149,14 @@ impl Scanner<'_> {
                 }
                 b'[' if fresh => {
                     self.header();
+                    self.end = self.at;
                     continue;
                 }
                 b'"' | b'\'' => {
                     if !self.string(byte) {
                         return;
                     }
+                    self.end = self.at;
                     comma = None;
                     fresh = false;
                     continue;
@@ -125,26 +164,15 @@ impl Scanner<'_> {
                 b'[' => self.begin(Bracket::Array),
                 b'{' => self.begin(Bracket::Table),
                 b']' | b'}' => self.end(byte, comma),
-                b'=' if self.in_array() => return self.unclosed_array(),
+                b'=' if self.in_array_of_before() => return self.unclosed_array(),
                 _ => {}
             }
             comma = (byte == b',').then_some(self.at);
             fresh = false;
             self.step(1);
+            self.end = self.at;
         }
-        if self.open.iter().any(|open| open.bracket == Bracket::Array) {
-            self.unclosed_array();
-        } else if let Some(open) = self.open.first()
-            && open.over_lines
-        {
-            let at = open.at;
-            self.found(FindingKind::TableOverLines, at..at.saturating_add(1));
-            self.scan.broken_from = Some(at);
-        }
-    }
-
-    fn in_array(&self) -> bool {
-        self.open.last().is_some_and(|open| open.bracket == Bracket::Array)
+        self.end_of_line();
     }
 
     fn begin(&mut self, bracket: Bracket) {
@@ -153,7 +181,8 @@ impl Scanner<'_> {
 
     fn end(&mut self, byte: u8, comma: Option<usize>) {
         let bracket = if byte == b']' { Bracket::Array } else { Bracket::Table };
-        // A closing bracket of the wrong kind is the parser's to report.
+        self.before_an_end(bracket);
+        // Another closing bracket of the wrong kind is the parser's to report.
         let Some(open) = self.open.pop_if(|open| open.bracket == bracket) else { return };
         if bracket == Bracket::Array {
             return;
@@ -171,22 +200,20 @@ impl Scanner<'_> {
         }
     }
 
-    /// The innermost array is the one that lacks its end: the others could
-    /// not have been closed before it.
-    fn unclosed_array(&mut self) {
-        let innermost = self.open.iter().rfind(|open| open.bracket == Bracket::Array);
-        if let Some(at) = innermost.map(|open| open.at) {
-            self.found(FindingKind::UnclosedArray, at..at.saturating_add(1));
-            self.scan.broken_from = Some(at);
-        }
-    }
-
     /// `[a."b]"]`: to the end of the line, with strings in one line only.
     fn header(&mut self) {
-        let mut quote: Option<u8> = None;
+        let start = self.at;
+        let double = self.starts_with(b"[[");
+        let (mut quote, mut closed, mut end): (Option<u8>, usize, usize) = (None, 0, start);
         while let Some(byte) = self.peek() {
             if byte == b'\n' || (byte == b'#' && quote.is_none()) {
-                return;
+                break;
+            }
+            if byte == b']' && quote.is_none() {
+                closed = closed.saturating_add(1);
+            }
+            if !byte.is_ascii_whitespace() {
+                end = self.at.saturating_add(1);
             }
             match quote {
                 Some(b'"') if byte == b'\\' => self.escape(),
@@ -195,6 +222,17 @@ impl Scanner<'_> {
                 Some(_) | None => {}
             }
             self.step(1);
+        }
+        let opened: usize = if double { 2 } else { 1 };
+        let name = self.bytes.get(start.saturating_add(opened)..end).unwrap_or_default();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.] ".contains(byte);
+        if closed < opened && !name.is_empty() && name.iter().all(plain) {
+            self.found(FindingKind::UnclosedHeader, start..end);
+            let missing = opened.saturating_sub(closed);
+            self.scan.insertions.extend(std::iter::repeat_n((end, ']'), missing));
+        } else if closed == 2 && opened == 1 && name.iter().all(plain) && name.ends_with(b"]]") {
+            self.found(FindingKind::UnopenedHeader, start..end);
+            self.scan.insertions.push((start, '['));
         }
     }
 
@@ -237,10 +275,12 @@ impl Scanner<'_> {
                 self.step(1);
                 return true;
             } else if !multi_line && byte == b'\n' {
-                // Not closed: the parser says so and goes on with this line.
-                return true;
+                break;
             }
             self.step(1);
+        }
+        if !multi_line {
+            self.unclosed_quote(start);
         }
         if multi_line {
             self.found(FindingKind::UnclosedString, start..start.saturating_add(3));
@@ -276,12 +316,47 @@ mod tests {
 
     #[test]
     fn what_is_not_closed_is_found_where_it_begins() {
-        let found = scan("a = [\"x\"\nb = 1\n");
-        assert_eq!(found.findings.len(), 1);
+        use FindingKind::{
+            UnclosedArray, UnclosedHeader, UnclosedQuote, UnclosedTable, UnopenedHeader,
+        };
+        let found = scan("a = '''x\ny");
+        assert_eq!(found.findings[0].kind, FindingKind::UnclosedString);
         assert_eq!(found.broken_from, Some(4));
-        assert_eq!(kinds("a = [1,\n"), [FindingKind::UnclosedArray]);
-        assert_eq!(kinds("a = '''x\ny"), [FindingKind::UnclosedString]);
-        assert_eq!(kinds("a = { b = 1\nc = 2\n"), [FindingKind::TableOverLines]);
-        assert_eq!(kinds("a = \"x\nb = 1\n"), []);
+        for (text, kind, whole) in [
+            ("a = [\"x\"\nb = 1\n", UnclosedArray, "a = [\"x\"]\nb = 1\n"),
+            ("a = [1,\n", UnclosedArray, "a = [1,]\n"),
+            ("a = [ # b\n1\n\n[[c]]\n", UnclosedArray, "a = [ # b\n1]\n\n[[c]]\n"),
+            ("a = [\nb = [\n 1,\n]\n", UnclosedArray, "a = []\nb = [\n 1,\n]\n"),
+            ("a = { b = 1\nc = 2\n", UnclosedTable, "a = { b = 1}\nc = 2\n"),
+            ("a = { b = 1, # c\n[d]", UnclosedTable, "a = { b = 1,} # c\n[d]"),
+            ("a = [ { b = {} ]\n\nc = 1", UnclosedTable, "a = [ { b = {}} ]\n\nc = 1"),
+            ("a = [ { b = 1\n]\n", UnclosedTable, "a = [ { b = 1}\n]\n"),
+            ("[a # b\nc = 1", UnclosedHeader, "[a] # b\nc = 1"),
+            ("[a.b]] # c\nd = 1", UnopenedHeader, "[[a.b]] # c\nd = 1"),
+            ("a]\nb = 1", UnopenedHeader, "[a]\nb = 1"),
+            ("a.b]]\nb = 1", UnopenedHeader, "[[a.b]]\nb = 1"),
+            ("[[a.b]\nc = 1", UnclosedHeader, "[[a.b]]\nc = 1"),
+            ("a = [ { b = [1 } ]\n", UnclosedArray, "a = [ { b = [1] } ]\n"),
+            ("a = \"x\nb = 1\n", UnclosedQuote, "a =0  \nb = 1\n"),
+            ("a = ['x]\r\nb = 1\n", UnclosedQuote, "a =0    \r\nb = 1\n"),
+            ("a = [\n { b = [1, 'x] },\n 2 ]\n", UnclosedQuote, "a = [\n                 \n 2 ]\n"),
+        ] {
+            let found = scan(text);
+            assert_eq!(kinds(text), [kind], "{text}");
+            assert_eq!(found.broken_from, None, "{text}");
+            assert_eq!(crate::repair::repaired(text, &found), whole);
+        }
+    }
+
+    #[test]
+    fn what_goes_on_in_the_next_line_is_not_missing() {
+        for text in ["a = [\n  1,\n  [2],\n  { b = 1 },\n]\n[c]\n", "a = [\n]\n", "a = [1\n, 2]\n"]
+        {
+            assert_eq!(scan(text), Scan::default(), "{text}");
+        }
+        assert_eq!(kinds("a = {\n b = 1\n}\n"), [FindingKind::TableOverLines]);
+        // The parser says what is wrong there.
+        assert_eq!(kinds("a = [ b = 1 ]\n"), []);
+        assert_eq!(kinds("a = [\n b = 1\n]\n"), []);
     }
 }

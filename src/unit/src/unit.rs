@@ -16,6 +16,8 @@ const HEADS: [&str; 3] = ["entity", "target", "global"];
 #[derive(Clone, Debug)]
 struct Tops<'v> {
     conditions: Option<Field<'v>>,
+    /// Whether there seem to be some under a wrong name.
+    misspelt_conditions: bool,
     heartbeat: Option<Field<'v>>,
     states: Option<Field<'v>>,
 }
@@ -24,9 +26,12 @@ impl Reader<'_> {
     /// Reads a unit. Its id and links are set later, when all units are known.
     pub(crate) fn unit(&mut self, name: &str, entries: &DeTable<'_>) -> Option<EntityPlan> {
         let top = self.table("", "at the top of the file", entries, 0..0);
+        // What it says was looked at before, when units were put together.
+        self.boolean_or(&top, "mask", false);
         let description = self.find(&top, "description").and_then(|field| self.string(&field));
         let tops = Tops {
             conditions: self.find(&top, "condition"),
+            misspelt_conditions: top.has_misspelt(&["condition"]),
             heartbeat: self.find(&top, "heartbeat"),
             states: self.find(&top, "states"),
         };
@@ -36,7 +41,8 @@ impl Reader<'_> {
             [target] if target.name == "target" => self.target_with(name, target, &tops),
             [global] => self.global_with(name, global, &tops),
             [first, second, ..] => {
-                let message = format!("[{}] beside [{}]", second.name, first.name);
+                let also = self.also(first.key_span.start, second.key_span.start);
+                let message = format!("[{}] beside [{}]{also}", second.name, first.name);
                 self.error(codes::CONFLICT, second.key_span.clone(), message).help(format!(
                     "a {} has no process; make it a unit of its own",
                     if second.name == "target" { "target" } else { "unit of global conditions" }
@@ -54,7 +60,7 @@ impl Reader<'_> {
             }
         }?;
         let description = description.unwrap_or_default().to_owned();
-        let source = self.report.text.file.clone();
+        let source = self.report.text.file().to_owned();
         Some(EntityPlan { description, source, ..plan })
     }
 
@@ -79,11 +85,14 @@ impl Reader<'_> {
             && oneshot
             && shorthand == Some(Shorthand::Always)
         {
-            let message = "`restart = \"always\"` beside `type = \"oneshot\"`";
+            let type_at = self.find(&table, "type").map_or(0, |field| field.key_span.start);
+            let also = self.also(type_at, restart.span().start);
+            let message = format!("`restart = \"always\"` beside `type = \"oneshot\"`{also}");
             self.error(codes::CONFLICT, restart.span(), message)
                 .help("it would run again and again; \"on-failure\" repeats it until it succeeds");
         }
-        if restart.is_none() && conditions.is_none() && !oneshot {
+        let misspelt = tops.misspelt_conditions || table.has_misspelt(&["restart"]);
+        if restart.is_none() && conditions.is_none() && !oneshot && !misspelt {
             let message = "nothing is done when it dies";
             let help = match placeholder {
                 true => "add a [[condition]], or restart = \"no\" to have it so",
@@ -94,6 +103,7 @@ impl Reader<'_> {
         let heartbeat = tops.heartbeat.as_ref().and_then(|field| self.heartbeat(field, &kind));
         let states = tops.states.as_ref().map(|field| self.states(field)).unwrap_or_default();
         let plan = self.entity(name, &table, kind.clone(), heartbeat);
+        let shorthand = shorthand.zip(restart.map(|field| field.key_span.start));
         let conditions = self.conditions(conditions, shorthand, name, &kind);
         // The reader has those of single states first.
         let state_sets = self.states.get(states.len()..).unwrap_or_default().to_vec();

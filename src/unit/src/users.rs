@@ -37,6 +37,16 @@ pub trait Users: std::fmt::Debug {
     /// The groups that list this user as a member, in ascending order;
     /// without the primary one unless that lists the user too.
     fn groups_of(&self, user: &str) -> Vec<u32>;
+
+    /// Names of users that are known without asking anybody, for suggestions.
+    fn user_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Likewise those of groups.
+    fn group_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The databases of this machine.
@@ -113,6 +123,16 @@ impl Users for SystemUsers {
         groups.sort_unstable();
         groups.dedup();
         groups
+    }
+
+    fn user_names(&self) -> Vec<String> {
+        let text = read(&self.etc.join("passwd")).unwrap_or_default();
+        text.lines().filter_map(parse_user).map(|user| user.name).collect()
+    }
+
+    fn group_names(&self) -> Vec<String> {
+        let text = read(&self.etc.join("group")).unwrap_or_default();
+        text.lines().filter_map(parse_group).map(|group| group.name.to_owned()).collect()
     }
 }
 

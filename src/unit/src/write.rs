@@ -9,7 +9,8 @@ use crate::limits::{limit_name, limit_unit};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     DirectoryPlace, Ends, EntityPlan, Identity, InheritEnvironment, Item, KeepDirectory, KillScope,
-    Kind, NotifyAccess, OnDependencyRestart, Policy, Readiness, SendTo, Setting, StartMode, Stream,
+    Kind, NotifyAccess, OnChange, OnDependencyRestart, Policy, Readiness, SendTo, Setting,
+    StartMode, Stream,
 };
 use ham_core::time::Span;
 use lists::{execute, members, own_action, write_condition};
@@ -78,7 +79,7 @@ fn line(text: &mut String, key: &str, value: &str) {
 }
 
 /// A basic string of TOML.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -167,6 +168,7 @@ fn entity(text: &mut String, plan: &EntityPlan, with: &Writing<'_>) {
     }
     let again = plan.on_dependency_restart == OnDependencyRestart::Restart;
     put("on-dependency-restart", again.then(|| quoted("restart")));
+    put("on-change", (plan.on_change == OnChange::Restart).then(|| quoted("restart")));
     let path = |path: &String| table(&[("path", Some(quoted(path)))]);
     put("start-when", plan.start_when.as_ref().map(path));
     put(

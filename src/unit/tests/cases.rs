@@ -117,7 +117,36 @@ fn the_report_of_a_diagnostic_says_the_same() {
         assert_eq!(report.rendered, diagnostic.render_plain());
         assert_eq!((report.line, report.column), (diagnostic.line, diagnostic.column));
         assert_eq!(report.code, diagnostic.code);
+        assert_eq!((report.span, &report.label), (diagnostic.span, &diagnostic.label));
+        // None of these goes over several lines.
+        let (start, end) = diagnostic.span.unwrap();
+        let width = diagnostic.source_text()[start..end].chars().count();
+        let end_column = diagnostic.column + u32::try_from(width).unwrap();
+        assert_eq!((report.end_line, report.end_column), (diagnostic.line, end_column));
     }
+}
+
+#[test]
+fn a_place_over_several_lines_ends_in_the_last_of_them() {
+    let text = "[entity]\ncommand = [\n  \"/bin/sh\",\n  \"\u{e9}\", '' ]\nnice = [\n 1 ]\n";
+    let settings = Settings::new(&FakeUsers, 1000);
+    let loaded = check_text("a", "a.toml", text, &settings);
+    let found = loaded.diagnostics.iter().find(|found| found.line == 5).unwrap();
+    assert_eq!((found.column, found.end()), (8, (6, 5)));
+}
+
+#[test]
+fn what_stands_twice_is_told_with_both_places() {
+    let text = "[entity]\ncommand = \"/bin/sh\"\n[[condition]]\non = \"death\"\n\
+                actions = [ { restart = {} }, { restart = {} } ]\n\
+                [[condition]]\non = \"death\"\nactions = [ { log = \"x\" } ]\n";
+    let loaded = check_text("a", "a.toml", text, &Settings::new(&FakeUsers, 1000));
+    let places: Vec<(u32, u32)> = loaded
+        .diagnostics
+        .iter()
+        .flat_map(|found| found.related.iter().map(|place| (place.line, place.column)))
+        .collect();
+    assert_eq!(places, [(5, 15), (4, 6)]);
 }
 
 /// What can be read can be written, and reads as the same again.

@@ -3,11 +3,14 @@
 
 mod fake_users;
 mod folder;
+mod files {
+    mod explain;
+}
 
 use fake_users::FakeUsers;
 use folder::{Folder, mode, names, own_uid, settings};
 use ham_core::ids::EntityId;
-use ham_unit::{Settings, SourceState, check_file, load_directories};
+use ham_unit::{Settings, SourceState, check_file, codes, load_directories};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -181,4 +184,75 @@ fn ids_are_kept_and_those_in_use_are_not_given_out() {
     assert_eq!(full.refused, ["a", "b", "c", "d"]);
     // What is loaded can be written as a plan.
     ham_core::plan::encode(&loaded.entities).unwrap();
+}
+
+/// A typo in a key, a missing brace, a circle and a wrong duration, in four
+/// files: four answers that say how to mend them, though the circle leads
+/// through the file that lacks the brace.
+#[test]
+fn four_mistakes_in_four_files_are_four_answers() {
+    let folder = Folder::new("four");
+    folder.write("key.toml", UNIT.replace("restart", "restrat"));
+    folder.write("brace.toml", format!("{UNIT}stop = {{ signal = \"INT\"\nafter = \"circle\"\n"));
+    folder.write("circle.toml", format!("{UNIT}after = \"brace\"\n"));
+    folder.write("duration.toml", format!("{UNIT}start-timeout = \"90\"\n"));
+    folder.write("good.toml", UNIT);
+    let loaded = folder.load(&settings(false));
+    folder.compare("four", &loaded);
+    assert_eq!(names(&loaded), ["good"]);
+    let errors: Vec<&ham_unit::Diagnostic> =
+        loaded.diagnostics.iter().filter(|found| found.is_error()).collect();
+    let mut found: Vec<&str> = errors.iter().map(|error| error.code).collect();
+    found.sort_unstable();
+    let expected = [codes::BAD_DURATION, codes::CIRCLE, codes::SYNTAX, codes::UNKNOWN_KEY];
+    assert_eq!(found, expected);
+    for error in errors {
+        let says_how = error.help.is_some() || error.label.starts_with("did you mean");
+        assert!(says_how && error.line > 0, "{}", error.render_plain());
+        // Each step of the circle has its place, for programs too.
+        let related: Vec<(String, u32)> = error
+            .related
+            .iter()
+            .map(|place| (place.file.rsplit('/').next().unwrap().to_owned(), place.line))
+            .collect();
+        if error.code == codes::CIRCLE {
+            assert_eq!(related, [("brace.toml".to_owned(), 5), ("circle.toml".to_owned(), 4)]);
+        }
+    }
+}
+
+/// Wherever a unit can name another, one that does not exist is told of.
+#[test]
+fn no_unknown_entity_goes_unnoticed() {
+    let folder = Folder::new("unknown");
+    let condition =
+        |actions: &str| format!("{UNIT}[[condition]]\non = \"restart\"\nactions = [ {actions} ]\n");
+    let places = [
+        ("requires", format!("{UNIT}requires = \"lost\"\n")),
+        ("wants", format!("{UNIT}wants = [\"lost\"]\n")),
+        ("after", format!("{UNIT}after = \"lost\"\n")),
+        ("before", format!("{UNIT}before = \"lost\"\n")),
+        ("conflicts", format!("{UNIT}conflicts = \"lost\"\n")),
+        ("target", "[target]\nwants = \"lost\"\n".to_owned()),
+        ("of", condition("{ log = \"x\" }").replace("on =", "of = \"lost\"\non =")),
+        ("start", condition("{ start = \"lost\" }")),
+        ("stop", condition("{ stop = \"lost\" }")),
+        ("signal", condition("{ notify-signal = { entity = \"lost\", signal = \"HUP\" } }")),
+        ("on-fail", condition("{ log = \"x\", on-fail = [ { start = \"lost\" } ] }")),
+        ("pre-start", format!("{UNIT}pre-start = [ {{ start = \"lost\" }} ]\n")),
+    ];
+    for (name, text) in &places {
+        folder.write(&format!("{name}.toml"), text);
+    }
+    let loaded = folder.load(&settings(false));
+    for (name, text) in &places {
+        let file = folder.0.join(format!("{name}.toml")).display().to_string();
+        let said: Vec<&ham_unit::Diagnostic> =
+            loaded.diagnostics.iter().filter(|found| found.file == file).collect();
+        assert_eq!(said.len(), 1, "{name}: {said:#?}");
+        assert_eq!(said[0].code, codes::UNKNOWN_ENTITY, "{name}");
+        let (start, end) = said[0].span.unwrap();
+        assert_eq!(text.get(start..end), Some("\"lost\""), "{name}");
+    }
+    assert!(names(&loaded).is_empty());
 }

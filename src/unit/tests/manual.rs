@@ -137,6 +137,7 @@ fn defaults_of_the_table_are_those_of_the_plan() {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let setting = format!("{name} = {value}");
         let text = match table {
+            "" => format!("{setting}\n{bare}{tail}"),
             "entity" => format!("{bare}{setting}\n{tail}"),
             "entity.stop" => format!("{bare}stop.{setting}\n{tail}"),
             // Keys of tables that are not there by default: what the tables

@@ -135,11 +135,36 @@ proptest! {
     }
 }
 
+/// A bracket or a quote that is missing is told of once or a few times, not
+/// in every line that follows.
+#[test]
+fn one_character_less_is_no_flood() {
+    let mut told = Vec::new();
+    for (at, character) in WHOLE.char_indices() {
+        if "[]{}\"".contains(character) {
+            let end = at + character.len_utf8();
+            let text = format!("{}{}", &WHOLE[..at], &WHOLE[end..]);
+            holds_together(&text);
+            let loaded = check(&text);
+            let count = loaded.diagnostics.iter().filter(|found| found.is_error()).count();
+            assert!(count <= 6, "without byte {at}: {:#?}", loaded.diagnostics);
+            told.push(count);
+        }
+    }
+    let once = told.iter().filter(|count| **count <= 1).count();
+    assert!(told.len() > 150 && once * 10 > told.len() * 8, "{once} of {}", told.len());
+}
+
 #[test]
 fn deep_nesting_and_floods_of_errors_end() {
     for text in [
         format!("a = {}", "[".repeat(200_000)),
         format!("a = {}", "{a=".repeat(100_000)),
+        "a = [\n".repeat(150_000),
+        "a = { b = [\n".repeat(80_000),
+        "[a\n".repeat(250_000),
+        format!("a = [{}1", "\n".repeat(1_000_000)),
+        format!("a = [\n{}", "b = [\n 1,\n]\n".repeat(70_000)),
         "a.".repeat(200_000),
         "= \n".repeat(200_000),
         format!("[entity]\n{}", "k = 1\n".repeat(100_000)),
@@ -151,45 +176,45 @@ fn deep_nesting_and_floods_of_errors_end() {
     }
 }
 
-/// A unit in which one key has a value that no key takes.
-fn with_wrong_value(path: &str) -> String {
-    const WRONG: &str = "1979-05-27";
+/// A unit in which one key has this value.
+fn with_value(path: &str, value: &str) -> String {
+    let wanted = value;
     let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
     let command = "command = \"/bin/sh\"\n";
     match table.split('.').collect::<Vec<_>>().as_slice() {
-        [""] if name == "condition" => format!("condition = {WRONG}\n[entity]\n{command}"),
-        [""] if ["entity", "target", "global"].contains(&name) => format!("{name} = {WRONG}\n"),
-        [""] => format!("{name} = {WRONG}\n[entity]\n{command}"),
+        [""] if name == "condition" => format!("condition = {wanted}\n[entity]\n{command}"),
+        [""] if ["entity", "target", "global"].contains(&name) => format!("{name} = {wanted}\n"),
+        [""] => format!("{name} = {wanted}\n[entity]\n{command}"),
         ["entity"] => {
             let command = if name == "command" { "" } else { command };
-            format!("[entity]\n{command}{name} = {WRONG}\n")
+            format!("[entity]\n{command}{name} = {wanted}\n")
         }
         ["entity", inner @ ..] => {
-            let value = inner.iter().rev().fold(format!("{name} = {WRONG}"), |value, inner| {
+            let value = inner.iter().rev().fold(format!("{name} = {wanted}"), |value, inner| {
                 format!("{inner} = {{ {value} }}")
             });
             format!("[entity]\n{command}{value}\n")
         }
-        ["target"] => format!("[target]\n{name} = {WRONG}\n"),
+        ["target"] => format!("[target]\n{name} = {wanted}\n"),
         ["heartbeat", inner @ ..] => {
             let interval = if name == "interval" { "" } else { "interval = \"1s\"\n" };
-            let value = inner.iter().rev().fold(format!("{name} = {WRONG}"), |value, inner| {
+            let value = inner.iter().rev().fold(format!("{name} = {wanted}"), |value, inner| {
                 format!("{inner} = {{ {value} }}")
             });
             format!("[entity]\n{command}[heartbeat]\n{interval}{value}\n")
         }
         ["condition", inner @ ..] if !inner.is_empty() => {
-            let value = inner.iter().rev().fold(format!("{name} = {WRONG}"), |value, inner| {
+            let value = inner.iter().rev().fold(format!("{name} = {wanted}"), |value, inner| {
                 format!("{inner} = {{ {value} }}")
             });
             format!("[entity]\n{command}[[condition]]\n{value}\n")
         }
         ["condition"] => {
             let on = if name == "on" { "" } else { "on = \"death\"\n" };
-            format!("[entity]\n{command}[[condition]]\n{on}{name} = {WRONG}\n")
+            format!("[entity]\n{command}[[condition]]\n{on}{name} = {wanted}\n")
         }
         ["action", inner @ ..] => {
-            let mut value = format!("{name} = {WRONG}");
+            let mut value = format!("{name} = {wanted}");
             if table == "action.waitfor" && name == "timeout" {
                 value.push_str(", path = \"/x\"");
             }
@@ -210,7 +235,7 @@ fn with_wrong_value(path: &str) -> String {
 #[test]
 fn every_key_of_the_table_is_read() {
     for key in KEYS {
-        let text = with_wrong_value(key.path);
+        let text = with_value(key.path, "1979-05-27");
         let loaded = check(&text);
         let at = text.find("1979").unwrap();
         let found = loaded.diagnostics.iter().find(|found| found.span.is_some_and(|s| s.0 == at));
@@ -218,6 +243,26 @@ fn every_key_of_the_table_is_read() {
         assert_eq!(found.code, codes::WRONG_TYPE, "{}", key.path);
         assert!(found.label.contains("found datetime"), "{}", found.label);
     }
+}
+
+/// What the schema shows as examples is taken. What else such a unit would
+/// need beside the key is not asked here.
+#[test]
+fn every_example_of_a_key_is_taken() {
+    let elsewhere = [codes::CONFLICT, codes::MISSING_KEY, codes::UNKNOWN_ENTITY];
+    let mut seen = 0;
+    for key in KEYS {
+        for example in ham_unit::schema::examples(key.path) {
+            let text = with_value(key.path, example);
+            let wrong = check(&text)
+                .diagnostics
+                .into_iter()
+                .find(|found| found.is_error() && !elsewhere.contains(&found.code));
+            assert!(wrong.is_none(), "{}: {}", key.path, wrong.unwrap().render_plain());
+            seen += 1;
+        }
+    }
+    assert!(seen > 120, "{seen}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Links};
+use std::collections::BTreeSet;
 
 /// What a unit says of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,5 +77,42 @@ pub fn watch(plans: &mut [EntityPlan], from: EntityId, condition: usize, of: Ent
     plans[from.index()].conditions[condition].of = Some(of);
     if of != from {
         add(plans, of, from, |links| &mut links.watched_by);
+    }
+}
+
+/// Places become ids: a name that is known keeps its own, others get the lowest
+/// that is not in use.
+///
+/// # Panics
+/// When an id is no place.
+pub fn number(
+    plans: &mut [EntityPlan],
+    known: &dyn Fn(&str) -> Option<EntityId>,
+    in_use: &BTreeSet<EntityId>,
+) {
+    let kept: Vec<Option<EntityId>> = plans.iter().map(|plan| known(&plan.name)).collect();
+    let mut taken: BTreeSet<EntityId> = kept.iter().flatten().chain(in_use).copied().collect();
+    let ids: Vec<EntityId> = kept
+        .into_iter()
+        .map(|kept| {
+            let free = || (0..).map(EntityId).find(|id| !taken.contains(id));
+            let id = kept.or_else(free).expect("a free id");
+            taken.insert(id);
+            id
+        })
+        .collect();
+    for plan in plans {
+        let Links { requires, required_by, wants, after, before, conflicts, watched_by } =
+            &mut plan.links;
+        for list in [requires, required_by, wants, after, before, conflicts, watched_by] {
+            for id in list.iter_mut() {
+                *id = ids[id.index()];
+            }
+            list.sort_unstable();
+        }
+        for of in plan.conditions.iter_mut().filter_map(|condition| condition.of.as_mut()) {
+            *of = ids[of.index()];
+        }
+        plan.id = ids[plan.id.index()];
     }
 }

@@ -19,7 +19,7 @@ mod temper;
 
 pub use beats::Watched;
 pub use kernel::{Kernel, Process, Remains};
-pub use links::{Edge, link, watch};
+pub use links::{Edge, link, number, watch};
 pub use memory::{SharedMemory, SlotWord, Store};
 pub use plans::{brings_itself_back, plain, random_plan};
 pub use random::Random;

@@ -6,7 +6,7 @@ use super::host::{Host, nothing_is_left};
 use std::process::{Command, Stdio};
 
 /// What chronyc says to one command.
-fn ask(host: &Host, words: &[&str]) -> String {
+pub(super) fn ask(host: &Host, words: &[&str]) -> String {
     let socket = host.place("/run/chrony/chronyd.sock");
     let output = Command::new("chronyc")
         .args(["-n", "-h", &socket])

@@ -6,7 +6,7 @@ use super::host::{Host, free_port, nothing_is_left};
 use ham_tests::processes::{children, lives};
 use std::io::Write;
 
-fn configure(host: &Host, port: u16, body: &str, more: &str) {
+pub(super) fn configure(host: &Host, port: u16, body: &str, more: &str) {
     host.write(
         "/etc/haproxy/haproxy.cfg",
         &format!(

@@ -4,7 +4,7 @@
 //! tested as they stand, and nothing of the machine itself is touched.
 
 use ham_tests::own_units::{Units, wait_until};
-use ham_tests::programs::{Manager, Scratch, ham, repository};
+use ham_tests::programs::{Manager, Scratch, ham, hamctl, repository};
 use ham_tests::skip;
 use nix::unistd::User;
 use std::fs::{self, Permissions};
@@ -113,6 +113,37 @@ impl Host {
         self.units.write(name, &unit);
         let path = self.units.path().join(file);
         fs::set_permissions(path, Permissions::from_mode(0o644)).expect("its mode");
+    }
+
+    /// Takes the unit that the service file of the installed package becomes;
+    /// says what was skipped when there is none.
+    pub(super) fn imported(&self, what: &str, service: &str) -> Option<()> {
+        let stem = service.split('@').next().unwrap_or(service);
+        let template = if service.contains('@') { "@" } else { "" };
+        let places = ["/lib/systemd/system", "/usr/lib/systemd/system"].map(Path::new);
+        let is_there = |place: &&Path| place.join(format!("{stem}{template}.service")).exists();
+        let Some(place) = places.into_iter().find(is_there) else {
+            skip::skipped(what, &format!("the package has no {service}.service"));
+            return None;
+        };
+        // A copy, so that what an administrator has changed does not count.
+        let copy = self.units.folder().join("services");
+        fs::create_dir_all(&copy).expect("a directory");
+        let name = format!("{stem}{template}.service");
+        fs::copy(place.join(&name), copy.join(&name)).expect("the service file");
+        let output = Command::new(hamctl())
+            .args(["import", "--output"])
+            .arg(self.units.path())
+            .arg(copy.join(format!("{service}.service")))
+            .output()
+            .expect("hamctl was built");
+        let told = ham_tests::bare::told(&output);
+        // 8: something has no equivalent, as the sandbox of most.
+        assert!(matches!(output.status.code(), Some(0 | 8)), "{told}");
+        let checked = Command::new(hamctl()).arg("check").arg(self.units.path()).output();
+        let checked = checked.expect("hamctl was built");
+        assert!(checked.status.success(), "{}", ham_tests::bare::told(&checked));
+        Some(())
     }
 
     /// Starts a manager there.

@@ -6,7 +6,7 @@ use super::host::{Host, free_port, nothing_is_left};
 use ham_tests::own_units::wait_until;
 use std::process::{Child, Command, Output, Stdio};
 
-fn configure(host: &Host, port: u16, more: &str) {
+pub(super) fn configure(host: &Host, port: u16, more: &str) {
     host.write(
         "/etc/mosquitto/mosquitto.conf",
         &format!(
@@ -18,7 +18,7 @@ fn configure(host: &Host, port: u16, more: &str) {
     );
 }
 
-fn publish(port: u16, message: &str) -> Output {
+pub(super) fn publish(port: u16, message: &str) -> Output {
     Command::new("mosquitto_pub")
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", "topic", "-r", "-q", "1"])
         .args(["-m", message])
@@ -27,7 +27,7 @@ fn publish(port: u16, message: &str) -> Output {
 }
 
 /// The message that is kept for whoever asks.
-fn retained(port: u16) -> String {
+pub(super) fn retained(port: u16) -> String {
     let output = Command::new("mosquitto_sub")
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", "topic", "-C", "1", "-W", "10"])
         .output()

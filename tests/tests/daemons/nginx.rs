@@ -13,13 +13,13 @@ use std::io::{Read, Write};
 /// So much at 200 KiB a second is on its way for about a second.
 const LARGE: usize = 200 * 1024;
 
-struct Server {
-    host: Host,
-    port: u16,
+pub(super) struct Server {
+    pub(super) host: Host,
+    pub(super) port: u16,
 }
 
 impl Server {
-    fn new(what: &str) -> Option<Server> {
+    pub(super) fn new(what: &str) -> Option<Server> {
         let host = Host::new(what, &["nginx"], &["/etc/nginx"])?;
         // The package makes these.
         std::fs::create_dir_all(host.path("/var/lib/nginx")).expect("a directory");
@@ -32,7 +32,7 @@ impl Server {
         Server { host: self.host.without_cgroups(), ..self }
     }
 
-    fn configure(&self, body: &str, more: &str) {
+    pub(super) fn configure(&self, body: &str, more: &str) {
         let port = self.port;
         self.host.write(
             "/etc/nginx/nginx.conf",

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 pub(super) struct Database {
     pub(super) host: Host,
     pub(super) port: u16,
-    version: String,
+    pub(super) version: String,
 }
 
 impl Database {
@@ -24,6 +24,24 @@ impl Database {
 
     /// On a machine with these directories of its own too.
     pub(super) fn with(what: &str, directories: &[&str]) -> Option<Database> {
+        let database = Database::without_units(what, directories)?;
+        let changed = format!("postgresql/{}/", database.version);
+        // Given up sooner than an administrator would.
+        let sooner = ("delay = \"1s\"", "delay = \"100ms\"");
+        let version = ("postgresql/15/", changed.as_str());
+        database.host.unit_with("postgresql", &[version, sooner]);
+        database.cluster();
+        Some(database)
+    }
+
+    /// Takes the unit that makes its data.
+    pub(super) fn cluster(&self) {
+        let changed = format!("postgresql/{}/", self.version);
+        self.host.unit_with("postgresql-cluster", &[("postgresql/15/", &changed)]);
+    }
+
+    /// The machine, with its configuration.
+    pub(super) fn without_units(what: &str, directories: &[&str]) -> Option<Database> {
         let version = postgresql_version(what)?;
         let programs = ["psql", "pgbench"];
         // Debian's wrappers of psql and pgbench read the other one.
@@ -37,12 +55,6 @@ impl Database {
             &format!("/etc/postgresql/{}/main/pg_hba.conf", database.version),
             "local all all trust\n",
         );
-        let changed = format!("postgresql/{}/", database.version);
-        // Given up sooner than an administrator would.
-        let sooner = ("delay = \"1s\"", "delay = \"100ms\"");
-        let version = ("postgresql/15/", changed.as_str());
-        database.host.unit_with("postgresql", &[version, sooner]);
-        database.host.unit_with("postgresql-cluster", &[version]);
         Some(database)
     }
 

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 /// The answer to one line; nothing when it has none.
-fn ask(port: u16, line: &str) -> Option<String> {
+pub(super) fn ask(port: u16, line: &str) -> Option<String> {
     let mut stream = connect(port)?;
     stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes()).ok()?;
     let mut answer = String::new();
@@ -15,11 +15,8 @@ fn ask(port: u16, line: &str) -> Option<String> {
     answer.strip_suffix("+OK\r\n").map(|answer| answer.trim_end().to_owned())
 }
 
-#[test]
-fn redis() {
-    let programs = ["redis-server", "redis-benchmark"];
-    let Some(host) = Host::new("redis", &programs, &["/etc/redis"]) else { return };
-    let port = free_port();
+/// Its configuration and its directories.
+pub(super) fn configure(host: &Host, port: u16) {
     let configuration = format!(
         "bind 127.0.0.1\nport {port}\ndaemonize yes\npidfile /run/redis/redis-server.pid\n\
          logfile /var/log/redis/redis-server.log\ndir /var/lib/redis\n\
@@ -28,6 +25,14 @@ fn redis() {
     host.write("/etc/redis/redis.conf", &configuration);
     host.directory_of("redis", "/var/lib/redis");
     host.directory_of("redis", "/var/log/redis");
+}
+
+#[test]
+fn redis() {
+    let programs = ["redis-server", "redis-benchmark"];
+    let Some(host) = Host::new("redis", &programs, &["/etc/redis"]) else { return };
+    let port = free_port();
+    configure(&host, port);
     host.unit("redis-server");
     let manager = host.start();
 

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-fn configure(host: &Host, ports: &[u16], more: &str) {
+pub(super) fn configure(host: &Host, ports: &[u16], more: &str) {
     let ports: String = ports.iter().map(|port| format!("Port {port}\n")).collect();
     host.write(
         "/etc/ssh/sshd_config",
@@ -30,14 +30,14 @@ fn make_key(host: &Host, path: &str) {
 }
 
 /// Somebody who is logged in.
-struct Session {
+pub(super) struct Session {
     client: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Session {
-    fn open(host: &Host, port: u16) -> Session {
+    pub(super) fn open(host: &Host, port: u16) -> Session {
         let mut client = Command::new("ssh")
             .args(["-F", "none", "-p", &port.to_string(), "-i", &host.place("/srv/key")])
             .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
@@ -54,28 +54,28 @@ impl Session {
     }
 
     /// The other side sends back what it is sent.
-    fn answers(&mut self, word: &str) {
+    pub(super) fn answers(&mut self, word: &str) {
         writeln!(self.input, "{word}").expect("the session is there");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("an answer");
         assert_eq!(line.trim_end(), word);
     }
 
-    fn close(mut self) {
+    pub(super) fn close(mut self) {
         drop(self.input);
         assert!(self.client.wait().expect("it ends").success());
     }
 }
 
 /// Whether a server of SSH is there.
-fn listens(port: u16) -> bool {
+pub(super) fn listens(port: u16) -> bool {
     let mut greeting = [0; 4];
     let greeted = connect(port).is_some_and(|mut to| to.read_exact(&mut greeting).is_ok());
     greeted && &greeting == b"SSH-"
 }
 
 /// A machine that root may log in to by its key.
-fn with_keys(what: &str, port: u16) -> Option<Host> {
+pub(super) fn with_keys(what: &str, port: u16) -> Option<Host> {
     let host = Host::new(what, &["sshd", "ssh", "ssh-keygen"], &["/etc/ssh"])?;
     make_key(&host, "/etc/ssh/host_key");
     make_key(&host, "/srv/key");

@@ -5,7 +5,6 @@
 mod events;
 
 use crate::notation::{self, Line};
-use crate::plans;
 use crate::show;
 use ham_core::effect::Effect;
 use ham_core::event::{Event, Wait};
@@ -28,14 +27,13 @@ const FIRST_PID: i32 = 100;
 const START: u64 = 77;
 
 pub(crate) struct Machine {
-    plans: Vec<EntityPlan>,
-    bytes: Vec<u8>,
-    names: Vec<String>,
-    memory: SharedMemory,
-    monitor: Monitor,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) names: BTreeMap<EntityId, String>,
+    pub(crate) memory: SharedMemory,
+    pub(crate) monitor: Monitor,
     /// Replaced before every step.
-    restored: bool,
-    now: Mono,
+    pub(crate) restored: bool,
+    pub(crate) now: Mono,
     held: BTreeSet<String>,
     next_pid: i32,
     pids: BTreeMap<SlotRef, i32>,
@@ -46,7 +44,11 @@ pub(crate) struct Machine {
     several: BTreeSet<RequestId>,
 }
 
-fn restore(bytes: &[u8], memory: &SharedMemory, now: Mono) -> (Monitor, ham_core::monitor::Resume) {
+pub(crate) fn restore(
+    bytes: &[u8],
+    memory: &SharedMemory,
+    now: Mono,
+) -> (Monitor, ham_core::monitor::Resume) {
     let source: Box<dyn PlanSource> = Box::new(bytes.to_vec());
     let plan = PlanIndex::open(source).expect("a plan that was just encoded");
     Monitor::restore(plan, Box::new(memory.clone()), now)
@@ -57,9 +59,8 @@ impl Machine {
         let bytes = encode(&plans).expect("a plan inside the rules");
         let memory = SharedMemory::default();
         let (monitor, _) = restore(&bytes, &memory, BEGIN);
-        let names: Vec<String> = plans.iter().map(|plan| plan.name.clone()).collect();
+        let names = plans.iter().map(|plan| (plan.id, plan.name.clone())).collect();
         let mut machine = Machine {
-            plans,
             bytes,
             names,
             memory,
@@ -117,15 +118,6 @@ impl Machine {
                 self.memory.store().broken.push(RecordId::Overlay(id));
             }
             "takeover" => return self.take_over(),
-            "other-heartbeat" => {
-                // Another plan is accepted: the daemon goes on with it as a
-                // successor would.
-                let id = self.id(&line.word());
-                self.plans[id.index()].heartbeat = plans::heartbeat(&mut line);
-                self.bytes = encode(&self.plans).expect("a plan inside the rules");
-                line.end();
-                return self.take_over();
-            }
             "show" => {
                 let id = self.id(&line.word());
                 let name = self.monitor.name(id).expect("its name");
@@ -162,7 +154,7 @@ impl Machine {
     }
 
     fn names_of(&self, ids: &[EntityId]) -> String {
-        let names: Vec<&str> = ids.iter().map(|id| self.names[id.index()].as_str()).collect();
+        let names: Vec<&str> = ids.iter().map(|id| self.names[id].as_str()).collect();
         names.join(",")
     }
 
@@ -193,7 +185,7 @@ impl Machine {
     }
 
     /// One event, and the answers to what came of it that are not held.
-    fn step(&mut self, event: Event) -> String {
+    pub(crate) fn step(&mut self, event: Event) -> String {
         let mut out = String::new();
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -214,7 +206,7 @@ impl Machine {
                 if let Effect::Reply { id, entity, .. } = effect
                     && self.several.contains(id)
                 {
-                    out.push_str(&format!(" of {}", self.names[entity.index()]));
+                    out.push_str(&format!(" of {}", self.names[entity]));
                 }
                 out.push('\n');
                 events.extend(self.carry(effect));
@@ -224,7 +216,7 @@ impl Machine {
         out
     }
 
-    fn take_over(&mut self) -> String {
+    pub(crate) fn take_over(&mut self) -> String {
         let (monitor, resume) = restore(&self.bytes, &self.memory, self.now);
         self.monitor = monitor;
         self.memory.commit(&self.monitor, &resume.turn);
@@ -264,7 +256,7 @@ impl Machine {
         }
     }
 
-    fn carry(&mut self, effect: &Effect) -> Option<Event> {
+    pub(crate) fn carry(&mut self, effect: &Effect) -> Option<Event> {
         let holds = |kind: &str| self.held.contains(kind);
         match effect {
             Effect::Spawn(spawn) => {
@@ -332,12 +324,14 @@ impl Machine {
     }
 
     /// The states and the deadline that are not as they were last shown.
-    fn changes(&mut self) -> String {
+    pub(crate) fn changes(&mut self) -> String {
         let mut out = String::new();
         let made = self.monitor.ids().into_iter().filter(|id| self.monitor.is_made(*id));
         let made: Vec<String> = made.filter_map(|id| self.monitor.name(id)).collect();
-        self.shown.retain(|name, _| self.names.contains(name) || made.contains(name));
-        for name in self.names.iter().chain(&made).cloned().collect::<Vec<String>>() {
+        let of_units = self.names.iter().filter(|(id, name)| self.monitor.find(name) == Some(**id));
+        let names: Vec<String> = of_units.map(|(_, name)| name.clone()).chain(made).collect();
+        self.shown.retain(|name, _| names.contains(name));
+        for name in names {
             let id = self.id(&name);
             let waits_for = self.monitor.waits_for(id);
             let mut line = show::view(&name, &self.monitor.view(id));

@@ -5,9 +5,9 @@ use crate::notation::{Line, limit, signal, span, states};
 use ham_core::ids::EntityId;
 use ham_core::plan::{
     ActionPlan, Class, ConditionKind, ConditionPlan, DirectoryPlace, DirectoryPlan, Ending, Ends,
-    EntityPlan, ExecutePlan, HeartbeatPlan, KeepDirectory, KillScope, Kind, OnDependencyRestart,
-    Only, PulsePlan, Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget, Spacing, StartMode,
-    StopPlan, Verb, WaitPlan,
+    EntityPlan, ExecutePlan, HeartbeatPlan, KeepDirectory, KillScope, Kind, OnChange,
+    OnDependencyRestart, Only, PulsePlan, Readiness, RestartPlan, SendTo, SignalPlan, SignalTarget,
+    Spacing, StartMode, StopPlan, Verb, WaitPlan,
 };
 use ham_core::time::Span;
 use ham_tests::fake::{Edge, link, plain, watch};
@@ -104,9 +104,13 @@ fn entity_plan(id: EntityId, mut line: Line, said: &mut Said) -> EntityPlan {
         start: if line.flag("manual") { StartMode::Manual } else { StartMode::Auto },
         command: match kind {
             Kind::Target | Kind::Global | Kind::Placeholder { .. } => Vec::new(),
-            _ => plain.command.clone(),
+            _ => line.pair("command").map_or(plain.command.clone(), |program| vec![program]),
         },
         kind,
+        on_change: match line.flag("restart-on-change") {
+            true => OnChange::Restart,
+            false => OnChange::NextStart,
+        },
         heartbeat: heartbeat(&mut line),
         on_dependency_restart: match line.pair("on-dependency-restart").as_deref() {
             None | Some("keep") => OnDependencyRestart::Keep,
@@ -254,12 +258,12 @@ fn only(on: ConditionKind, line: &mut Line) -> Only {
 }
 
 pub(crate) fn action_plan(word: &str, mut line: Line, place: usize) -> ActionPlan {
+    let name = line.pair("name").unwrap_or_else(|| format!("a{place}"));
     let break_on_fail = line.flag("break-on-fail");
     let keep_on_fail = !line.flag("no-keep-on-fail");
     let rearm = !line.flag("no-rearm");
     let verb = verb(word, &mut line);
     line.end();
-    let name = format!("a{place}");
     ActionPlan { name, verb, break_on_fail, keep_on_fail, rearm, on_fail: Vec::new() }
 }
 

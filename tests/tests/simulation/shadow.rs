@@ -31,15 +31,30 @@ impl World {
     }
 
     pub(super) fn compare(&self, mut shadow: Monitor, event: &Event, turn: &Turn) -> Checked {
+        self.is_as_committed(&shadow)?;
+        let mut other = Turn::default();
+        shadow.step(self.kernel.now, event.clone(), &mut other);
+        self.same(&shadow, event, (turn, &other))
+    }
+
+    /// What restoring alone has changed would be a change without cause.
+    pub(super) fn is_as_committed(&self, shadow: &Monitor) -> Checked {
         for (id, record) in &self.memory.store().records {
-            // What restoring alone has changed would be a change without cause.
             let restored = shadow.record(*id);
             if restored.is_some_and(|restored| restored != *record) {
                 return Err(format!("{id:?} was restored as {restored:?}, not {record:?}"));
             }
         }
-        let mut other = Turn::default();
-        shadow.step(self.kernel.now, event.clone(), &mut other);
+        Ok(())
+    }
+
+    /// A turn, and that of the shadow.
+    pub(super) fn same(
+        &self,
+        shadow: &Monitor,
+        event: &Event,
+        (turn, other): (&Turn, &Turn),
+    ) -> Checked {
         let mine = without_old_replies(&turn.effects, event);
         let its = without_old_replies(&other.effects, event);
         if mine != its {

@@ -92,6 +92,9 @@ impl Monitor {
     /// Those that these need start with them, and those that they conflict with
     /// end: somebody has asked for them.
     pub(super) fn bring_along(&mut self, ids: &[EntityId]) {
+        // What no unit has any more does not come back, and brings nothing back.
+        let stays = |id: &&EntityId| !self.plan.is_leaving(**id);
+        let ids: &[EntityId] = &ids.iter().filter(stays).copied().collect::<Vec<_>>();
         if !ids.iter().any(|id| self.plan.is_linked(*id)) {
             return;
         }

@@ -31,6 +31,9 @@ impl Monitor {
         if self.is_shutting_down() {
             return Some(Verdict::ShuttingDown);
         }
+        if self.plan.is_leaving(id) {
+            return Some(Verdict::NoProcess);
+        }
         match self.plan_of(id).map(|plan| plan.kind.clone()) {
             Some(Kind::Service | Kind::Forking { .. } | Kind::Placeholder { .. }) => {}
             Some(Kind::Oneshot { .. } | Kind::Target | Kind::Global) | None => {
@@ -213,13 +216,24 @@ impl Monitor {
     /// An entity lets go of its process: no death, and nothing is ended.
     /// `None`: that is told when another process can be attached.
     pub(super) fn detach(&mut self, id: EntityId, by: Attacher) -> Option<Verdict> {
-        let mut entity = self.entity(id);
+        let entity = self.entity(id);
         if let Actual::Joining { slot, .. } = entity.actual {
             self.stop_joining(id, slot, entity.why, Next::Rest);
             self.wait_for_join(id, by);
             return None;
         }
-        let Some((slot, pid)) = entity.running() else { return Some(Verdict::NotRunning) };
+        if entity.running().is_none() {
+            return Some(Verdict::NotRunning);
+        }
+        self.let_go_unasked(id);
+        self.wait_for_join(id, by);
+        None
+    }
+
+    /// It lets go of a process that runs.
+    pub(super) fn let_go_unasked(&mut self, id: EntityId) {
+        let mut entity = self.entity(id);
+        let Some((slot, pid)) = entity.running() else { return };
         if let Actual::Readying { .. } = entity.actual {
             self.unwatch_readiness(id, slot);
         }
@@ -229,14 +243,12 @@ impl Monitor {
         self.put(id, entity);
         self.note(id, Fact::Detached { pid });
         self.let_go(id, slot, Next::Rest);
-        self.wait_for_join(id, by);
         self.cancel_own_list(id, STOP_COMMAND);
         self.cancel_restarts(id);
         self.answer(id, Goal::Up, Reply::Overruled);
         self.answer(id, Goal::Reloaded, Reply::Overruled);
         let occurred = occurrence(id, &[crate::plan::ConditionKind::Detach], Some(slot), pid, None);
         self.fire(id, occurred);
-        None
     }
 
     /// Of an entity that ham does not start the file that names its process,
@@ -328,7 +340,7 @@ impl Monitor {
     /// Whether a start of it can only be waited for, by nobody: what could
     /// bring its process about is not ham's.
     pub(super) fn cannot_be_started(&mut self, id: EntityId) -> bool {
-        self.placeholder(id) == Some(None)
+        self.plan.is_leaving(id) || self.placeholder(id) == Some(None)
     }
 
     /// Something else is wanted of it before the process was taken, which is

@@ -374,7 +374,7 @@ impl Monitor {
         Heart::decode(&words).ok()
     }
 
-    fn heart(&mut self, id: EntityId) -> Heart {
+    pub(super) fn heart(&mut self, id: EntityId) -> Heart {
         if let Some(heart) = self.hearts.get(&id) {
             return *heart;
         }

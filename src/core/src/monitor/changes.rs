@@ -362,7 +362,7 @@ impl Monitor {
     pub(super) fn bare(&self, id: EntityId, overlay: &Overlay) -> Result<EntityPlan, Objection> {
         match &overlay.entity {
             Some(made) => Ok((**made).clone()),
-            None => self.plan.entity(id).map_err(|_| Objection::Missing),
+            None => self.planned(id).map_err(|_| Objection::Missing),
         }
     }
 

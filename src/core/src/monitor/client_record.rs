@@ -1,4 +1,4 @@
-//! The last request of a client as a record, and back. What cannot be is refused.
+//! A client in its record: what it has asked, and what it was told.
 
 use super::clients::{Asked, Client, MOST_ANSWERS, Told};
 use super::failed;

@@ -2,7 +2,8 @@
 //! of the committed state, so that a request which is repeated after a
 //! takeover is known as one. A client is known by its user and the number that it
 //! gives itself. It has a place in a table; a new one takes the place used
-//! longest ago, of its like. What a repeat is told is in `repeat`.
+//! longest ago, of its like. What a repeat is told is in `repeat`; how a client
+//! stands in its record in `client_record`.
 
 use super::Monitor;
 use super::ask::{Goal, Waiter, Who};

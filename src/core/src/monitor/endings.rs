@@ -20,6 +20,13 @@ pub struct Host {
     pub reboots: bool,
 }
 
+impl Monitor {
+    /// From here on an ending that an action asks for may take that long.
+    pub fn set_stop_deadline(&mut self, stop_deadline: Span) {
+        self.host.stop_deadline = stop_deadline;
+    }
+}
+
 impl Default for Host {
     /// Of a manager beside others.
     fn default() -> Host {

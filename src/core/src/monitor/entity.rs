@@ -223,6 +223,10 @@ pub enum Why {
     Attached,
     /// It was let go of.
     Detached,
+    /// Its unit has changed.
+    Changed,
+    /// No unit has it any more.
+    Gone,
 }
 
 /// When a start came to each of its stages.
@@ -270,6 +274,8 @@ pub struct Entity {
     /// In `Clearing`, whether the process in its slot goes on, and only the slot
     /// is given back.
     pub letting: bool,
+    /// Whether it has begun to be what the plan has for its next start.
+    pub renewed: bool,
     /// Whether it has said that it is ready before its start was seen.
     pub early: bool,
     /// Whether its process has ended, and another that it may have left in its

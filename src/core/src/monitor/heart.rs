@@ -44,7 +44,7 @@ pub struct Heart {
 }
 
 /// The supervision of one process, by the numbers that were in force when it
-/// began: those of a later plan count from its next start on.
+/// began. Those of a later plan count at once; it begins anew by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
     /// The process.

@@ -4,6 +4,8 @@
 //! likewise, each independent one by itself (QNX HAM's three classes).
 
 use super::Monitor;
+use super::marks::Marks;
+use super::passed::bit;
 use super::run::{Occurrence, Phase, Run};
 use super::verbs::Begun;
 use crate::effect::{Effect, Fact, Failed, Failure};
@@ -20,7 +22,7 @@ impl Monitor {
     /// then those of others about it, then those about any. What becomes of a
     /// unit of such conditions itself concerns nobody.
     pub(super) fn fire(&mut self, id: EntityId, occurrence: Occurrence) {
-        if self.is_off(id) || self.plan.global().contains(&id) {
+        if self.is_off(id) || self.is_global(id) {
             return;
         }
         self.fire_of(id, occurrence);
@@ -32,10 +34,18 @@ impl Monitor {
             }
         }
         for place in 0..self.plan.global().len() {
-            if let Some(unit) = self.plan.global().get(place).copied() {
+            if let Some(unit) = self.plan.global().get(place).copied()
+                && self.is_global(unit)
+            {
                 self.fire_of(unit, occurrence);
             }
         }
+    }
+
+    /// Whether it is a unit of conditions on any entity, at present.
+    fn is_global(&mut self, id: EntityId) -> bool {
+        self.plan.global().contains(&id)
+            && self.plan_of(id).is_some_and(|plan| plan.kind == Kind::Global)
     }
 
     /// Begins those of one unit.
@@ -117,6 +127,7 @@ impl Monitor {
             prune: false,
             began: self.now,
             failed: None,
+            passed: Marks::default(),
         };
         self.runs.insert(index, run);
         self.runs_of.entry(id).or_default().push(index);
@@ -215,7 +226,7 @@ impl Monitor {
                     return None;
                 }
                 Step::Condition
-            } else if run.on_fail == 0 && is_removed() {
+            } else if run.on_fail == 0 && (is_removed() || run.has_passed(plan)) {
                 Step::Action
             } else if let Some(verb) = plan.verb(run.condition, run.action, run.on_fail) {
                 return Some(verb);
@@ -254,6 +265,22 @@ impl Monitor {
         }
     }
 
+    /// The current action is over, or all of its condition. Where what was done is
+    /// marked, what is left of it is looked for from the beginning.
+    fn leave_action(&mut self, index: u32, plan: &EntityPlan, condition: bool) {
+        let Some(run) = self.runs.get_mut(&index) else { return };
+        if run.is_single() || !run.passed.has_actions() {
+            self.go_to(index, condition);
+            return;
+        }
+        let length = u16::try_from(plan.list_length(run.condition)).unwrap_or(u16::MAX);
+        for action in if condition { 0..length } else { run.action..run.action.saturating_add(1) } {
+            run.passed.mark_action(bit(plan, run.condition, action));
+        }
+        (run.condition, run.action, run.on_fail) = run.first();
+        self.turn.dirty.insert(RecordId::Run(index));
+    }
+
     /// A failed action has had its on-fail list: it goes unless it is kept,
     /// and the rest of the condition goes on unless it breaks. False: the run
     /// is at its end.
@@ -270,7 +297,7 @@ impl Monitor {
         if on_fail.breaks && class == Class::Independent {
             return false;
         }
-        self.go_to(index, on_fail.breaks);
+        self.leave_action(index, plan, on_fail.breaks);
         true
     }
 
@@ -300,6 +327,8 @@ impl Monitor {
             if let Some(run) = self.runs.get_mut(&index) {
                 run.on_fail = on_fail.saturating_add(1);
             }
+        } else if let Some(plan) = self.plan_of(id) {
+            self.leave_action(index, &plan, false);
         } else {
             self.go_to(index, false);
         }

@@ -67,13 +67,17 @@ impl Monitor {
             self.overlays.gone.insert(id, plan);
         }
         self.note(id, Fact::Removed);
+        self.forget(id);
+    }
+
+    /// Another entity may get this id: nothing of this one is left.
+    pub(super) fn forget(&mut self, id: EntityId) {
         self.put_overlay(id, Overlay::default());
         self.entities.remove(&id);
         self.said.remove(&id);
         self.hearts.remove(&id);
         self.beating.set(id, false);
         self.moved.remove(&id);
-        // Another entity may get this id: nothing of it is suspended.
         self.put_heart(id, Heart::default());
         let records = [RecordId::Entity(id), RecordId::Said(id), RecordId::Beat(id)];
         self.turn.dirty.extend(records);
@@ -163,6 +167,8 @@ impl Why {
             | Why::CameBack(_)
             | Why::Wanted(_)
             | Why::Conflict(_)
+            | Why::Changed
+            | Why::Gone
             | Why::RecordLost => false,
         }
     }

@@ -22,6 +22,12 @@ impl Marks {
         self.actions.get(bit / 64).is_some_and(|word| (word >> (bit % 64)) & 1 == 1)
     }
 
+    /// Whether any action is marked.
+    #[must_use]
+    pub fn has_actions(&self) -> bool {
+        self.actions != [0; MAX_ACTIONS / 64]
+    }
+
     pub(super) fn mark_condition(&mut self, place: usize) {
         if place < 64 {
             self.conditions |= 1 << place;

@@ -9,14 +9,15 @@
 //!   ends, with another; `start`, `up`, `attempts`: the
 //!   way up; `life`: the ends of processes; `heir`: who goes on after them;
 //!   `down`: the way down; `shortage`: of memory; `said`: what it says of itself
-//! - `run`: action lists in progress; `lists`: how they move on; `verbs`: what
-//!   their actions do; `own`: those of the entity's own life, and
+//! - `run`: action lists in progress; `lists`: how they move on; `passed`: when
+//!   their order changes; `verbs`: what their actions do, `command`: their processes; `own`: those of the entity's own life, and
 //!   `failed`: what has ended one
 //! - `global`: the manager itself; `ask`: requests and shutdown; `directives`: what is said of entities;
 //!   `changes`, `made`: what is changed at run time, `overlays`: where that is kept,
 //!   `places`: what names items by place follows; `clients`, `client_record`, `repeat`: requests
 //!   that come again; `endings`: what comes after all; `restore`: taking over;
 //!   `view`: reports
+//! - `reload`: another plan takes the place of the one in force
 //! - `attach`: processes that ham did not start
 //! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
 //! - `pulses`: what waits for receivers
@@ -34,6 +35,7 @@ mod changes;
 mod channels;
 mod client_record;
 mod clients;
+mod command;
 mod directives;
 mod down;
 mod endings;
@@ -53,12 +55,14 @@ mod neighbours;
 mod order;
 mod overlays;
 mod own;
+mod passed;
 mod places;
 mod pool;
 #[cfg(test)]
 mod properties;
 mod pulses;
 mod record;
+mod reload;
 mod repeat;
 mod reread;
 mod restore;
@@ -75,13 +79,15 @@ mod view;
 pub use beats::HeartView;
 pub use budget::Budget;
 pub use channels::{MOST_GUEST_PULSES, MOST_OF_GUEST, MOST_OF_GUESTS};
+pub use command::{Command, CommandPhase};
 pub use endings::Host;
 pub use entity::{Actual, Cause, Desired, Entity, NEVER, Next, StartTimes, Why};
 pub use heart::{Heart, Level, Reached, Watch};
 pub use marks::Marks;
 pub use pulses::{ChannelView, MOST_CHANNELS, MOST_WAITING, Pulse};
+pub use reload::{Base, NotTaken};
 pub use restore::Resume;
-pub use run::{Command, CommandPhase, Detail, Kinds, Occurrence, Phase, Place, Run};
+pub use run::{Detail, Kinds, Occurrence, Phase, Place, Run};
 pub use said::{STATUS_BYTES, Said};
 pub use view::View;
 
@@ -184,17 +190,24 @@ pub struct Monitor {
     /// record: who is cut off asks again.
     attachers: BTreeMap<EntityId, Vec<Attacher>>,
     pulses: Pulses,
+    /// Those at rest that begin to be what the plan has for their next start.
+    renewals: BTreeSet<EntityId>,
 }
 
 impl Monitor {
     /// One turn. `now` never goes back. What `turn` held is gone.
     pub fn step(&mut self, now: Mono, event: Event, turn: &mut Turn) {
+        self.in_turn(now, turn, |monitor| monitor.take(event));
+    }
+
+    /// What is done first in a turn, and all that follows from it.
+    fn in_turn(&mut self, now: Mono, turn: &mut Turn, first: impl FnOnce(&mut Monitor)) {
         turn.clear();
         std::mem::swap(&mut self.turn, turn);
         self.now = self.now.max(now);
         self.overlays.gone.clear();
         self.pulses.usage.gone.clear();
-        self.take(event);
+        first(self);
         self.work_off();
         self.settle();
         // What falls due can set a deadline that is past already (a timeout of
@@ -221,12 +234,16 @@ impl Monitor {
                 }
                 continue;
             }
+            if let Some(id) = self.renewals.pop_first() {
+                self.renew(id);
+                continue;
+            }
             self.settle_order();
             if let Some(id) = self.overlays.sweeps.pop_first() {
                 self.sweep(id);
                 continue;
             }
-            if self.ready.is_empty() && self.unclear.is_empty() {
+            if self.ready.is_empty() && self.unclear.is_empty() && self.renewals.is_empty() {
                 return;
             }
         }
@@ -418,6 +435,9 @@ impl Monitor {
         self.follow_beats(id, &entity);
         if self.overlays.made.contains_key(&id) {
             self.overlays.sweeps.insert(id);
+        }
+        if self.plan.has_next(id) && !entity.renewed && entity.may_be_renewed() {
+            self.renewals.insert(id);
         }
     }
 

@@ -109,7 +109,13 @@ impl Monitor {
         let mut turns: BTreeSet<EntityId> = BTreeSet::new();
         loop {
             while let Some(id) = self.moved.pop_first() {
-                let Some(plan) = self.links(id) else { continue };
+                let Some(plan) = self.links(id) else {
+                    // What it is down for want of it may not need any more.
+                    if matches!(self.entity(id).why, Why::Dependency(_)) {
+                        self.look_again(id);
+                    }
+                    continue;
+                };
                 let links = &plan.links;
                 for other in links.required_by.iter().chain([&id]) {
                     self.look_again(*other);
@@ -123,7 +129,7 @@ impl Monitor {
     }
 
     /// It waits for its turn to start, or to end: has that come?
-    fn take_turn(&mut self, id: EntityId) {
+    pub(super) fn take_turn(&mut self, id: EntityId) {
         match self.entity(id).actual {
             Actual::Queued(cause) => self.try_start(id, cause),
             Actual::Retiring { .. } => self.try_end(id),
@@ -146,7 +152,7 @@ impl Monitor {
     }
 
     /// One that it requires may be gone, or back.
-    fn look_again(&mut self, id: EntityId) {
+    pub(super) fn look_again(&mut self, id: EntityId) {
         let entity = self.entity(id);
         match entity.actual {
             // It has no process that could lack anything.
@@ -227,6 +233,8 @@ impl Monitor {
                     self.lose_required(id, *other);
                     return;
                 }
+                // A reload has made it a need, and it is started for that.
+                Standing::Coming if self.entity(*other).why == Why::Wanted(id) => {}
                 Standing::Coming => {
                     if plan.on_dependency_restart == OnDependencyRestart::Restart {
                         let next = Next::Start(self.now, Cause::Dependency);
@@ -254,10 +262,18 @@ impl Monitor {
         if entity.desired == Desired::Stopped || self.is_shutting_down() {
             return;
         }
-        let Some(plan) = self.links(id) else { return };
-        if plan.links.requires.iter().all(|other| self.standing(*other) != Standing::Off) {
-            let next = Next::Start(self.now, Cause::Dependency);
-            self.bring_down(id, Why::CameBack(on), next);
+        // One that has lost its last neighbour by a reload is as free.
+        let requires = self.links(id).map_or_else(Vec::new, |plan| plan.links.requires.clone());
+        match requires.iter().find(|other| self.standing(**other) == Standing::Off) {
+            None => {
+                let next = Next::Start(self.now, Cause::Dependency);
+                self.bring_down(id, Why::CameBack(on), next);
+            }
+            // By a reload it needs that one no more, but this one.
+            Some(other) if !requires.contains(&on) => {
+                self.put(id, Entity { why: Why::Dependency(*other), ..*entity });
+            }
+            Some(_) => {}
         }
     }
 

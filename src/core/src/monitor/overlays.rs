@@ -7,7 +7,7 @@ use super::{CACHED_PLANS, Monitor};
 use crate::effect::Fact;
 use crate::ids::{EntityId, MAX_CHUNKS, MAX_ENTITIES};
 use crate::memory::{Head, Memory, Record, RecordId};
-use crate::plan::{EntityPlan, Item, Overlay};
+use crate::plan::{EntityPlan, Item, Overlay, PlanBytesError};
 use crate::words::{Odd, RECORD_WORDS, Reader, Words, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -297,12 +297,20 @@ impl Monitor {
         let made = overlay.as_ref().and_then(|overlay| overlay.entity.as_deref().cloned());
         let plan = match made {
             Some(made) => made,
-            None => self.plan.entity(id).ok()?,
+            None => self.planned(id).ok()?,
         };
         Some(match overlay {
             Some(overlay) => overlay.over(plan),
             None => plan,
         })
+    }
+
+    /// What its unit says that it is now.
+    pub(super) fn planned(&self, id: EntityId) -> Result<EntityPlan, PlanBytesError> {
+        let plan = self.plan.entity(id)?;
+        // Most have nothing that waits, and their records need not be read.
+        let renewed = plan.next.is_some() && self.peek(id).renewed;
+        Ok(plan.in_force(renewed))
     }
 
     pub(super) fn plan_of(&mut self, id: EntityId) -> Option<Arc<EntityPlan>> {
@@ -326,7 +334,7 @@ impl Monitor {
     /// Every entity, in order of name.
     #[must_use]
     pub fn ids(&self) -> Vec<EntityId> {
-        let mut all: Vec<EntityId> = self.plan.ids().collect();
+        let mut all: Vec<EntityId> = self.plan.ids().filter(|id| !self.has_left(*id)).collect();
         for id in self.overlays.made.keys() {
             let Some(name) = self.name(*id) else { continue };
             let place = all.partition_point(|other| self.name(*other).is_some_and(|n| n < name));
@@ -355,7 +363,7 @@ impl Monitor {
             let mut ids = self.overlays.made.keys();
             ids.find(|id| self.name(**id).as_deref() == Some(name)).copied()
         };
-        self.plan.find(name).or_else(made)
+        self.plan.find(name).filter(|id| !self.has_left(*id)).or_else(made)
     }
 
     /// Whether no unit has it.

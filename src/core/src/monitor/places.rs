@@ -1,15 +1,18 @@
 //! Records name conditions and actions by their places. When something is
-//! added or taken out, those of marks, lists in progress and commands follow.
-//! A list that is at what has gone goes on with what comes after it.
+//! added or taken out, or the unit says something else, those of marks, lists
+//! in progress and commands follow.
+//! A list that is at what has gone goes on with what comes after it; one at an
+//! action that says something else begins that anew.
 
 use super::Monitor;
+use super::command::Command;
 use super::marks::Marks;
-use super::run::{Command, Phase, Place};
+use super::run::{Phase, Place};
 use crate::effect::Effect;
 use crate::event::Wait;
 use crate::ids::EntityId;
 use crate::memory::RecordId;
-use crate::plan::{ActionPlan, Class, EntityPlan, Item, Overlay, is_own};
+use crate::plan::{ActionPlan, Class, EntityPlan, Item, Overlay, Verb, is_own};
 
 /// The place of a command whose action has gone: no list is there.
 const NOWHERE: Place = (0xfe00, 0, 0);
@@ -55,17 +58,56 @@ impl Shift<'_> {
         };
         let (old, new) = (late(self.before.1), late(self.after.1));
         let fixed = a.on_fail.len().saturating_sub(old.len());
+        let now = self.action(condition, action)?;
+        let after = actions(self.after.0, self.condition(condition)?).get(now)?;
+        let fixed_now = after.on_fail.len().saturating_sub(new.len());
         match place.checked_sub(fixed.saturating_add(1)) {
             None => Some(place),
             Some(at) => {
                 let name = old.get(at)?;
                 let now = new.iter().position(|other| other == name)?;
-                Some(fixed.saturating_add(now).saturating_add(1))
+                Some(fixed_now.saturating_add(now).saturating_add(1))
             }
         }
     }
 
+    /// Whether what an action waits for is not what its unit says any more, so
+    /// that it begins anew. A command that runs, and a start that is planned, go
+    /// on as they are.
+    fn says_else(&self, from: Place, to: Place) -> bool {
+        let old = self.before.0.verb(from.0, from.1, from.2);
+        let new = self.after.0.verb(to.0, to.1, to.2);
+        let goes_on = matches!(
+            (&old, &new),
+            (Some(Verb::Execute(_)), Some(Verb::Execute(_)))
+                | (Some(Verb::Restart(_)), Some(Verb::Restart(_)))
+        );
+        old != new && !goes_on
+    }
+
+    /// In a list of the entity's own life. Items of on-fail lists stay with
+    /// their action.
+    fn moved_own(&self, (list, action, on_fail): Place) -> Moved {
+        let name = |plan: &EntityPlan, at: u16| plan.action_name(list, at).map(str::to_owned);
+        let length = |plan: &EntityPlan| u16::try_from(plan.list_length(list)).unwrap_or(u16::MAX);
+        let now = |at: u16| {
+            let known = name(self.before.0, at)?;
+            (0..length(self.after.0)).find(|to| name(self.after.0, *to).as_ref() == Some(&known))
+        };
+        if let Some(at) = now(action) {
+            return Moved::To((list, at, on_fail));
+        }
+        let behind = action >= length(self.before.0);
+        let rest = action..length(self.before.0);
+        let place = rest.filter_map(now).min().unwrap_or_else(|| length(self.after.0));
+        let place = (list, place, 0);
+        if behind { Moved::To(place) } else { Moved::Gone(place) }
+    }
+
     fn moved(&self, (condition, action, on_fail): Place) -> Moved {
+        if is_own(condition) {
+            return self.moved_own((condition, action, on_fail));
+        }
         let (c, a, f) = (usize::from(condition), usize::from(action), usize::from(on_fail));
         let word = |place: usize| u16::try_from(place).unwrap_or(u16::MAX);
         let left = |count: usize, stays: &dyn Fn(usize) -> bool| {
@@ -126,9 +168,16 @@ impl Monitor {
     pub(super) fn lay(&mut self, id: EntityId, overlay: Overlay) {
         let before = (self.plan_of(id), self.overlay(id));
         self.put_overlay(id, overlay);
-        let (Some(old), Some(new)) = (before.0, self.plan_of(id)) else { return };
-        let (was, is) = (before.1.unwrap_or_default(), self.overlay(id).unwrap_or_default());
-        let shift = Shift { before: (&old, &was), after: (&new, &is) };
+        if let (Some(plan), overlay) = before {
+            self.follow(id, (&plan, &overlay.unwrap_or_default()));
+        }
+    }
+
+    /// An entity was that before; all that names its items by place follows.
+    pub(super) fn follow(&mut self, id: EntityId, before: (&EntityPlan, &Overlay)) {
+        let Some(new) = self.plan_of(id) else { return };
+        let is = self.overlay(id).unwrap_or_default();
+        let shift = Shift { before, after: (&new, &is) };
         let mut entity = self.entity(id);
         let marks = shift.marks(&entity.removed);
         if marks != entity.removed {
@@ -140,7 +189,7 @@ impl Monitor {
         }
         let commands = self.commands.values().filter(|command| command.entity == id);
         let moved: Vec<(u32, Place)> = commands
-            .filter(|command| !is_own(command.place.0) && command.place != NOWHERE)
+            .filter(|command| command.place != NOWHERE)
             .map(|command| match shift.moved(command.place) {
                 Moved::To(place) => (command.slot.index, place),
                 Moved::Gone(_) => (command.slot.index, NOWHERE),
@@ -153,26 +202,35 @@ impl Monitor {
     }
 
     fn shift_run(&mut self, index: u32, shift: &Shift<'_>) {
-        let Some(run) = self.runs.get(&index).filter(|run| !is_own(run.condition)) else { return };
+        let Some(run) = self.runs.get(&index) else { return };
         let place = (run.condition, run.action, run.on_fail);
         let (to, gone) = match shift.moved(place) {
             Moved::To(to) => (to, false),
             Moved::Gone(to) => (to, true),
         };
-        if gone {
+        let behind = !is_own(place.0) && usize::from(place.0) >= shift.before.0.conditions.len();
+        let again = !gone && run.phase != Phase::Ready && shift.says_else(place, to);
+        let holds = !gone && (!again || to.2 > 0);
+        let (passed, to) = match run.is_single() || behind {
+            true => (run.passed, to),
+            false => run.goes_on((shift.before.0, shift.after.0), to, holds),
+        };
+        if gone || again {
             self.waits_no_more(index);
         }
         let Some(run) = self.runs.get_mut(&index) else { return };
         // By itself it is about that condition alone.
         let ends = run.class == Class::Independent
+            && !is_own(place.0)
             && shift.condition(usize::from(place.0)).is_none()
-            && usize::from(place.0) < shift.before.0.conditions.len();
+            && !behind;
         let ended = ends || (gone && run.is_single());
         (run.condition, run.action, run.on_fail) = to;
+        run.passed = passed;
         self.turn.dirty.insert(RecordId::Run(index));
         if ended {
             self.end_run(index);
-        } else if gone {
+        } else if gone || again {
             self.ready.push_back(index);
         }
     }

@@ -4,9 +4,10 @@
 
 use super::budget::Budget;
 use super::clients::Client;
+use super::command::Command;
 use super::entity::Entity;
 use super::heart::Heart;
-use super::run::{Command, Detail, Kinds, Occurrence, Run};
+use super::run::{Detail, Kinds, Occurrence, Run};
 use super::said::Said;
 use super::text::Context;
 use super::{Global, Monitor};

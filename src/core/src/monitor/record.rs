@@ -23,6 +23,7 @@ const EARLY: u64 = 32;
 const MOVING: u64 = 64;
 const ATTACHED: u64 = 1 << 16;
 const LETTING: u64 = 1 << 17;
+const RENEWED: u64 = 1 << 21;
 /// In the same word, above them: the state that it has reported.
 const STATE_AT: u32 = 32;
 
@@ -85,6 +86,7 @@ impl Entity {
                 | flag(self.moving, MOVING)
                 | flag(self.attached, ATTACHED)
                 | flag(self.letting, LETTING)
+                | flag(self.renewed, RENEWED)
                 | flag(self.oom_ended, OOM_ENDED)
                 | (u64::from(self.state) << STATE_AT),
         );
@@ -149,6 +151,7 @@ impl Entity {
             named: 0,
             state: u32::try_from(flags >> STATE_AT).map_err(|_| Odd)?,
             letting: has(LETTING),
+            renewed: has(RENEWED),
             oom_kills,
             oom_ended: has(OOM_ENDED),
         };
@@ -303,6 +306,8 @@ fn encode_why(why: Why, words: &mut Writer) {
         Why::Conflict(id) => (16, of(id)),
         Why::Attached => (20, 0),
         Why::Detached => (21, 0),
+        Why::Changed => (22, 0),
+        Why::Gone => (23, 0),
     };
     words.put(tag).put(detail);
 }
@@ -335,6 +340,8 @@ fn decode_why(from: &mut Reader<'_>) -> Result<Why, Odd> {
         16 => Why::Conflict(other()?),
         20 => Why::Attached,
         21 => Why::Detached,
+        22 => Why::Changed,
+        23 => Why::Gone,
         _ => return Err(Odd),
     })
 }

@@ -128,7 +128,7 @@ impl Monitor {
             Why::PreStartFailed => Reply::PreStartFailed,
             Why::Dependency(on) => Reply::Dependency(on),
             Why::Died(status) => Reply::Ended(status),
-            Why::AskedStop | Why::Shutdown | Why::Conflict(_) => Reply::Overruled,
+            Why::AskedStop | Why::Shutdown | Why::Conflict(_) | Why::Gone => Reply::Overruled,
             Why::NeverStarted
             | Why::Boot
             | Why::AskedStart
@@ -139,7 +139,8 @@ impl Monitor {
             | Why::Limit
             | Why::RecordLost
             | Why::Attached
-            | Why::Detached => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
+            | Why::Detached
+            | Why::Changed => Reply::Ended(entity.last_exit.unwrap_or(ExitStatus::Unknown)),
         })
     }
 }

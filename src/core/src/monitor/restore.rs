@@ -3,12 +3,13 @@
 //! before may not have carried out are asked for again; each names slot and
 //! generation (or run and step), so what was done is not done twice.
 
+use super::command::{Command, CommandPhase};
 use super::entity::{Actual, Entity};
 use super::members::Members;
 use super::overlays::Overlays;
 use super::pool::{Owner, Pool, is_unused};
 use super::pulses::Pulses;
-use super::run::{Command, CommandPhase, Phase, Run};
+use super::run::{Phase, Run};
 use super::timers::Timers;
 use super::{Global, Host, Monitor, Turn};
 use crate::effect::{Effect, Failure, Process, Spawn};
@@ -85,6 +86,7 @@ impl Monitor {
             overlays: Overlays::default(),
             attachers: BTreeMap::new(),
             pulses: Pulses::default(),
+            renewals: BTreeSet::new(),
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();

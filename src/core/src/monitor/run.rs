@@ -1,9 +1,10 @@
 //! Action lists in progress: a *run* is all conditions of one class that one
-//! occurrence has fired on one entity, worked off in order; a *command* is
-//! the process of an `execute` action. Both have records, since a successor
-//! must go on exactly where the monitor was. How they move is in `lists`.
+//! occurrence has fired on one entity, worked off in order. It has a record,
+//! since a successor must go on exactly where the monitor was. How runs move is
+//! in `lists`.
 
 use super::failed;
+use super::marks::Marks;
 use crate::effect::Failed;
 use crate::ids::{EntityId, RunRef, SlotRef};
 use crate::memory::{Head, Record};
@@ -190,6 +191,9 @@ pub struct Run {
     /// The action that has failed, when that ends the list or may; of the
     /// entity's own lists.
     pub failed: Option<Failed>,
+    /// Where its actions were moved about meanwhile: those that it has behind it,
+    /// since their places do not tell any more. None, as a rule.
+    pub passed: Marks,
 }
 
 impl Run {
@@ -271,6 +275,9 @@ impl Run {
             Detail::Now => (9, 0, 0, 0),
         };
         words.put(tag).put(u64::from(a)).put(u64::from(b)).put(u64::from(c));
+        for word in self.passed.actions {
+            words.put(word);
+        }
         words.finish()
     }
 
@@ -324,6 +331,10 @@ impl Run {
             9 => Detail::Now,
             _ => return Err(Odd),
         };
+        let mut passed = Marks::default();
+        for word in &mut passed.actions {
+            *word = from.get()?;
+        }
         from.finish()?;
         if occurrence.about.0 >= crate::ids::MAX_ENTITIES {
             return Err(Odd);
@@ -347,6 +358,7 @@ impl Run {
             prune,
             began,
             failed,
+            passed,
         };
         if run.encode() == *words { Ok(run) } else { Err(Odd) }
     }
@@ -354,89 +366,6 @@ impl Run {
 
 /// Which action of an entity: condition, action, place in the on-fail list.
 pub type Place = (u16, u16, u16);
-
-/// Where a command is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommandPhase {
-    /// Being made.
-    Starting,
-    /// It runs.
-    Running,
-    /// It took too long and is being killed.
-    Killing,
-}
-
-/// The process of an `execute` action. It outlives its run when nobody waits
-/// for its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// Whose condition.
-    pub entity: EntityId,
-    /// Its process.
-    pub slot: SlotRef,
-    /// The run that waits for it (for its start, or its end).
-    pub run: Option<RunRef>,
-    /// Which action it is, for the limit of commands per action: condition,
-    /// action, place in the on-fail list.
-    pub place: Place,
-    /// Whether the run waits for its end.
-    pub wait: bool,
-    /// Where it is.
-    pub phase: CommandPhase,
-    /// When it is killed.
-    pub due: Option<Mono>,
-}
-
-impl Command {
-    pub(super) fn record(&self) -> Record {
-        let open = self.phase != CommandPhase::Running;
-        let head = Head { due: self.due, slot: Some(self.slot), open, active: true };
-        let run = self.run.unwrap_or(RunRef { index: 0, serial: 0, step: 0 });
-        let mut words = Writer::new();
-        words
-            .put(u64::from(self.entity.0))
-            .put(self.slot.to_word())
-            .put(u64::from(self.run.is_some()))
-            .put(u64::from(run.index))
-            .put(u64::from(run.serial))
-            .put(u64::from(run.step))
-            .put(u64::from(self.place.0))
-            .put(u64::from(self.place.1))
-            .put(u64::from(self.place.2))
-            .put(u64::from(self.wait))
-            .put(match self.phase {
-                CommandPhase::Starting => 0,
-                CommandPhase::Running => 1,
-                CommandPhase::Killing => 2,
-            })
-            .put_due(self.due);
-        Record { head, words: words.finish() }
-    }
-
-    pub(super) fn decode(words: &Words) -> Result<Command, Odd> {
-        let mut from = Reader::new(words);
-        let entity = EntityId(from.get_u32()?);
-        let slot = from.get_slot()?.ok_or(Odd)?;
-        let has_run = from.get_bool()?;
-        let run = RunRef { index: from.get_u32()?, serial: from.get_u32()?, step: from.get_u32()? };
-        let place = (from.get_u16()?, from.get_u16()?, from.get_u16()?);
-        let wait = from.get_bool()?;
-        let phase = match from.get()? {
-            0 => CommandPhase::Starting,
-            1 => CommandPhase::Running,
-            2 => CommandPhase::Killing,
-            _ => return Err(Odd),
-        };
-        let due = from.get_due()?;
-        from.finish()?;
-        if entity.0 >= crate::ids::MAX_ENTITIES {
-            return Err(Odd);
-        }
-        let run = has_run.then_some(run);
-        let command = Command { entity, slot, run, place, wait, phase, due };
-        if command.record().words == *words { Ok(command) } else { Err(Odd) }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -455,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_and_commands_survive_their_records() {
+    fn runs_survive_their_records() {
         let slot = SlotRef { index: 12, generation: 5 };
         let run = Run {
             entity: EntityId(3),
@@ -478,21 +407,12 @@ mod tests {
             prune: true,
             began: Mono(3),
             failed: Some(Failed { action: 2, why: Failure::Exit(ExitStatus::Code(1)) }),
+            passed: Marks { actions: [5, 0, 0, 1 << 63], ..Marks::default() },
         };
         assert_eq!(Run::decode(&run.record().words), Ok(run.clone()));
         let waits = Run { phase: Phase::Path, due: Some(Mono(77)), ..run.clone() };
         assert_eq!(Run::decode(&waits.record().words), Ok(waits));
         let for_ever = Run { due: Some(Mono(77)), ..run.clone() };
         assert_eq!(Run::decode(&for_ever.record().words), Err(Odd));
-        let command = Command {
-            entity: EntityId(3),
-            slot,
-            run: Some(run.reference(4)),
-            place: (1, 2, 3),
-            wait: true,
-            phase: CommandPhase::Killing,
-            due: None,
-        };
-        assert_eq!(Command::decode(&command.record().words), Ok(command));
     }
 }

@@ -7,7 +7,8 @@ use super::life::occurrence;
 use super::pool::Owner;
 use crate::effect::{Effect, Fact};
 use crate::ids::{EntityId, SlotRef};
-use crate::plan::{ConditionKind, Kind};
+use crate::plan::{ConditionKind, EntityPlan, Kind};
+use std::collections::BTreeSet;
 
 impl Monitor {
     /// So many were killed since the process of that slot was started. `ended`:
@@ -45,6 +46,20 @@ impl Monitor {
                 plan.conditions.iter().any(|condition| condition.on.is_of_memory())
             })
         })
+    }
+
+    /// A unit says something else than it did: what its new conditions hang on is
+    /// told from here on.
+    pub(super) fn watch_memory_by(&mut self, plan: &EntityPlan, was: Option<&EntityPlan>) {
+        let of = |plan: &EntityPlan| -> BTreeSet<Option<EntityId>> {
+            let conditions = plan.conditions.iter().filter(|one| one.on.is_of_memory());
+            let all = plan.kind == Kind::Global;
+            conditions.map(|one| one.of.or_else(|| (!all).then_some(plan.id))).collect()
+        };
+        let before = was.map(of).unwrap_or_default();
+        for entity in of(plan).difference(&before) {
+            self.emit(Effect::WatchMemory { entity: *entity });
+        }
     }
 
     /// A condition was added at run time: what it hangs on is told from here on,

@@ -61,11 +61,14 @@ impl Monitor {
         if self.is_shutting_down() {
             return;
         }
+        self.renew(id);
         if let Some(file) = self.placeholder(id) {
             self.await_process(id, file);
             return;
         }
         let mut entity = self.entity(id);
+        // It was to be named by a file, before its unit said something else.
+        let cause = if cause == Cause::PidFile { Cause::Dependency } else { cause };
         entity.finished = false;
         entity.last_pid = 0;
         entity.since = Some(self.now);

@@ -1,10 +1,11 @@
 //! What each verb of an action does when its turn comes, and the life of the
 //! commands that `execute` runs. Where a list goes from there is in `lists`.
 
+use super::command::{Command, CommandPhase};
 use super::down::KILL_AGAIN;
 use super::entity::{Actual, Cause, Desired, Next};
 use super::pool::Owner;
-use super::run::{Command, CommandPhase, Phase, Run};
+use super::run::{Phase, Run};
 use super::text::Context;
 use super::{ERROR_NO_SLOT, Monitor};
 use crate::effect::{Effect, Fact, Failure, Process, Spawn};
@@ -292,6 +293,10 @@ impl Monitor {
         let Some(other) = self.find(name) else {
             return Begun::Done(Err(Failure::NoEntity));
         };
+        // What no unit has any more does not come back.
+        if ask == Ask::Start && self.plan.is_leaving(other) {
+            return Begun::Done(Err(Failure::NoEntity));
+        }
         if self.is_shutting_down() && ask == Ask::Start {
             return Begun::Done(Err(Failure::Refused));
         }

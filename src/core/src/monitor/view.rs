@@ -140,7 +140,12 @@ impl Monitor {
             Actual::Down | Actual::Left { .. } if wanted && self.has_lists(id) => "waiting",
             Actual::Down if self.is_placeholder(id) => "placeholder",
             Actual::Down | Actual::Left { .. } => match entity.why {
-                Why::NeverStarted | Why::AskedStop | Why::Shutdown | Why::Conflict(_) => "stopped",
+                Why::NeverStarted
+                | Why::AskedStop
+                | Why::Shutdown
+                | Why::Conflict(_)
+                | Why::Changed
+                | Why::Gone => "stopped",
                 Why::Died(_) if entity.good => "finished",
                 // As the one that it cannot be without.
                 Why::Dependency(on) if self.is_stopped_for(on) => "stopped",

@@ -8,7 +8,7 @@
 //! word 0   magic            word 3   crc32 of the index
 //! word 1   entities         word 4…  index, 4 words an entity, by name
 //! word 2   bytes in all     then     names and texts
-//! index entry: id, whether it has links, or is global | name offset, length | text offset, length | crc32 of both
+//! index entry: id, whether it has links, is global, changes or leaves | name offset, length | text offset, length | crc32 of both
 //! ```
 
 use super::{EntityPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
@@ -20,8 +20,14 @@ const HEADER_WORDS: usize = 4;
 const ENTRY_WORDS: usize = 4;
 /// Beside the id in an entry: the entity has neighbours.
 const LINKED: u64 = 1 << 32;
-/// Likewise: it has conditions on every entity.
+/// Likewise: it has conditions on every entity, or has them from its next start on.
 const GLOBAL: u64 = 1 << 33;
+/// Likewise: it is something else from its next start on.
+const NEXT: u64 = 1 << 34;
+/// Likewise: no unit has it any more.
+const LEAVING: u64 = 1 << 35;
+/// Texts are compared in pieces of so many bytes.
+const PIECE: usize = 1024;
 
 /// Where the bytes of a plan are read from; in the daemon shared memory.
 pub trait PlanSource: fmt::Debug + Send {
@@ -119,7 +125,9 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
         for word in [
             u64::from(entity.id.0)
                 | if entity.links.is_empty() { 0 } else { LINKED }
-                | if entity.kind == Kind::Global { GLOBAL } else { 0 },
+                | if may_be_global(entity) { GLOBAL } else { 0 }
+                | if entity.next.is_some() { NEXT } else { 0 }
+                | if entity.leaving { LEAVING } else { 0 },
             pack(name_at, entity.name.len()),
             pack(text_at, text.len()),
             u64::from(crc),
@@ -138,6 +146,10 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
     out.extend_from_slice(&index);
     out.extend_from_slice(&texts);
     Ok(out)
+}
+
+fn may_be_global(entity: &EntityPlan) -> bool {
+    entity.kind == Kind::Global || entity.configured().kind == Kind::Global
 }
 
 fn pack(offset: usize, length: usize) -> u64 {
@@ -197,12 +209,17 @@ pub struct PlanIndex<S> {
     places: Vec<u32>,
     /// Units of global conditions, by name.
     global: Vec<EntityId>,
+    /// Those that are something else from their next start on, and those that
+    /// leave, by name.
+    pending: Vec<EntityId>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     id: EntityId,
     linked: bool,
+    next: bool,
+    leaving: bool,
     name: (usize, usize),
     text: (usize, usize),
     crc: u32,
@@ -240,7 +257,7 @@ impl<S: PlanSource> PlanIndex<S> {
         }
         let mut entries = Vec::with_capacity(count);
         let mut places: Vec<u32> = Vec::new();
-        let mut global = Vec::new();
+        let (mut global, mut pending) = (Vec::new(), Vec::new());
         for (place, words) in index.chunks_exact(ENTRY_WORDS.saturating_mul(8)).enumerate() {
             let at = |n: usize| -> u64 {
                 let start = n.saturating_mul(8);
@@ -250,7 +267,7 @@ impl<S: PlanSource> PlanIndex<S> {
                 }
                 u64::from_le_bytes(bytes)
             };
-            let Ok(id) = u32::try_from(at(0) & !(LINKED | GLOBAL)) else {
+            let Ok(id) = u32::try_from(at(0) & !(LINKED | GLOBAL | NEXT | LEAVING)) else {
                 return wrong("an id is out of range");
             };
             if id >= MAX_PLANNED {
@@ -259,6 +276,8 @@ impl<S: PlanSource> PlanIndex<S> {
             let entry = Entry {
                 id: EntityId(id),
                 linked: at(0) & LINKED != 0,
+                next: at(0) & NEXT != 0,
+                leaving: at(0) & LEAVING != 0,
                 name: unpack(at(1)),
                 text: unpack(at(2)),
                 crc: u32::try_from(at(3)).unwrap_or(0),
@@ -278,9 +297,12 @@ impl<S: PlanSource> PlanIndex<S> {
             if at(0) & GLOBAL != 0 {
                 global.push(entry.id);
             }
+            if entry.next || entry.leaving {
+                pending.push(entry.id);
+            }
             entries.push(entry);
         }
-        Ok(PlanIndex { source, entries, places, global })
+        Ok(PlanIndex { source, entries, places, global, pending })
     }
 
     /// How many entities there are.
@@ -312,7 +334,8 @@ impl<S: PlanSource> PlanIndex<S> {
         self.entry(id).is_some_and(|entry| entry.linked)
     }
 
-    /// The units whose conditions are about every entity, in order of name.
+    /// The units whose conditions are about every entity, at once or from their
+    /// next start on, in order of name.
     #[must_use]
     pub fn global(&self) -> &[EntityId] {
         &self.global
@@ -329,6 +352,51 @@ impl<S: PlanSource> PlanIndex<S> {
             out.clear();
         }
         out
+    }
+
+    /// Those that are something else from their next start on, and those that
+    /// leave, in order of name.
+    #[must_use]
+    pub fn pending(&self) -> &[EntityId] {
+        &self.pending
+    }
+
+    /// Whether there is such an entity.
+    #[must_use]
+    pub fn has(&self, id: EntityId) -> bool {
+        self.entry(id).is_some()
+    }
+
+    /// Whether an entity is something else from its next start on.
+    #[must_use]
+    pub fn has_next(&self, id: EntityId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.next)
+    }
+
+    /// Whether no unit has it any more.
+    #[must_use]
+    pub fn is_leaving(&self, id: EntityId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.leaving)
+    }
+
+    /// Whether an entity is the same in another plan, to the letter.
+    #[must_use]
+    pub fn has_same<T: PlanSource>(&self, id: EntityId, other: &PlanIndex<T>) -> bool {
+        let (Some(one), Some(two)) = (self.entry(id), other.entry(id)) else { return false };
+        let length = one.text.1;
+        if one.crc != two.crc || length != two.text.1 || one.name.1 != two.name.1 {
+            return false;
+        }
+        let (mut a, mut b) = ([0u8; PIECE], [0u8; PIECE]);
+        (0..length).step_by(PIECE).all(|at| {
+            let piece = length.saturating_sub(at).min(PIECE);
+            let (Some(a), Some(b)) = (a.get_mut(..piece), b.get_mut(..piece)) else {
+                return false;
+            };
+            self.source.read(one.text.0.saturating_add(at), a)
+                && other.source.read(two.text.0.saturating_add(at), b)
+                && a == b
+        })
     }
 
     /// The name of an entity.
@@ -364,6 +432,12 @@ impl<S: PlanSource> PlanIndex<S> {
             return wrong(format!("entity {} is not where its index says", id.0));
         }
         check(&entity)?;
+        if let Some(next) = &entity.next {
+            check(next)?;
+            if next.id != id || next.name != entity.name || next.next.is_some() || next.leaving {
+                return wrong(format!("entity {} is to be something that it cannot be", id.0));
+            }
+        }
         Ok(entity)
     }
 }

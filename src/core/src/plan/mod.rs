@@ -8,11 +8,13 @@
 
 mod action;
 mod bytes;
+mod carry;
 mod condition;
 mod flags;
 mod gone;
 mod heartbeat;
 mod item;
+mod join;
 mod lists;
 mod order;
 mod overlay;
@@ -25,11 +27,13 @@ pub use action::{
     Spacing, Verb, WaitPlan,
 };
 pub use bytes::{PlanBytesError, PlanIndex, PlanSource, check, encode};
+pub use carry::{OnChange, carry, leave};
 pub use condition::{Class, ConditionKind, ConditionPlan, Only, StateSet};
 pub use flags::Flags;
 pub use gone::{Gone, MOST_GONE};
 pub use heartbeat::HeartbeatPlan;
 pub use item::{Item, Part};
+pub use join::{Known, join};
 pub use lists::{OnFail, POST_STOP, PRE_START, RELOAD, STOP_COMMAND, is_own};
 pub use order::{Kind, Links, NotifyAccess, OnDependencyRestart, Readiness};
 pub use overlay::{LateOnFail, Off, Overlay};
@@ -85,6 +89,9 @@ pub struct EntityPlan {
     /// What it does when one that it requires was restarted.
     #[serde(default)]
     pub on_dependency_restart: OnDependencyRestart,
+    /// What becomes of its process when what that was made of has changed.
+    #[serde(default)]
+    pub on_change: OnChange,
     /// It does not start before this path exists.
     #[serde(default)]
     pub start_when: Option<String>,
@@ -166,6 +173,12 @@ pub struct EntityPlan {
     /// What is done when something happens to it, in the order of the file.
     #[serde(default)]
     pub conditions: Vec<ConditionPlan>,
+    /// What it is from its next start on, if that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Box<EntityPlan>>,
+    /// No unit has it any more: it is stopped, and then it is nothing.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub leaving: bool,
 }
 
 /// As systemd's DefaultTimeoutStartSec, which people know.
@@ -175,6 +188,11 @@ pub const STOP_TIMEOUT: Span = Span::seconds(5);
 
 fn yes() -> bool {
     true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_no(word: &bool) -> bool {
+    !*word
 }
 
 fn default_umask() -> u32 {
@@ -200,6 +218,7 @@ impl EntityPlan {
             start: StartMode::Auto,
             links: Links::default(),
             on_dependency_restart: OnDependencyRestart::Keep,
+            on_change: OnChange::NextStart,
             start_when: None,
             ready: Readiness::Exec,
             pre_start: Vec::new(),
@@ -233,6 +252,8 @@ impl EntityPlan {
                 kill: KillScope::All,
             },
             conditions: Vec::new(),
+            next: None,
+            leaving: false,
         }
     }
 

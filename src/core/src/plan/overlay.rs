@@ -3,7 +3,7 @@
 //! by name, so that it holds when places shift or the unit is read anew.
 
 use super::{ActionPlan, Gone, Part};
-use super::{Class, ConditionPlan, EntityPlan, Flags, Item, Verb};
+use super::{Class, ConditionPlan, EntityPlan, Flags, Item, Verb, check};
 use crate::time::Mono;
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +168,40 @@ impl Overlay {
             ),
             Part::OnFail => None,
         }
+    }
+
+    /// What of it still means something when the unit says that; `None`: all
+    /// of it. Where the unit has got an item of the same name, that counts.
+    #[must_use]
+    pub fn fit_to(&self, plan: &EntityPlan) -> Option<Overlay> {
+        let mut left = self.clone();
+        let has = |item: &Item| item.part(plan).is_some();
+        for item in self.added().filter(has) {
+            left.remove(&item);
+        }
+        let unit = |name: &str| plan.conditions.iter().any(|known| known.name == name);
+        let late = left.conditions.iter().map(|made| made.name.clone()).collect::<Vec<_>>();
+        left.actions.retain(|(at, _)| unit(at) || late.contains(at));
+        if check(&left.over(plan.clone())).is_err() {
+            left.conditions.clear();
+            left.actions.clear();
+            left.on_fail.clear();
+        }
+        let whole = left.over(plan.clone());
+        let is_there = |item: &Item| item.part(&whole).is_some();
+        left.on_fail.retain(|made| is_there(&made.item));
+        left.flags.retain(|(item, _)| is_there(item));
+        left.off.retain(|off| is_there(&off.item));
+        left.on.retain(is_there);
+        left.gone.retain(|gone| is_there(&gone.item));
+        (left != *self).then_some(left)
+    }
+
+    /// Conditions and actions that were added.
+    fn added(&self) -> impl Iterator<Item = Item> + '_ {
+        let conditions = self.conditions.iter().map(|made| Item::Condition(made.name.clone()));
+        let actions = self.actions.iter();
+        conditions.chain(actions.map(|(at, made)| Item::Action(at.clone(), made.name.clone())))
     }
 
     /// The entity as it is: what its unit says, and what was changed.

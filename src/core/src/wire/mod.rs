@@ -11,6 +11,7 @@ mod heartbeat;
 mod history;
 mod manager;
 mod pulses;
+mod reload;
 mod show;
 
 pub use attach::*;
@@ -22,6 +23,7 @@ pub use heartbeat::*;
 pub use history::*;
 pub use manager::*;
 pub use pulses::*;
+pub use reload::*;
 pub use show::*;
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! What verbs take that is about heartbeats: whether they are counted, and by what
 //! those of a process are supervised that is attached.
 
-use super::verb::duration;
+use super::words::duration;
 use clap::Args;
 use ham_core::plan::HeartbeatPlan;
 use ham_core::time::Span;

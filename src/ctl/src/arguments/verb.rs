@@ -1,12 +1,11 @@
 //! The verbs and what belongs to each. Decides nothing about what a verb does.
 
 use super::heartbeat::{Beats, Heartbeat, beats};
-use crate::error::Error;
-use crate::zone::{self, Zone};
+use super::words::{Level, level, signal, since, while_disarmed};
 use clap::{Args, Subcommand};
 use ham_core::signal::Signal;
 use ham_core::time::Span;
-use ham_core::wire::Refusal;
+use ham_core::wire::ReloadParameters;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -36,6 +35,18 @@ pub(crate) enum Verb {
         /// As a unit file, with all that was changed at run time
         #[arg(long, conflicts_with = "json")]
         toml: bool,
+        /// What its files make together, each value with the place that it
+        /// comes from; needs no manager
+        #[arg(long, conflicts_with = "toml")]
+        merged: bool,
+        /// Directory of unit files, the first wins [default: the unit directories]
+        #[arg(long = "units", value_name = "DIR", requires = "merged")]
+        directories: Vec<PathBuf>,
+    },
+    /// Print the files of units, with templates and drop-ins; needs no manager
+    Cat {
+        #[command(flatten)]
+        units: UnitNames,
     },
     /// Let what happens to an entity, condition or action count again
     Arm {
@@ -165,11 +176,53 @@ pub(crate) enum Verb {
         #[arg(long = "units", value_name = "DIR")]
         directories: Vec<PathBuf>,
     },
+    /// Translate systemd's service files, with a report; needs no manager
+    Import {
+        /// Where units are written to; - is standard output
+        #[arg(short, long, value_name = "DIR", default_value = "-")]
+        output: PathBuf,
+        /// Replace units that are there already
+        #[arg(long)]
+        force: bool,
+        /// What is only approximated counts as failed, too
+        #[arg(long)]
+        strict: bool,
+        /// Files NAME.service, with their NAME.service.d beside them
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Check unit files; needs no manager
     Check {
         /// Files, directories, or - for standard input [default: the unit directories]
         paths: Vec<PathBuf>,
+        /// What the unit of standard input is called, without .toml
+        #[arg(long)]
+        name: Option<String>,
+        /// Fail on warnings too
+        #[arg(short = 'W', long)]
+        strict: bool,
     },
+    /// Show what unit files would change of the manager that runs
+    Plan {
+        #[command(flatten)]
+        reload: Reload,
+        /// Exit code 10 when something changes
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Read unit files and change what runs accordingly (also: daemon-reload)
+    #[command(alias = "daemon-reload")]
+    Apply {
+        #[command(flatten)]
+        reload: Reload,
+    },
+    /// Tell what a diagnostic means and how to mend it; needs no manager
+    Explain {
+        /// unknown-key, or ham::unit::unknown-key [default: list all]
+        code: Option<String>,
+    },
+    /// Print the JSON Schema of unit files, for editors; needs no manager
+    Schema,
     /// Stop all entities and end the manager (also: -stop)
     Shutdown {
         /// Exit code of the manager
@@ -302,50 +355,19 @@ pub(crate) struct Unit {
     pub(crate) now: bool,
 }
 
-/// What `verbosity` is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// This.
-    To(u64),
-    /// One more.
-    More,
-    /// One less.
-    Less,
+/// What `plan` and `apply` are about.
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    /// Only these units, and what they need [default: all]
+    names: Vec<String>,
+    /// Also remove units whose directory is not there, or is empty
+    #[arg(long, conflicts_with = "names")]
+    prune: bool,
 }
 
-/// What `flags` is to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags {
-    /// These in place of all.
-    pub(crate) set: Option<Vec<String>>,
-    /// These too.
-    pub(crate) add: Vec<String>,
-    /// Without these.
-    pub(crate) remove: Vec<String>,
-}
-
-impl Flags {
-    /// Reads `+FLAG`, `-FLAG` and `=FLAG,FLAG`.
-    ///
-    /// # Errors
-    /// When a word is none of them.
-    pub(crate) fn read(words: &[String]) -> Result<Flags, Error> {
-        let mut flags = Flags::default();
-        for word in words {
-            if let Some(flag) = word.strip_prefix('+') {
-                flags.add.push(flag.to_owned());
-            } else if let Some(flag) = word.strip_prefix('-') {
-                flags.remove.push(flag.to_owned());
-            } else if let Some(all) = word.strip_prefix('=') {
-                let all = all.split(',').filter(|flag| !flag.is_empty());
-                flags.set.get_or_insert_default().extend(all.map(str::to_owned));
-            } else {
-                let parameter = "flags".to_owned();
-                let why = format!("`{word}` is neither +FLAG nor -FLAG nor =FLAG,FLAG");
-                return Err(Error::Refused(Refusal::BadParameter { parameter, why }));
-            }
-        }
-        Ok(flags)
+impl From<Reload> for ReloadParameters {
+    fn from(reload: Reload) -> ReloadParameters {
+        ReloadParameters { names: reload.names, prune: reload.prune }
     }
 }
 
@@ -375,6 +397,7 @@ impl Verb {
             | Verb::Detach { .. }
             | Verb::Guard { .. }
             | Verb::Pulses { channel: Some(_), .. }
+            | Verb::Apply { .. }
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)
@@ -383,7 +406,12 @@ impl Verb {
             | Verb::Boot { .. }
             | Verb::IsEnabled { .. }
             | Verb::Show { .. }
+            | Verb::Cat { .. }
             | Verb::Check { .. }
+            | Verb::Explain { .. }
+            | Verb::Schema
+            | Verb::Import { .. }
+            | Verb::Plan { .. }
             | Verb::IsActive { .. }
             | Verb::IsFailed { .. }
             | Verb::History { .. }
@@ -392,40 +420,5 @@ impl Verb {
             | Verb::Why { .. }
             | Verb::Verbosity { .. } => false,
         }
-    }
-}
-
-fn signal(text: &str) -> Result<Signal, String> {
-    Signal::parse(text).ok_or_else(|| {
-        "no such signal; write a name (TERM, USR1), RTMIN+n, RTMAX-n, or a number from 1 to 64"
-            .to_owned()
-    })
-}
-
-pub(super) fn duration(text: &str) -> Result<Span, String> {
-    let wrong = || "write a time with its unit: 30s, 10min, \"1h 30s\"".to_owned();
-    ham_unit::parse_duration(text).ok().filter(|time| *time != Span::ZERO).ok_or_else(wrong)
-}
-
-fn while_disarmed(text: &str) -> Result<Span, String> {
-    let time = duration(text)?;
-    if time.is_infinite() {
-        return Err("leave --for out: what is disarmed stays so until it is armed".to_owned());
-    }
-    Ok(time)
-}
-
-fn since(text: &str) -> Result<f64, String> {
-    zone::since(text, zone::now(), &Zone::local())
-}
-
-fn level(text: &str) -> Result<Level, String> {
-    match text {
-        "+" => Ok(Level::More),
-        "-" => Ok(Level::Less),
-        _ => match text.parse() {
-            Ok(level @ 0..=9) => Ok(Level::To(level)),
-            Ok(_) | Err(_) => Err("write a number from 0 to 9, + or -".to_owned()),
-        },
     }
 }

@@ -49,6 +49,16 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
         text.push_str(&Style::Bad.paint(&line, look));
         text.push('\n');
     }
+    let errors = super::plan_errors::lines(&status.ham.plan.errors);
+    if status.ham.plan.outdated {
+        let line = "units have changed and are not applied (`hamctl plan` shows how to mend it):";
+        text.push_str(&Style::Bad.paint(line, look));
+        text.push('\n');
+    }
+    for line in errors {
+        text.push_str(&Style::Bad.paint(&format!("  {line}"), look));
+        text.push('\n');
+    }
     text
 }
 
@@ -245,6 +255,24 @@ radio   stopped    -        -         0  -
     }
 
     #[test]
+    fn what_keeps_units_from_being_applied_is_shown_until_it_is_mended() {
+        let mut status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
+        let errors = ["error: a\n  --> x", "warning: b", "error: c", "error: d", "error: e"];
+        status.ham.plan.errors = errors.map(String::from).to_vec();
+        assert!(!text(&status, Look::default()).contains("not applied"));
+        status.ham.plan.outdated = true;
+        let expected = "\
+units have changed and are not applied (`hamctl plan` shows how to mend it):
+  x: a
+  c
+  d
+  e
+";
+        let shown = text(&status, Look::default());
+        assert!(shown.ends_with(expected), "{shown}");
+    }
+
+    #[test]
     fn what_it_waits_for_is_said_once() {
         let waits_for = vec!["db".to_owned(), "log".to_owned()];
         let why_of = |reason: &str| {
@@ -316,6 +344,7 @@ ham 0.1.0: reaper 812, monitor none, guardian 814, 1 takeover (the last in 87 µ
 1 lost guardian, 2 hangs, 3 reaper faults, shutting down
 no entities (units are read from /etc/ham)
 refused: mixer, radio (`hamctl check /etc/ham` shows why)
+  x
 ";
         let status = Status { ham, entities: Vec::new(), disarmed: Vec::new() };
         assert_eq!(text(&status, Look::default()), expected);

@@ -43,7 +43,11 @@ pub(crate) fn explain<'a>(
         // What the status has is told below.
         Some(_) => story.reason(),
         // What the history does not hold any more the status still knows.
-        None => Some(story.reason().unwrap_or_else(|| status.why.clone())),
+        None => Some(match story.reason() {
+            Some(reason) if status.outdated => format!("{reason}; {OUTDATED}"),
+            Some(reason) => reason,
+            None => status.why.clone(),
+        }),
     };
     let parts: Vec<String> = reason.into_iter().chain(waits).filter(|p| !p.is_empty()).collect();
     if !parts.is_empty() {
@@ -90,6 +94,9 @@ struct Story<'a, 'z> {
     now: f64,
     used: Vec<&'a HistoryFact>,
 }
+
+/// What the status says at its end of who is.
+const OUTDATED: &str = "its unit has changed: used from its next start on";
 
 /// A start that led to no process.
 const FAILED_START: [&str; 2] = ["start-failed", "start-timeout"];

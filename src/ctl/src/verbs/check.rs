@@ -7,23 +7,39 @@ use crate::output::Output;
 use crate::render::diagnostics;
 use ham_unit::{
     Diagnostic, DiagnosticReport, Loaded, Settings, Severity, SystemUsers, check_file, check_text,
-    load_directories, system_directories, user_directories,
+    ham_is_init, load_directories, no_watchdog, system_directories, user_directories,
 };
 use serde::Serialize;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The name of a unit that comes from standard input; it has no file name.
 const STDIN_NAME: &str = "stdin";
 /// The longest unit that is accepted, in bytes, as for files (ham.unit(5)).
 const STDIN_LIMIT: u64 = 1024 * 1024;
 
-/// What `--json` prints.
+/// What `--json` prints; hamctl(1) tells what its fields are.
 #[derive(Serialize)]
 struct Report {
     diagnostics: Vec<DiagnosticReport>,
+    good: usize,
     errors: usize,
     warnings: usize,
+}
+
+/// What is to be checked, and how.
+#[derive(Debug)]
+pub(super) struct Check<'a> {
+    /// Files, directories and `-`.
+    pub(super) paths: &'a [PathBuf],
+    /// What the unit of standard input is called.
+    pub(super) name: Option<&'a str>,
+    /// Whether a warning is as bad as an error.
+    pub(super) strict: bool,
+    /// Whether the directories are those of one's own manager.
+    pub(super) user: bool,
+    /// The user who asks.
+    pub(super) uid: Option<u32>,
 }
 
 /// What was found in all paths together.
@@ -41,12 +57,8 @@ impl Found {
 }
 
 /// See the file.
-pub(super) fn run(
-    paths: &[PathBuf],
-    user: bool,
-    uid: Option<u32>,
-    output: Output,
-) -> Result<Exit, Error> {
+pub(super) fn run(asked: &Check<'_>, output: Output) -> Result<Exit, Error> {
+    let &Check { paths, user, uid, .. } = asked;
     let users = SystemUsers::new();
     // The system's directories are judged as the system's manager would, by
     // whomever they are checked.
@@ -56,21 +68,28 @@ pub(super) fn run(
     let mut found = Found::default();
     if paths.is_empty() {
         found.add(load_directories(&search_directories(user)?, &settings));
+        // Those are the units of this machine, so it is looked at too.
+        if system && ham_is_init() {
+            found.diagnostics.extend(no_watchdog(Path::new("/dev")));
+        }
     }
     for path in paths {
         found.add(if path.as_os_str() == "-" {
-            check_text(STDIN_NAME, "-", &standard_input()?, &settings)
+            let name = asked.name.unwrap_or(STDIN_NAME);
+            // As `--name` says, editors show what is not saved yet.
+            let file = asked.name.map_or("-".to_owned(), |name| format!("{name}.toml"));
+            check_text(name, &file, &standard_input()?, &settings)
         } else if path.is_dir() {
             load_directories(std::slice::from_ref(path), &settings)
         } else {
             check_file(path, &settings)
         });
     }
-    report(&found, output)
+    report(&found, asked.strict, output)
 }
 
 /// The directories that the manager reads.
-pub(super) fn search_directories(user: bool) -> Result<Vec<PathBuf>, Error> {
+fn search_directories(user: bool) -> Result<Vec<PathBuf>, Error> {
     let directories = if user { user_directories() } else { system_directories() };
     if directories.is_empty() {
         let what = "one's own unit directories".to_owned();
@@ -80,12 +99,17 @@ pub(super) fn search_directories(user: bool) -> Result<Vec<PathBuf>, Error> {
     Ok(directories)
 }
 
-fn report(found: &Found, output: Output) -> Result<Exit, Error> {
+/// Those that were named, else those that the manager reads.
+pub(super) fn directories(given: &[PathBuf], user: bool) -> Result<Vec<PathBuf>, Error> {
+    if given.is_empty() { search_directories(user) } else { Ok(given.to_vec()) }
+}
+
+fn report(found: &Found, strict: bool, output: Output) -> Result<Exit, Error> {
     let errors = diagnostics::count(&found.diagnostics, Severity::Error);
+    let warnings = diagnostics::count(&found.diagnostics, Severity::Warning);
     if output.json {
-        let warnings = diagnostics::count(&found.diagnostics, Severity::Warning);
         let diagnostics = found.diagnostics.iter().map(DiagnosticReport::from).collect();
-        output.print_document(&Report { diagnostics, errors, warnings })?;
+        output.print_document(&Report { diagnostics, good: found.good, errors, warnings })?;
     } else {
         let mut text = if output.frames {
             diagnostics::graphical(&found.diagnostics, output.look)
@@ -93,9 +117,14 @@ fn report(found: &Found, output: Output) -> Result<Exit, Error> {
             diagnostics::plain(&found.diagnostics)
         };
         text.push_str(&diagnostics::summary(found.good, &found.diagnostics));
+        if let Some(first) = found.diagnostics.iter().find(|one| one.is_error()) {
+            let code = first.code.rsplit("::").next().unwrap_or(first.code);
+            text.push_str(&format!("; `hamctl explain {code}` tells more"));
+        }
         output.print_line(&text)?;
     }
-    Ok(if errors == 0 { Exit::Success } else { Exit::Failed })
+    let failed = errors > 0 || (strict && warnings > 0);
+    Ok(if failed { Exit::Failed } else { Exit::Success })
 }
 
 pub(super) fn standard_input() -> Result<String, Error> {

@@ -3,7 +3,7 @@
 //! and need no manager, except to start or stop something now.
 
 use super::act;
-use super::check::search_directories;
+use super::check::directories;
 use crate::arguments::{Targets, UnitNames};
 use crate::connection::{Manager, Manner, new_tag};
 use crate::enablement::{Change, Places, Starts, Unit};
@@ -105,10 +105,6 @@ pub(super) fn is(name: &str, given: &[PathBuf], user: bool, output: Output) -> R
     })
 }
 
-fn directories(given: &[PathBuf], user: bool) -> Result<Vec<PathBuf>, Error> {
-    if given.is_empty() { search_directories(user) } else { Ok(given.to_vec()) }
-}
-
 /// As systemctl says it, which people and scripts know.
 fn line(change: &Change, arrow: &str) -> String {
     match change {
@@ -129,7 +125,7 @@ fn warn(program: &str, unit: &Unit) {
     let users = SystemUsers::new();
     let uid = crate::runtime::effective_uid().unwrap_or(0);
     let settings = Settings { look_at_commands: false, ..Settings::new(&users, uid) };
-    if check_file(file, &settings).entities.is_empty() {
+    if check_file(file, &settings).has_errors() {
         let file = harmless(&file.display().to_string());
         complain(program, &format!("{file} has errors (`hamctl check {file}` shows them)"));
     }

@@ -9,13 +9,18 @@ mod change;
 mod check;
 mod enable;
 mod events;
+mod explain;
+mod files;
 mod graph;
 mod history;
+mod import;
 mod is;
 mod kill;
 mod list;
 mod pulses;
+mod reload;
 mod say;
+mod schema;
 mod show;
 mod shutdown;
 mod status;
@@ -46,7 +51,13 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::List { names, tree: true, reverse } => {
             graph::tree(&manager()?, names, reverse, output)
         }
-        Verb::Show { name, toml } => show::run(&manager()?, name, toml, output),
+        Verb::Show { name, merged: true, directories, .. } => {
+            files::merged(program, &name, (&directories, arguments.user), output)
+        }
+        Verb::Show { name, toml, .. } => show::run(&manager()?, name, toml, output),
+        Verb::Cat { units } => {
+            files::cat(&units.names, (&units.directories, arguments.user), output)
+        }
         Verb::Arm { path, recursive } => {
             change::arming(&manager()?, "Arm", (path, recursive, None), output)
         }
@@ -95,9 +106,22 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::Heartbeat { to, name } => {
             say::heartbeat(&manager()?, to.unwrap_or(Beats::Query), name, output)
         }
-        Verb::Check { paths } => {
-            check::run(&paths, arguments.user, runtime::effective_uid(), output)
+        Verb::Check { paths, name, strict } => {
+            let (user, uid) = (arguments.user, runtime::effective_uid());
+            let name = name.as_deref();
+            check::run(&check::Check { paths: &paths, name, strict, user, uid }, output)
         }
+        Verb::Explain { code } => explain::run(code.as_deref(), output),
+        Verb::Schema => schema::run(output),
+        Verb::Import { output: directory, force, strict, files } => {
+            let directory = (directory.as_os_str() != "-").then_some(directory);
+            let wish = import::Wish { files, directory, force, strict };
+            import::run(program, &wish, arguments.user, runtime::effective_uid(), output)
+        }
+        Verb::Plan { reload, exit_code } => {
+            reload::plan(&manager()?, reload.into(), exit_code, output)
+        }
+        Verb::Apply { reload } => reload::apply(&manager()?, reload.into(), output),
         Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
         Verb::IsActive { name } => is::active(&manager()?, name, output),
         Verb::IsFailed { name } => is::failed(&manager()?, name, output),

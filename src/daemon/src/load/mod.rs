@@ -1,15 +1,43 @@
 //! The loader: a short-lived child that reads units, so that a parser, a hung
 //! mount or a slow directory server can harm neither monitor nor entities
-//! (details 21). It writes its result to descriptor 3 and ends.
+//! (details 21). It is told what to look for on standard input, reads the plan
+//! in force from the state, and answers with another one.
+//!
+//! - `messages`: what goes to and fro; `in_force`: the plan that is there
+//! - `traces`: whether anything has changed; `decide`: what comes of it; `some`: of
+//!   the units that were named alone
+//! - `changes`: that for people
+
+mod changes;
+mod decide;
+mod in_force;
+mod messages;
+mod some;
+#[cfg(test)]
+mod tests;
+mod traces;
+
+pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Refused};
 
 use crate::say::say;
-use ham_core::plan::EntityPlan;
-use ham_unit::{DiagnosticReport, Settings, Severity, SystemUsers, load_directories};
-use serde::{Deserialize, Serialize};
+use decide::Decision;
+use ham_core::plan::encode;
+use ham_sys::inotify::Directories;
+use ham_unit::{DiagnosticReport, Loaded, Settings, SystemUsers, load_directories, no_watchdog};
+use in_force::Old;
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use traces::{RealFiles, Traces};
+
+/// Where the answer goes.
+pub(crate) const ANSWER_NUMBER: i32 = 3;
+/// The state, to be read.
+pub(crate) const STATE_NUMBER: i32 = 4;
+/// Where directories are watched.
+pub(crate) const WATCHES_NUMBER: i32 = 5;
 
 /// What the monitor asks of the loader.
 #[derive(Clone, Debug)]
@@ -50,43 +78,101 @@ impl Request {
     }
 }
 
-/// What it answers.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Answer {
-    pub(crate) entities: Vec<EntityPlan>,
-    pub(crate) diagnostics: Vec<DiagnosticReport>,
-    pub(crate) refused: Vec<String>,
-}
-
-impl Answer {
-    pub(crate) fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|report| report.severity == Severity::Error)
-    }
-}
-
 /// `ham load`.
 pub(crate) fn main(request: &Request) -> ExitCode {
     let _ = ham_sys::process::set_name(c"ham-load");
-    let users = SystemUsers::new();
-    let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
-    settings.strict_owner = request.system;
-    let loaded = load_directories(&request.directories, &settings);
-    let answer = Answer {
-        diagnostics: loaded.diagnostics.iter().map(DiagnosticReport::from).collect(),
-        entities: loaded.entities,
-        refused: loaded.refused,
-    };
-    let write = || -> std::io::Result<()> {
-        // By its name: the number is all that this process was given.
-        let mut out = std::fs::File::options().write(true).open("/proc/self/fd/3")?;
-        serde_json::to_writer(std::io::BufWriter::new(&mut out), &answer)?;
-        out.flush()
-    };
-    match write() {
+    match load(request) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(format_args!("load: could not write the plan: {error}"));
+        Err(why) => {
+            say(format_args!("load: {why}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// By its name: the number is all that this process was given.
+fn given(number: i32) -> String {
+    format!("/proc/self/fd/{number}")
+}
+
+fn load(request: &Request) -> Result<(), String> {
+    let question: Question = serde_json::from_reader(std::io::stdin().lock())
+        .map_err(|error| format!("could not read what to do: {error}"))?;
+    let watches = ham_sys::process::inherited(WATCHES_NUMBER).ok().map(Directories::from_fd);
+    let traces = Traces::look(&request.directories, watches.as_ref());
+    let trace = traces.number();
+    let mut answer = Answer { trace, watched: traces.names(), ..Answer::default() };
+    let mut plan = Vec::new();
+    if question.mode == Mode::Look && question.missing.is_empty() && question.trace == trace {
+        answer.outcome = Outcome::Unchanged;
+    } else {
+        plan = compare(request, &question, &mut answer)?;
+    }
+    let out = File::options().write(true).open(given(ANSWER_NUMBER));
+    let write = |out: File| answer.write(BufWriter::new(out), &plan);
+    out.and_then(write).map_err(|error| format!("could not write the plan: {error}"))
+}
+
+/// Reads the units, and gives the plan that follows, if one does.
+fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Result<Vec<u8>, String> {
+    let old = match &question.in_force {
+        Some(in_force) => {
+            let state = File::open(given(STATE_NUMBER)).map_err(|error| error.to_string())?;
+            Some(Old::read(state, in_force).map_err(|why| format!("the plan in force: {why}"))?)
+        }
+        None => None,
+    };
+    let users = SystemUsers::new();
+    let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
+    settings.strict_owner = request.system;
+    settings.instances = &question.instances;
+    let known = |name: &str| Some(old.as_ref()?.entities.get(name)?.plan.id);
+    settings.known_ids = &known;
+    let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));
+    settings.id_in_use = &in_use;
+    let mut loaded = load_directories(&request.directories, &settings);
+    // The reaper is this process's parent.
+    let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
+    if ham_sys::ending::is_init_of_machine(reaper) {
+        loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
+    }
+    answer.conf.clone_from(&loaded.conf);
+    let chosen = old.as_ref().map(|old| some::choose(&question.names, old, &loaded));
+    let chosen = chosen.unwrap_or_else(|| Ok(Default::default())).unwrap_or_default();
+    // Who asks for some is told of these.
+    let is_told = |file: &str| question.names.is_empty() || some::concerns(file, &chosen, &loaded);
+    let told = loaded.diagnostics.iter().filter(|diagnostic| is_told(&diagnostic.file));
+    answer.diagnostics = told.map(DiagnosticReport::from).collect();
+    let decision = match &old {
+        Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
+        None => first(loaded),
+    };
+    if let Some(old) = &old
+        && decision.outcome == Outcome::Plan
+    {
+        answer.changes = changes::changes(old, &decision.entities);
+        answer.follows = changes::follows(old, &decision.entities, &answer.changes);
+    }
+    if !question.names.is_empty() {
+        // There may be more to be done than was asked for.
+        answer.trace = question.trace;
+        answer.refused.clone_from(&question.refused);
+    }
+    answer.outcome = decision.outcome;
+    answer.reasons = decision.reasons;
+    if question.names.is_empty() {
+        answer.refused = decision.refused;
+    }
+    answer.missing = decision.missing;
+    answer.entities = decision.entities.len();
+    match decision.outcome {
+        Outcome::Plan => encode(&decision.entities).map_err(|error| error.to_string()),
+        Outcome::Same | Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => Ok(Vec::new()),
+    }
+}
+
+/// Units with errors are left out.
+fn first(loaded: Loaded) -> Decision {
+    let refused = decide::refused(&loaded, &RealFiles);
+    Decision { entities: loaded.entities, refused, ..Decision::default() }
 }

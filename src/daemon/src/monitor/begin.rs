@@ -122,6 +122,10 @@ impl Engine {
         }
         engine.shutdowns_seen = engine.core.signals_taken();
         engine.resume(resume);
+        if has_plan {
+            engine.loading.recall();
+        }
+        engine.recall_conf();
         // What the monitor before has not written; only now, since somebody may
         // wait for the first effects.
         engine.log.wake();
@@ -131,11 +135,13 @@ impl Engine {
         engine.begin_keeping();
         engine.recall_pages();
         if has_plan {
-            engine.loading.recall();
+            engine.look_at_units();
             engine.feed(Event::Boot);
         } else {
             engine.begin_load();
         }
+        // The one before may have heard a signal, and not have done it.
+        engine.look_at_apply_requests();
         Ok(engine)
     }
 

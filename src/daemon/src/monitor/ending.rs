@@ -2,6 +2,7 @@
 //! must know of that beforehand.
 
 use super::Engine;
+use crate::options::STOP_DEADLINE;
 use crate::shared::Shared;
 use ham_core::monitor::Host;
 use ham_core::plan::Ending;
@@ -18,7 +19,9 @@ pub(super) fn host(shared: &Shared) -> Host {
     let allowed = || std::env::var_os(IN_CONTAINER).is_some_and(|value| value == "1");
     let reaper = reaper(shared);
     let reboots = is_init_of_machine(reaper) || (reaper == 1 && allowed());
-    Host { stop_deadline: shared.options.stop_deadline, reboots }
+    // What `ham.conf` says is told to the core when it has been read.
+    let stop_deadline = shared.options.stop_deadline.unwrap_or(STOP_DEADLINE);
+    Host { stop_deadline, reboots }
 }
 
 fn reaper(shared: &Shared) -> i32 {

@@ -1,39 +1,42 @@
-//! Loading units, as the monitor sees it: a child is started, its answer is
-//! read and checked like any input from outside, and becomes the plan.
+//! Loading units, as the monitor sees it: a child is started, and its answer is
+//! read and checked like any input from outside. What comes of it is in
+//! `first_plan` and `reload`.
 
-use super::ending::host;
-use super::memory::{self, SharedMemory};
 use super::own_process;
+use super::reload::Asked;
 use super::spawners::Job;
-use super::standby::plan_in_force;
 use super::{Engine, target};
-use crate::exit;
 use crate::facts::Weight;
-use crate::load::{Answer, Request};
+use crate::load::{
+    ANSWER_NUMBER, Answer, InForce, Mode, Outcome, Question, Refused, Request, STATE_NUMBER,
+    WATCHES_NUMBER,
+};
 use crate::shared::{LOADER_SLOT, OWN_DESCRIPTORS, Shared};
-use ham_core::event::Event;
-use ham_core::ids::{EntityId, MAX_PLANNED, SlotRef};
-use ham_core::monitor::Monitor;
-use ham_core::plan::{EntityPlan, encode};
+use ham_core::ids::{EntityId, SlotRef};
+use ham_core::monitor::{Base, Desired};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
-use ham_core::time::{Mono, Span};
-use ham_snapshot::header::Field;
+use ham_core::time::Span;
 use ham_snapshot::slots::Phase;
+use ham_sys::inotify::Directories;
 use ham_sys::spawn::Stdio;
-use ham_sys::{allocation, clock, process};
-use std::collections::BTreeMap;
+use ham_sys::{clock, process};
+use ham_unit::Conf;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// The loader's answer, kept so that a successor can still show its errors.
+/// What the last load had to say, kept so that a successor can still show it.
 pub(super) const ANSWER_FILE: &str = "loaded.json";
-
-/// What of it is kept is written here first.
+/// It is written here first.
 pub(super) const SHORT_ANSWER_FILE: &str = "loaded.json.new";
+/// What the loader is told, and what it answers with; gone as soon as both have
+/// it open.
+pub(super) const QUESTION_FILE: &str = "load.question";
+pub(super) const RAW_ANSWER_FILE: &str = "load.answer";
 
 /// A loader that takes longer is a load error (details 21).
 const PATIENCE_NS: u64 = 30_000_000_000;
@@ -60,6 +63,31 @@ enum Stage {
     Running(u64),
     /// The loader was lost; another is started at that time.
     Again(u64),
+    /// Somebody is at work in the directories; they are looked at again at that
+    /// time, unless somebody asks for it before.
+    Settling(u64),
+}
+
+/// What the loader has to know of the entities that there are.
+struct Known {
+    in_force: Option<InForce>,
+    made: Vec<String>,
+    instances: Vec<String>,
+}
+
+/// What is being loaded.
+#[derive(Debug, Default)]
+pub(super) struct Current {
+    pub(super) mode: Mode,
+    /// For whom.
+    pub(super) asked: Option<Asked>,
+    /// What the plan that comes is made from.
+    pub(super) base: Base,
+    /// So often it came too late.
+    pub(super) stale: u32,
+    /// Where directories are watched from this load on.
+    watches: Option<Directories>,
+    answer: Option<File>,
 }
 
 #[derive(Debug)]
@@ -68,109 +96,232 @@ pub(super) struct Loading {
     stage: Stage,
     /// Loaders lost in a row.
     lost: u32,
-    /// What the last load had to say, as text.
+    pub(super) current: Current,
+    /// What is to be loaded next: for somebody, or since something may have
+    /// changed.
+    pub(super) queue: VecDeque<Asked>,
+    /// When to look, and when at the latest, whatever still happens.
+    pub(super) look_at: Option<(u64, u64)>,
+    pub(super) watches: Option<Directories>,
+    pub(super) watched: BTreeSet<String>,
+    /// Errors of the last load, as text.
     pub(super) reports: Vec<String>,
-    pub(super) refused: Vec<String>,
+    pub(super) refused: Vec<Refused>,
+    pub(super) missing: Vec<String>,
+    /// Whether units say something else than what is in force, and cannot be
+    /// applied.
+    pub(super) held: bool,
+    trace: u64,
+    /// Clients whose loads of instances are done, with what was wrong.
+    pub(super) tried: BTreeMap<u64, Vec<String>>,
+    /// What `ham.conf` says, as it was last read without errors.
+    pub(super) conf: Conf,
 }
 
 impl Loading {
     pub(super) fn new(shared: &'static Shared) -> Loading {
-        let (reports, refused) = (Vec::new(), Vec::new());
-        Loading { shared, stage: Stage::Idle, lost: 0, reports, refused }
+        Loading {
+            shared,
+            stage: Stage::Idle,
+            lost: 0,
+            current: Current::default(),
+            queue: VecDeque::new(),
+            look_at: None,
+            watches: None,
+            watched: BTreeSet::new(),
+            reports: Vec::new(),
+            refused: Vec::new(),
+            missing: Vec::new(),
+            held: false,
+            trace: 0,
+            tried: BTreeMap::new(),
+            conf: Conf::default(),
+        }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
         match self.stage {
-            Stage::Running(due) | Stage::Again(due) => Some(due),
-            Stage::Idle | Stage::Clearing => None,
+            Stage::Running(due) | Stage::Again(due) | Stage::Settling(due) => Some(due),
+            Stage::Idle => self.look_at.map(|(due, last)| due.min(last)),
+            Stage::Clearing => None,
         }
     }
 
-    fn path(&self) -> PathBuf {
-        self.shared.options.runtime.join(ANSWER_FILE)
+    pub(super) fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
+    }
+
+    /// The directories are looked at again, a little later.
+    pub(super) fn settle(&mut self, after: u64) {
+        self.stage = Stage::Settling(clock::monotonic().saturating_add(after));
+    }
+
+    /// Who asks does not wait for those who write. The look comes after that.
+    pub(super) fn give_way(&mut self) {
+        if let Stage::Settling(due) = self.stage
+            && !self.queue.is_empty()
+        {
+            self.stage = Stage::Idle;
+            self.missing.clear();
+            self.look_at = Some((due, due));
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.shared.options.runtime.join(name)
     }
 
     /// A successor: what the last load had to say.
     pub(super) fn recall(&mut self) {
-        if let Ok(answer) = self.read() {
+        let read = || -> Option<Answer> {
+            serde_json::from_slice(&std::fs::read(self.path(ANSWER_FILE)).ok()?).ok()
+        };
+        if let Some(answer) = read() {
             self.remember(&answer);
+            self.conf = answer.conf.unwrap_or_default();
         }
     }
 
-    fn remember(&mut self, answer: &Answer) {
+    /// What it had to say about the units; names and traces of the directories.
+    pub(super) fn remember(&mut self, answer: &Answer) {
         self.reports = answer.diagnostics.iter().map(|report| report.rendered.clone()).collect();
+        self.reports.extend(answer.reasons.iter().cloned());
         self.refused.clone_from(&answer.refused);
+        self.trace = answer.trace;
+        self.held = answer.outcome == Outcome::Kept;
     }
 
-    fn read(&self) -> Result<Answer, String> {
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            File::open(self.path())?.take(ANSWER_LIMIT).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|error| format!("could not read its answer: {error}"))?;
-        serde_json::from_slice(&bytes).map_err(|error| format!("its answer is none: {error}"))
-    }
-
-    /// Its plan is in the state now. What is left is for successors, who read
-    /// it in the middle of a takeover; the whole of it, which has the
-    /// environments of all units, is still there when this does not work.
-    fn shorten(&self, answer: Answer) {
-        let short = Answer { entities: Vec::new(), ..answer };
-        let path = self.shared.options.runtime.join(SHORT_ANSWER_FILE);
+    /// For successors, who read it in the middle of a takeover. Its changes are
+    /// told.
+    pub(super) fn keep(&self, answer: &Answer) {
+        let conf = Some(self.conf.clone());
+        let short = Answer { changes: Vec::new(), conf, ..answer.clone() };
+        let path = self.path(SHORT_ANSWER_FILE);
         let write = || -> std::io::Result<()> {
-            let _ = std::fs::remove_file(&path);
-            let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+            let file = private(&path)?;
             serde_json::to_writer(std::io::BufWriter::new(file), &short)?;
-            std::fs::rename(&path, self.path())
+            std::fs::rename(&path, self.path(ANSWER_FILE))
         };
         if write().is_err() {
             let _ = std::fs::remove_file(&path);
         }
     }
 
-    fn job(&mut self) -> Result<Job, String> {
-        let path = self.path();
-        let _ = std::fs::remove_file(&path);
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            // It holds the environments of all units.
-            .mode(0o600)
-            .open(&path)
+    /// A file that has no name any more; the loader has it open.
+    fn nameless(&self, name: &str) -> Result<File, String> {
+        let path = self.path(name);
+        let file = private(&path)
             .map_err(|error| format!("could not create {}: {error}", path.display()))?;
-        let theirs = process::move_above(OwnedFd::from(file), OWN_DESCRIPTORS)
-            .map_err(|error| error.to_string())?;
+        let _ = std::fs::remove_file(&path);
+        Ok(file)
+    }
+
+    fn job(&mut self, known: Known) -> Result<Job, String> {
+        let Known { in_force, made, mut instances } = known;
+        let mode = self.current.mode;
+        let names = self.current.asked.as_ref().map(|asked| asked.names.clone());
+        let new = self.current.asked.as_ref().map(|asked| asked.instances.clone());
+        instances.extend(new.unwrap_or_default());
+        let question = Question {
+            mode,
+            names: names.unwrap_or_default(),
+            in_force,
+            made,
+            instances,
+            trace: self.trace,
+            refused: self.refused.clone(),
+            missing: self.missing.clone(),
+        };
+        let mut asked = self.nameless(QUESTION_FILE)?;
+        let write = serde_json::to_vec(&question).map_err(std::io::Error::from);
+        write
+            .and_then(|text| asked.write_all(&text))
+            .and_then(|()| asked.rewind())
+            .map_err(|error| format!("could not tell it what to do: {error}"))?;
+        let answer = self.nameless(RAW_ANSWER_FILE)?;
+        let above = |fd: OwnedFd| {
+            process::move_above(fd, OWN_DESCRIPTORS).map_err(|error| error.to_string())
+        };
+        let copy = |file: &File| file.try_clone().map_err(|error| error.to_string());
+        let theirs = above(copy(&answer)?.into())?;
+        let asked = above(asked.into())?;
         let options = &self.shared.options;
         let request = Request {
             directories: options.directories.clone(),
             system: options.system_directories,
         };
-        let stdout = Stdio::Null;
-        let program =
-            own_process::program(self.shared, request.words(), stdout, theirs.as_raw_fd());
+        let words = request.words();
+        let mut program = own_process::program(self.shared, words, Stdio::Null, theirs.as_raw_fd());
+        program.stdin = Stdio::Fd(asked.as_raw_fd());
+        let mut keep = vec![theirs, asked];
+        let state = self.shared.common.state().as_raw_fd();
+        // For reading only.
+        let state = File::open(format!("/proc/self/fd/{state}"));
+        let state = above(state.map_err(|error| format!("the state: {error}"))?.into())?;
+        program.passed.push((state.as_raw_fd(), STATE_NUMBER));
+        keep.push(state);
+        self.current.watches = Directories::new().ok();
+        if let Some(watches) = &self.current.watches
+            && let Ok(copy) = watches.as_fd().try_clone_to_owned()
+        {
+            let watches = above(copy)?;
+            program.passed.push((watches.as_raw_fd(), WATCHES_NUMBER));
+            keep.push(watches);
+        }
+        debug_assert_eq!(program.passed.first().map(|(_, number)| *number), Some(ANSWER_NUMBER));
+        self.current.answer = Some(answer);
         self.stage = Stage::Running(clock::monotonic().saturating_add(PATIENCE_NS));
         let slot = self.shared.state.slot(LOADER_SLOT).ok_or("there is no slot for it")?;
         let slot = SlotRef { index: LOADER_SLOT, generation: slot.word().0.wrapping_add(1) };
-        Ok(Job::Helper { slot, name: "ham-load", program: Box::new(program), _keep: theirs })
+        Ok(Job::Helper { slot, name: "ham-load", program: Box::new(program), _keep: keep })
     }
+}
+
+/// A new file that nobody else reads: it may hold the environments of all units.
+fn private(path: &Path) -> std::io::Result<File> {
+    let _ = std::fs::remove_file(path);
+    File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
 impl Engine {
     pub(super) fn begin_load(&mut self) {
-        // A loader that a monitor before this one has started must not write
-        // into the file of this one's.
+        // A loader that a monitor before this one has started must not be
+        // taken for this one's.
         if self.kill_loader() {
             self.loading.stage = Stage::Clearing;
             return;
         }
-        match self.loading.job() {
+        let base = self.core.base();
+        let in_force = match self.state.plan_in_force() {
+            Some((_, half)) if self.loading.current.mode != Mode::First => {
+                Some(InForce::new(half.byte_offset() as u64, &base))
+            }
+            Some(_) | None => None,
+        };
+        self.loading.current.base = base;
+        let changed = self.core.changed().into_iter().filter(|id| self.core.is_made(*id));
+        let made = changed.filter_map(|id| self.core.name(id)).collect();
+        let instances = self.instances();
+        match self.loading.job(Known { in_force, made, instances }) {
             Ok(job) => {
                 self.making.insert(LOADER_SLOT);
                 self.spawners.submit(job);
             }
             Err(why) => self.loader_failed(&why),
         }
+    }
+
+    /// Instances of templates that run, or are to: these stay although nobody
+    /// has named them in a file.
+    fn instances(&self) -> Vec<String> {
+        let wanted = |id: &EntityId| {
+            let view = self.core.view(*id);
+            view.desired == Desired::Running || view.pid.is_some()
+        };
+        let is_instance = |name: &String| name.contains('@');
+        let ids = self.core.ids().into_iter();
+        let named = ids.filter_map(|id| Some((id, self.core.name(id).filter(is_instance)?)));
+        named.filter(|(id, _)| wanted(id)).map(|(_, name)| name).collect()
     }
 
     /// False when there is none.
@@ -193,15 +344,36 @@ impl Engine {
         match std::mem::replace(&mut self.loading.stage, Stage::Idle) {
             Stage::Idle => {}
             // Killed for being late, and not gone before the next was due.
-            again @ Stage::Again(_) => self.loading.stage = again,
+            again @ (Stage::Again(_) | Stage::Settling(_)) => self.loading.stage = again,
             Stage::Clearing => self.begin_load(),
             Stage::Running(_) if !status.is_success() => {
                 self.loader_lost(&format!("the loader ended with {status}"));
             }
-            Stage::Running(_) => match self.loading.read() {
-                Ok(answer) => self.take_plan(answer),
+            Stage::Running(_) => match self.answer() {
+                Ok((answer, plan)) => self.answered(answer, &plan),
                 Err(why) => self.loader_failed(&why),
             },
+        }
+        self.load_next();
+    }
+
+    fn answer(&mut self) -> Result<(Answer, Vec<u8>), String> {
+        let mut file = self.loading.current.answer.take().ok_or("there is no answer")?;
+        file.rewind().map_err(|error| error.to_string())?;
+        let answer = Answer::read(file, ANSWER_LIMIT)?;
+        self.loading.lost = 0;
+        self.watch_units();
+        Ok(answer)
+    }
+
+    /// What the loader has begun to watch is watched from here on.
+    fn watch_units(&mut self) {
+        if let Some(watches) = self.loading.current.watches.take() {
+            if let Some(before) = self.loading.watches.take() {
+                let _ = self.poller.remove(&before);
+            }
+            self.look_after_units(&watches);
+            self.loading.watches = Some(watches);
         }
     }
 
@@ -211,9 +383,15 @@ impl Engine {
                 self.kill_loader();
                 self.loader_lost(&format!("the loader took longer than {}", Span(PATIENCE_NS)));
             }
-            Stage::Again(due) if due <= now => self.begin_load(),
-            Stage::Idle | Stage::Clearing | Stage::Running(_) | Stage::Again(_) => {}
+            Stage::Again(due) | Stage::Settling(due) if due <= now => self.begin_load(),
+            Stage::Idle => self.load_next(),
+            Stage::Clearing | Stage::Running(_) | Stage::Again(_) | Stage::Settling(_) => {}
         }
+    }
+
+    /// The same again, a little later.
+    pub(super) fn load_again(&mut self, after: u64) {
+        self.loading.stage = Stage::Again(clock::monotonic().saturating_add(after));
     }
 
     /// No answer came. What ended the loader (somebody, or a lack of memory)
@@ -225,137 +403,23 @@ impl Engine {
             return;
         }
         self.remark(Weight::Always, &format!("could not load units: {why}; trying again"));
-        self.loading.stage = Stage::Again(clock::monotonic().saturating_add(PAUSE_NS));
+        self.load_again(PAUSE_NS);
     }
 
     pub(super) fn loader_failed(&mut self, why: &str) {
         self.loading.stage = Stage::Idle;
+        self.loading.lost = 0;
         let text = format!("could not load units: {why}");
         self.remark(Weight::Always, &text);
         self.loading.reports = vec![format!("error: {text}")];
-        if self.lacks_its_plan() {
+        if self.loading.current.mode != Mode::First {
+            self.loading.held = true;
+            self.not_reloaded();
+        } else if self.lacks_its_plan() {
             // Entities run, and nobody looks after them until there is one.
-            let again = clock::monotonic().saturating_add(LONG_PAUSE_NS);
-            self.loading.stage = Stage::Again(again);
+            self.load_again(LONG_PAUSE_NS);
         } else if self.shared.options.strict {
             self.end_for_configuration();
         }
-    }
-
-    /// There was a plan, and it could not be read any more.
-    fn lacks_its_plan(&self) -> bool {
-        self.planless && self.state.get(Field::EntitiesUsed) > 0
-    }
-
-    fn end_for_configuration(&mut self) {
-        let within = self.shared.options.stop_deadline;
-        self.feed(Event::Shutdown { code: exit::CONFIGURATION, within, signals: 0 });
-    }
-
-    /// The first plan.
-    fn take_plan(&mut self, answer: Answer) {
-        self.loading.remember(&answer);
-        for report in &answer.diagnostics {
-            self.log.block(format!("{}\n\n", report.rendered.trim_end()));
-        }
-        for name in &answer.refused {
-            self.remark(Weight::Always, &format!("unit {name} has errors and is left out"));
-        }
-        if self.shared.options.strict && answer.has_errors() && !self.lacks_its_plan() {
-            self.remark(Weight::Always, "units have errors, and --strict was given");
-            self.end_for_configuration();
-            return;
-        }
-        if answer.entities.is_empty() {
-            let all = &self.shared.options.directories;
-            let all: Vec<String> = all.iter().map(|path| path.display().to_string()).collect();
-            self.remark(Weight::Always, &format!("no units in {}", all.join(", ")));
-        }
-        if let Err(why) = self.install_plan(&answer) {
-            self.loader_failed(&why);
-            return;
-        }
-        self.loading.shorten(answer);
-        // A plan takes much more as text and in pieces than what is kept.
-        allocation::give_back();
-    }
-
-    /// Whose plan could not be read any more, but whose processes run, must be
-    /// the same in the new plan: its records go by number.
-    fn check_identities(&self, answer: &Answer) -> Result<(), String> {
-        if self.lacks_its_plan() && answer.entities.is_empty() {
-            return Err("the plan of before is lost, and there are no units".to_owned());
-        }
-        let running = memory::entities_with_processes(self.state);
-        if running.is_empty() {
-            return Ok(());
-        }
-        let names: BTreeMap<EntityId, &str> =
-            answer.entities.iter().map(|entity| (entity.id, entity.name.as_str())).collect();
-        // Those that no unit has keep what they are.
-        for (id, name) in running.into_iter().filter(|(id, _)| id.0 < MAX_PLANNED) {
-            // A name that fills its place was perhaps cut.
-            let is = |known: &&str| known.as_bytes().starts_with(name.as_bytes());
-            if names.get(&id).is_none_or(|known| !is(known)) {
-                return Err(format!(
-                    "the plan of before is lost, and the units are not the same any more: {name} \
-                     runs and would be taken for another, so all is left as it is"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// An entity that was made at run time lives; a unit of its name would be a
-    /// second one (details 30).
-    fn without_names_of_run_time(&mut self, answer: &Answer) -> Vec<EntityPlan> {
-        let (taken, free): (Vec<EntityPlan>, Vec<EntityPlan>) =
-            answer.entities.iter().cloned().partition(|entity| {
-                self.core.find(&entity.name).is_some_and(|id| self.core.is_made(id))
-            });
-        for EntityPlan { name, source, .. } in taken {
-            let text = format!(
-                "unit {name} ({source}) is left out: the entity {name} was made at run time and \
-                 has its name; remove that, or rename the unit"
-            );
-            self.remark(Weight::Always, &text);
-            self.loading.reports.push(format!("error: {text}"));
-            self.loading.refused.push(name);
-        }
-        free
-    }
-
-    fn install_plan(&mut self, answer: &Answer) -> Result<(), String> {
-        self.check_identities(answer)?;
-        let left;
-        let entities = if self.core.changed().is_empty() {
-            answer.entities.as_slice()
-        } else {
-            left = self.without_names_of_run_time(answer);
-            left.as_slice()
-        };
-        let bytes = encode(entities).map_err(|error| error.to_string())?;
-        let (generation, half) = self.state.free_plan_half();
-        self.store
-            .reserve_plan(half, bytes.len(), entities.len())
-            .map_err(|error| error.to_string())?;
-        if !half.write(&bytes) {
-            return Err("the plan is too large".to_owned());
-        }
-        self.state.switch_plan(generation, half);
-        let plan = plan_in_force(self.state).map_err(|fatal| fatal.what)?;
-        let Some(plan) = plan else { return Err("the plan was not taken".to_owned()) };
-        self.shared.common.wake_guardian.post();
-        let memory = SharedMemory { state: self.state };
-        // Nothing was supervised yet by this monitor: what is found is either
-        // nothing, but for a shutdown that was asked for meanwhile, or what
-        // one before has left whose plan could not be read any more.
-        let (host, now) = (host(self.shared), Mono(clock::monotonic()));
-        let (core, resume) = Monitor::restore_on(host, plan, Box::new(memory), now);
-        self.core = core;
-        self.planless = false;
-        self.resume(resume);
-        self.feed(Event::Boot);
-        Ok(())
     }
 }

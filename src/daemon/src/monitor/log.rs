@@ -11,6 +11,7 @@ use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ struct Inner {
 struct Wanted {
     blocks: Vec<String>,
     dropped: usize,
+    /// The file that it is written to; `None` inside: standard error. Before that
+    /// is known nothing is written.
+    file: Option<Option<PathBuf>>,
     /// There may be something to write.
     work: bool,
     idle: bool,
@@ -44,7 +48,10 @@ impl Log {
         let inner = Arc::new(Inner {
             shared,
             // The first to wake it is the monitor: a guardian writes nothing.
-            wanted: Mutex::new(Wanted::default()),
+            wanted: Mutex::new(Wanted {
+                file: shared.options.log_file.clone().map(Some),
+                ..Wanted::default()
+            }),
             changed: Condvar::new(),
         });
         let thread = Arc::clone(&inner);
@@ -79,10 +86,19 @@ impl Log {
         self.inner.changed.notify_all();
     }
 
+    /// Writes to a file from here on, or to standard error.
+    pub(super) fn write_to(&self, file: Option<PathBuf>) {
+        self.inner.lock().file = Some(file);
+        self.inner.changed.notify_all();
+    }
+
     /// Waits, not for ever, until everything is written: at the very end.
     pub(super) fn flush(&self, patience: Duration) {
         self.wake();
-        let wanted = self.inner.lock();
+        let mut wanted = self.inner.lock();
+        // Who ends before that is known has no other place.
+        wanted.file.get_or_insert(None);
+        self.inner.changed.notify_all();
         let _ = self
             .inner
             .changed
@@ -96,29 +112,29 @@ impl Inner {
     }
 
     fn run(&self) {
-        let mut out: Box<dyn Write> = match self.shared.options.log_file.as_deref() {
-            None => Box::new(std::io::stderr()),
-            Some(path) => match std::fs::File::options().create(true).append(true).open(path) {
-                Ok(file) => Box::new(file),
-                Err(error) => {
-                    say(format_args!("could not open the log {}: {error}", path.display()));
-                    Box::new(std::io::stderr())
-                }
-            },
-        };
+        let mut out: Box<dyn Write> = Box::new(std::io::stderr());
+        let mut opened: Option<PathBuf> = None;
         let look = look(self.shared);
         loop {
-            let (blocks, dropped) = {
+            let (blocks, dropped, file) = {
                 let mut wanted = self.lock();
-                while !wanted.work {
+                let file = loop {
+                    if let (Some(file), true) = (&wanted.file, wanted.work) {
+                        break file.clone();
+                    }
                     wanted.idle = true;
                     self.changed.notify_all();
                     wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
-                }
+                };
                 wanted.work = false;
                 wanted.idle = false;
-                (std::mem::take(&mut wanted.blocks), std::mem::take(&mut wanted.dropped))
+                let blocks = std::mem::take(&mut wanted.blocks);
+                (blocks, std::mem::take(&mut wanted.dropped), file)
             };
+            if file != opened {
+                out = open(file.as_deref());
+                opened = file;
+            }
             for block in blocks {
                 match look.format {
                     LogFormat::Text => {
@@ -152,6 +168,18 @@ impl Inner {
             }
             next += 1;
             state.set(Field::HistoryLogged, next);
+        }
+    }
+}
+
+/// A log that cannot be opened is one on standard error.
+fn open(file: Option<&Path>) -> Box<dyn Write> {
+    let Some(path) = file else { return Box::new(std::io::stderr()) };
+    match std::fs::File::options().create(true).append(true).open(path) {
+        Ok(file) => Box::new(file),
+        Err(error) => {
+            say(format_args!("could not open the log {}: {error}", path.display()));
+            Box::new(std::io::stderr())
         }
     }
 }

@@ -7,7 +7,7 @@ use ham_core::ids::{
     MAX_PULSES, MAX_RUNS, MAX_SLOTS, RESERVED_SLOTS, SlotRef,
 };
 use ham_core::memory::{Head, Memory, Record, RecordId, SlotState, SlotView};
-use ham_core::plan::PlanSource;
+use ham_core::plan::{PlanIndex, PlanSource};
 use ham_core::time::Mono;
 use ham_core::words::{Odd, Words};
 use ham_snapshot::header::Field;
@@ -65,6 +65,7 @@ impl SharedMemory {
         let all = self.used().into_iter().flat_map(|(from, used, _)| places(from, &used));
         self.state.records().mend(all);
         self.state.forget_uncommitted_history();
+        self.state.settle_plan();
     }
 
     /// Every record that may have been written.
@@ -253,14 +254,14 @@ impl Store {
     /// Before a plan is written that has so many entities: where there is no
     /// room for it, or for their records, that plan is refused. Were it found
     /// out in the middle of a turn, this monitor would have to end.
-    pub(super) fn reserve_plan(
+    pub(super) fn reserve_plan<S: PlanSource>(
         &mut self,
         half: PlanHalf,
+        plan: &PlanIndex<S>,
         bytes: usize,
-        entities: usize,
     ) -> Result<(), SysError> {
         self.shared.map.reserve(self.shared.common.state(), half.byte_offset(), bytes)?;
-        let entities = u32::try_from(entities).unwrap_or(MAX_ENTITIES).min(MAX_ENTITIES);
+        let entities = plan.ids().map(|id| id.0.saturating_add(1)).max().unwrap_or(0);
         for id in (0..entities).map(|index| RecordId::Entity(EntityId(index))) {
             for (at, bytes) in bytes_of(id) {
                 self.reserve(at, bytes)?;

@@ -12,7 +12,8 @@
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `beats`, `pages`: heartbeats
-//! - `own_process`, `loading`, `paths`: helper processes; `control`: the socket; `log`
+//! - `own_process`, `loading`, `paths`: helper processes; `first_plan`, `foresee`, `reload`: what comes of
+//!   loading; `control`: the socket; `log`
 
 mod abilities;
 mod adoption;
@@ -23,6 +24,7 @@ mod begin;
 mod clearers;
 mod closer;
 mod completions;
+mod conf;
 mod control;
 mod descriptors_passed;
 mod descriptors_ready;
@@ -34,6 +36,8 @@ mod ending;
 mod environment;
 mod exits;
 mod expand;
+mod first_plan;
+mod foresee;
 mod holder;
 mod keeper;
 mod listeners;
@@ -52,6 +56,7 @@ mod paths;
 mod pid_file;
 mod prepare;
 mod reasons;
+mod reload;
 mod report;
 mod salvage;
 mod settings;
@@ -116,6 +121,7 @@ const REAPER: u64 = 5;
 const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
 const OUTPUTS: u64 = 8;
+const UNITS: u64 = 9;
 const SHORTAGE: u64 = 14;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
@@ -316,6 +322,7 @@ impl Engine {
             KEEPER => self.keeper_readable(),
             OUTPUTS => self.hear_output(),
             PATHS => self.hear_paths(),
+            UNITS => self.hear_units(),
             SHORTAGE => self.memory_was_short(),
             NOTIFY => self.notified(),
             token if token >= READY_ENDS => {
@@ -348,6 +355,7 @@ impl Engine {
             (0..self.state.slots_used()).for_each(|index| self.exited(index));
         }
         self.state.set(Field::ExitsTaken, self.exits_seen);
+        self.look_at_apply_requests();
         let shutdowns = self.state.get(Field::ShutdownRequests);
         // The first ends all in good order and the second hurries; any more say
         // nothing, however many the count tells.
@@ -355,7 +363,7 @@ impl Engine {
         while self.shutdowns_seen < shutdowns {
             let first = !self.core.is_stopping();
             self.shutdowns_seen = self.shutdowns_seen.saturating_add(1);
-            let within = if first { self.shared.options.stop_deadline } else { HURRIED };
+            let within = if first { self.stop_deadline() } else { HURRIED };
             self.remark(Weight::Event, if first { "shutting down" } else { "shutting down now" });
             let signals = self.shutdowns_seen;
             self.feed(Event::Shutdown { code: 0, within, signals });

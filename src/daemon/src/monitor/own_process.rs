@@ -259,7 +259,7 @@ impl OwnProcess {
         self.slot = Some(slot.index);
         self.making = true;
         let program = Box::new(program(self.shared, words, stdout, keep.as_raw_fd()));
-        Some(Job::Helper { slot, name: self.kind.name, program, _keep: keep })
+        Some(Job::Helper { slot, name: self.kind.name, program, _keep: vec![keep] })
     }
 
     /// Makes the channel; gives the other end.

@@ -26,8 +26,21 @@ fn nothing_attached(kind: &Kind, view: &View) -> Option<String> {
 }
 
 impl Engine {
+    /// Whether it has a process that is not as its unit says any more.
+    pub(super) fn is_outdated(&self, id: EntityId, view: &View) -> bool {
+        view.pid.is_some() && self.core.is_outdated(id)
+    }
+
     /// One phrase for `status`.
     pub(super) fn why(&self, id: EntityId, view: &View) -> String {
+        let why = self.why_so(id, view);
+        match self.is_outdated(id, view) {
+            true => format!("{why}; its unit has changed: used from its next start on"),
+            false => why,
+        }
+    }
+
+    fn why_so(&self, id: EntityId, view: &View) -> String {
         let plan = self.core.definition(id);
         let path = plan.as_ref().and_then(|plan| plan.start_when.as_ref());
         if let Some(path) = path.filter(|_| view.gated) {
@@ -73,6 +86,9 @@ impl Engine {
             Why::RecordLost => "its record was lost in a takeover".to_owned(),
             Why::Attached => "attached to a process that runs".to_owned(),
             Why::Detached => "detached: its process is its own".to_owned(),
+            Why::Changed if view.pid.is_some() => "started, since its unit has changed".to_owned(),
+            Why::Changed => "its unit has changed".to_owned(),
+            Why::Gone => "stopped, since its unit was removed".to_owned(),
         }
     }
 
@@ -105,6 +121,7 @@ impl Engine {
                     format!("{name} was stopped, since {} was started", self.name(with))
                 }
                 Why::Detached => format!("{name} was detached"),
+                Why::Gone => format!("the unit of {name} was removed"),
                 Why::NeverStarted if view.state == "placeholder" => {
                     format!("nothing is attached to {name}")
                 }
@@ -116,6 +133,7 @@ impl Engine {
                 | Why::CameBack(_)
                 | Why::Wanted(_)
                 | Why::Attached
+                | Why::Changed
                 | Why::RecordLost => format!("{name} is {}", view.state),
             };
             chain.push(what);

@@ -36,8 +36,8 @@ pub(super) enum Job {
     /// pipes for its output, if there are some.
     Entity(Box<Spawn>, Passed, Pipes),
     /// One of ham's own helpers.
-    /// With the descriptor that it is given.
-    Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: OwnedFd },
+    /// With the descriptors that it is given.
+    Helper { slot: SlotRef, name: &'static str, program: Box<Program>, _keep: Vec<OwnedFd> },
     /// Not to be made but to be found: what a forking daemon, of this user, has
     /// left behind.
     FindMain { held: Held, path: String, uid: u32 },
@@ -202,7 +202,7 @@ impl Inner {
                 self.closer.close_all(passed.into_descriptors());
                 Some(completion)
             }
-            // Its descriptor lives until it has been made.
+            // Its descriptors live until it has been made.
             Job::Helper { name, program, _keep, .. } => {
                 Some(self.make(slot, name, &program, stack))
             }

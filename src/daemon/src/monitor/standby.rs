@@ -19,6 +19,7 @@ use crate::shared::{Shared, close_kept, inherit_kept};
 use ham_core::plan::{PlanIndex, PlanSource};
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
+use ham_snapshot::plans::PlanHalf;
 use ham_sys::datagrams::Datagrams;
 use ham_sys::poller::{Interest, Poller, Timer};
 use ham_sys::process::{self, PidFd};
@@ -77,7 +78,7 @@ impl Standby {
         if self.tools.is_none() && state.get(Field::Abilities) != 0 {
             self.tools = Tools::new(self.shared).ok();
         }
-        let word = state.get(Field::Plan);
+        let word = state.plan_word();
         if self.plan.as_ref().is_none_or(|(known, _)| *known != word) {
             self.plan = plan_in_force(state).ok().flatten().map(|plan| (word, plan));
         }
@@ -100,7 +101,7 @@ impl Standby {
     pub(super) fn plan(&mut self) -> Result<Option<Plan>, Fatal> {
         let state = self.shared.state;
         match self.plan.take() {
-            Some((word, plan)) if word == state.get(Field::Plan) => Ok(Some(plan)),
+            Some((word, plan)) if word == state.plan_word() => Ok(Some(plan)),
             Some(_) | None => plan_in_force(state),
         }
     }
@@ -184,10 +185,14 @@ fn no_threads(error: &std::io::Error, method: Method) -> Fatal {
     Fatal { code: None, what: format!("could not start threads: {error}"), mistake: false }
 }
 
-pub(super) fn plan_in_force(state: State) -> Result<Option<PlanIndex<Box<dyn PlanSource>>>, Fatal> {
-    let Some((_, half)) = state.plan_in_force() else { return Ok(None) };
+pub(super) fn plan_in_force(state: State) -> Result<Option<Plan>, Fatal> {
+    state.plan_in_force().map(|(_, half)| plan_of(half)).transpose()
+}
+
+/// The plan in one half.
+pub(super) fn plan_of(half: PlanHalf) -> Result<Plan, Fatal> {
     let source: Box<dyn PlanSource> = Box::new(PlanMemory(half));
-    PlanIndex::open(source).map(Some).map_err(|error| Fatal {
+    PlanIndex::open(source).map_err(|error| Fatal {
         code: None,
         what: error.to_string(),
         mistake: true,

@@ -194,6 +194,9 @@ impl Reaper {
                     if let Some(exit) = reap::peek(signal.pid) {
                         self.take(exit);
                     }
+                } else if signal.signal == signals::SIGHUP {
+                    self.state.bump(Field::ApplyRequests);
+                    self.shared.common.wake_monitor.post();
                 } else {
                     self.state.bump(Field::ShutdownRequests);
                     self.roles.hurry();

@@ -9,7 +9,7 @@ use crate::exit;
 use crate::keep::{CONTROL, NOTIFY};
 use crate::last_resort;
 use crate::monitor;
-use crate::options::{MOST_VERBOSITY, Options};
+use crate::options::{MOST_VERBOSITY, Options, VERBOSITY};
 use crate::reaper;
 use crate::runtime;
 use crate::say::say;
@@ -152,7 +152,8 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     let state = State::format(map.words())
         .map_err(|error| Trouble::new(exit::SYSTEM, error.to_string()))?;
     fill_header(&state);
-    state.set(Field::Verbosity, u64::from(options.verbosity.min(MOST_VERBOSITY)));
+    let verbosity = options.verbosity.unwrap_or(VERBOSITY);
+    state.set(Field::Verbosity, u64::from(verbosity.min(MOST_VERBOSITY)));
     reserve(map, &state_fd)?;
     if let Err(error) = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD) {
         remarks.push(format!("{error}: under memory pressure the state may be paged out"));

@@ -34,4 +34,12 @@ impl Users for FakeUsers {
     fn groups_of(&self, user: &str) -> Vec<u32> {
         if user == "audio" { vec![20, 29, 46] } else { Vec::new() }
     }
+
+    fn user_names(&self) -> Vec<String> {
+        vec!["audio".to_owned(), "root".to_owned()]
+    }
+
+    fn group_names(&self) -> Vec<String> {
+        vec!["audio".to_owned(), "dial".to_owned(), "root".to_owned()]
+    }
 }

@@ -42,7 +42,12 @@ impl Folder {
     pub(crate) fn compare(&self, name: &str, loaded: &Loaded) {
         let rendered: Vec<String> =
             loaded.diagnostics.iter().map(ham_unit::Diagnostic::render_plain).collect();
-        let found = rendered.join("\n\n").replace(&self.0.display().to_string(), "DIR") + "\n";
+        self.same_text(name, &(rendered.join("\n\n") + "\n"));
+    }
+
+    /// Compares a text with the file of that name.
+    pub(crate) fn same_text(&self, name: &str, text: &str) {
+        let found = text.replace(&self.0.display().to_string(), "DIR");
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/files/{name}.out"));
         if std::env::var_os("HAM_UNIT_BLESS").is_some() {

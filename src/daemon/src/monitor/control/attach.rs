@@ -117,7 +117,7 @@ impl Engine {
     /// The entity that a process is to be attached to; `None`: none has that
     /// name, and one can be made. Nothing is, for a peer that may not change all.
     fn attachable(&self, name: &str, may_all: bool) -> Result<Option<EntityId>, Answer> {
-        let refused = || self.loading.refused.iter().any(|refused| refused == name);
+        let refused = || self.loading.refused.iter().any(|refused| refused.name == name);
         match self.core.find(name) {
             Some(entity) => Ok(Some(entity)),
             None if !may_all => self.entity_named(name).map(Some),

@@ -1,5 +1,4 @@
-//! The methods of `io.ham.Manager`, and who may call them: everybody may
-//! look; root and the manager's own user may change.
+//! The methods of `io.ham.Manager`. Who may call them is in `access`.
 
 use super::Waiting;
 use crate::monitor::Engine;
@@ -52,11 +51,10 @@ impl Engine {
             "Verbosity" => self.verbosity(peer, call),
             "Pulses" => Ok(self.channels()),
             "Start" | "Stop" | "Restart" | "Reload" | "Kill" | "Shutdown" => {
-                if self.may_change(peer) {
-                    return later(self.change(client, peer, method, call));
-                }
-                Err(Engine::denied(method, peer))
+                return later(self.change(client, peer, method, call));
             }
+            "Plan" => return later(self.reload_units(client, peer, call, false)),
+            "Apply" => return later(self.reload_units(client, peer, call, true)),
             "Flags" => self.flags(call),
             "Definition" => self.definition(client, peer, call),
             "HeartbeatPage" => return later(self.heartbeat_page(client, peer, call)),
@@ -103,6 +101,9 @@ impl Engine {
         method: &str,
         call: &Call,
     ) -> Result<Answered, Answer> {
+        if !self.may_somewhere(client, peer, method) {
+            return Err(Engine::denied(method, peer));
+        }
         let (verb, ask, names) = match method {
             "Start" => ("started", Ask::Start, parameters::<Names>(call)?),
             "Stop" => ("stopped", Ask::Stop, parameters::<Names>(call)?),
@@ -120,7 +121,10 @@ impl Engine {
                 let ShutdownParameters { code, request } = parameters(call)?;
                 // Harmless to repeat under any name.
                 self.caller(peer, request.as_ref())?;
-                let within = self.shared.options.stop_deadline;
+                if !self.may(client, peer, method, None) {
+                    return Err(Engine::denied(method, peer));
+                }
+                let within = self.stop_deadline();
                 self.audit_line(peer, "shutting down on request");
                 self.feed(Event::Shutdown { code, within, signals: 0 });
                 return Ok(Some(result(&json!({}))));
@@ -130,7 +134,17 @@ impl Engine {
             return Err(bad("names", "name at least one entity"));
         }
         let from = self.caller(peer, names.request.as_ref())?;
+        if matches!(ask, Ask::Start | Ask::Restart)
+            && self.may(client, peer, method, None)
+            && self.looks_for_instances(client, call, &names.names)?
+        {
+            return Ok(None);
+        }
         let entities = self.resolve(&names.names)?;
+        // All of them or none, as with a name that is wrong.
+        if entities.iter().any(|entity| !self.may(client, peer, method, Some(*entity))) {
+            return Err(Engine::denied(method, peer));
+        }
         let asked: Vec<String> = entities.iter().take(MOST_SAID).map(|id| self.name(*id)).collect();
         let more = if entities.len() > MOST_SAID { ", …" } else { "" };
         let what = match ask {

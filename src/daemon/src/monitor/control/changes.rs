@@ -40,7 +40,7 @@ impl Engine {
         let ArmParameters { path, recursive, for_ns, request } = parameters(call)?;
         let method = if arms { "Arm" } else { "Disarm" };
         let (entity, item) = self.item(client, peer, method, &path)?;
-        self.may_touch(peer, method, entity, &item)?;
+        self.may_touch(client, peer, method, entity, &item)?;
         if arms && for_ns.is_some() {
             return Err(bad("for_ns", "something is disarmed for a time, not armed"));
         }
@@ -82,7 +82,7 @@ impl Engine {
     ) -> Result<Answered, Answer> {
         let FlagsParameters { path, set, add, remove, request } = parameters(call)?;
         let (entity, item) = self.item(client, peer, "SetFlags", &path)?;
-        self.may_touch(peer, "SetFlags", entity, &item)?;
+        self.may_touch(client, peer, "SetFlags", entity, &item)?;
         let set = set.as_deref().map(|words| flags("set", words)).transpose()?;
         let (add, remove) = (flags("add", &add)?, flags("remove", &remove)?);
         let words = |sign: &str, flags: Flags| -> String {
@@ -103,7 +103,7 @@ impl Engine {
     ) -> Result<Answered, Answer> {
         let PathParameters { path, request } = parameters(call)?;
         let (entity, item) = self.item(client, peer, "Remove", &path)?;
-        self.may_touch(peer, "Remove", entity, &item)?;
+        self.may_touch(client, peer, "Remove", entity, &item)?;
         let said = format!("remove {}", said_of(&item));
         let change = Change::Remove { entity, item };
         self.make_change(client, peer, call, (entity, &said), change, request.as_ref())
@@ -132,7 +132,7 @@ impl Engine {
                 may_have("condition", wanted, Flags::KEEP_ON_EMPTY)?;
                 for action in &mut condition.actions {
                     let all = std::iter::once(&mut action.verb).chain(&mut action.on_fail);
-                    self.may_do(peer, name, all, &runs_as)?;
+                    self.may_do((client, peer), name, all, &runs_as)?;
                 }
                 let said = format!("add condition {}", condition.name);
                 let keep_on_empty = wanted.has(Flags::KEEP_ON_EMPTY);
@@ -142,7 +142,7 @@ impl Engine {
                 sound_action(&action).map_err(|why| bad("item", &why))?;
                 may_have("action", wanted, Flags::DO_NOW)?;
                 let all = std::iter::once(&mut action.verb).chain(&mut action.on_fail);
-                self.may_do(peer, name, all, &runs_as)?;
+                self.may_do((client, peer), name, all, &runs_as)?;
                 let said = format!("add action {condition}/{}", action.name);
                 let now = wanted.has(Flags::DO_NOW);
                 (said, Change::Action { entity, condition, action, now })
@@ -153,7 +153,7 @@ impl Engine {
                     sound_name(name).map_err(|why| bad("path", &why))?;
                 }
                 may_have("item of an on-fail list", wanted, Flags::NONE)?;
-                self.may_do(peer, name, std::iter::once(&mut *verb), &runs_as)?;
+                self.may_do((client, peer), name, std::iter::once(&mut *verb), &runs_as)?;
                 (format!("add {item}"), Change::OnFail { entity, item, verb })
             }
             (Added::Condition(_), _) => {
@@ -226,9 +226,10 @@ impl Engine {
         Ok((self.speaks_for(client, peer, method, Some(name))?, item))
     }
 
-    /// A process may not switch off what its unit says.
+    /// A process may not switch off what its unit says, unless a rule lets it.
     fn may_touch(
         &self,
+        client: u64,
         peer: Peer,
         method: &str,
         entity: EntityId,
@@ -236,19 +237,26 @@ impl Engine {
     ) -> Result<(), Answer> {
         let made = |overlay: &Overlay| *item != Item::Entity && overlay.made(item);
         let late = self.core.overlay_of(entity).is_some_and(|overlay| made(&overlay));
-        if late || self.may_change(peer) { Ok(()) } else { Err(Self::denied(method, peer)) }
+        if late || self.may(client, peer, method, Some(entity)) {
+            return Ok(());
+        }
+        Err(Self::denied(method, peer))
     }
 
-    /// What a process gives runs as itself, and is about itself: for more it
-    /// would have to be somebody else.
+    /// What a process gives runs as itself, and is about itself, or about what a
+    /// rule lets it act on: for more it would have to be somebody else.
     fn may_do<'a>(
         &self,
-        peer: Peer,
+        (client, peer): (u64, Peer),
         own: &str,
         verbs: impl Iterator<Item = &'a mut Verb>,
         runs_as: &RunsAs,
     ) -> Result<(), Answer> {
         let Some(identity) = runs_as else { return Ok(()) };
+        let may = |method: &str, name: &str| {
+            let entity = self.core.find(name);
+            entity.is_some() && self.may(client, peer, method, entity)
+        };
         for verb in verbs {
             let allowed = match verb {
                 Verb::Execute(execute) => {
@@ -257,10 +265,11 @@ impl Engine {
                 }
                 Verb::NotifySignal(signal) => match &signal.target {
                     SignalTarget::Own => true,
-                    SignalTarget::Entity(name) => name == own,
+                    SignalTarget::Entity(name) => name == own || may("Kill", name),
                     SignalTarget::Process { .. } => false,
                 },
-                Verb::Start(name) | Verb::Stop(name) => name == own,
+                Verb::Start(name) => name == own || may("Start", name),
+                Verb::Stop(name) => name == own || may("Stop", name),
                 Verb::NotifyPulse(pulse) => {
                     pulse.guest = true;
                     is_channel_of(own, &pulse.channel)

@@ -65,7 +65,7 @@ impl Engine {
             _ => return Err(bad("to", "it is `suspend`, `resume` or `query`")),
         };
         if asked != Heartbeat::Query {
-            if !self.may_change(peer) {
+            if !self.may(client, peer, "Heartbeat", entity) {
                 return Err(Self::denied("Heartbeat", peer));
             }
             match entity {

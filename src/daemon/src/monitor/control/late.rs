@@ -20,11 +20,13 @@ pub(super) struct Late {
 
 /// For what.
 #[derive(Clone, Copy, Debug)]
-enum Until {
+pub(super) enum Until {
     /// The end of what an entity holds is told.
     Ended(EntityId, SlotRef),
     /// The request of that name, which this call repeats, has its verdict.
     Decided(Caller),
+    /// The instances that it names were looked for.
+    Loaded,
 }
 
 impl Engine {
@@ -55,7 +57,7 @@ impl Engine {
         awaits
     }
 
-    fn put_off(&mut self, token: u64, call: &Call, until: Until) {
+    pub(super) fn put_off(&mut self, token: u64, call: &Call, until: Until) {
         let Some(client) = self.control.clients.get_mut(&token) else { return };
         client.waiting =
             Some(Waiting { verb: "", open: 1, outcomes: Vec::new(), oneway: call.oneway });
@@ -84,12 +86,13 @@ impl Engine {
     }
 
     /// Calls whose time has come are made.
-    pub(super) fn make_late_calls(&mut self) {
-        let is_over = |(_, late): &(&u64, &Late)| match late.until {
+    pub(in crate::monitor) fn make_late_calls(&mut self) {
+        let is_over = |(token, late): &(&u64, &Late)| match late.until {
             Until::Ended(entity, slot) => {
                 self.core.slot_of(entity) != Some(slot) || self.core.view(entity).pid.is_none()
             }
             Until::Decided(from) => !self.core.awaits_verdict(from),
+            Until::Loaded => self.loading.tried.contains_key(*token),
         };
         let over: Vec<u64> =
             self.control.late.iter().filter(is_over).map(|(token, _)| *token).collect();

@@ -13,9 +13,12 @@ mod heartbeat;
 mod history;
 mod late;
 mod pulses;
+mod reload;
 mod show;
 mod shown;
 mod verbosity;
+
+pub(super) use reload::say_reloaded;
 
 use super::{CLIENTS, Engine};
 use ham_core::ids::RequestId;
@@ -214,6 +217,7 @@ impl Engine {
         self.control.ready.remove(&token);
         self.control.receivers.remove(&token);
         self.control.late.remove(&token);
+        self.loading.tried.remove(&token);
         let gone: Vec<RequestId> = self
             .control
             .requests
@@ -333,6 +337,11 @@ impl Engine {
             self.make_call(token, peer, &call);
         }
         self.control.ready.insert(token);
+    }
+
+    /// Whether a client is still there.
+    pub(super) fn is_connected(&self, token: u64) -> bool {
+        self.control.clients.contains_key(&token)
     }
 
     fn make_call(&mut self, token: u64, peer: Peer, call: &Call) {

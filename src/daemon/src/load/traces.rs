@@ -1,0 +1,219 @@
+//! What the directories look like from outside, in a number: as long as it is
+//! the same nothing need be read. And the watches that tell when to look.
+
+use super::decide::Files;
+use ham_sys::inotify::Directories;
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Who writes a file is not done before this time has passed since.
+const FRESH: Duration = Duration::from_millis(500);
+/// Links that lead to links.
+const MOST_LINKS: usize = 16;
+/// A directory that comes and goes while it is looked at is looked at so often:
+/// each time that it came before it was watched.
+const MOST_LOOKS: u32 = 8;
+/// Directories inside a search directory that matter: links that say what
+/// starts, and drop-ins.
+const ENABLED: &str = "enabled";
+const DROP_IN: &str = ".toml.d";
+
+/// What a look at the directories has found.
+#[derive(Debug, Default)]
+pub(crate) struct Traces {
+    hasher: DefaultHasher,
+    /// Whether everything that was found is watched.
+    watched: BTreeSet<PathBuf>,
+    /// Directories on the way there.
+    places: BTreeSet<PathBuf>,
+    names: BTreeSet<String>,
+}
+
+impl Traces {
+    /// Looks through the search directories. What is to be watched is, before
+    /// it is looked at, so that no change falls between.
+    pub(crate) fn look(directories: &[PathBuf], watches: Option<&Directories>) -> Traces {
+        let mut traces = Traces::default();
+        for directory in directories {
+            traces.directory(directory, watches, true);
+        }
+        traces
+    }
+
+    /// The number.
+    pub(crate) fn number(&self) -> u64 {
+        // 0 stands for none.
+        self.hasher.finish().max(1)
+    }
+
+    /// Names whose coming and going matters, beside those of units.
+    pub(crate) fn names(self) -> Vec<String> {
+        self.names.into_iter().collect()
+    }
+
+    fn directory(&mut self, path: &Path, watches: Option<&Directories>, is_search: bool) {
+        path.hash(&mut self.hasher);
+        self.links(path, watches);
+        let mut entries = None;
+        for _ in 0..MOST_LOOKS {
+            let watched = self.watch(path, watches);
+            entries = std::fs::read_dir(path).ok();
+            let settled = match entries {
+                Some(_) => watched,
+                None => self.is_awaited(path, watches),
+            };
+            if settled {
+                break;
+            }
+        }
+        let Some(entries) = entries else { return 0u8.hash(&mut self.hasher) };
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files {
+            let Some(name) = file.file_name().map(|name| name.to_string_lossy()) else { continue };
+            if name.starts_with('.') || name.starts_with('#') {
+                continue;
+            }
+            let inner = is_search && (name.ends_with(DROP_IN) || name == ENABLED);
+            if name.ends_with(".toml") || name == "ham.conf" {
+                if self.file(&file) {
+                    self.links(&file, watches);
+                }
+            } else if inner {
+                self.directory(&file, watches, false);
+            }
+        }
+    }
+
+    /// Whoever makes a directory makes an entry in one that is there: that is
+    /// watched. False when something on the way has come meanwhile.
+    fn is_awaited(&mut self, path: &Path, watches: Option<&Directories>) -> bool {
+        let mut missing = path;
+        while let (Some(parent), Some(name)) = (missing.parent(), missing.file_name()) {
+            self.names.insert(name.to_string_lossy().into_owned());
+            if self.watch(parent, watches) {
+                return !missing.exists();
+            }
+            missing = parent;
+        }
+        true
+    }
+
+    /// Whether it is a link.
+    fn file(&mut self, path: &Path) -> bool {
+        path.hash(&mut self.hasher);
+        let own = std::fs::symlink_metadata(path).ok();
+        let is_link = own.as_ref().is_some_and(Metadata::is_symlink);
+        own.map(|is| stamp(&is)).hash(&mut self.hasher);
+        if is_link {
+            let to = std::fs::metadata(path).ok();
+            to.map(|is| stamp(&is)).hash(&mut self.hasher);
+        }
+        is_link
+    }
+
+    fn watch(&mut self, directory: &Path, watches: Option<&Directories>) -> bool {
+        let Some(watches) = watches else { return directory.is_dir() };
+        if !self.watched.contains(directory) {
+            if watches.watch(directory).is_err() {
+                return false;
+            }
+            self.watched.insert(directory.to_owned());
+        }
+        true
+    }
+
+    /// A directory on the way may be moved, and another put in its place.
+    fn place(&mut self, directory: &Path, watches: Option<&Directories>) {
+        if let Some(watches) = watches
+            && self.places.insert(directory.to_owned())
+        {
+            // One that may be looked through, but not read, cannot be watched.
+            let _ = watches.watch_place(directory);
+        }
+    }
+
+    /// A path may lead over links: each of them can be exchanged.
+    fn links(&mut self, path: &Path, watches: Option<&Directories>) {
+        let mut open = vec![path.to_owned()];
+        let mut seen = 0;
+        while let Some(path) = open.pop() {
+            let mut at = PathBuf::new();
+            let mut parts = path.components();
+            while let Some(part) = parts.next() {
+                let Component::Normal(name) = part else {
+                    at.push(part);
+                    continue;
+                };
+                let Ok(to) = std::fs::read_link(at.join(name)) else {
+                    at.push(name);
+                    // The last is watched, if it is a directory that matters.
+                    if parts.as_path() != Path::new("") {
+                        self.place(&at, watches);
+                    }
+                    continue;
+                };
+                self.names.insert(name.to_string_lossy().into_owned());
+                self.watch(&at, watches);
+                to.hash(&mut self.hasher);
+                seen += 1;
+                if seen <= MOST_LINKS {
+                    open.push(at.join(to).join(parts.as_path()));
+                }
+                at.clear();
+                break;
+            }
+            // Where it leads to in the end.
+            if seen > 0
+                && let (Some(parent), Some(name)) = (at.parent(), at.file_name())
+            {
+                self.names.insert(name.to_string_lossy().into_owned());
+                self.watch(parent, watches);
+            }
+        }
+    }
+}
+
+fn stamp(is: &Metadata) -> [u64; 6] {
+    let of = |number: i64| number.unsigned_abs();
+    let changed = [of(is.mtime()), of(is.mtime_nsec()), of(is.ctime()), of(is.ctime_nsec())];
+    let [a, b, c, d] = changed;
+    [is.ino(), is.size() ^ u64::from(is.mode()) << 40, a, b, c, d]
+}
+
+/// The files as they are.
+#[derive(Debug)]
+pub(crate) struct RealFiles;
+
+impl Files for RealFiles {
+    fn trace(&self, path: &Path) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        files.sort();
+        for file in &files {
+            (file, std::fs::read(file).ok()).hash(&mut hasher);
+        }
+        std::fs::read(path).ok().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn is_fresh(&self, path: &Path) -> bool {
+        let Ok(is) = std::fs::metadata(path) else { return false };
+        // The time of change, too: a file that was copied with its times, or
+        // moved there, is as new.
+        let changed = u64::try_from(is.ctime()).ok().map(Duration::from_secs);
+        let nanoseconds = u32::try_from(is.ctime_nsec()).unwrap_or(0);
+        let changed = changed
+            .and_then(|seconds| seconds.checked_add(Duration::new(0, nanoseconds)))
+            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+        let now = SystemTime::now();
+        // A clock that was set back makes nothing fresh for ever.
+        let is_new = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age < FRESH);
+        [is.modified().ok(), changed].into_iter().flatten().any(is_new)
+    }
+}
