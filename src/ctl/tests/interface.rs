@@ -5,13 +5,14 @@ use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Overlay, Verb};
 use ham_core::wire::{
     AddParameters, Added, ArmParameters, AttachHeartbeat, AttachParameters, AttachSelfParameters,
-    Channel, Channels, Chosen, Decided, Definition, DetachParameters, Disarmed, EntityStatus,
-    ExitReport, Failures, FlagsNow, FlagsParameters, Graph, GraphEntity, HeartbeatPage,
-    HeartbeatPageParameters, HeartbeatParameters, HeartbeatStatus, Heartbeats, History,
-    HistoryFact, HistoryParameters, KillParameters, ManagerStatus, Named, Names, OneName, Outcome,
-    Outcomes, PathParameters, PlanStatus, ReceiveParameters, Received, ReceivedPulse, Refusal,
-    RequestTag, RoleStatus, Shown, ShownAction, ShownCondition, ShownGone, ShownHeartbeat,
-    ShownOnFail, ShownStates, ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    ChangeKind, Channel, Channels, Chosen, Consequence, Decided, Definition, DetachParameters,
+    Disarmed, EntityChange, EntityStatus, ExitReport, Failures, FlagsNow, FlagsParameters, Graph,
+    GraphEntity, HeartbeatPage, HeartbeatPageParameters, HeartbeatParameters, HeartbeatStatus,
+    Heartbeats, History, HistoryFact, HistoryParameters, KeyChange, KillParameters, ManagerStatus,
+    Named, Names, OneName, Outcome, Outcomes, PathParameters, PlanStatus, ReceiveParameters,
+    Received, ReceivedPulse, Refusal, ReloadParameters, Reloaded, RequestTag, RoleStatus, Shown,
+    ShownAction, ShownCondition, ShownGone, ShownHeartbeat, ShownOnFail, ShownStates,
+    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
@@ -144,7 +145,13 @@ fn manager() -> ManagerStatus {
         containment: "cgroup".into(),
         stopping: false,
         heartbeats_suspended: false,
-        plan: PlanStatus { generation: 1, directories: one(), errors: one(), refused: one() },
+        plan: PlanStatus {
+            generation: 1,
+            directories: one(),
+            errors: one(),
+            refused: one(),
+            outdated: true,
+        },
         reaper_allocations: 0,
         orphans: 0,
         notifications_dropped: 0,
@@ -276,6 +283,24 @@ fn history_asked() -> HistoryParameters {
     HistoryParameters { names, after, since, limit, follow: true }
 }
 
+fn reloaded() -> Reloaded {
+    let key = KeyChange {
+        key: "command".into(),
+        old: Some("1".into()),
+        new: Some("2".into()),
+        when: Consequence::NextStart,
+    };
+    let change = EntityChange {
+        name: "a".into(),
+        source: "x".into(),
+        what: ChangeKind::Changed,
+        then: Consequence::NextStart,
+        keys: vec![key],
+    };
+    let one = || vec![String::from("x")];
+    Reloaded { applied: true, generation: 2, changes: vec![change], errors: one(), remarks: one() }
+}
+
 fn receive() -> ReceiveParameters {
     let (after, manager) = (Some(1), Some("00000000000000ff".into()));
     ReceiveParameters { channel: "a".into(), after, manager, at_once: true }
@@ -338,6 +363,11 @@ fn every_field_is_described_and_every_described_field_exists() {
     for (method, parameters) in directives() {
         check(&format!("{method}("), parameters);
         check(&format!("{method})"), serde_json::to_value(Decided { changed: true }).unwrap());
+    }
+    let reload = ReloadParameters { names: vec!["a".into()], prune: true };
+    for method in ["Plan", "Apply"] {
+        check(&format!("{method}("), serde_json::to_value(&reload).unwrap());
+        check(&format!("{method})"), serde_json::to_value(reloaded()).unwrap());
     }
     check("Pulses(", Value::Object(Map::new()));
     check(
@@ -403,6 +433,10 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "Graph(", &Chosen { names: vec!["a".into()] });
     compare_options(&all, "Graph)", &graph());
     compare_options(&all, "GraphEntity", &graph().entities[0]);
+    compare_options(&all, "Plan(", &ReloadParameters { names: vec!["a".into()], prune: true });
+    compare_options(&all, "Apply)", &reloaded());
+    compare_options(&all, "EntityChange", &reloaded().changes[0]);
+    compare_options(&all, "KeyChange", &reloaded().changes[0].keys[0]);
     compare_options(&all, "StopPlan)", &Stops { stops: vec!["a".into()] });
     compare_options(&all, "ShownCondition", &shown().conditions[0]);
     compare_options(&all, "ShownAction", &shown().conditions[0].actions[0]);

@@ -94,6 +94,20 @@ impl Directories {
         self.0.add_watch(directory, what).map(Watch).map_err(failed)
     }
 
+    /// Watches for a directory to be moved elsewhere, and for nothing in it;
+    /// beside what it is watched for already. Waits as [`Directories::watch`]
+    /// does.
+    ///
+    /// # Errors
+    /// As for [`Directories::watch`].
+    pub fn watch_place(&self, directory: &Path) -> Result<Watch> {
+        // nix has no name for it.
+        let beside = AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
+        let what = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ONLYDIR | beside;
+        let failed = |errno| SysError::new("watch", directory.display().to_string(), errno);
+        self.0.add_watch(directory, what).map(Watch).map_err(failed)
+    }
+
     /// Ends a watch. One that has ended by itself is none.
     pub fn unwatch(&self, watch: Watch) {
         let _ = self.0.rm_watch(watch.0);
@@ -180,7 +194,24 @@ mod tests {
         // To look changes nothing, or looks would lead to looks.
         let _ = fs::read_dir(&folder).unwrap().count();
         assert_eq!(read(&directories), []);
-        fs::remove_dir(&folder).unwrap();
+        // That it is watched for more does not take away from that.
+        assert_eq!(directories.watch_place(&folder).unwrap(), watch);
+        fs::create_dir(folder.join("one")).unwrap();
+        assert_eq!(read(&directories), [(Some("one".into()), Happened::Came)]);
+        fs::remove_dir_all(&folder).unwrap();
         assert!(read(&directories).contains(&(None, Happened::Ended)));
+    }
+
+    #[test]
+    fn a_directory_that_moves_is_told_and_nothing_that_happens_in_it() {
+        let folder = std::env::temp_dir().join(format!("ham-moved-{}", std::process::id()));
+        fs::create_dir_all(folder.join("a")).unwrap();
+        let directories = Directories::new().unwrap();
+        directories.watch_place(&folder.join("a")).unwrap();
+        fs::write(folder.join("a/file"), "x").unwrap();
+        assert_eq!(read(&directories), []);
+        fs::rename(folder.join("a"), folder.join("b")).unwrap();
+        assert_eq!(read(&directories), [(None, Happened::Ended)]);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -13,6 +13,7 @@ use crate::ids::{EntityId, MAX_PLANNED};
 use crate::memory::RecordId;
 use crate::plan::{EntityPlan, OnChange, Overlay, PlanIndex, PlanSource, StartMode};
 use crate::time::Mono;
+use crate::wire::Consequence;
 use std::sync::Arc;
 
 /// What a new plan was made from, beside the plan in force.
@@ -67,6 +68,34 @@ impl Monitor {
         self.plan.has_next(id)
             && !self.peek(id).renewed
             && self.plan.entity(id).is_ok_and(|plan| plan.is_outdated())
+    }
+
+    /// What a change of its unit, of which as much follows, comes to for an
+    /// entity as it is. A change that waits for its next start is one at once
+    /// for who tries to start, or has given up.
+    #[must_use]
+    pub fn foresee(&self, id: EntityId, then: Consequence) -> Consequence {
+        if !matches!(then, Consequence::Restarts | Consequence::NextStart) {
+            return then;
+        }
+        let entity = self.peek(id);
+        let given_up = entity.actual == Actual::Down && entity.why.is_given_up();
+        let tries = matches!(entity.actual, Actual::Waiting(_, cause) if cause != Cause::PidFile);
+        if entity.desired == Desired::Stopped {
+            Consequence::NextStart
+        } else if given_up || tries {
+            Consequence::Starts
+        } else if entity.may_be_renewed() || entity.attached {
+            Consequence::NextStart
+        } else {
+            then
+        }
+    }
+
+    /// Whether it is not up, and will not be by itself.
+    #[must_use]
+    pub fn is_out(&self, id: EntityId) -> bool {
+        self.standing_of(id, &self.peek(id)) == Standing::Off
     }
 
     /// Takes a plan, in a turn as any other; `base`: what it was made from.

@@ -179,6 +179,9 @@ pub struct PlanStatus {
     pub errors: Vec<String>,
     /// Units that were refused.
     pub refused: Vec<String>,
+    /// Whether units say something else than what is in force, and are not
+    /// applied for their errors.
+    pub outdated: bool,
 }
 
 /// One entity.
@@ -228,6 +231,9 @@ pub struct EntityStatus {
     pub cause: String,
     /// Nanoseconds until the next attempt, in state `backoff`.
     pub next_attempt_ns: Option<u64>,
+    /// Whether its process was made of what its unit does not say any more: its
+    /// next one will be as the unit says.
+    pub outdated: bool,
 }
 
 /// How a process ended.

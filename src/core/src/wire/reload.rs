@@ -42,7 +42,6 @@ pub struct EntityChange {
     /// What that means for it.
     pub then: Consequence,
     /// What its unit says otherwise.
-    #[serde(default)]
     pub keys: Vec<KeyChange>,
 }
 

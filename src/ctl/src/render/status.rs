@@ -17,6 +17,9 @@ const COLUMNS: [Column; 7] = [
     Column { heading: "WHY", right: false },
 ];
 
+/// So many errors are shown; `plan` shows all.
+const MOST_ERRORS: usize = 3;
+
 /// The whole status.
 pub(crate) fn text(status: &Status, look: Look) -> String {
     let mut text = header(&status.ham, look);
@@ -49,6 +52,26 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
         text.push_str(&Style::Bad.paint(&line, look));
         text.push('\n');
     }
+    if status.ham.plan.outdated {
+        text.push_str(&Style::Bad.paint(&not_applied(&status.ham.plan), look));
+        text.push('\n');
+    }
+    text
+}
+
+/// What keeps units that have changed from being applied.
+fn not_applied(plan: &PlanStatus) -> String {
+    let is_error = |text: &&String| !text.starts_with("warning") && !text.starts_with("note");
+    let first = |text: &String| harmless(text.lines().next().unwrap_or_default());
+    let errors: Vec<String> = plan.errors.iter().filter(is_error).map(first).collect();
+    let mut text = String::from("units have changed and are not applied:");
+    for error in errors.iter().take(MOST_ERRORS) {
+        text.push_str(&format!("\n  {error}"));
+    }
+    if let Some(more) = errors.len().checked_sub(MOST_ERRORS).filter(|more| *more > 0) {
+        text.push_str(&format!("\n  and {more} more"));
+    }
+    text.push_str("\n  (`hamctl plan` shows where, and how to mend it)");
     text
 }
 
@@ -242,6 +265,25 @@ mixer   backoff    -        -        12  exit 3              died within 30s; ne
 radio   stopped    -        -         0  -
 ";
         assert_eq!(text(&status, Look::default()), expected);
+    }
+
+    #[test]
+    fn what_keeps_units_from_being_applied_is_shown_until_it_is_mended() {
+        let mut status = Status { ham: manager(), entities: entities(), disarmed: Vec::new() };
+        let errors = ["error: a\n  --> x", "warning: b", "error: c", "error: d", "error: e"];
+        status.ham.plan.errors = errors.map(String::from).to_vec();
+        assert!(!text(&status, Look::default()).contains("not applied"));
+        status.ham.plan.outdated = true;
+        let expected = "\
+units have changed and are not applied:
+  error: a
+  error: c
+  error: d
+  and 1 more
+  (`hamctl plan` shows where, and how to mend it)
+";
+        let shown = text(&status, Look::default());
+        assert!(shown.ends_with(expected), "{shown}");
     }
 
     #[test]

@@ -37,13 +37,17 @@ pub(crate) fn explain<'a>(
     }
     let waits = waits(shown, others);
     let never = ["never-started", "wanted"].contains(&status.cause.as_str());
+    let told = |reason: String| match status.outdated {
+        true => format!("{reason}; {OUTDATED}"),
+        false => reason,
+    };
     let reason = match &waits {
         // Nobody could start it.
         Some(_) if never && status.state == "placeholder" => None,
         // What the status has is told below.
-        Some(_) => story.reason(),
+        Some(_) => story.reason().map(told),
         // What the history does not hold any more the status still knows.
-        None => Some(story.reason().unwrap_or_else(|| status.why.clone())),
+        None => Some(story.reason().map_or_else(|| status.why.clone(), told)),
     };
     let parts: Vec<String> = reason.into_iter().chain(waits).filter(|p| !p.is_empty()).collect();
     if !parts.is_empty() {
@@ -90,6 +94,9 @@ struct Story<'a, 'z> {
     now: f64,
     used: Vec<&'a HistoryFact>,
 }
+
+/// What the status says at its end of who is.
+const OUTDATED: &str = "its unit has changed: used from its next start on";
 
 /// A start that led to no process.
 const FAILED_START: [&str; 2] = ["start-failed", "start-timeout"];

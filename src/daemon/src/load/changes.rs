@@ -1,11 +1,12 @@
 //! What a new plan changes, for people: by entity and by key.
 
 use super::in_force::{Known, Old};
+use super::messages::Follows;
 use ham_core::ids::EntityId;
-use ham_core::plan::{EntityPlan, OnChange, StartMode};
+use ham_core::plan::{EntityPlan, OnChange, OnDependencyRestart, StartMode};
 use ham_core::wire::{ChangeKind, Consequence, EntityChange};
 use ham_unit::{NeighbourNames, Writing, differences, write_unit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The changes, in order of name.
 pub(crate) fn changes(old: &Old, new: &[EntityPlan]) -> Vec<EntityChange> {
@@ -29,6 +30,84 @@ pub(crate) fn changes(old: &Old, new: &[EntityPlan]) -> Vec<EntityChange> {
         .collect()
 }
 
+/// What the changes may bring along for others: a dependent is restarted with
+/// what it requires, and what is required or wanted anew is started; and what
+/// may keep a new one from starting.
+pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -> Vec<Follows> {
+    let by_id: BTreeMap<EntityId, &EntityPlan> =
+        new.iter().map(|entity| (entity.id, entity)).collect();
+    let by_name: BTreeMap<&str, &EntityPlan> =
+        new.iter().map(|entity| (entity.name.as_str(), entity)).collect();
+    let mut found = Vec::new();
+    let mut add = |from: &EntityPlan, to: &EntityPlan, then: Consequence| {
+        let (from, name, source) = (from.name.clone(), to.name.clone(), to.source.clone());
+        found.push(Follows { from, name, source, then });
+    };
+    for change in changes {
+        let Some(entity) = by_name.get(change.name.as_str()) else { continue };
+        if change.then == Consequence::Starts {
+            let conflicts = entity.links.conflicts.iter();
+            for other in conflicts.filter_map(|id| by_id.get(id)) {
+                if old.entities.contains_key(&other.name) {
+                    add(other, entity, Consequence::Nothing);
+                }
+            }
+        }
+        if change.then == Consequence::Restarts {
+            let restarts =
+                |other: &EntityPlan| other.on_dependency_restart == OnDependencyRestart::Restart;
+            let next = |from: &EntityPlan| from.links.required_by.clone();
+            walk(entity, &by_id, next, &mut |from, to| {
+                let does = restarts(to);
+                if does {
+                    add(from, to, Consequence::Restarts);
+                }
+                does
+            });
+        }
+        let needed = |entity: &EntityPlan| -> Vec<EntityId> {
+            let links = &entity.links;
+            links.requires.iter().chain(&links.wants).copied().collect()
+        };
+        let before = old.entities.get(&entity.name).map(|known| &known.is.links.requires);
+        let begins = change.what == ChangeKind::Added;
+        let anew = |from: &EntityPlan| match before {
+            _ if from.id != entity.id || begins => needed(from),
+            Some(before) => {
+                let requires = from.links.requires.iter().copied();
+                requires.filter(|id| !before.contains(id)).collect()
+            }
+            None => Vec::new(),
+        };
+        walk(entity, &by_id, anew, &mut |_, to| {
+            add(entity, to, Consequence::Starts);
+            true
+        });
+    }
+    found
+}
+
+/// All that is reached from an entity, each once.
+fn walk<'a>(
+    from: &'a EntityPlan,
+    all: &BTreeMap<EntityId, &'a EntityPlan>,
+    next: impl Fn(&EntityPlan) -> Vec<EntityId>,
+    step: &mut impl FnMut(&EntityPlan, &EntityPlan) -> bool,
+) {
+    let mut seen = BTreeSet::from([from.id]);
+    let mut open = VecDeque::from([from]);
+    while let Some(at) = open.pop_front() {
+        for id in next(at) {
+            if let Some(to) = all.get(&id)
+                && seen.insert(id)
+                && step(at, to)
+            {
+                open.push_back(to);
+            }
+        }
+    }
+}
+
 fn plain(entity: &EntityPlan, what: ChangeKind, then: Consequence) -> EntityChange {
     let (name, source) = (entity.name.clone(), entity.source.clone());
     EntityChange { name, source, what, then, keys: Vec::new() }
@@ -46,8 +125,18 @@ fn changed(
     }
     let mut keys = differences(&written(was, before), &written(is, after));
     let restarts = is.on_change == OnChange::Restart;
+    // Nothing of it holds before the next start, when a process becomes a
+    // target, say: but for the order.
+    let waits = entity.next.is_some()
+        && (entity.conditions != is.conditions
+            || entity.description != is.description
+            || entity.heartbeat != is.heartbeat);
     for key in &mut keys {
-        if key.when == Consequence::Restarts && !restarts {
+        let order = ["requires", "wants", "after", "conflicts"].contains(&key.key.as_str());
+        if entity.next.is_none() {
+            // Or it was to be something else then, and is what it was again.
+            key.when = Consequence::AtOnce;
+        } else if key.when == Consequence::Restarts && !restarts || waits && !order {
             key.when = Consequence::NextStart;
         }
     }

@@ -65,9 +65,10 @@ pub(crate) fn refused(loaded: &Loaded, files: &dyn Files) -> Vec<Refused> {
     names.map(|name| Refused { name: name.clone(), trace: trace(name) }).collect()
 }
 
-/// Decides.
+/// Decides; `directories`: those that were to be read.
 pub(crate) fn decide(
     question: &Question,
+    directories: &[PathBuf],
     old: &Old,
     loaded: &Loaded,
     files: &dyn Files,
@@ -82,6 +83,15 @@ pub(crate) fn decide(
             is.is_some_and(|is| question.refused.contains(is))
         })
     };
+    let gone: Vec<&Known> = old.of_units().filter(|known| !is_there(known, loaded)).collect();
+    let silent: Vec<&Known> =
+        gone.iter().copied().filter(|known| !is_masked(known, loaded)).collect();
+    // Whoever replaces a file, or a directory, may be between two steps of that;
+    // and what names a unit is wrong for as long.
+    if looks && silent.iter().any(|known| !question.missing.contains(&known.plan.name)) {
+        let names = silent.iter().map(|known| known.plan.name.clone());
+        return decision.unsettled(names.collect());
+    }
     let chosen = match question.names.is_empty() {
         true => None,
         false => match some::choose(&question.names, old, loaded) {
@@ -90,7 +100,10 @@ pub(crate) fn decide(
         },
     };
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    // That a directory cannot be read matters to whom units came from it.
+    let of_directory = |file: &str| directories.iter().any(|path| path == Path::new(file));
     let blocks = |file: &str| match &chosen {
+        _ if of_directory(file) => false,
         Some(chosen) => some::concerns(file, chosen, loaded),
         None => !is_known(file),
     };
@@ -115,14 +128,11 @@ pub(crate) fn decide(
         let entities = some::join(old, loaded, chosen);
         return decision.with(old, entities);
     }
-    let gone: Vec<&Known> = old.of_units().filter(|known| !is_there(known, loaded)).collect();
     let prune = matches!(question.mode, Mode::Asked { prune: true });
     let vanished = vanished(&gone, loaded);
     if !prune && !vanished.is_empty() {
         return decision.kept(vanished);
     }
-    let silent: Vec<&Known> =
-        gone.iter().copied().filter(|known| !is_masked(known, loaded)).collect();
     if looks && silent.len() > 1 {
         let names = told(silent.iter().map(|known| known.plan.name.as_str()));
         let reason = format!(
@@ -131,12 +141,6 @@ pub(crate) fn decide(
             silent.len()
         );
         return decision.kept(vec![reason]);
-    }
-    if looks && let Some(known) = silent.first() {
-        let name = &known.plan.name;
-        if !question.missing.contains(name) {
-            return decision.unsettled(vec![name.clone()]);
-        }
     }
     let entities = join(old, loaded, &gone);
     decision.plan(old, entities)

@@ -3,7 +3,7 @@
 
 use ham_core::ids::EntityId;
 use ham_core::monitor::Base;
-use ham_core::wire::EntityChange;
+use ham_core::wire::{Consequence, EntityChange};
 use ham_unit::{Conf, DiagnosticReport, Severity};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -69,6 +69,18 @@ pub(crate) struct Question {
     pub(crate) missing: Vec<String>,
 }
 
+/// What may happen to an entity whose unit has not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Follows {
+    /// If that one is restarted; or is to run, and needs this one since it has
+    /// changed, or cannot be up beside it.
+    pub(crate) from: String,
+    pub(crate) name: String,
+    pub(crate) source: String,
+    /// `Restarts`, `Starts` or, of a new one that would start, `Nothing`.
+    pub(crate) then: Consequence,
+}
+
 /// What has come of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
@@ -93,7 +105,10 @@ pub(crate) struct Answer {
     /// Why the plan in force stays, beside errors in units.
     pub(crate) reasons: Vec<String>,
     pub(crate) refused: Vec<Refused>,
+    /// As far as units tell; what runs is the monitor's to know.
     pub(crate) changes: Vec<EntityChange>,
+    /// What those may bring along, each after that which it follows from.
+    pub(crate) follows: Vec<Follows>,
     pub(crate) missing: Vec<String>,
     pub(crate) trace: u64,
     /// Names whose coming and going in the watched directories matters, beside

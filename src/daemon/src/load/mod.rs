@@ -17,7 +17,7 @@ mod some;
 mod tests;
 mod traces;
 
-pub(crate) use messages::{Answer, InForce, Mode, Outcome, Question, Refused};
+pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Refused};
 
 use crate::say::say;
 use decide::Decision;
@@ -138,13 +138,14 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     answer.conf.clone_from(&loaded.conf);
     answer.diagnostics = loaded.diagnostics.iter().map(DiagnosticReport::from).collect();
     let decision = match &old {
-        Some(old) => decide::decide(question, old, &loaded, &RealFiles),
+        Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
         None => first(loaded),
     };
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
     {
         answer.changes = changes::changes(old, &decision.entities);
+        answer.follows = changes::follows(old, &decision.entities, &answer.changes);
     }
     if !question.names.is_empty() {
         // There may be more to be done than was asked for.

@@ -100,6 +100,15 @@ pub(crate) fn join(
         };
         entities.insert(plan.id, plan);
     }
+    for plan in entities.values().filter(|plan| !plan.leaving && !renewed.contains(&plan.id)) {
+        let mut required = plan.links.requires.iter().filter_map(|id| entities.get(id));
+        if let Some(lost) = required.find(|other| other.leaving) {
+            return Err(format!(
+                "error: {} requires {}, which has no unit any more\n  help: name both",
+                plan.name, lost.name
+            ));
+        }
+    }
     let stay: BTreeSet<EntityId> =
         entities.values().filter(|plan| !plan.leaving).map(|plan| plan.id).collect();
     let mut edges = Edges::default();

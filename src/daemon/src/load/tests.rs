@@ -56,7 +56,8 @@ impl Units {
     }
 
     fn decide(&self, old: &Old, question: &Question) -> Decision {
-        decide(question, old, &self.load(old), self)
+        let directories = std::slice::from_ref(&self.directory);
+        decide(question, directories, old, &self.load(old), self)
     }
 }
 
@@ -174,6 +175,10 @@ fn several_files_that_are_gone_at_once_are_held() {
         units.service("a", "/bin/true").service("b", "/bin/true").service("c", "/bin/x").first();
     units.remove("a").remove("b");
     let decision = units.decide(&old, &look());
+    // They may be back in a moment.
+    assert_eq!(decision.outcome, Outcome::Unsettled);
+    let question = Question { missing: decision.missing, ..look() };
+    let decision = units.decide(&old, &question);
     assert_eq!(decision.outcome, Outcome::Kept);
     assert!(decision.reasons[0].contains("2 units are gone at once: a, b"), "{decision:?}");
     let decision = units.decide(&old, &asked(false));
@@ -181,11 +186,25 @@ fn several_files_that_are_gone_at_once_are_held() {
 }
 
 #[test]
+fn what_names_a_unit_that_is_just_replaced_is_not_called_wrong() {
+    let units = Units::new("replaced");
+    let text = "[entity]\ncommand = [\"/bin/true\"]\nrequires = [\"b\"]\n";
+    let old = units.put("a", text).service("b", "/bin/true").first();
+    assert_eq!(old.entities.len(), 2);
+    units.remove("b");
+    let decision = units.decide(&old, &look());
+    assert_eq!(decision.outcome, Outcome::Unsettled);
+    let question = Question { missing: decision.missing, ..look() };
+    assert_eq!(units.decide(&old, &question).outcome, Outcome::Kept);
+}
+
+#[test]
 fn a_directory_that_is_gone_or_empty_removes_nothing() {
     let units = Units::new("vanished");
     let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
     units.remove("a").remove("b");
-    for question in [look(), asked(false)] {
+    let missing = vec!["a".to_owned(), "b".to_owned()];
+    for question in [Question { missing, ..look() }, asked(false)] {
         let decision = units.decide(&old, &question);
         assert_eq!(decision.outcome, Outcome::Kept);
         assert!(decision.reasons[0].contains("is empty"), "{decision:?}");
@@ -194,6 +213,8 @@ fn a_directory_that_is_gone_or_empty_removes_nothing() {
     fs::remove_dir(&units.directory).unwrap();
     let decision = units.decide(&old, &asked(false));
     assert_eq!(decision.outcome, Outcome::Kept);
+    assert!(decision.reasons[0].contains("is not there"), "{decision:?}");
+    assert_eq!(plan_of(&units.decide(&old, &asked(true))), [("a", true), ("b", true)]);
     // The only unit of a directory may go like any other.
     fs::create_dir(&units.directory).unwrap();
     let old = units.service("a", "/bin/true").first();

@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 const FRESH: Duration = Duration::from_millis(500);
 /// Links that lead to links.
 const MOST_LINKS: usize = 16;
+/// A directory that comes and goes while it is looked at is looked at so often:
+/// each time that it came before it was watched.
+const MOST_LOOKS: u32 = 8;
 /// Directories inside a search directory that matter: links that say what
 /// starts, and drop-ins.
 const ENABLED: &str = "enabled";
@@ -25,6 +28,8 @@ pub(crate) struct Traces {
     hasher: DefaultHasher,
     /// Whether everything that was found is watched.
     watched: BTreeSet<PathBuf>,
+    /// Directories on the way there.
+    places: BTreeSet<PathBuf>,
     names: BTreeSet<String>,
 }
 
@@ -52,20 +57,20 @@ impl Traces {
 
     fn directory(&mut self, path: &Path, watches: Option<&Directories>, is_search: bool) {
         path.hash(&mut self.hasher);
-        self.watch(path, watches);
         self.links(path, watches);
-        let Ok(entries) = std::fs::read_dir(path) else {
-            // Whoever makes it makes an entry in one that is there.
-            let mut missing = path;
-            while let (Some(parent), Some(name)) = (missing.parent(), missing.file_name()) {
-                self.names.insert(name.to_string_lossy().into_owned());
-                if self.watch(parent, watches) {
-                    break;
-                }
-                missing = parent;
+        let mut entries = None;
+        for _ in 0..MOST_LOOKS {
+            let watched = self.watch(path, watches);
+            entries = std::fs::read_dir(path).ok();
+            let settled = match entries {
+                Some(_) => watched,
+                None => self.is_awaited(path, watches),
+            };
+            if settled {
+                break;
             }
-            return 0u8.hash(&mut self.hasher);
-        };
+        }
+        let Some(entries) = entries else { return 0u8.hash(&mut self.hasher) };
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.sort();
         for file in files {
@@ -75,19 +80,40 @@ impl Traces {
             }
             let inner = is_search && (name.ends_with(DROP_IN) || name == ENABLED);
             if name.ends_with(".toml") || name == "ham.conf" {
-                self.file(&file);
-                self.links(&file, watches);
+                if self.file(&file) {
+                    self.links(&file, watches);
+                }
             } else if inner {
                 self.directory(&file, watches, false);
             }
         }
     }
 
-    fn file(&mut self, path: &Path) {
-        path.hash(&mut self.hasher);
-        for metadata in [std::fs::symlink_metadata(path), std::fs::metadata(path)] {
-            metadata.ok().map(|is| stamp(&is)).hash(&mut self.hasher);
+    /// Whoever makes a directory makes an entry in one that is there: that is
+    /// watched. False when something on the way has come meanwhile.
+    fn is_awaited(&mut self, path: &Path, watches: Option<&Directories>) -> bool {
+        let mut missing = path;
+        while let (Some(parent), Some(name)) = (missing.parent(), missing.file_name()) {
+            self.names.insert(name.to_string_lossy().into_owned());
+            if self.watch(parent, watches) {
+                return !missing.exists();
+            }
+            missing = parent;
         }
+        true
+    }
+
+    /// Whether it is a link.
+    fn file(&mut self, path: &Path) -> bool {
+        path.hash(&mut self.hasher);
+        let own = std::fs::symlink_metadata(path).ok();
+        let is_link = own.as_ref().is_some_and(Metadata::is_symlink);
+        own.map(|is| stamp(&is)).hash(&mut self.hasher);
+        if is_link {
+            let to = std::fs::metadata(path).ok();
+            to.map(|is| stamp(&is)).hash(&mut self.hasher);
+        }
+        is_link
     }
 
     fn watch(&mut self, directory: &Path, watches: Option<&Directories>) -> bool {
@@ -99,6 +125,16 @@ impl Traces {
             self.watched.insert(directory.to_owned());
         }
         true
+    }
+
+    /// A directory on the way may be moved, and another put in its place.
+    fn place(&mut self, directory: &Path, watches: Option<&Directories>) {
+        if let Some(watches) = watches
+            && self.places.insert(directory.to_owned())
+        {
+            // One that may be looked through, but not read, cannot be watched.
+            let _ = watches.watch_place(directory);
+        }
     }
 
     /// A path may lead over links: each of them can be exchanged.
@@ -115,6 +151,10 @@ impl Traces {
                 };
                 let Ok(to) = std::fs::read_link(at.join(name)) else {
                     at.push(name);
+                    // The last is watched, if it is a directory that matters.
+                    if parts.as_path() != Path::new("") {
+                        self.place(&at, watches);
+                    }
                     continue;
                 };
                 self.names.insert(name.to_string_lossy().into_owned());
@@ -157,9 +197,17 @@ impl Files for RealFiles {
     }
 
     fn is_fresh(&self, path: &Path) -> bool {
-        let written = std::fs::metadata(path).and_then(|is| is.modified());
+        let Ok(is) = std::fs::metadata(path) else { return false };
+        // The time of change, too: a file that was copied with its times, or
+        // moved there, is as new.
+        let changed = u64::try_from(is.ctime()).ok().map(Duration::from_secs);
+        let nanoseconds = u32::try_from(is.ctime_nsec()).unwrap_or(0);
+        let changed = changed
+            .and_then(|seconds| seconds.checked_add(Duration::new(0, nanoseconds)))
+            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+        let now = SystemTime::now();
         // A clock that was set back makes nothing fresh for ever.
-        let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
-        age.is_some_and(|age| age < FRESH)
+        let is_new = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age < FRESH);
+        [is.modified().ok(), changed].into_iter().flatten().any(is_new)
     }
 }

@@ -140,6 +140,8 @@ impl Engine {
         } else {
             engine.begin_load();
         }
+        // The one before may have heard a signal, and not have done it.
+        engine.look_at_apply_requests();
         Ok(engine)
     }
 

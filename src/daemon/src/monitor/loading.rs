@@ -8,7 +8,8 @@ use super::spawners::Job;
 use super::{Engine, target};
 use crate::facts::Weight;
 use crate::load::{
-    ANSWER_NUMBER, Answer, InForce, Mode, Question, Refused, Request, STATE_NUMBER, WATCHES_NUMBER,
+    ANSWER_NUMBER, Answer, InForce, Mode, Outcome, Question, Refused, Request, STATE_NUMBER,
+    WATCHES_NUMBER,
 };
 use crate::shared::{LOADER_SLOT, OWN_DESCRIPTORS, Shared};
 use ham_core::ids::SlotRef;
@@ -62,6 +63,9 @@ enum Stage {
     Running(u64),
     /// The loader was lost; another is started at that time.
     Again(u64),
+    /// Somebody is at work in the directories; they are looked at again at that
+    /// time, unless somebody asks for it before.
+    Settling(u64),
 }
 
 /// What is being loaded.
@@ -97,6 +101,9 @@ pub(super) struct Loading {
     pub(super) reports: Vec<String>,
     pub(super) refused: Vec<Refused>,
     pub(super) missing: Vec<String>,
+    /// Whether units say something else than what is in force, and cannot be
+    /// applied.
+    pub(super) held: bool,
     trace: u64,
     /// What `ham.conf` says, as it was last read without errors.
     pub(super) conf: Conf,
@@ -116,6 +123,7 @@ impl Loading {
             reports: Vec::new(),
             refused: Vec::new(),
             missing: Vec::new(),
+            held: false,
             trace: 0,
             conf: Conf::default(),
         }
@@ -123,7 +131,7 @@ impl Loading {
 
     pub(super) fn due(&self) -> Option<u64> {
         match self.stage {
-            Stage::Running(due) | Stage::Again(due) => Some(due),
+            Stage::Running(due) | Stage::Again(due) | Stage::Settling(due) => Some(due),
             Stage::Idle => self.look_at.map(|(due, last)| due.min(last)),
             Stage::Clearing => None,
         }
@@ -131,6 +139,22 @@ impl Loading {
 
     pub(super) fn is_idle(&self) -> bool {
         self.stage == Stage::Idle
+    }
+
+    /// The directories are looked at again, a little later.
+    pub(super) fn settle(&mut self, after: u64) {
+        self.stage = Stage::Settling(clock::monotonic().saturating_add(after));
+    }
+
+    /// Who asks does not wait for those who write. The look comes after that.
+    pub(super) fn give_way(&mut self) {
+        if let Stage::Settling(due) = self.stage
+            && !self.queue.is_empty()
+        {
+            self.stage = Stage::Idle;
+            self.missing.clear();
+            self.look_at = Some((due, due));
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -154,6 +178,7 @@ impl Loading {
         self.reports.extend(answer.reasons.iter().cloned());
         self.refused.clone_from(&answer.refused);
         self.trace = answer.trace;
+        self.held = answer.outcome == Outcome::Kept;
     }
 
     /// For successors, who read it in the middle of a takeover. Its changes are
@@ -291,13 +316,13 @@ impl Engine {
         match std::mem::replace(&mut self.loading.stage, Stage::Idle) {
             Stage::Idle => {}
             // Killed for being late, and not gone before the next was due.
-            again @ Stage::Again(_) => self.loading.stage = again,
+            again @ (Stage::Again(_) | Stage::Settling(_)) => self.loading.stage = again,
             Stage::Clearing => self.begin_load(),
             Stage::Running(_) if !status.is_success() => {
                 self.loader_lost(&format!("the loader ended with {status}"));
             }
             Stage::Running(_) => match self.answer() {
-                Ok((answer, plan)) => self.answered(&answer, &plan),
+                Ok((answer, plan)) => self.answered(answer, &plan),
                 Err(why) => self.loader_failed(&why),
             },
         }
@@ -330,9 +355,9 @@ impl Engine {
                 self.kill_loader();
                 self.loader_lost(&format!("the loader took longer than {}", Span(PATIENCE_NS)));
             }
-            Stage::Again(due) if due <= now => self.begin_load(),
+            Stage::Again(due) | Stage::Settling(due) if due <= now => self.begin_load(),
             Stage::Idle => self.load_next(),
-            Stage::Clearing | Stage::Running(_) | Stage::Again(_) => {}
+            Stage::Clearing | Stage::Running(_) | Stage::Again(_) | Stage::Settling(_) => {}
         }
     }
 
@@ -360,6 +385,7 @@ impl Engine {
         self.remark(Weight::Always, &text);
         self.loading.reports = vec![format!("error: {text}")];
         if self.loading.current.mode != Mode::First {
+            self.loading.held = true;
             self.not_reloaded();
         } else if self.lacks_its_plan() {
             // Entities run, and nobody looks after them until there is one.

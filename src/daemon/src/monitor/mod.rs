@@ -12,7 +12,7 @@
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `beats`, `pages`: heartbeats
-//! - `own_process`, `loading`, `paths`: helper processes; `first_plan`, `reload`: what comes of
+//! - `own_process`, `loading`, `paths`: helper processes; `first_plan`, `foresee`, `reload`: what comes of
 //!   loading; `control`: the socket; `log`
 
 mod abilities;
@@ -37,6 +37,7 @@ mod environment;
 mod exits;
 mod expand;
 mod first_plan;
+mod foresee;
 mod holder;
 mod keeper;
 mod listeners;

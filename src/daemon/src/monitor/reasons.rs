@@ -26,8 +26,21 @@ fn nothing_attached(kind: &Kind, view: &View) -> Option<String> {
 }
 
 impl Engine {
+    /// Whether it has a process that is not as its unit says any more.
+    pub(super) fn is_outdated(&self, id: EntityId, view: &View) -> bool {
+        view.pid.is_some() && self.core.is_outdated(id)
+    }
+
     /// One phrase for `status`.
     pub(super) fn why(&self, id: EntityId, view: &View) -> String {
+        let why = self.why_so(id, view);
+        match self.is_outdated(id, view) {
+            true => format!("{why}; its unit has changed: used from its next start on"),
+            false => why,
+        }
+    }
+
+    fn why_so(&self, id: EntityId, view: &View) -> String {
         let plan = self.core.definition(id);
         let path = plan.as_ref().and_then(|plan| plan.start_when.as_ref());
         if let Some(path) = path.filter(|_| view.gated) {

@@ -12,7 +12,7 @@ use ham_core::plan::PlanIndex;
 use ham_core::time::Mono;
 use ham_core::wire::{ChangeKind, EntityChange, Reloaded};
 use ham_snapshot::header::Field;
-use ham_sys::inotify::{Change, Directories, Happened};
+use ham_sys::inotify::{Change, Directories};
 use ham_sys::poller::Interest;
 use ham_sys::{allocation, clock};
 use ham_unit::{Apply, Severity};
@@ -26,6 +26,8 @@ const SETTLE_NS: u64 = 500_000_000;
 /// What has changed while a plan was made is taken into account at once, but
 /// not for ever.
 const MOST_STALE: u32 = 20;
+/// So often what has happened is read at once.
+const MOST_READ: u32 = 16;
 /// So many names are told in a line of the log.
 const MOST_TOLD: usize = 8;
 
@@ -70,6 +72,7 @@ impl Engine {
 
     /// Begins the next load, if there is one and none is in progress.
     pub(super) fn load_next(&mut self) {
+        self.loading.give_way();
         if !self.loading.is_idle() || self.planless || self.core.is_stopping() {
             return;
         }
@@ -106,7 +109,9 @@ impl Engine {
     pub(super) fn hear_units(&mut self) {
         let Some(watches) = &self.loading.watches else { return };
         let mut matters = false;
-        while let Ok(changes) = watches.read() {
+        // Who never stops writing does not keep the loop: it comes back.
+        for _ in 0..MOST_READ {
+            let Ok(changes) = watches.read() else { break };
             if changes.all.is_empty() && !changes.missed {
                 break;
             }
@@ -122,7 +127,9 @@ impl Engine {
     }
 
     /// The loader has an answer.
-    pub(super) fn answered(&mut self, answer: &Answer, plan: &[u8]) {
+    pub(super) fn answered(&mut self, mut answer: Answer, plan: &[u8]) {
+        self.foresee(&mut answer);
+        let answer = &answer;
         self.loading.watched = answer.watched.iter().cloned().collect();
         if self.loading.current.mode == Mode::First {
             self.take_first_plan(answer, plan);
@@ -132,13 +139,15 @@ impl Engine {
             Outcome::Unchanged => {}
             Outcome::Unsettled => {
                 self.loading.missing.clone_from(&answer.missing);
-                self.load_again(SETTLE_NS);
+                self.loading.settle(SETTLE_NS);
                 return;
             }
             Outcome::Kept => self.keep_plan(answer),
             Outcome::Same | Outcome::Plan if self.is_only_asked() => {}
+            Outcome::Same if self.is_partial() => {}
             Outcome::Same => {
-                self.take_conf_of(answer);
+                self.mended();
+                self.take_conf(answer.conf.clone());
                 self.loading.remember(answer);
                 self.loading.keep(answer);
             }
@@ -149,9 +158,9 @@ impl Engine {
             },
         }
         self.loading.missing.clear();
-        let all = self.is_of_all();
+        let some = self.is_partial();
         self.tell_reloaded(answer);
-        if !all {
+        if some {
             // The others are as wrong, or as new, as they were.
             self.look_at_units();
         }
@@ -163,9 +172,15 @@ impl Engine {
         self.loading.current.asked.as_ref().is_some_and(|asked| !asked.apply)
     }
 
+    /// Some units are asked for: what is wrong with all others is not known from
+    /// this.
+    fn is_partial(&self) -> bool {
+        self.loading.current.asked.as_ref().is_some_and(|asked| !asked.names.is_empty())
+    }
+
     /// What is in force stays; why is said once.
     fn keep_plan(&mut self, answer: &Answer) {
-        if self.is_only_asked() {
+        if self.is_only_asked() || self.is_partial() {
             return;
         }
         let before = std::mem::take(&mut self.loading.reports);
@@ -181,6 +196,13 @@ impl Engine {
         }
         let answer = Answer { refused: self.loading.refused.clone(), ..answer.clone() };
         self.loading.keep(&answer);
+    }
+
+    /// What kept units from being applied is no more.
+    fn mended(&mut self) {
+        if self.loading.held {
+            self.remark(Weight::Always, "nothing keeps units from being applied any more");
+        }
     }
 
     /// False when it was made from what is not so any more.
@@ -212,28 +234,23 @@ impl Engine {
                 return Err(format!("the new plan has lost {}", self.name(id)));
             }
         }
+        if !self.is_partial() {
+            self.mended();
+        }
         self.tell_changes(&answer.changes);
         let turn = self.state.records().committed().wrapping_add(1);
         self.state.stage_plan(generation, half, turn);
         self.finish_turn();
         self.state.settle_plan();
         self.shared.common.wake_guardian.post();
-        self.take_conf_of(answer);
-        self.loading.remember(answer);
-        self.loading.keep(answer);
+        if !self.is_partial() {
+            // What it says belongs to all units, not to some.
+            self.take_conf(answer.conf.clone());
+            self.loading.remember(answer);
+            self.loading.keep(answer);
+        }
         self.run_events();
         Ok(true)
-    }
-
-    /// It belongs to all units, not to some.
-    fn take_conf_of(&mut self, answer: &Answer) {
-        if self.is_of_all() {
-            self.take_conf(answer.conf.clone());
-        }
-    }
-
-    fn is_of_all(&self) -> bool {
-        self.loading.current.asked.as_ref().is_none_or(|asked| asked.names.is_empty())
     }
 
     /// What has changed, in a few lines.
@@ -300,8 +317,9 @@ impl super::loading::Loading {
     /// Whether a change in a watched directory may be one of units. What editors
     /// leave behind while they write is none.
     fn matters(&self, change: &Change) -> bool {
+        // The directory itself: it has gone, or who may read it has changed.
         let Some(name) = change.name.as_ref().map(|name| name.to_string_lossy()) else {
-            return change.what == Happened::Ended;
+            return true;
         };
         if self.watched.contains(name.as_ref()) {
             return true;

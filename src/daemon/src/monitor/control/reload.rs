@@ -4,7 +4,7 @@ use super::Waiting;
 use super::calls::{parameters, result};
 use crate::monitor::Engine;
 use crate::monitor::reload::Asked;
-use ham_core::wire::{Answer, Call, ReloadParameters, Reloaded};
+use ham_core::wire::{Answer, Call, Refusal, ReloadParameters, Reloaded};
 use ham_sys::socket::Peer;
 
 impl Engine {
@@ -20,6 +20,9 @@ impl Engine {
         let verb = if apply { "Apply" } else { "Plan" };
         if !self.may_change(peer) {
             return Err(Engine::denied(verb, peer));
+        }
+        if self.core.is_stopping() {
+            return Err(Answer::refusal(&Refusal::ShuttingDown { method: verb.to_owned() }));
         }
         if apply {
             self.audit_line(peer, "applying units");

@@ -56,6 +56,7 @@ impl Engine {
                 directories: directories.iter().map(|dir| dir.display().to_string()).collect(),
                 errors: self.loading.reports.clone(),
                 refused: self.loading.refused.iter().map(|refused| refused.name.clone()).collect(),
+                outdated: self.loading.held,
             },
             reaper_allocations: self.state.get(Field::ReaperAllocations),
             orphans: self.state.get(Field::OrphanTail),
@@ -94,6 +95,7 @@ impl Engine {
             why: self.why(id, &view),
             cause: told::cause(view.why).to_owned(),
             next_attempt_ns: view.next_attempt.map(|due| due.0.saturating_sub(now)),
+            outdated: self.is_outdated(id, &view),
         }
     }
 
