@@ -37,17 +37,17 @@ pub(crate) fn explain<'a>(
     }
     let waits = waits(shown, others);
     let never = ["never-started", "wanted"].contains(&status.cause.as_str());
+    let told = |reason: String| match status.outdated {
+        true => format!("{reason}; {OUTDATED}"),
+        false => reason,
+    };
     let reason = match &waits {
         // Nobody could start it.
         Some(_) if never && status.state == "placeholder" => None,
         // What the status has is told below.
-        Some(_) => story.reason(),
+        Some(_) => story.reason().map(told),
         // What the history does not hold any more the status still knows.
-        None => Some(match story.reason() {
-            Some(reason) if status.outdated => format!("{reason}; {OUTDATED}"),
-            Some(reason) => reason,
-            None => status.why.clone(),
-        }),
+        None => Some(story.reason().map_or_else(|| status.why.clone(), told)),
     };
     let parts: Vec<String> = reason.into_iter().chain(waits).filter(|p| !p.is_empty()).collect();
     if !parts.is_empty() {

@@ -246,6 +246,7 @@ impl Engine {
         self.state.settle_plan();
         self.shared.common.wake_guardian.post();
         if !self.is_partial() {
+            // What it says belongs to all units, not to some.
             self.take_conf(answer.conf.clone());
             self.loading.remember(answer);
             self.loading.keep(answer);
