@@ -8,6 +8,7 @@ mod daemons {
     mod anywhere;
     mod chrony;
     mod clients;
+    mod edits;
     mod haproxy;
     mod host;
     mod imported;

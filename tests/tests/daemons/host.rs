@@ -60,6 +60,11 @@ impl Host {
         self
     }
 
+    /// Where its units are.
+    pub(super) fn units(&self) -> PathBuf {
+        self.units.path()
+    }
+
     /// Where a path of that machine is on the real one.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.units.folder().join("root").join(path.trim_start_matches('/'))
