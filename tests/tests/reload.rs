@@ -11,6 +11,7 @@ mod reload {
     mod held;
     mod instances;
     mod lost;
+    mod races;
     mod soak;
 
     use ham_tests::own_units::{Units, wait_until};

@@ -41,6 +41,9 @@ pub(crate) fn refuse(name: &str, named: Named) -> Option<&'static str> {
         Some("holds more than one `@`")
     } else if at_signs == 1 && named != Named::Entity && !channel {
         Some("holds a `@`, which only names of entities may")
+    } else if name.ends_with("@.") || name.ends_with("@..") {
+        // In a path it would lead elsewhere.
+        Some("has an instance that is no name in a path")
     } else if named == Named::State && name.chars().all(|c| c.is_ascii_digit()) {
         Some("is a number")
     } else if channel && name.len() > PulsePlan::MOST_NAME {

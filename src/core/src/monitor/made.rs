@@ -72,15 +72,22 @@ impl Monitor {
 
     /// Another entity may get this id: nothing of this one is left.
     pub(super) fn forget(&mut self, id: EntityId) {
-        self.put_overlay(id, Overlay::default());
+        if self.is_changed(id) {
+            self.put_overlay(id, Overlay::default());
+        }
+        // What was never stored has no place in the memory to be forgotten in.
+        let stored = |record: RecordId| self.memory.load(record) != Ok(None);
+        let [entity, said, beat] = [RecordId::Entity(id), RecordId::Said(id), RecordId::Beat(id)]
+            .map(|id| (id, stored(id)));
         self.entities.remove(&id);
         self.said.remove(&id);
-        self.hearts.remove(&id);
+        if self.hearts.remove(&id).is_some() || beat.1 {
+            self.put_heart(id, Heart::default());
+        }
         self.beating.set(id, false);
         self.moved.remove(&id);
-        self.put_heart(id, Heart::default());
-        let records = [RecordId::Entity(id), RecordId::Said(id), RecordId::Beat(id)];
-        self.turn.dirty.extend(records);
+        let stored = [entity, said].into_iter().filter(|(_, stored)| *stored);
+        self.turn.dirty.extend(stored.map(|(id, _)| id));
     }
 
     /// What was made at run time and has gone by itself (not re-armed, or

@@ -87,6 +87,12 @@ impl Monitor {
             && !self.commands.values().any(|command| command.entity == id)
     }
 
+    /// Whether no unit has it any more: it is only stopped.
+    #[must_use]
+    pub fn is_without_unit(&self, id: EntityId) -> bool {
+        self.plan.is_leaving(id)
+    }
+
     /// Whether its process, if it has one, is not as its unit says any more:
     /// its next one will be.
     #[must_use]

@@ -99,7 +99,7 @@ pub(crate) fn decide(
     }
     let chosen = match question.names.is_empty() {
         true => None,
-        false => match some::choose(&question.names, old, loaded) {
+        false => match some::choose(question, old, loaded) {
             Ok(chosen) => Some(chosen),
             Err(reasons) => return decision.kept(reasons),
         },

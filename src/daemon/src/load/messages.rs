@@ -59,6 +59,9 @@ pub(crate) struct Question {
     pub(crate) mode: Mode,
     /// Only these units, and what they need; none: all.
     pub(crate) names: Vec<String>,
+    /// Of what they need only what is not there yet: whoever starts something
+    /// changes nothing else.
+    pub(crate) only_new: bool,
     pub(crate) in_force: Option<InForce>,
     /// Names of entities that were made at run time.
     pub(crate) made: Vec<String>,

@@ -137,7 +137,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
         loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
     }
     answer.conf.clone_from(&loaded.conf);
-    let chosen = old.as_ref().map(|old| some::choose(&question.names, old, &loaded));
+    let chosen = old.as_ref().map(|old| some::choose(question, old, &loaded));
     let chosen = chosen.unwrap_or_else(|| Ok(Default::default())).unwrap_or_default();
     // Who asks for some is told of these.
     let is_told = |file: &str| question.names.is_empty() || some::concerns(file, &chosen, &loaded);

@@ -3,6 +3,7 @@
 
 use super::decide::{Decision, is_there, units_of};
 use super::in_force::{Known, Old};
+use super::messages::Question;
 use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, Links, carry, leave};
 use ham_unit::Loaded;
@@ -23,10 +24,11 @@ struct Edges {
 /// # Errors
 /// What is wrong with a name.
 pub(crate) fn choose(
-    names: &[String],
+    question: &Question,
     old: &Old,
     loaded: &Loaded,
 ) -> Result<BTreeSet<String>, Vec<String>> {
+    let Question { names, only_new, .. } = question;
     let known = |name: &str| {
         old.entities.contains_key(name) || loaded.sources.iter().any(|source| source.name == name)
     };
@@ -60,6 +62,7 @@ pub(crate) fn choose(
         let of = entity.conditions.iter().filter_map(|condition| condition.of.as_ref());
         let all = links.after.iter().chain(&links.before).chain(&links.conflicts);
         let absent = all.chain(&links.watched_by).chain(of).filter(|id| !old.ids.contains(id));
+        let needed = needed.filter(|id| !only_new || !old.ids.contains(id));
         let others = needed.chain(absent).filter_map(|id| by_id.get(id));
         open.extend(others.map(|other| other.name.as_str()));
     }
@@ -100,10 +103,15 @@ pub(crate) fn join(
         entities.insert(plan.id, plan);
     }
     for plan in entities.values().filter(|plan| !plan.leaving && !renewed.contains(&plan.id)) {
-        let mut required = plan.links.requires.iter().filter_map(|id| entities.get(id));
-        if let Some(lost) = required.find(|other| other.leaving) {
+        let next = plan.configured();
+        let of = plan.conditions.iter().chain(&next.conditions);
+        let of =
+            of.filter_map(|condition| condition.of.as_ref()).map(|id| (id, "has conditions of"));
+        let required = plan.links.requires.iter().map(|id| (id, "requires"));
+        let mut named = required.chain(of).filter_map(|(id, word)| Some((entities.get(id)?, word)));
+        if let Some((lost, word)) = named.find(|(other, _)| other.leaving) {
             return Err(format!(
-                "error: {} requires {}, which has no unit any more\n  help: name both",
+                "error: {} {word} {}, which has no unit any more\n  help: name both",
                 plan.name, lost.name
             ));
         }

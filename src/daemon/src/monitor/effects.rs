@@ -299,8 +299,7 @@ impl Engine {
         self.end_stragglers(self.planless);
         self.holder.remove_tree();
         self.log.flush(LAST_PATIENCE);
-        for name in ["control", "notify", "state", loading::ANSWER_FILE, loading::SHORT_ANSWER_FILE]
-        {
+        for name in ["control", "notify", "state"].into_iter().chain(loading::FILES) {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
         self.say_done(ending);

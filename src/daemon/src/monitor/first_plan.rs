@@ -51,11 +51,12 @@ impl Engine {
             let all: Vec<String> = all.iter().map(|path| path.display().to_string()).collect();
             self.remark(Weight::Always, &format!("no units in {}", all.join(", ")));
         }
+        // A successor that finds the plan finds this, too.
+        self.loading.keep(answer);
         if let Err(why) = self.install_first_plan(plan) {
             self.loader_failed(&why);
             return;
         }
-        self.loading.keep(answer);
         // A plan takes much more in pieces than what is kept of it.
         allocation::give_back();
     }

@@ -30,13 +30,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What the last load had to say, kept so that a successor can still show it.
-pub(super) const ANSWER_FILE: &str = "loaded.json";
+const ANSWER_FILE: &str = "loaded.json";
 /// It is written here first.
-pub(super) const SHORT_ANSWER_FILE: &str = "loaded.json.new";
+const SHORT_ANSWER_FILE: &str = "loaded.json.new";
 /// What the loader is told, and what it answers with; gone as soon as both have
 /// it open.
-pub(super) const QUESTION_FILE: &str = "load.question";
-pub(super) const RAW_ANSWER_FILE: &str = "load.answer";
+const QUESTION_FILE: &str = "load.question";
+const RAW_ANSWER_FILE: &str = "load.answer";
+
+/// All of them.
+pub(super) const FILES: [&str; 4] =
+    [ANSWER_FILE, SHORT_ANSWER_FILE, QUESTION_FILE, RAW_ANSWER_FILE];
 
 /// A loader that takes longer is a load error (details 21).
 const PATIENCE_NS: u64 = 30_000_000_000;
@@ -46,8 +50,8 @@ const PATIENCE_NS: u64 = 30_000_000_000;
 const MOST_LOST: u32 = 2;
 const PAUSE_NS: u64 = 500_000_000;
 
-/// The pause while a plan is missing that there was before.
-const LONG_PAUSE_NS: u64 = 10_000_000_000;
+/// The pause after a load that has failed, while one is needed.
+pub(super) const LONG_PAUSE_NS: u64 = 10_000_000_000;
 
 /// More than this is no answer: 10,000 units take about 10 MB.
 const ANSWER_LIMIT: u64 = 256 * 1024 * 1024;
@@ -57,8 +61,9 @@ const ANSWER_LIMIT: u64 = 256 * 1024 * 1024;
 enum Stage {
     /// Nothing is being loaded.
     Idle,
-    /// A loader of a monitor before this one is being ended first.
-    Clearing,
+    /// A loader of before is being ended first; it hangs in the kernel if it is
+    /// there at that time.
+    Clearing(u64),
     /// The loader runs; it has taken too long at that time.
     Running(u64),
     /// The loader was lost; another is started at that time.
@@ -83,6 +88,8 @@ pub(super) struct Current {
     pub(super) asked: Option<Asked>,
     /// What the plan that comes is made from.
     pub(super) base: Base,
+    /// Instances that were wanted when it began.
+    pub(super) instances: BTreeSet<String>,
     /// So often it came too late.
     pub(super) stale: u32,
     /// Where directories are watched from this load on.
@@ -141,9 +148,11 @@ impl Loading {
 
     pub(super) fn due(&self) -> Option<u64> {
         match self.stage {
-            Stage::Running(due) | Stage::Again(due) | Stage::Settling(due) => Some(due),
+            Stage::Clearing(due)
+            | Stage::Running(due)
+            | Stage::Again(due)
+            | Stage::Settling(due) => Some(due),
             Stage::Idle => self.look_at.map(|(due, last)| due.min(last)),
-            Stage::Clearing => None,
         }
     }
 
@@ -154,6 +163,13 @@ impl Loading {
     /// The directories are looked at again, a little later.
     pub(super) fn settle(&mut self, after: u64) {
         self.stage = Stage::Settling(clock::monotonic().saturating_add(after));
+    }
+
+    /// Somebody asks for what is waited for: it is tried now.
+    pub(super) fn hurry(&mut self) {
+        if let Stage::Again(due) = &mut self.stage {
+            *due = clock::monotonic();
+        }
     }
 
     /// Who asks does not wait for those who write. The look comes after that.
@@ -225,6 +241,7 @@ impl Loading {
         let question = Question {
             mode,
             names: names.unwrap_or_default(),
+            only_new: self.current.asked.as_ref().is_some_and(|asked| !asked.instances.is_empty()),
             in_force,
             made,
             instances,
@@ -288,7 +305,8 @@ impl Engine {
         // A loader that a monitor before this one has started must not be
         // taken for this one's.
         if self.kill_loader() {
-            self.loading.stage = Stage::Clearing;
+            let patience = clock::monotonic().saturating_add(PATIENCE_NS);
+            self.loading.stage = Stage::Clearing(patience);
             return;
         }
         let base = self.core.base();
@@ -302,6 +320,7 @@ impl Engine {
         let changed = self.core.changed().into_iter().filter(|id| self.core.is_made(*id));
         let made = changed.filter_map(|id| self.core.name(id)).collect();
         let instances = self.instances();
+        self.loading.current.instances = instances.iter().cloned().collect();
         match self.loading.job(Known { in_force, made, instances }) {
             Ok(job) => {
                 self.making.insert(LOADER_SLOT);
@@ -313,7 +332,7 @@ impl Engine {
 
     /// Instances of templates that run, or are to: these stay although nobody
     /// has named them in a file.
-    fn instances(&self) -> Vec<String> {
+    pub(super) fn instances(&self) -> Vec<String> {
         let wanted = |id: &EntityId| {
             let view = self.core.view(*id);
             view.desired == Desired::Running || view.pid.is_some()
@@ -345,7 +364,7 @@ impl Engine {
             Stage::Idle => {}
             // Killed for being late, and not gone before the next was due.
             again @ (Stage::Again(_) | Stage::Settling(_)) => self.loading.stage = again,
-            Stage::Clearing => self.begin_load(),
+            Stage::Clearing(_) => self.begin_load(),
             Stage::Running(_) if !status.is_success() => {
                 self.loader_lost(&format!("the loader ended with {status}"));
             }
@@ -383,9 +402,12 @@ impl Engine {
                 self.kill_loader();
                 self.loader_lost(&format!("the loader took longer than {}", Span(PATIENCE_NS)));
             }
+            Stage::Clearing(due) if due <= now => {
+                self.loader_failed("the loader of before does not end: a path hangs in the kernel");
+            }
             Stage::Again(due) | Stage::Settling(due) if due <= now => self.begin_load(),
             Stage::Idle => self.load_next(),
-            Stage::Clearing | Stage::Running(_) | Stage::Again(_) | Stage::Settling(_) => {}
+            Stage::Clearing(_) | Stage::Running(_) | Stage::Again(_) | Stage::Settling(_) => {}
         }
     }
 
@@ -412,14 +434,18 @@ impl Engine {
         let text = format!("could not load units: {why}");
         self.remark(Weight::Always, &text);
         self.loading.reports = vec![format!("error: {text}")];
-        if self.loading.current.mode != Mode::First {
-            self.loading.held = true;
-            self.not_reloaded();
-        } else if self.lacks_its_plan() {
-            // Entities run, and nobody looks after them until there is one.
-            self.load_again(LONG_PAUSE_NS);
-        } else if self.shared.options.strict {
+        self.loading.held = self.loading.current.mode != Mode::First;
+        if !self.loading.held && self.shared.options.strict && !self.lacks_its_plan() {
             self.end_for_configuration();
+            return;
+        }
+        self.not_reloaded();
+        if self.loading.held {
+            let later = clock::monotonic().saturating_add(LONG_PAUSE_NS);
+            self.loading.look_at.get_or_insert((later, later));
+        } else {
+            // Nobody looks after anything until there is a plan.
+            self.load_again(LONG_PAUSE_NS);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! in force, whole and with one turn.
 
 use super::control::say_reloaded;
+use super::loading::LONG_PAUSE_NS;
 use super::standby::plan_of;
 use super::{Engine, UNITS};
 use crate::facts::Weight;
@@ -16,6 +17,7 @@ use ham_sys::inotify::{Change, Directories};
 use ham_sys::poller::Interest;
 use ham_sys::{allocation, clock};
 use ham_unit::{Apply, Severity};
+use std::collections::VecDeque;
 
 /// After a change nothing may happen for this long before it is looked at, for
 /// it is seldom alone; and if something does, this long at the most.
@@ -50,6 +52,7 @@ impl Engine {
     /// A load is asked for; it begins when those before it are done.
     pub(super) fn ask_for_load(&mut self, asked: Asked) {
         self.loading.queue.push_back(asked);
+        self.loading.hurry();
         self.load_next();
     }
 
@@ -75,7 +78,15 @@ impl Engine {
     /// Begins the next load, if there is one and none is in progress.
     pub(super) fn load_next(&mut self) {
         self.loading.give_way();
-        if !self.loading.is_idle() || self.planless || self.core.is_stopping() {
+        if self.planless || self.core.is_stopping() {
+            // The first plan is of all that there is by then, and the last one stays.
+            self.loading.look_at = None;
+            if self.core.is_stopping() {
+                self.refuse_loads("error: the manager is shutting down");
+            }
+            return;
+        }
+        if !self.loading.is_idle() {
             return;
         }
         let mode = if let Some(asked) = self.loading.queue.pop_front() {
@@ -216,6 +227,11 @@ impl Engine {
             return Err("the plan is too large".to_owned());
         }
         drop(plan);
+        // One that was started meanwhile is not to leave for want of a file.
+        let known = &self.loading.current.instances;
+        if self.instances().iter().any(|name| !known.contains(name)) {
+            return self.is_stale();
+        }
         let plan = plan_of(half).map_err(|fatal| fatal.what)?;
         let mut turn = std::mem::take(&mut self.turn);
         let base = std::mem::take(&mut self.loading.current.base);
@@ -223,15 +239,7 @@ impl Engine {
         self.turn = turn;
         match taken {
             Ok(()) => {}
-            Err(NotTaken::Stale) => {
-                self.loading.current.stale += 1;
-                let often = self.loading.current.stale > MOST_STALE;
-                return if often {
-                    Err("too much changes meanwhile".to_owned())
-                } else {
-                    Ok(false)
-                };
-            }
+            Err(NotTaken::Stale) => return self.is_stale(),
             Err(NotTaken::Misses(id)) => {
                 return Err(format!("the new plan has lost {}", self.name(id)));
             }
@@ -253,6 +261,13 @@ impl Engine {
         }
         self.run_events();
         Ok(true)
+    }
+
+    /// It was made from what is not so any more.
+    fn is_stale(&mut self) -> Result<bool, String> {
+        self.loading.current.stale += 1;
+        let often = self.loading.current.stale > MOST_STALE;
+        if often { Err("too much changes meanwhile".to_owned()) } else { Ok(false) }
     }
 
     /// What has changed, in a few lines.
@@ -300,9 +315,31 @@ impl Engine {
 
     /// There was no answer.
     pub(super) fn not_reloaded(&mut self) {
+        let errors = self.loading.reports.clone();
+        if self.planless {
+            self.refuse_loads(&errors.join("\n"));
+        }
         let Some(asked) = self.loading.current.asked.take() else { return };
-        let reloaded = Reloaded { errors: self.loading.reports.clone(), ..Reloaded::default() };
+        if asked.signals.is_some() {
+            // Nobody hears that it has failed; it is done when that can be.
+            self.loading.current.asked = Some(asked);
+            self.load_again(LONG_PAUSE_NS);
+            return;
+        }
+        let reloaded = Reloaded { errors, ..Reloaded::default() };
         self.answer_reload(&asked, &reloaded);
+    }
+
+    /// Whoever waits for a load is told that there will be none.
+    fn refuse_loads(&mut self, why: &str) {
+        let waiting = std::mem::take(&mut self.loading.queue);
+        let (signals, others): (VecDeque<Asked>, VecDeque<Asked>) =
+            waiting.into_iter().partition(|asked| asked.signals.is_some());
+        self.loading.queue = signals;
+        for asked in others {
+            let errors = vec![why.to_owned()];
+            self.answer_reload(&asked, &Reloaded { errors, ..Reloaded::default() });
+        }
     }
 
     fn answer_reload(&mut self, asked: &Asked, reloaded: &Reloaded) {

@@ -20,7 +20,7 @@ const DESCRIPTION: &str = include_str!("../../../../../schema/io.ham.Manager.var
 
 /// Names in one call, and globs among them, each of which is compared with
 /// every entity: a call is worked off between two events of entities.
-const MOST_NAMES: usize = 1_024;
+pub(super) const MOST_NAMES: usize = 1_024;
 const MOST_GLOBS: usize = 16;
 
 /// Names of entities in a line of the log.
@@ -208,6 +208,9 @@ impl Engine {
         let name = self.name(entity);
         let state = self.core.view(entity).state.to_owned();
         let named = match answer {
+            Reply::NotStartable if self.core.is_without_unit(entity) => {
+                Some("its unit was removed".to_owned())
+            }
             Reply::Dependency(on) => Some(format!("not started: {}", self.blame(on))),
             Reply::Conflict(one, other) => {
                 let (one, other) = (self.name(one), self.name(other));

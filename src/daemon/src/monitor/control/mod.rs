@@ -20,6 +20,7 @@ mod verbosity;
 
 pub(super) use reload::say_reloaded;
 
+use super::reload::Asked;
 use super::{CLIENTS, Engine};
 use ham_core::ids::RequestId;
 use ham_core::wire::{Answer, Call, Frames, Outcome, to_frame};
@@ -218,6 +219,10 @@ impl Engine {
         self.control.receivers.remove(&token);
         self.control.late.remove(&token);
         self.loading.tried.remove(&token);
+        // What only its answer would have been for.
+        let waits = |asked: &Asked| asked.client == Some(token);
+        let idle = |asked: &Asked| !asked.apply || !asked.instances.is_empty();
+        self.loading.queue.retain(|asked| !(waits(asked) && idle(asked)));
         let gone: Vec<RequestId> = self
             .control
             .requests

@@ -1,7 +1,7 @@
 //! `Plan` and `Apply`: what units would change, and changing it.
 
 use super::Waiting;
-use super::calls::{bad, is_glob, parameters, result};
+use super::calls::{MOST_NAMES, bad, is_glob, parameters, result};
 use super::late::Until;
 use crate::monitor::Engine;
 use crate::monitor::reload::Asked;
@@ -66,7 +66,7 @@ impl Engine {
             }
             Some(errors) => return Err(bad("names", &errors.join("\n"))),
         }
-        if self.planless {
+        if self.planless || self.core.is_stopping() || names.len() > MOST_NAMES {
             return Ok(false);
         }
         self.put_off(token, call, Until::Loaded);
