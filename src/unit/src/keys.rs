@@ -2,6 +2,9 @@
 //! left out. The reader refuses what is not in this table, suggestions come
 //! from it, and a test compares `ham.unit(5)` with it.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// A key and what is known about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -324,13 +327,21 @@ pub const CONF_KEYS: &[Key] = &[
     key("conf.allow.entities", "pattern or list of patterns", "required", "With which entities."),
 ];
 
+/// All keys by their table: they are looked up for every key of every unit.
+static BY_TABLE: LazyLock<HashMap<&'static str, Vec<(&'static str, &'static Key)>>> =
+    LazyLock::new(|| {
+        let mut tables: HashMap<&'static str, Vec<(&'static str, &'static Key)>> = HashMap::new();
+        for key in KEYS.iter().chain(CONF_KEYS) {
+            let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+            tables.entry(table).or_default().push((name, key));
+        }
+        tables
+    });
+
 /// The keys that may stand in a table; `""` is the top of the file, `conf` that
 /// of `ham.conf`.
-pub fn of_table(table: &str) -> impl Iterator<Item = (&'static str, &'static Key)> + '_ {
-    KEYS.iter().chain(CONF_KEYS).filter_map(move |key| {
-        let (before, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
-        (before == table).then_some((name, key))
-    })
+pub fn of_table(table: &str) -> impl Iterator<Item = (&'static str, &'static Key)> + use<> {
+    BY_TABLE.get(table).map(Vec::as_slice).unwrap_or_default().iter().copied()
 }
 
 /// One key of a table.

@@ -65,6 +65,8 @@ pub(crate) struct Question {
     pub(crate) in_force: Option<InForce>,
     /// Names of entities that were made at run time.
     pub(crate) made: Vec<String>,
+    /// Whether there was nothing to be said then.
+    pub(crate) clean: bool,
     /// Of the directories, as they were when they were last loaded.
     pub(crate) trace: u64,
     pub(crate) refused: Vec<Refused>,

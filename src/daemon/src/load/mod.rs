@@ -103,7 +103,11 @@ fn load(request: &Request) -> Result<(), String> {
     let trace = traces.number();
     let mut answer = Answer { trace, watched: traces.names(), ..Answer::default() };
     let mut plan = Vec::new();
-    if question.mode == Mode::Look && question.missing.is_empty() && question.trace == trace {
+    // Who asks is told nothing else than at the last time, if that was nothing.
+    let asks = matches!(question.mode, Mode::Asked { .. });
+    let may_be_known =
+        question.mode == Mode::Look || (asks && question.clean && question.names.is_empty());
+    if may_be_known && question.missing.is_empty() && question.trace == trace {
         answer.outcome = Outcome::Unchanged;
     } else {
         plan = compare(request, &question, &mut answer)?;

@@ -12,6 +12,10 @@ use std::time::{Duration, SystemTime};
 
 /// Who writes a file is not done before this time has passed since.
 const FRESH: Duration = Duration::from_millis(500);
+/// The kernel stamps files with the time of its last tick, 100 a second or more.
+const TICK: Duration = Duration::from_millis(20);
+/// Where names of users and groups come from, as far as that is files.
+const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
 /// Links that lead to links.
 const MOST_LINKS: usize = 16;
 /// A directory that comes and goes while it is looked at is looked at so often:
@@ -31,6 +35,9 @@ pub(crate) struct Traces {
     /// Directories on the way there.
     places: BTreeSet<PathBuf>,
     names: BTreeSet<String>,
+    /// Something was written just now: what is written next may leave the same
+    /// trace.
+    unsure: bool,
 }
 
 impl Traces {
@@ -41,13 +48,21 @@ impl Traces {
         for directory in directories {
             traces.directory(directory, watches, true);
         }
+        // What names of users stand for.
+        for path in USERS {
+            traces.file(Path::new(path));
+        }
         traces
     }
 
     /// The number.
     pub(crate) fn number(&self) -> u64 {
+        let mut hasher = self.hasher.clone();
+        if self.unsure {
+            SystemTime::now().hash(&mut hasher);
+        }
         // 0 stands for none.
-        self.hasher.finish().max(1)
+        hasher.finish().max(1)
     }
 
     /// Names whose coming and going matters, beside those of units.
@@ -108,9 +123,11 @@ impl Traces {
         path.hash(&mut self.hasher);
         let own = std::fs::symlink_metadata(path).ok();
         let is_link = own.as_ref().is_some_and(Metadata::is_symlink);
+        self.unsure |= own.as_ref().is_some_and(is_just_written);
         own.map(|is| stamp(&is)).hash(&mut self.hasher);
         if is_link {
             let to = std::fs::metadata(path).ok();
+            self.unsure |= to.as_ref().is_some_and(is_just_written);
             to.map(|is| stamp(&is)).hash(&mut self.hasher);
         }
         is_link
@@ -176,6 +193,13 @@ impl Traces {
             }
         }
     }
+}
+
+/// Whether another write could still get the same time.
+fn is_just_written(is: &Metadata) -> bool {
+    let changed = Duration::new(is.ctime().unsigned_abs(), is.ctime_nsec().unsigned_abs() as u32);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now < changed.saturating_add(TICK)
 }
 
 fn stamp(is: &Metadata) -> [u64; 6] {

@@ -245,6 +245,7 @@ impl Loading {
             in_force,
             made,
             instances,
+            clean: self.reports.is_empty() && !self.held,
             trace: self.trace,
             refused: self.refused.clone(),
             missing: self.missing.clone(),
