@@ -51,14 +51,24 @@ impl PlanSource for Box<dyn PlanSource> {
     }
 }
 
+impl PlanSource for &[u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        let end = offset.saturating_add(out.len());
+        self.get(offset..end).map(|bytes| out.copy_from_slice(bytes)).is_some()
+    }
+}
+
 impl PlanSource for Vec<u8> {
     fn len(&self) -> usize {
         Vec::len(self)
     }
 
     fn read(&self, offset: usize, out: &mut [u8]) -> bool {
-        let end = offset.saturating_add(out.len());
-        self.get(offset..end).map(|bytes| out.copy_from_slice(bytes)).is_some()
+        self.as_slice().read(offset, out)
     }
 }
 

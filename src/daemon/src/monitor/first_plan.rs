@@ -14,6 +14,7 @@ use ham_core::monitor::Monitor;
 use ham_core::plan::PlanIndex;
 use ham_core::time::Mono;
 use ham_snapshot::header::Field;
+use ham_snapshot::plans::PlanHalf;
 use ham_sys::{allocation, clock};
 
 impl Engine {
@@ -63,7 +64,7 @@ impl Engine {
 
     /// Whose plan could not be read any more, but whose processes run, must be
     /// the same in the new plan: its records go by number.
-    fn check_identities(&self, plan: &PlanIndex<Vec<u8>>) -> Result<(), String> {
+    fn check_identities(&self, plan: &PlanIndex<&[u8]>) -> Result<(), String> {
         if self.lacks_its_plan() && plan.is_empty() {
             return Err("the plan of before is lost, and there are no units".to_owned());
         }
@@ -82,14 +83,25 @@ impl Engine {
         Ok(())
     }
 
-    fn install_first_plan(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let plan = PlanIndex::open(bytes.to_vec()).map_err(|error| error.to_string())?;
-        self.check_identities(&plan)?;
+    /// Writes a plan into the half that is not in force, with the generation that
+    /// it gets.
+    pub(super) fn write_plan(
+        &mut self,
+        bytes: &[u8],
+        plan: &PlanIndex<&[u8]>,
+    ) -> Result<(u64, PlanHalf), String> {
         let (generation, half) = self.state.free_plan_half();
-        self.store.reserve_plan(half, &plan, bytes.len()).map_err(|error| error.to_string())?;
-        if !half.write(bytes) {
-            return Err("the plan is too large".to_owned());
+        self.store.reserve_plan(half, plan, bytes.len()).map_err(|error| error.to_string())?;
+        match half.write(bytes) {
+            true => Ok((generation, half)),
+            false => Err("the plan is too large".to_owned()),
         }
+    }
+
+    fn install_first_plan(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let plan = PlanIndex::open(bytes).map_err(|error| error.to_string())?;
+        self.check_identities(&plan)?;
+        let (generation, half) = self.write_plan(bytes, &plan)?;
         self.state.switch_plan(generation, half);
         let plan = plan_in_force(self.state).map_err(|fatal| fatal.what)?;
         let Some(plan) = plan else { return Err("the plan was not taken".to_owned()) };

@@ -220,18 +220,13 @@ impl Engine {
 
     /// False when it was made from what is not so any more.
     fn install_plan(&mut self, answer: &Answer, bytes: &[u8]) -> Result<bool, String> {
-        let plan = PlanIndex::open(bytes.to_vec()).map_err(|error| error.to_string())?;
-        let (generation, half) = self.state.free_plan_half();
-        self.store.reserve_plan(half, &plan, bytes.len()).map_err(|error| error.to_string())?;
-        if !half.write(bytes) {
-            return Err("the plan is too large".to_owned());
-        }
-        drop(plan);
         // One that was started meanwhile is not to leave for want of a file.
         let known = &self.loading.current.instances;
         if self.instances().iter().any(|name| !known.contains(name)) {
             return self.is_stale();
         }
+        let plan = PlanIndex::open(bytes).map_err(|error| error.to_string())?;
+        let (generation, half) = self.write_plan(bytes, &plan)?;
         let plan = plan_of(half).map_err(|fatal| fatal.what)?;
         let mut turn = std::mem::take(&mut self.turn);
         let base = std::mem::take(&mut self.loading.current.base);
