@@ -7,11 +7,12 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::directory::SourceState;
 use crate::draft::Draft;
 use crate::enablement;
+use crate::gather::Unit;
 use crate::graph::Graph;
 use crate::heartbeat;
-use crate::layers::Layers;
 use crate::links;
 use crate::load::{Loaded, Scope, Settings};
+use crate::memory;
 use crate::opposites;
 use crate::references::{self, KnownNames};
 
@@ -20,16 +21,17 @@ use ham_core::ids::{EntityId, MAX_PLANNED};
 use ham_core::plan::StartMode;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Reads the texts, compares them with each other, and gives out numbers.
+/// Reads the texts, compares them with each other, and gives out numbers. False
+/// when something is to be said that needs the text of a unit that was not read.
 pub(crate) fn compare(
-    texts: &[(String, Layers)],
+    units: &mut [Unit],
     known: &KnownNames,
     scope: &Scope<'_>,
     settings: &Settings<'_>,
     loaded: &mut Loaded,
-) {
-    let mut drafts: Vec<Draft<'_>> =
-        texts.iter().map(|(name, text)| Draft::new(name, text, settings)).collect();
+) -> bool {
+    let mut drafts: Vec<Draft<'_>> = units.iter_mut().map(|unit| unit.draft(settings)).collect();
+    let own: usize = drafts.iter().map(|draft| draft.report.len()).sum();
     watching::resolve(&mut drafts);
     heartbeat::check(&mut drafts);
     for draft in &mut drafts {
@@ -62,7 +64,14 @@ pub(crate) fn compare(
     loaded.entities.retain(|entity| !refused.contains(&entity.name));
     links::resolve(&mut loaded.entities, &drafts, &graph);
     watching::link(&mut loaded.entities, &drafts);
-    loaded.diagnostics.extend(drafts.into_iter().flat_map(|draft| draft.report.finish()));
+    let all: usize = drafts.iter().map(|draft| draft.report.len()).sum();
+    if all != own && drafts.iter().any(|draft| draft.is_recalled) {
+        return false;
+    }
+    for draft in &mut drafts {
+        loaded.diagnostics.extend(draft.report.finish());
+    }
+    loaded.memory = memory::remember(drafts);
     for source in &mut loaded.sources {
         if refused.contains(&source.name) {
             source.state = SourceState::Refused;
@@ -76,6 +85,7 @@ pub(crate) fn compare(
     }
     let refused = loaded.sources.iter().filter(|source| source.state == SourceState::Refused);
     loaded.refused = refused.map(|source| source.name.clone()).collect();
+    true
 }
 
 /// Lets the links of the administrator say which units start by themselves.

@@ -5,6 +5,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::layers::Layers;
 use crate::load::{Settings, name_problem};
+use crate::memory::FileTrace;
 use crate::order::Neighbour;
 use crate::reader::Reader;
 use crate::references::Reference;
@@ -12,7 +13,7 @@ use crate::syntax;
 use crate::templates;
 use crate::text::Report;
 use crate::watching::Watch;
-use ham_core::plan::{EntityPlan, StateSet};
+use ham_core::plan::{EntityPlan, StartMode, StateSet};
 use std::ops::Range;
 
 /// A unit that has been read.
@@ -34,9 +35,35 @@ pub(crate) struct Draft<'a> {
     pub(crate) filled: Vec<Range<usize>>,
     /// Whether it is not taken, for whatever reason.
     pub(crate) refused: bool,
+    /// How it starts, as its own text says.
+    pub(crate) start: Option<StartMode>,
+    /// Its files, if it reads the same as long as they are the same.
+    pub(crate) files: Option<Vec<FileTrace>>,
+    /// Whether it was not read, but remembered: there is no text to show.
+    pub(crate) is_recalled: bool,
 }
 
 impl<'a> Draft<'a> {
+    /// One that says nothing.
+    pub(crate) fn empty(name: &'a str, text: &'a Layers) -> Draft<'a> {
+        Draft {
+            name,
+            text,
+            report: Report::new(text),
+            plan: None,
+            references: Vec::new(),
+            neighbours: Vec::new(),
+            watches: Vec::new(),
+            states: Vec::new(),
+            heartbeat: None,
+            filled: Vec::new(),
+            refused: false,
+            start: None,
+            files: None,
+            is_recalled: false,
+        }
+    }
+
     /// Reads the texts of a unit.
     pub(crate) fn new(name: &'a str, text: &'a Layers, settings: &'a Settings<'a>) -> Draft<'a> {
         let mut report = Report::new(text);
@@ -74,8 +101,7 @@ impl<'a> Draft<'a> {
         watches.retain(|watch| !damage.covers(text, watch.span.start));
         let refused = name_problem(name, text.file()).is_some();
         Draft {
-            name,
-            text,
+            start: plan.as_ref().map(|plan| plan.start),
             report,
             plan,
             references,
@@ -85,6 +111,7 @@ impl<'a> Draft<'a> {
             heartbeat,
             filled,
             refused,
+            ..Draft::empty(name, text)
         }
     }
 }

@@ -7,8 +7,9 @@ use crate::conf::{self, Conf};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::directory::{self, Found, Source, SourceState};
 use crate::enablement;
-use crate::gather;
+use crate::gather::{self, Unit};
 use crate::layers::Layers;
+use crate::memory::Memory;
 use crate::names::{self, Named};
 use crate::references::KnownNames;
 use crate::source;
@@ -47,6 +48,11 @@ pub struct Settings<'a> {
     /// Whether an id belongs to an entity already, be it in these files or
     /// not; such an id is given to no new one.
     pub id_in_use: &'a dyn Fn(EntityId) -> bool,
+    /// What is remembered of units that were read before: those whose files are
+    /// the same are not read. `None`: nothing is, and nothing is to be.
+    pub memory: Option<&'a Memory>,
+    /// What those were read as: the entity of this name, with any neighbours.
+    pub in_force: &'a dyn Fn(&str) -> Option<EntityPlan>,
 }
 
 impl Settings<'_> {
@@ -63,6 +69,8 @@ impl Settings<'_> {
             instances: &[],
             known_ids: &|_| None,
             id_in_use: &|_| false,
+            memory: None,
+            in_force: &|_| None,
         }
     }
 }
@@ -101,6 +109,8 @@ pub struct Loaded {
     /// What `ham.conf` says, the defaults without one; `None` when it has
     /// errors, or was not looked for.
     pub conf: Option<Conf>,
+    /// What is to be remembered for the next load of the same directories.
+    pub memory: Memory,
 }
 
 impl Loaded {
@@ -134,6 +144,16 @@ impl Scope<'_> {
 /// wins.
 #[must_use]
 pub fn load_directories(directories: &[PathBuf], settings: &Settings<'_>) -> Loaded {
+    // What is said about a unit shows its text.
+    let recalls = settings.memory.is_some_and(|memory| !memory.is_empty());
+    let with_memory = if recalls { load(directories, settings) } else { None };
+    let none = Memory::default();
+    let all = Settings { memory: settings.memory.map(|_| &none), ..*settings };
+    with_memory.or_else(|| load(directories, &all)).unwrap_or_default()
+}
+
+/// `None` when a unit has to be read that is remembered.
+fn load(directories: &[PathBuf], settings: &Settings<'_>) -> Option<Loaded> {
     let mut gathered = gather::gather(directories, settings);
     let found = &mut gathered.found;
     let mut known = KnownNames::default();
@@ -172,11 +192,13 @@ pub fn load_directories(directories: &[PathBuf], settings: &Settings<'_>) -> Loa
         enabled: gathered.enabled.as_ref(),
         by_need: &gathered.by_need,
     };
-    compare(&gathered.units, &known, &whole, settings, &mut loaded);
+    if !compare(&mut gathered.units, &known, &whole, settings, &mut loaded) {
+        return None;
+    }
     // What is wrong with a template is wrong with each of its instances.
     let mut said: HashSet<String> = HashSet::new();
     loaded.diagnostics.retain(|diagnostic| said.insert(diagnostic.render_plain()));
-    loaded
+    Some(loaded)
 }
 
 /// Checks one file: a unit with its drop-ins, a template, a drop-in with its
@@ -233,11 +255,11 @@ pub fn check_file(path: &Path, settings: &Settings<'_>) -> Loaded {
             let named = templates::named_by(&name, &layers, settings);
             let made = named.into_iter().filter(|name| found.template_of(name).is_some());
             known.entities.extend(made);
-            units.push((name.clone(), layers));
+            units.push(Unit::read(name.clone(), layers));
         }
     }
     loaded.sources.push(Source { name, path: path.to_owned(), state });
-    compare(&units, &known, &Scope::PART, settings, &mut loaded);
+    compare(&mut units, &known, &Scope::PART, settings, &mut loaded);
     loaded
 }
 
@@ -286,7 +308,10 @@ pub fn check_text(name: &str, file: &str, text: &str, settings: &Settings<'_>) -
     }
     let mut loaded = Loaded { sources: vec![source], ..Loaded::default() };
     loaded.diagnostics.extend(name_problem(name, file));
-    let texts = if masked { Vec::new() } else { vec![(name.to_owned(), layers)] };
-    compare(&texts, &known, &Scope::PART, settings, &mut loaded);
+    let mut units = Vec::new();
+    if !masked {
+        units.push(Unit::read(name.to_owned(), layers));
+    }
+    compare(&mut units, &known, &Scope::PART, settings, &mut loaded);
     loaded
 }

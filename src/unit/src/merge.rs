@@ -219,7 +219,7 @@ mod tests {
             let (alone, more) =
                 (Draft::new("unit", &alone, &settings), Draft::new("unit", &more, &settings));
             prop_assert_eq!(&alone.plan, &more.plan);
-            let said = |draft: Draft<'_>| {
+            let said = |mut draft: Draft<'_>| {
                 draft.report.finish().iter().map(|said| said.render_plain()).collect::<Vec<_>>()
             };
             prop_assert_eq!(said(alone), said(more));

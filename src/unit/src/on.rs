@@ -5,6 +5,7 @@ use crate::codes;
 use crate::reader::{Field, Reader, Table};
 use crate::states::Written;
 use ham_core::plan::{ConditionKind, Only};
+use serde::{Deserialize, Serialize};
 use toml::de::DeValue;
 
 /// What fires a condition, as far as its own text tells.
@@ -18,7 +19,7 @@ pub(crate) struct On {
 }
 
 /// From where to where; `None`: any.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Transition {
     pub(crate) from: Option<Written>,
     pub(crate) to: Option<Written>,

@@ -5,10 +5,11 @@ use crate::codes;
 use crate::names::Named;
 use crate::reader::{Reader, Table};
 use crate::references::Reference;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// What another unit is to the one that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Relation {
     Requires,
     Wants,
@@ -42,7 +43,7 @@ impl Relation {
 }
 
 /// A unit that is named in one of the five lists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Neighbour {
     pub(crate) name: String,
     pub(crate) relation: Relation,

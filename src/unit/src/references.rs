@@ -6,11 +6,12 @@ use crate::diagnostic::Severity;
 use crate::suggest::{nearest, quoted};
 use crate::templates;
 use crate::text::Report;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// A name of an entity that must exist.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reference {
     pub(crate) name: String,
     pub(crate) span: Range<usize>,

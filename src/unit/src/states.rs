@@ -9,6 +9,7 @@ use crate::reader::{Field, Reader};
 use crate::suggest::{nearest, one_of, quoted};
 use crate::text::Report;
 use ham_core::plan::StateSet;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use toml::de::DeValue;
 
@@ -20,7 +21,7 @@ const EVERY: &str = "*";
 const SET: &str = "condition.on.state.to";
 
 /// A set as it is written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Written {
     /// Whether all others are meant.
     not: bool,
@@ -29,7 +30,7 @@ pub(crate) struct Written {
     pub(crate) span: Range<usize>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Member {
     Number(u32),
     Every,

@@ -145,6 +145,11 @@ impl<'a> Report<'a> {
         self.add(Severity::Warning, code, span, message)
     }
 
+    /// How much was added.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len().saturating_add(self.left_out)
+    }
+
     /// Whether any error was added.
     pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0
@@ -170,10 +175,9 @@ impl<'a> Report<'a> {
     }
 
     /// The list in the order of the texts, with a note if some were left out.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn finish(&mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|(at, _)| *at);
-        let mut list: Vec<Diagnostic> =
-            self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+        let mut list: Vec<Diagnostic> = self.list.drain(..).map(|(_, it)| it).collect();
         if self.left_out > 0 {
             let (_, last) = self.text.at(usize::MAX);
             let end = last.text.len();

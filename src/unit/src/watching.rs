@@ -13,11 +13,12 @@ use crate::states::Written;
 use crate::suggest::quoted;
 use ham_core::ids::EntityId;
 use ham_core::plan::{ConditionKind, ConditionPlan, EntityPlan, Kind, Only, StateSet};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
 
 /// What of a condition concerns other units.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watch {
     /// The condition's name.
     pub(crate) condition: String,

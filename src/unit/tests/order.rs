@@ -1,9 +1,10 @@
 //! Units beside each other: who starts after whom, circles, conflicts, units
-//! that fall with others, and which start by themselves.
+//! that fall with others, which start by themselves; and all of that with memory.
 
 mod fake_users;
 mod folder;
 mod order {
+    mod memory;
     mod watching;
 }
 

@@ -13,6 +13,7 @@
 
 use super::{EntityPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
 use crate::ids::{EntityId, MAX_ENTITIES, MAX_PLANNED};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"hamplan1");
@@ -69,6 +70,27 @@ impl PlanSource for Vec<u8> {
 
     fn read(&self, offset: usize, out: &mut [u8]) -> bool {
         self.as_slice().read(offset, out)
+    }
+}
+
+/// By this a plan is known again: how much there is of it, and the checksum of
+/// its index, which holds that of each entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanMark([u64; 3]);
+
+impl PlanMark {
+    /// Of these bytes; `None` when they are too few.
+    #[must_use]
+    pub fn of(source: &impl PlanSource) -> Option<PlanMark> {
+        let mut bytes = [0u8; 24];
+        source.read(8, &mut bytes).then(|| {
+            let (words, _) = bytes.as_chunks::<8>();
+            let mut mark = [0u64; 3];
+            for (word, bytes) in mark.iter_mut().zip(words) {
+                *word = u64::from_le_bytes(*bytes);
+            }
+            PlanMark(mark)
+        })
     }
 }
 

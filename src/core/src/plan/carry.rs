@@ -125,6 +125,9 @@ impl EntityPlan {
 #[must_use]
 pub fn carry(old: &EntityPlan, new: EntityPlan) -> EntityPlan {
     let new = EntityPlan { next: None, leaving: false, ..new };
+    if *old == new {
+        return new;
+    }
     let mut current = live(old, &new);
     if shape(&old.kind) != shape(&new.kind) {
         // Nothing of what it will be means the same as long as it is what it is.

@@ -4,7 +4,7 @@
 use super::messages::InForce;
 use ham_core::ids::EntityId;
 pub(crate) use ham_core::plan::Known;
-use ham_core::plan::{PlanIndex, PlanSource};
+use ham_core::plan::{EntityPlan, PlanIndex, PlanMark, PlanSource};
 use ham_snapshot::plans::PLAN_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -34,6 +34,7 @@ pub(crate) struct Old {
     pub(crate) entities: BTreeMap<String, Known>,
     /// Every id that has a meaning.
     pub(crate) ids: BTreeSet<EntityId>,
+    pub(super) mark: Option<PlanMark>,
 }
 
 impl Old {
@@ -43,10 +44,17 @@ impl Old {
     /// When it cannot be read.
     pub(crate) fn read(file: File, from: &InForce) -> Result<Old, String> {
         let source = FileSource { file, offset: from.offset };
+        let mark = PlanMark::of(&source);
         let index = PlanIndex::open(source).map_err(|error| error.to_string())?;
         let base = from.base();
         let entities = base.known(&index).map_err(|error| error.to_string())?;
-        Ok(Old { entities, ids: index.ids().collect() })
+        Ok(Old { entities, ids: index.ids().collect(), mark })
+    }
+
+    /// As its unit says.
+    pub(super) fn configured(&self, name: &str) -> Option<EntityPlan> {
+        let known = self.entities.get(name).filter(|known| !known.plan.leaving)?;
+        Some(known.plan.configured().clone())
     }
 
     /// Those that units have.

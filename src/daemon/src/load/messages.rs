@@ -7,6 +7,7 @@ use ham_core::wire::{Consequence, EntityChange};
 use ham_unit::{Conf, DiagnosticReport, Severity};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
+use std::path::PathBuf;
 
 /// What is wanted of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,8 @@ pub(crate) struct Question {
     pub(crate) instances: Vec<String>,
     /// Units whose file was missing a while ago, too.
     pub(crate) missing: Vec<String>,
+    /// Where the loader notes what it need not read again.
+    pub(crate) notes: PathBuf,
 }
 
 /// What may happen to an entity whose unit has not changed.

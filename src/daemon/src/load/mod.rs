@@ -6,12 +6,14 @@
 //! - `messages`: what goes to and fro; `in_force`: the plan that is there
 //! - `traces`: whether anything has changed; `decide`: what comes of it; `some`: of
 //!   the units that were named alone
+//! - `notes`: for the next loader, what it need not read again
 //! - `changes`: that for people
 
 mod changes;
 mod decide;
 mod in_force;
 mod messages;
+mod notes;
 mod some;
 #[cfg(test)]
 mod tests;
@@ -21,10 +23,13 @@ pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Ref
 
 use crate::say::say;
 use decide::Decision;
-use ham_core::plan::encode;
+use ham_core::plan::{PlanMark, encode};
 use ham_sys::inotify::Directories;
-use ham_unit::{DiagnosticReport, Loaded, Settings, SystemUsers, load_directories, no_watchdog};
+use ham_unit::{
+    DiagnosticReport, Loaded, Memory, Settings, SystemUsers, load_directories, no_watchdog,
+};
 use in_force::Old;
+use notes::Notebook;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::BufWriter;
@@ -134,6 +139,12 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     settings.known_ids = &known;
     let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));
     settings.id_in_use = &in_use;
+    let notebook = Notebook::new(&question.notes, request);
+    let noted = |notebook: &Notebook| Some(notebook.read(old.as_ref()?.mark?));
+    let memory: Memory = notebook.as_ref().and_then(noted).unwrap_or_default();
+    settings.memory = notebook.as_ref().map(|_| &memory);
+    let in_force = |name: &str| old.as_ref()?.configured(name);
+    settings.in_force = &in_force;
     let mut loaded = load_directories(&request.directories, &settings);
     // The reaper is this process's parent.
     let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
@@ -149,7 +160,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     answer.diagnostics = told.map(DiagnosticReport::from).collect();
     let decision = match &old {
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
-        None => first(loaded),
+        None => first(&mut loaded),
     };
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
@@ -169,14 +180,24 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     }
     answer.missing = decision.missing;
     answer.entities = decision.entities.len();
-    match decision.outcome {
-        Outcome::Plan => encode(&decision.entities).map_err(|error| error.to_string()),
-        Outcome::Same | Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => Ok(Vec::new()),
+    let plan = match decision.outcome {
+        Outcome::Plan => encode(&decision.entities).map_err(|error| error.to_string())?,
+        Outcome::Same | Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => Vec::new(),
+    };
+    let mark = match decision.outcome {
+        Outcome::Plan => PlanMark::of(&plan),
+        Outcome::Same => old.and_then(|old| old.mark),
+        Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => None,
+    };
+    // Of some alone, the others may say something else than the plan.
+    if let (Some(notebook), Some(mark), true) = (notebook, mark, question.names.is_empty()) {
+        notebook.write(mark, &loaded.memory);
     }
+    Ok(plan)
 }
 
 /// Units with errors are left out.
-fn first(loaded: Loaded) -> Decision {
-    let refused = decide::refused(&loaded, &RealFiles);
-    Decision { entities: loaded.entities, refused, ..Decision::default() }
+fn first(loaded: &mut Loaded) -> Decision {
+    let refused = decide::refused(loaded, &RealFiles);
+    Decision { entities: std::mem::take(&mut loaded.entities), refused, ..Decision::default() }
 }

@@ -15,7 +15,7 @@ const FRESH: Duration = Duration::from_millis(500);
 /// The kernel stamps files with the time of its last tick, 100 a second or more.
 const TICK: Duration = Duration::from_millis(20);
 /// Where names of users and groups come from, as far as that is files.
-const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
+pub(super) const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
 /// Links that lead to links.
 const MOST_LINKS: usize = 16;
 /// A directory that comes and goes while it is looked at is looked at so often:
@@ -196,13 +196,13 @@ impl Traces {
 }
 
 /// Whether another write could still get the same time.
-fn is_just_written(is: &Metadata) -> bool {
+pub(super) fn is_just_written(is: &Metadata) -> bool {
     let changed = Duration::new(is.ctime().unsigned_abs(), is.ctime_nsec().unsigned_abs() as u32);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     now < changed.saturating_add(TICK)
 }
 
-fn stamp(is: &Metadata) -> [u64; 6] {
+pub(super) fn stamp(is: &Metadata) -> [u64; 6] {
     let of = |number: i64| number.unsigned_abs();
     let changed = [of(is.mtime()), of(is.mtime_nsec()), of(is.ctime()), of(is.ctime_nsec())];
     let [a, b, c, d] = changed;

@@ -38,9 +38,19 @@ const SHORT_ANSWER_FILE: &str = "loaded.json.new";
 const QUESTION_FILE: &str = "load.question";
 const RAW_ANSWER_FILE: &str = "load.answer";
 
+/// What loaders note for each other, and where they write it first.
+const NOTES_FILE: &str = "load.notes";
+const UNFINISHED_NOTES_FILE: &str = "load.new";
+
 /// All of them.
-pub(super) const FILES: [&str; 4] =
-    [ANSWER_FILE, SHORT_ANSWER_FILE, QUESTION_FILE, RAW_ANSWER_FILE];
+pub(super) const FILES: [&str; 6] = [
+    ANSWER_FILE,
+    SHORT_ANSWER_FILE,
+    QUESTION_FILE,
+    RAW_ANSWER_FILE,
+    NOTES_FILE,
+    UNFINISHED_NOTES_FILE,
+];
 
 /// A loader that takes longer is a load error (details 21).
 const PATIENCE_NS: u64 = 30_000_000_000;
@@ -249,6 +259,7 @@ impl Loading {
             trace: self.trace,
             refused: self.refused.clone(),
             missing: self.missing.clone(),
+            notes: self.path(NOTES_FILE),
         };
         let mut asked = self.nameless(QUESTION_FILE)?;
         let write = serde_json::to_vec(&question).map_err(std::io::Error::from);

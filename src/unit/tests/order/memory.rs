@@ -1,0 +1,157 @@
+//! What is remembered of units comes to the same as reading them again.
+
+use crate::folder::{Folder, settings};
+use ham_core::plan::EntityPlan;
+use ham_unit::{Loaded, Memory, Settings};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::time::Duration;
+
+/// Long enough that a file that is written afterwards has another time.
+const TICK: Duration = Duration::from_millis(25);
+
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// What a unit may say beside its command.
+const LINES: [&str; 8] = [
+    "",
+    "start = \"manual\"",
+    "requires = [\"a\"]",
+    "after = [\"b\"]\nwants = [\"d?\"]",
+    "before = [\"e\"]",
+    "conflicts = [\"c\"]",
+    "user = \"nobody-of-that-name\"",
+    "umsak = \"022\"",
+];
+
+/// Tables behind [entity].
+const TABLES: [&str; 8] = [
+    "",
+    "[heartbeat]\ninterval = \"1s\"\n",
+    "[states]\nup = 1\ndown = 2\n",
+    "[[condition]]\non = \"death\"\nactions = [{ log = \"x\" }, { restart = {} }]\n",
+    "[[condition]]\nname = \"of-a\"\non = \"death\"\nof = \"a\"\nactions = [{ log = \"x\" }]\n",
+    "[[condition]]\nname = \"up\"\non = { state = { to = [\"up\"] } }\nof = \"b\"\nactions = [{ log = \"x\" }]\n",
+    "[[condition]]\non = \"heartbeat-missed-high\"\nactions = [{ log = \"x\" }]\n",
+    "[[condition]]\nname = \"made\"\non = \"death\"\nactions = [{ start = \"t@x\" }]\n",
+];
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Write(&'static str, &'static str, &'static str),
+    DropIn(&'static str, &'static str),
+    Global,
+    Template,
+    Remove(&'static str),
+    Nothing,
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let name = || select(&NAMES[..]);
+    prop_oneof![
+        6 => (name(), select(&LINES[..]), select(&TABLES[..]))
+            .prop_map(|(name, lines, tables)| Edit::Write(name, lines, tables)),
+        1 => (name(), select(&LINES[..])).prop_map(|(name, lines)| Edit::DropIn(name, lines)),
+        1 => Just(Edit::Global),
+        1 => Just(Edit::Template),
+        1 => name().prop_map(Edit::Remove),
+        1 => Just(Edit::Nothing),
+    ]
+}
+
+fn apply(folder: &Folder, edit: &Edit) {
+    let command = "command = \"/bin/sh\"\nrestart = \"no\"\n";
+    match edit {
+        Edit::Write(name, lines, tables) => {
+            // One of them needs another way to be restarted.
+            let command = match tables.contains("restart = {}") {
+                true => "command = \"/bin/sh\"\n",
+                false => command,
+            };
+            folder.write(&format!("{name}.toml"), format!("[entity]\n{command}{lines}\n{tables}"));
+        }
+        Edit::DropIn(name, lines) => {
+            let drop_ins = folder.0.join(format!("{name}.toml.d"));
+            std::fs::create_dir_all(drop_ins).unwrap();
+            folder.write(&format!("{name}.toml.d/x.toml"), format!("[entity]\n{lines}\n"));
+        }
+        Edit::Global => {
+            let text = "[global]\n[[condition]]\non = \"heartbeat-missed-high\"\nactions = [{ log = \"y\" }]\n";
+            folder.write("all.toml", text);
+        }
+        Edit::Template => {
+            folder.write("t@.toml", format!("[entity]\n{command}"));
+        }
+        Edit::Remove(name) => {
+            let _ = std::fs::remove_file(folder.0.join(format!("{name}.toml")));
+        }
+        Edit::Nothing => {}
+    }
+}
+
+fn said(loaded: &Loaded) -> Vec<String> {
+    loaded.diagnostics.iter().map(|diagnostic| diagnostic.render_plain()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_load_with_memory_finds_what_one_without_finds(edits in prop::collection::vec(edit(), 1..9)) {
+        let folder = Folder::new("memory");
+        let mut in_force: Vec<EntityPlan> = Vec::new();
+        let mut memory = Memory::default();
+        for edit in &edits {
+            apply(&folder, edit);
+            std::thread::sleep(TICK);
+            let plan = |name: &str| in_force.iter().find(|plan| plan.name == name).cloned();
+            let id = |name: &str| Some(plan(name)?.id);
+            let cold = Settings { known_ids: &id, ..settings(false) };
+            let warm = Settings { memory: Some(&memory), in_force: &plan, ..cold };
+            let (cold, warm) = (folder.load(&cold), folder.load(&warm));
+            prop_assert_eq!(said(&cold), said(&warm));
+            prop_assert_eq!(&cold.entities, &warm.entities);
+            prop_assert_eq!(&cold.refused, &warm.refused);
+            // As the loader does: with errors the plan stays.
+            if !warm.has_errors() {
+                prop_assert!(cold.memory.is_empty(), "nobody has asked for it");
+                let read = warm.entities.iter().filter(|plan| !plan.name.contains('@')).count();
+                prop_assert!(warm.memory.len() <= read);
+                if warm.diagnostics.is_empty() && !warm.entities.iter().any(|plan| plan.name.contains('@')) {
+                    prop_assert_eq!(warm.memory.len(), read);
+                }
+                memory = warm.memory;
+                in_force = warm.entities;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_remembered_is_not_read() {
+    let folder = Folder::new("remembered");
+    let command = "[entity]\ncommand = \"/bin/sh\"\nrestart = \"no\"\n";
+    for name in ["a", "b"] {
+        folder.write(&format!("{name}.toml"), command);
+    }
+    std::thread::sleep(TICK);
+    let none = Memory::default();
+    let first = folder.load(&Settings { memory: Some(&none), ..settings(false) });
+    assert_eq!(first.memory.len(), 2);
+    // Of what is recalled the plan in force is believed, whatever the file says.
+    let plan = |name: &str| {
+        let mut plan = first.entities.iter().find(|plan| plan.name == name)?.clone();
+        plan.description = "recalled".to_owned();
+        Some(plan)
+    };
+    folder.write("b.toml", format!("{command}umask = \"077\"\n"));
+    let text = serde_json::to_string(&first.memory).unwrap();
+    let memory: Memory = serde_json::from_str(&text).unwrap();
+    let warm = Settings { memory: Some(&memory), in_force: &plan, ..settings(false) };
+    let again = folder.load(&warm);
+    let said: Vec<&str> = again.entities.iter().map(|plan| plan.description.as_str()).collect();
+    assert_eq!(said, ["recalled", ""]);
+    // One that the plan in force has not is read.
+    let warm = Settings { memory: Some(&memory), ..settings(false) };
+    assert!(folder.load(&warm).entities.iter().all(|plan| plan.description.is_empty()));
+}
