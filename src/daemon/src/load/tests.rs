@@ -80,7 +80,7 @@ impl Files for Units {
 fn old_of(entities: Vec<EntityPlan>) -> Old {
     let ids = entities.iter().map(|entity| entity.id).collect();
     let known = |plan: EntityPlan| (plan.name.clone(), Known { is: plan.clone(), plan });
-    Old { entities: entities.into_iter().map(known).collect(), ids }
+    Old { entities: entities.into_iter().map(known).collect(), ids, mark: None }
 }
 
 fn look() -> Question {
