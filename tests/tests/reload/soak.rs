@@ -13,6 +13,7 @@ use ham_tests::programs::Manager;
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 /// Notes its start under a lock that a second one could not get; what it was
@@ -67,18 +68,26 @@ impl Soak {
         self.version += 1;
         let text = self.text(name, self.version);
         let path = self.units.path().join(format!("{name}.toml"));
-        match self.random.below(3) {
+        match self.random.below(4) {
             0 => fs::write(&path, &text).expect("a unit"),
             1 => {
                 let beside = self.units.path().join(format!(".{name}.new"));
                 fs::write(&beside, &text).expect("a file");
                 fs::rename(&beside, &path).expect("it can be moved");
             }
-            _ => {
+            2 => {
                 let half = text.len() / 2;
                 fs::write(&path, &text[..half]).expect("half a unit");
                 std::thread::sleep(Duration::from_millis(self.random.below(20)));
                 fs::write(&path, &text).expect("a unit");
+            }
+            _ => {
+                // The first half is a unit, too.
+                let half = text.rfind("stop =").expect("its last line");
+                let mut file = fs::File::create(&path).expect("a file");
+                file.write_all(&text.as_bytes()[..half]).expect("half a unit");
+                std::thread::sleep(Duration::from_millis(self.random.below(150)));
+                file.write_all(&text.as_bytes()[half..]).expect("the other half");
             }
         }
         self.there.insert(name.to_owned(), self.version);

@@ -5,7 +5,7 @@
 //!
 //! - `messages`: what goes to and fro; `in_force`: the plan that is there
 //! - `traces`: whether anything has changed; `decide`: what comes of it; `some`: of
-//!   the units that were named alone
+//!   the units that were named alone; `unfinished`: when somebody is still at work
 //! - `changes`: that for people
 
 mod changes;
@@ -16,6 +16,7 @@ mod some;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod unfinished;
 
 pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Refused};
 
@@ -149,18 +150,24 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     answer.diagnostics = told.map(DiagnosticReport::from).collect();
     let decision = match &old {
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
-        None => first(loaded),
+        None => first(&mut loaded),
     };
+    let mut decision = decision;
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
     {
         answer.changes = changes::changes(old, &decision.entities);
         answer.follows = changes::follows(old, &decision.entities, &answer.changes);
+        decision = decision.when_finished(question, &answer.changes, &loaded, &RealFiles);
     }
     if !question.names.is_empty() {
         // There may be more to be done than was asked for.
         answer.trace = question.trace;
         answer.refused.clone_from(&question.refused);
+    }
+    if decision.outcome == Outcome::Kept && unfinished::is_conf_lost(&request.directories, &loaded)
+    {
+        answer.conf = None;
     }
     answer.outcome = decision.outcome;
     answer.reasons = decision.reasons;
@@ -168,6 +175,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
         answer.refused = decision.refused;
     }
     answer.missing = decision.missing;
+    answer.held_back = decision.held_back;
     answer.entities = decision.entities.len();
     match decision.outcome {
         Outcome::Plan => encode(&decision.entities).map_err(|error| error.to_string()),
@@ -176,7 +184,8 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
 }
 
 /// Units with errors are left out.
-fn first(loaded: Loaded) -> Decision {
-    let refused = decide::refused(&loaded, &RealFiles);
-    Decision { entities: loaded.entities, refused, ..Decision::default() }
+fn first(loaded: &mut Loaded) -> Decision {
+    let refused = decide::refused(loaded, &RealFiles);
+    let entities = std::mem::take(&mut loaded.entities);
+    Decision { entities, refused, ..Decision::default() }
 }
