@@ -12,6 +12,8 @@ mod changes;
 mod decide;
 mod in_force;
 mod messages;
+#[cfg(test)]
+mod properties;
 mod some;
 #[cfg(test)]
 mod tests;

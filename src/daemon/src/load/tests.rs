@@ -11,20 +11,45 @@ use ham_unit::{Loaded, Settings, SystemUsers, load_directories};
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A directory of units that goes with the test.
+/// A folder that goes with the test.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new(name: &str) -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ham-load-{name}-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A directory of units.
 pub(super) struct Units {
+    _scratch: Scratch,
     pub(super) directory: PathBuf,
     pub(super) fresh: Cell<bool>,
 }
 
 impl Units {
     pub(super) fn new(name: &str) -> Units {
-        let name = format!("ham-load-{name}-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).unwrap();
-        Units { directory, fresh: Cell::new(false) }
+        let scratch = Scratch::new(name);
+        let directory = scratch.path().to_owned();
+        Units { _scratch: scratch, directory, fresh: Cell::new(false) }
     }
 
     pub(super) fn put(&self, name: &str, text: &str) -> &Units {
@@ -58,12 +83,6 @@ impl Units {
     pub(super) fn decide(&self, old: &Old, question: &Question) -> Decision {
         let directories = std::slice::from_ref(&self.directory);
         decide(question, directories, old, &self.load(old), self)
-    }
-}
-
-impl Drop for Units {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
