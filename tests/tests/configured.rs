@@ -192,6 +192,14 @@ fn users_may_do_what_a_rule_lets_them() {
             manager.wait_for_state("web", "running");
         }
     }
+    // Rights that are taken back are so although a unit is wrong.
+    let path = units.path().join("ham.conf");
+    let rules = fs::read_to_string(&path).expect("it is there");
+    units.write("web-2", "[entity]\ncommnd = 1\n");
+    fs::write(&path, rules.replace("group = 4242", "group = 4245")).expect("our own");
+    manager.wait_for_log("the error", |log| log.contains("units are not applied"));
+    assert_eq!(code(&manager, &member, &["restart", "web"]), 4, "{}", manager.log());
+    units.write("web-2", SLEEPER);
     // What somebody adds may do what that user may, and runs as that user.
     let adder = ["--reuid", "4244", "--regid", "65534", "--clear-groups"];
     let traces = units.folder().join("traces");

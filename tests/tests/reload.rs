@@ -13,6 +13,7 @@ mod reload {
     mod lost;
     mod races;
     mod soak;
+    mod unfinished;
 
     use ham_tests::own_units::{Units, wait_until};
     use ham_tests::programs::Manager;

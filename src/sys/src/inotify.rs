@@ -18,7 +18,11 @@ pub struct Watch(WatchDescriptor);
 pub enum Happened {
     /// It was made or moved there.
     Came,
-    /// It was written to, or its status changed.
+    /// It was written to.
+    Written,
+    /// Somebody who could write to it, and perhaps has, has closed it.
+    Closed,
+    /// Its status changed.
     Changed,
     /// It was removed or moved away.
     Went,
@@ -145,7 +149,11 @@ fn change(event: InotifyEvent) -> Option<Change> {
         Happened::Ended
     } else if has(Flags::IN_CREATE | Flags::IN_MOVED_TO) {
         Happened::Came
-    } else if has(Flags::IN_MODIFY | Flags::IN_CLOSE_WRITE | Flags::IN_ATTRIB) {
+    } else if has(Flags::IN_CLOSE_WRITE) {
+        Happened::Closed
+    } else if has(Flags::IN_MODIFY) {
+        Happened::Written
+    } else if has(Flags::IN_ATTRIB) {
         Happened::Changed
     } else if has(Flags::IN_DELETE | Flags::IN_MOVED_FROM) {
         Happened::Went

@@ -1,6 +1,7 @@
 //! Many edits, by which units come, go and change, while monitor and guardian
 //! are killed at any time: in the end what runs is what the directory says,
-//! nothing ran beside itself, and whom no edit was about has not noticed.
+//! nothing ran beside itself, and nobody was started anew whom no edit was about:
+//! what was written once was started once at most.
 //!
 //! `HAM_RELOAD_EDITS=5000` for a long run, `HAM_RELOAD_SEED` for another.
 
@@ -12,6 +13,7 @@ use ham_tests::programs::Manager;
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 /// Notes its start under a lock that a second one could not get; what it was
@@ -32,6 +34,13 @@ const AT_ONCE: [&str; 4] = ["live-0", "live-1", "live-2", "live-3"];
 const RESTARTED: [&str; 6] = ["made-0", "made-1", "made-2", "made-3", "made-4", "made-5"];
 /// Who comes and goes.
 const FLEETING: [&str; 6] = ["may-0", "may-1", "may-2", "may-3", "may-4", "may-5"];
+/// So many edits lie between two looks at all that is there.
+const BETWEEN: u64 = 250;
+
+/// All of them.
+fn everybody() -> impl Iterator<Item = &'static str> {
+    LEFT_ALONE.iter().chain(&AT_ONCE).chain(&RESTARTED).chain(&FLEETING).copied()
+}
 
 struct Soak {
     units: Units,
@@ -59,18 +68,26 @@ impl Soak {
         self.version += 1;
         let text = self.text(name, self.version);
         let path = self.units.path().join(format!("{name}.toml"));
-        match self.random.below(3) {
+        match self.random.below(4) {
             0 => fs::write(&path, &text).expect("a unit"),
             1 => {
                 let beside = self.units.path().join(format!(".{name}.new"));
                 fs::write(&beside, &text).expect("a file");
                 fs::rename(&beside, &path).expect("it can be moved");
             }
-            _ => {
+            2 => {
                 let half = text.len() / 2;
                 fs::write(&path, &text[..half]).expect("half a unit");
                 std::thread::sleep(Duration::from_millis(self.random.below(20)));
                 fs::write(&path, &text).expect("a unit");
+            }
+            _ => {
+                // The first half is a unit, too.
+                let half = text.rfind("stop =").expect("its last line");
+                let mut file = fs::File::create(&path).expect("a file");
+                file.write_all(&text.as_bytes()[..half]).expect("half a unit");
+                std::thread::sleep(Duration::from_millis(self.random.below(150)));
+                file.write_all(&text.as_bytes()[half..]).expect("the other half");
             }
         }
         self.there.insert(name.to_owned(), self.version);
@@ -170,10 +187,20 @@ impl Soak {
             .map(|child| child.pid)
             .collect();
         assert_eq!(runs, processes, "{}", log());
-        for name in LEFT_ALONE.iter().chain(&AT_ONCE).chain(&RESTARTED).chain(&FLEETING) {
+        for name in everybody() {
             let doubles = self.units.text(&format!("{name}.doubles"));
             assert!(doubles.is_empty(), "{name} ran beside itself: {doubles}; {}", log());
+            self.is_started_for_edits_alone(name, &log);
         }
+    }
+
+    /// Each edit has another version, so who is started twice by one was
+    /// restarted although no edit, and so no plan, has named it.
+    fn is_started_for_edits_alone(&self, name: &str, log: &impl Fn() -> String) {
+        let starts = self.starts(name);
+        let versions: BTreeSet<&str> =
+            starts.iter().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(versions.len(), starts.len(), "{name} has started: {starts:?}; {}", log());
     }
 }
 
@@ -191,7 +218,7 @@ fn in_the_end_what_runs_is_what_the_directory_says() {
     let manager = start(&units);
     let random = Random::new(seed);
     let mut soak = Soak { units, random, manager, there: BTreeMap::new(), version: 0 };
-    for name in LEFT_ALONE.iter().chain(&AT_ONCE).chain(&RESTARTED).chain(&FLEETING) {
+    for name in everybody() {
         soak.put(name);
     }
     soak.judge(seed);
@@ -200,7 +227,7 @@ fn in_the_end_what_runs_is_what_the_directory_says() {
     for edit in 0..edits {
         soak.edit();
         soak.disturb();
-        if edit % 500 == 499 {
+        if edit % BETWEEN == BETWEEN - 1 {
             soak.judge(seed);
             assert_eq!(soak.pids(&never), before, "{}", soak.manager.log());
         }

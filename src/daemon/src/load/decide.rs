@@ -5,6 +5,7 @@
 use super::in_force::Old;
 use super::messages::{Mode, Outcome, Question, Refused};
 use super::some;
+use super::unfinished;
 use ham_core::plan::{EntityPlan, Known, join};
 use ham_unit::{Loaded, Source, SourceState};
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ const DROP_INS: &str = ".toml.d";
 pub(crate) trait Files {
     /// Of the text of a file, as it is.
     fn trace(&self, path: &Path) -> u64;
-    /// Whether somebody has written it a moment ago.
+    /// Whether somebody has written it a moment ago; or, of a directory, a file
+    /// in it.
     fn is_fresh(&self, path: &Path) -> bool;
 }
 
@@ -32,8 +34,10 @@ pub(crate) struct Decision {
     /// Why the plan in force stays, beside errors in units.
     pub(crate) reasons: Vec<String>,
     pub(crate) refused: Vec<Refused>,
-    /// Units that were missing for the first time.
+    /// What was missing for the first time: units, or [`unfinished::CONF`].
     pub(crate) missing: Vec<String>,
+    /// Units that are gone and kept.
+    pub(crate) held_back: Vec<String>,
 }
 
 impl Decision {
@@ -51,7 +55,7 @@ impl Decision {
         Decision { outcome, entities, ..self }
     }
 
-    fn unsettled(self, missing: Vec<String>) -> Decision {
+    pub(super) fn unsettled(self, missing: Vec<String>) -> Decision {
         Decision { outcome: Outcome::Unsettled, missing, ..self }
     }
 }
@@ -79,7 +83,17 @@ pub(crate) fn decide(
 ) -> Decision {
     let looks = question.mode == Mode::Look;
     let refused = refused(loaded, files);
-    let decision = Decision { refused, ..Decision::default() };
+    let mut decision = Decision { refused, ..Decision::default() };
+    if looks && let Some(missing) = unfinished::conf(question, directories, loaded, files) {
+        return decision.unsettled(missing);
+    }
+    let gone: Vec<&Known> = old.of_units().filter(|known| !is_there(known, loaded)).collect();
+    let silent: Vec<&Known> =
+        gone.iter().copied().filter(|known| !is_meant(known, loaded)).collect();
+    // One of them that comes back does not make a removal of the other.
+    let is_held = |name: &String| looks && silent.len() > 1 || question.held_back.contains(name);
+    let names = silent.iter().map(|known| known.plan.name.clone());
+    decision.held_back = names.filter(is_held).collect();
     let is_known = |file: &str| {
         let mut units = units_of(file, loaded).peekable();
         units.peek().is_some()
@@ -88,9 +102,6 @@ pub(crate) fn decide(
                 is.is_none_or(|is| question.refused.contains(is))
             })
     };
-    let gone: Vec<&Known> = old.of_units().filter(|known| !is_there(known, loaded)).collect();
-    let silent: Vec<&Known> =
-        gone.iter().copied().filter(|known| !is_meant(known, loaded)).collect();
     // Whoever replaces a file, or a directory, may be between two steps of that;
     // and what names a unit is wrong for as long.
     if looks && silent.iter().any(|known| !question.missing.contains(&known.plan.name)) {
@@ -114,7 +125,9 @@ pub(crate) fn decide(
     };
     let mut blocking = errors.filter(|diagnostic| blocks(&diagnostic.file)).peekable();
     if blocking.peek().is_some() {
-        let unfinished = looks && blocking.any(|error| files.is_fresh(Path::new(&error.file)));
+        let unfinished = looks
+            && !question.overdue
+            && blocking.any(|error| files.is_fresh(Path::new(&error.file)));
         return match unfinished {
             true => decision.unsettled(question.missing.clone()),
             false => decision.kept(Vec::new()),
@@ -138,22 +151,18 @@ pub(crate) fn decide(
     if !prune && !vanished.is_empty() {
         return decision.kept(vanished);
     }
-    if looks && silent.len() > 1 {
-        let names = told(silent.iter().map(|known| known.plan.name.as_str()));
-        let reason = format!(
-            "error: the files of {} units are gone at once: {names}\n  help: this may be an \
-             accident, so nothing is done; `hamctl apply` removes them",
-            silent.len()
-        );
+    if looks && !decision.held_back.is_empty() {
+        let reason = held_back(&decision.held_back);
         return decision.kept(vec![reason]);
     }
+    decision.held_back.clear();
     let ids = gone.iter().map(|known| known.plan.id).collect();
     let entities = join(&old.entities, &loaded.entities, &ids);
     decision.plan(old, entities)
 }
 
 /// Whether a directory of drop-ins is one of that unit.
-fn is_of(path: &Path, name: &str) -> bool {
+pub(super) fn is_of(path: &Path, name: &str) -> bool {
     let folder = path.file_name().map(|folder| folder.to_string_lossy());
     let of = folder.as_deref().and_then(|folder| folder.strip_suffix(DROP_INS));
     // Those of a template are of each of its instances.
@@ -238,6 +247,23 @@ fn vanished(gone: &[&Known], loaded: &Loaded) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// That these are gone, and that nothing is done for it.
+fn held_back(names: &[String]) -> String {
+    let all = told(names.iter().map(String::as_str));
+    let (what, removes) = match names {
+        [_] => (
+            format!("the file of a unit is gone, as others were together with it: {all}"),
+            "removes it",
+        ),
+        names => {
+            (format!("the files of {} units are gone at once: {all}", names.len()), "removes them")
+        }
+    };
+    format!(
+        "error: {what}\n  help: this may be an accident, so nothing is done; `hamctl apply` {removes}"
+    )
 }
 
 fn told<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {

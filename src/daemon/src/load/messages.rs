@@ -77,6 +77,14 @@ pub(crate) struct Question {
     pub(crate) missing: Vec<String>,
     /// Where the loader notes what it need not read again.
     pub(crate) notes: PathBuf,
+    /// Units whose files were gone together with those of others: as long as
+    /// nobody has said that this is meant, they are not taken for removed.
+    pub(crate) held_back: Vec<String>,
+    /// It was looked at again so often that what looks unfinished is taken as
+    /// it is.
+    pub(crate) overdue: bool,
+    /// What `ham.conf` has said before.
+    pub(crate) conf: Conf,
 }
 
 /// What may happen to an entity whose unit has not changed.
@@ -120,6 +128,10 @@ pub(crate) struct Answer {
     /// What those may bring along, each after that which it follows from.
     pub(crate) follows: Vec<Follows>,
     pub(crate) missing: Vec<String>,
+    /// Units whose files are gone and that are kept until somebody says that
+    /// this is meant.
+    #[serde(default)]
+    pub(crate) held_back: Vec<String>,
     pub(crate) trace: u64,
     /// Names whose coming and going in the watched directories matters, beside
     /// those of units.

@@ -5,7 +5,7 @@
 //!
 //! - `messages`: what goes to and fro; `in_force`: the plan that is there
 //! - `traces`: whether anything has changed; `decide`: what comes of it; `some`: of
-//!   the units that were named alone
+//!   the units that were named alone; `unfinished`: when somebody is still at work
 //! - `notes`: for the next loader, what it need not read again
 //! - `changes`: that for people
 
@@ -14,10 +14,13 @@ mod decide;
 mod in_force;
 mod messages;
 mod notes;
+#[cfg(test)]
+mod properties;
 mod some;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod unfinished;
 
 pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Refused};
 
@@ -162,16 +165,22 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
         None => first(&mut loaded),
     };
+    let mut decision = decision;
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
     {
         answer.changes = changes::changes(old, &decision.entities);
         answer.follows = changes::follows(old, &decision.entities, &answer.changes);
+        decision = decision.when_finished(question, &answer.changes, &loaded, &RealFiles);
     }
     if !question.names.is_empty() {
         // There may be more to be done than was asked for.
         answer.trace = question.trace;
         answer.refused.clone_from(&question.refused);
+    }
+    if decision.outcome == Outcome::Kept && unfinished::is_conf_lost(&request.directories, &loaded)
+    {
+        answer.conf = None;
     }
     answer.outcome = decision.outcome;
     answer.reasons = decision.reasons;
@@ -179,6 +188,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
         answer.refused = decision.refused;
     }
     answer.missing = decision.missing;
+    answer.held_back = decision.held_back;
     answer.entities = decision.entities.len();
     let plan = match decision.outcome {
         Outcome::Plan => encode(&decision.entities).map_err(|error| error.to_string())?,
@@ -199,5 +209,6 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
 /// Units with errors are left out.
 fn first(loaded: &mut Loaded) -> Decision {
     let refused = decide::refused(loaded, &RealFiles);
-    Decision { entities: std::mem::take(&mut loaded.entities), refused, ..Decision::default() }
+    let entities = std::mem::take(&mut loaded.entities);
+    Decision { entities, refused, ..Decision::default() }
 }

@@ -11,37 +11,62 @@ use ham_unit::{Loaded, Settings, SystemUsers, load_directories};
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A directory of units that goes with the test.
-struct Units {
-    directory: PathBuf,
-    fresh: Cell<bool>,
+/// A folder that goes with the test.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new(name: &str) -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ham-load-{name}-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A directory of units.
+pub(super) struct Units {
+    _scratch: Scratch,
+    pub(super) directory: PathBuf,
+    pub(super) fresh: Cell<bool>,
 }
 
 impl Units {
-    fn new(name: &str) -> Units {
-        let name = format!("ham-load-{name}-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).unwrap();
-        Units { directory, fresh: Cell::new(false) }
+    pub(super) fn new(name: &str) -> Units {
+        let scratch = Scratch::new(name);
+        let directory = scratch.path().to_owned();
+        Units { _scratch: scratch, directory, fresh: Cell::new(false) }
     }
 
-    fn put(&self, name: &str, text: &str) -> &Units {
+    pub(super) fn put(&self, name: &str, text: &str) -> &Units {
         fs::write(self.directory.join(format!("{name}.toml")), text).unwrap();
         self
     }
 
-    fn service(&self, name: &str, command: &str) -> &Units {
+    pub(super) fn service(&self, name: &str, command: &str) -> &Units {
         self.put(name, &format!("[entity]\ncommand = [\"{command}\"]\nrestart = \"always\"\n"))
     }
 
-    fn remove(&self, name: &str) -> &Units {
+    pub(super) fn remove(&self, name: &str) -> &Units {
         fs::remove_file(self.directory.join(format!("{name}.toml"))).unwrap();
         self
     }
 
-    fn load(&self, old: &Old) -> Loaded {
+    pub(super) fn load(&self, old: &Old) -> Loaded {
         let users = SystemUsers::new();
         let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
         let known = |name: &str| Some(old.entities.get(name)?.plan.id);
@@ -51,19 +76,13 @@ impl Units {
         load_directories(std::slice::from_ref(&self.directory), &settings)
     }
 
-    fn first(&self) -> Old {
+    pub(super) fn first(&self) -> Old {
         old_of(self.load(&Old::default()).entities)
     }
 
-    fn decide(&self, old: &Old, question: &Question) -> Decision {
+    pub(super) fn decide(&self, old: &Old, question: &Question) -> Decision {
         let directories = std::slice::from_ref(&self.directory);
         decide(question, directories, old, &self.load(old), self)
-    }
-}
-
-impl Drop for Units {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -77,21 +96,21 @@ impl Files for Units {
     }
 }
 
-fn old_of(entities: Vec<EntityPlan>) -> Old {
+pub(super) fn old_of(entities: Vec<EntityPlan>) -> Old {
     let ids = entities.iter().map(|entity| entity.id).collect();
     let known = |plan: EntityPlan| (plan.name.clone(), Known { is: plan.clone(), plan });
     Old { entities: entities.into_iter().map(known).collect(), ids, mark: None }
 }
 
-fn look() -> Question {
+pub(super) fn look() -> Question {
     Question { mode: Mode::Look, ..Question::default() }
 }
 
-fn asked(prune: bool) -> Question {
+pub(super) fn asked(prune: bool) -> Question {
     Question { mode: Mode::Asked { prune }, ..Question::default() }
 }
 
-fn plan_of(decision: &Decision) -> Vec<(&str, bool)> {
+pub(super) fn plan_of(decision: &Decision) -> Vec<(&str, bool)> {
     assert_eq!(decision.outcome, Outcome::Plan, "{decision:?}");
     decision.entities.iter().map(|entity| (entity.name.as_str(), entity.leaving)).collect()
 }
@@ -183,6 +202,39 @@ fn several_files_that_are_gone_at_once_are_held() {
     assert!(decision.reasons[0].contains("2 units are gone at once: a, b"), "{decision:?}");
     let decision = units.decide(&old, &asked(false));
     assert_eq!(plan_of(&decision), [("a", true), ("b", true), ("c", false)]);
+}
+
+/// A checkout that is on its way brings them back one by one.
+#[test]
+fn of_two_that_are_held_the_one_that_comes_back_does_not_remove_the_other() {
+    let units = Units::new("one-back");
+    let old =
+        units.service("a", "/bin/true").service("b", "/bin/true").service("c", "/bin/x").first();
+    units.remove("a").remove("b");
+    let missing = vec!["a".to_owned(), "b".to_owned()];
+    let held = units.decide(&old, &Question { missing: missing.clone(), ..look() });
+    assert_eq!((held.outcome, held.held_back), (Outcome::Kept, missing.clone()));
+    units.service("a", "/bin/true");
+    let question = Question { missing: missing.clone(), held_back: missing, ..look() };
+    let decision = units.decide(&old, &question);
+    assert_eq!(decision.outcome, Outcome::Kept);
+    assert!(decision.reasons[0].contains("the file of a unit is gone"), "{decision:?}");
+    assert_eq!(decision.held_back, ["b"]);
+    // So it is while another unit is wrong.
+    units.put("c", "[entity]\ncommnd = 1\n");
+    let decision = units.decide(&old, &question);
+    assert_eq!((decision.outcome, decision.reasons.len()), (Outcome::Kept, 0));
+    assert_eq!(decision.held_back, ["b"]);
+    // One that went later goes alone, as ever; and that one is held as long as
+    // nobody says what is meant.
+    units.service("c", "/bin/x").service("b", "/bin/true");
+    assert_eq!(units.decide(&old, &question).outcome, Outcome::Same);
+    assert!(units.decide(&old, &question).held_back.is_empty());
+    units.remove("b");
+    let question = Question { mode: asked(false).mode, ..question };
+    let decision = units.decide(&old, &question);
+    assert_eq!(plan_of(&decision), [("a", false), ("b", true), ("c", false)]);
+    assert!(decision.held_back.is_empty());
 }
 
 #[test]

@@ -228,16 +228,25 @@ impl Files for RealFiles {
 
     fn is_fresh(&self, path: &Path) -> bool {
         let Ok(is) = std::fs::metadata(path) else { return false };
-        // The time of change, too: a file that was copied with its times, or
-        // moved there, is as new.
-        let changed = u64::try_from(is.ctime()).ok().map(Duration::from_secs);
-        let nanoseconds = u32::try_from(is.ctime_nsec()).unwrap_or(0);
-        let changed = changed
-            .and_then(|seconds| seconds.checked_add(Duration::new(0, nanoseconds)))
-            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-        let now = SystemTime::now();
-        // A clock that was set back makes nothing fresh for ever.
-        let is_new = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age < FRESH);
-        [is.modified().ok(), changed].into_iter().flatten().any(is_new)
+        let files = || std::fs::read_dir(path).into_iter().flatten().flatten();
+        if is.is_dir() && files().any(|file| std::fs::metadata(file.path()).is_ok_and(is_fresh)) {
+            return true;
+        }
+        is_fresh(is)
     }
+}
+
+/// Of a directory: whether names in it have come or gone.
+fn is_fresh(is: Metadata) -> bool {
+    // The time of change, too: a file that was copied with its times, or
+    // moved there, is as new.
+    let changed = u64::try_from(is.ctime()).ok().map(Duration::from_secs);
+    let nanoseconds = u32::try_from(is.ctime_nsec()).unwrap_or(0);
+    let changed = changed
+        .and_then(|seconds| seconds.checked_add(Duration::new(0, nanoseconds)))
+        .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+    let now = SystemTime::now();
+    // A clock that was set back makes nothing fresh for ever.
+    let is_new = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age < FRESH);
+    [is.modified().ok(), changed].into_iter().flatten().any(is_new)
 }

@@ -23,6 +23,7 @@ use ham_sys::spawn::Stdio;
 use ham_sys::{clock, process};
 use ham_unit::Conf;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -125,6 +126,13 @@ pub(super) struct Loading {
     pub(super) reports: Vec<String>,
     pub(super) refused: Vec<Refused>,
     pub(super) missing: Vec<String>,
+    /// Units whose files are gone and that stay until somebody says otherwise.
+    held_back: Vec<String>,
+    /// Files that somebody has written to and not closed, by their names alone:
+    /// each load has watches of its own.
+    pub(super) written: BTreeSet<OsString>,
+    /// So often in a row it was to be looked at again, as somebody is at work.
+    pub(super) unsettled: u32,
     /// Whether units say something else than what is in force, and cannot be
     /// applied.
     pub(super) held: bool,
@@ -149,6 +157,9 @@ impl Loading {
             reports: Vec::new(),
             refused: Vec::new(),
             missing: Vec::new(),
+            held_back: Vec::new(),
+            written: BTreeSet::new(),
+            unsettled: 0,
             held: false,
             trace: 0,
             tried: BTreeMap::new(),
@@ -172,6 +183,7 @@ impl Loading {
 
     /// The directories are looked at again, a little later.
     pub(super) fn settle(&mut self, after: u64) {
+        self.unsettled = self.unsettled.saturating_add(1);
         self.stage = Stage::Settling(clock::monotonic().saturating_add(after));
     }
 
@@ -213,6 +225,7 @@ impl Loading {
         self.reports = answer.diagnostics.iter().map(|report| report.rendered.clone()).collect();
         self.reports.extend(answer.reasons.iter().cloned());
         self.refused.clone_from(&answer.refused);
+        self.held_back.clone_from(&answer.held_back);
         self.trace = answer.trace;
         self.held = answer.outcome == Outcome::Kept;
     }
@@ -260,6 +273,9 @@ impl Loading {
             refused: self.refused.clone(),
             missing: self.missing.clone(),
             notes: self.path(NOTES_FILE),
+            held_back: self.held_back.clone(),
+            overdue: self.is_overdue(),
+            conf: self.conf.clone(),
         };
         let mut asked = self.nameless(QUESTION_FILE)?;
         let write = serde_json::to_vec(&question).map_err(std::io::Error::from);

@@ -12,8 +12,8 @@
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `beats`, `pages`: heartbeats
-//! - `own_process`, `loading`, `paths`: helper processes; `first_plan`, `foresee`, `reload`: what comes of
-//!   loading; `control`: the socket; `log`
+//! - `own_process`, `loading`, `paths`: helper processes; `hearing`: when to load; `first_plan`,
+//!   `foresee`, `reload`: what comes of it; `control`: the socket; `log`
 
 mod abilities;
 mod adoption;
@@ -38,6 +38,7 @@ mod exits;
 mod expand;
 mod first_plan;
 mod foresee;
+mod hearing;
 mod holder;
 mod keeper;
 mod listeners;

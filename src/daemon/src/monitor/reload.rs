@@ -1,11 +1,11 @@
-//! Units that change while the manager runs: who asks for a look at them, what
-//! the watched directories tell, and how a new plan takes the place of the one
-//! in force, whole and with one turn.
+//! Units that change while the manager runs: who asks for a look at them, and how
+//! a new plan takes the place of the one in force, whole and with one turn. What
+//! the watched directories tell is in `hearing`.
 
+use super::Engine;
 use super::control::say_reloaded;
 use super::loading::LONG_PAUSE_NS;
 use super::standby::plan_of;
-use super::{Engine, UNITS};
 use crate::facts::Weight;
 use crate::load::{Answer, Mode, Outcome};
 use ham_core::monitor::NotTaken;
@@ -13,23 +13,15 @@ use ham_core::plan::PlanIndex;
 use ham_core::time::Mono;
 use ham_core::wire::{ChangeKind, EntityChange, Reloaded};
 use ham_snapshot::header::Field;
-use ham_sys::inotify::{Change, Directories};
-use ham_sys::poller::Interest;
 use ham_sys::{allocation, clock};
 use ham_unit::{Apply, Severity};
 use std::collections::VecDeque;
 
-/// After a change nothing may happen for this long before it is looked at, for
-/// it is seldom alone; and if something does, this long at the most.
-const QUIET_NS: u64 = 100_000_000;
-const LATEST_NS: u64 = 1_000_000_000;
 /// How long a file has to have been missing, or left alone.
 const SETTLE_NS: u64 = 500_000_000;
 /// What has changed while a plan was made is taken into account at once, but
 /// not for ever.
 const MOST_STALE: u32 = 20;
-/// So often what has happened is read at once.
-const MOST_READ: u32 = 16;
 /// So many names are told in a line of the log.
 const MOST_TOLD: usize = 8;
 
@@ -111,34 +103,6 @@ impl Engine {
         self.begin_load();
     }
 
-    /// The directories are looked after from here on.
-    pub(super) fn look_after_units(&mut self, watches: &Directories) {
-        if self.poller.add(watches, UNITS, Interest::READ).is_err() {
-            self.remark(Weight::Always, "the directories of units cannot be watched");
-        }
-    }
-
-    /// Something has happened in a directory of units, or beside it.
-    pub(super) fn hear_units(&mut self) {
-        let Some(watches) = &self.loading.watches else { return };
-        let mut matters = false;
-        // Who never stops writing does not keep the loop: it comes back.
-        for _ in 0..MOST_READ {
-            let Ok(changes) = watches.read() else { break };
-            if changes.all.is_empty() && !changes.missed {
-                break;
-            }
-            matters |= changes.missed;
-            matters |= changes.all.iter().any(|change| self.loading.matters(change));
-        }
-        if matters {
-            let now = clock::monotonic();
-            let last = self.loading.look_at.map(|(_, last)| last);
-            let last = last.unwrap_or_else(|| now.saturating_add(LATEST_NS));
-            self.loading.look_at = Some((now.saturating_add(QUIET_NS), last));
-        }
-    }
-
     /// The loader has an answer.
     pub(super) fn answered(&mut self, mut answer: Answer, plan: &[u8]) {
         self.foresee(&mut answer);
@@ -150,6 +114,10 @@ impl Engine {
         }
         match answer.outcome {
             Outcome::Unchanged => {}
+            Outcome::Plan if self.loading.is_written() => {
+                self.loading.settle(SETTLE_NS);
+                return;
+            }
             Outcome::Unsettled => {
                 self.loading.missing.clone_from(&answer.missing);
                 self.loading.settle(SETTLE_NS);
@@ -170,7 +138,7 @@ impl Engine {
                 Err(why) => return self.loader_failed(&why),
             },
         }
-        self.loading.missing.clear();
+        self.loading.settled();
         let some = self.is_partial();
         self.tell_reloaded(answer);
         if some {
@@ -201,6 +169,11 @@ impl Engine {
         self.loading.remember(answer);
         // Those that were left out when the plan was accepted are so still.
         self.loading.refused = refused;
+        if answer.conf.is_some() {
+            // It is about no unit, and rights that are taken back are not to hold
+            // for as long as one is wrong.
+            self.take_conf(answer.conf.clone());
+        }
         if self.loading.reports != before {
             for text in answer.errors() {
                 self.log.block(format!("{}\n\n", text.trim_end()));
@@ -349,22 +322,5 @@ impl Engine {
         } else if let Some(client) = asked.client {
             say_reloaded(self, client, reloaded);
         }
-    }
-}
-
-impl super::loading::Loading {
-    /// Whether a change in a watched directory may be one of units. What editors
-    /// leave behind while they write is none.
-    fn matters(&self, change: &Change) -> bool {
-        // The directory itself: it has gone, or who may read it has changed.
-        let Some(name) = change.name.as_ref().map(|name| name.to_string_lossy()) else {
-            return true;
-        };
-        if self.watched.contains(name.as_ref()) {
-            return true;
-        }
-        let hidden = name.starts_with('.') || name.starts_with('#');
-        let unit = name.ends_with(".toml") || name.ends_with(".toml.d") || name == "ham.conf";
-        !hidden && (unit || name == "enabled")
     }
 }

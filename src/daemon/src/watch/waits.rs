@@ -208,7 +208,9 @@ impl Waiting {
             // A directory that came brings what is in it; one that changed
             // says nothing about that.
             Happened::Came => self.sought.came = true,
-            Happened::Changed => self.sought.came |= self.sought.path == changed,
+            Happened::Written | Happened::Closed | Happened::Changed => {
+                self.sought.came |= self.sought.path == changed;
+            }
             Happened::Went | Happened::Ended => {}
         }
         true
