@@ -36,7 +36,7 @@ pub(crate) fn compare(
     heartbeat::check(&mut drafts);
     for draft in &mut drafts {
         references::check(&mut draft.report, &draft.references, known, scope.severity);
-        draft.refused |= draft.report.has_errors() || draft.plan.is_none();
+        draft.refused |= draft.report.has_errors() || draft.being.is_none();
     }
     enable(&mut drafts, scope, settings, loaded);
     let graph = Graph::new(&drafts);
@@ -62,15 +62,21 @@ pub(crate) fn compare(
     }
     let refused = links::refused_names(&drafts);
     loaded.entities.retain(|entity| !refused.contains(&entity.name));
-    links::resolve(&mut loaded.entities, &drafts, &graph);
-    watching::link(&mut loaded.entities, &drafts);
+    links::resolve(&mut loaded.entities, &drafts, &graph, settings.known_ids);
+    watching::link(&mut loaded.entities, &drafts, settings.known_ids);
     let all: usize = drafts.iter().map(|draft| draft.report.len()).sum();
     if all != own && drafts.iter().any(|draft| draft.is_recalled) {
         return false;
     }
     for draft in &mut drafts {
+        if draft.report.len() > 0 {
+            // What was said has to be said again.
+            draft.files = None;
+        }
         loaded.diagnostics.extend(draft.report.finish());
     }
+    let kept = drafts.iter().filter(|draft| draft.is_recalled && !draft.refused);
+    loaded.kept = kept.map(|draft| draft.name.to_owned()).collect();
     loaded.memory = memory::remember(drafts);
     for source in &mut loaded.sources {
         if refused.contains(&source.name) {
@@ -99,12 +105,17 @@ fn enable(drafts: &mut [Draft<'_>], scope: &Scope<'_>, settings: &Settings<'_>, 
     let paths: HashMap<&str, _> =
         loaded.sources.iter().map(|source| (source.name.as_str(), &source.path)).collect();
     for draft in drafts {
-        if let Some(plan) = &mut draft.plan
+        if let Some(being) = &mut draft.being
             && let Some(path) = paths.get(draft.name)
         {
-            let said =
-                if scope.by_need.contains(draft.name) { StartMode::Manual } else { plan.start };
-            plan.start = enabled.start(draft.name, path, said, settings);
+            let said = match scope.by_need.contains(draft.name) {
+                true => StartMode::Manual,
+                false => being.said_start,
+            };
+            being.start = enabled.start(draft.name, path, said, settings);
+            if let Some(plan) = &mut draft.plan {
+                plan.start = being.start;
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::layers::Layers;
 use crate::load::{Settings, name_problem};
-use crate::memory::FileTrace;
+use crate::memory::{Being, FileTrace};
 use crate::order::Neighbour;
 use crate::reader::Reader;
 use crate::references::Reference;
@@ -13,7 +13,7 @@ use crate::syntax;
 use crate::templates;
 use crate::text::Report;
 use crate::watching::Watch;
-use ham_core::plan::{EntityPlan, StartMode, StateSet};
+use ham_core::plan::{EntityPlan, StateSet};
 use std::ops::Range;
 
 /// A unit that has been read.
@@ -35,11 +35,12 @@ pub(crate) struct Draft<'a> {
     pub(crate) filled: Vec<Range<usize>>,
     /// Whether it is not taken, for whatever reason.
     pub(crate) refused: bool,
-    /// How it starts, as its own text says.
-    pub(crate) start: Option<StartMode>,
+    /// What others must know of what it becomes.
+    pub(crate) being: Option<Being>,
     /// Its files, if it reads the same as long as they are the same.
     pub(crate) files: Option<Vec<FileTrace>>,
-    /// Whether it was not read, but remembered: there is no text to show.
+    /// Whether it was not read, but remembered: there is no text to show, and
+    /// the plan in force has what it becomes.
     pub(crate) is_recalled: bool,
 }
 
@@ -58,7 +59,7 @@ impl<'a> Draft<'a> {
             heartbeat: None,
             filled: Vec::new(),
             refused: false,
-            start: None,
+            being: None,
             files: None,
             is_recalled: false,
         }
@@ -101,7 +102,7 @@ impl<'a> Draft<'a> {
         watches.retain(|watch| !damage.covers(text, watch.span.start));
         let refused = name_problem(name, text.file()).is_some();
         Draft {
-            start: plan.as_ref().map(|plan| plan.start),
+            being: plan.as_ref().map(Being::of),
             report,
             plan,
             references,

@@ -9,13 +9,13 @@ use crate::draft::Draft;
 use crate::enablement;
 use crate::layers::Layers;
 use crate::load::Settings;
-use crate::memory::{FileTrace, Recalled};
+use crate::memory::{self, FileTrace, Remembered};
 use crate::names;
 use crate::templates;
 use crate::text::Text;
 use ham_core::ids::MAX_PLANNED;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A unit that is to be compared with others.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Unit {
     name: String,
     text: Layers,
     files: Option<Vec<FileTrace>>,
-    recalled: Option<Box<Recalled>>,
+    recalled: Option<Box<Remembered>>,
 }
 
 impl Unit {
@@ -32,15 +32,23 @@ impl Unit {
         Unit { name, text, files: None, recalled: None }
     }
 
+    /// One that need not be.
+    fn recalled(name: String, file: &Path, unit: Remembered) -> Unit {
+        let text = Layers::one(Text::new(&file.display().to_string(), ""));
+        Unit { recalled: Some(Box::new(unit)), ..Unit::read(name, text) }
+    }
+
+    /// Its name and what is remembered of it, if it is.
+    fn as_recalled(&self) -> Option<(&str, &Remembered)> {
+        Some((self.name.as_str(), self.recalled.as_deref()?))
+    }
+
     /// What it says; to be called once.
     pub(crate) fn draft<'a>(&'a mut self, settings: &'a Settings<'a>) -> Draft<'a> {
         if let Some(recalled) = self.recalled.take() {
             return recalled.draft(&self.name, &self.text);
         }
-        let draft = Draft::new(&self.name, &self.text, settings);
-        // What was said once has to be said again.
-        let files = self.files.take().filter(|_| draft.report.len() == 0 && !draft.refused);
-        Draft { files, ..draft }
+        Draft { files: self.files.take(), ..Draft::new(&self.name, &self.text, settings) }
     }
 
     /// Whether it may name an instance of a template.
@@ -82,13 +90,11 @@ pub(crate) fn gather(directories: &[PathBuf], settings: &Settings<'_>) -> Gather
             true => FileTrace::of_all(&assemble::files(&name, Some(&own), &all.found)),
             false => None,
         };
-        if let Some(files) = &files
-            && let Some(recalled) = Recalled::find(&name, files, settings)
+        if let (Some(files), Some(memory)) = (&files, settings.memory)
+            && let Some(unit) = memory.of(&name, files)
             && all.is_whole(&name)
         {
-            let text = Layers::one(Text::new(&own.display().to_string(), ""));
-            let recalled = Some(Box::new(recalled));
-            units.insert(name.clone(), Unit { recalled, ..Unit::read(name, text) });
+            units.insert(name.clone(), Unit::recalled(name, &own, unit.clone()));
             continue;
         }
         let put = assemble(&name, Some(&own), &all.found, settings, &mut problems);
@@ -129,6 +135,67 @@ impl Gathered {
     /// Whether all that belongs to it can be read.
     fn is_whole(&self, name: &str) -> bool {
         self.found.drop_ins.get(name).is_none_or(|there| !there.incomplete)
+    }
+
+    /// Reads those of the units that are remembered that a change of others
+    /// concerns, and those that links let start otherwise than before.
+    pub(crate) fn read_what_is_concerned(&mut self, settings: &Settings<'_>) {
+        let Some(memory) = settings.memory.filter(|memory| !memory.is_empty()) else { return };
+        let recalled = |unit: &Unit| unit.recalled.is_some();
+        let same: BTreeSet<&str> = self
+            .units
+            .iter()
+            .filter(|unit| recalled(unit))
+            .map(|unit| unit.name.as_str())
+            .collect();
+        let mut changed: BTreeSet<String> = BTreeSet::new();
+        let mut named: BTreeSet<String> = BTreeSet::new();
+        for (name, others) in memory.names().filter(|(name, _)| !same.contains(name)) {
+            changed.insert(name.to_owned());
+            named.extend(others.map(str::to_owned));
+        }
+        let many = same.len() < self.units.len() / 2;
+        for unit in self.units.iter().filter(|unit| !many && !recalled(unit)) {
+            changed.insert(unit.name.clone());
+            named.extend(templates::names_in(&unit.name, &unit.text, settings));
+        }
+        let all = || self.units.iter().filter_map(Unit::as_recalled);
+        let mut concerned = match many {
+            // Then what they name is not worth a second look.
+            true => all().map(|(name, _)| name.to_owned()).collect(),
+            false => memory::concerned(all(), &changed, &named),
+        };
+        let links = self.enabled.as_ref();
+        for unit in &self.units {
+            if let (Some(remembered), Some(links)) = (&unit.recalled, links)
+                && let Some(source) = self.found.sources.get(&unit.name)
+            {
+                let being = remembered.being;
+                let start = links.start(&unit.name, &source.path, being.said_start, settings);
+                if start != being.start {
+                    concerned.insert(unit.name.clone());
+                }
+            }
+        }
+        let mut problems = Vec::new();
+        for name in concerned {
+            let place = self.units.binary_search_by(|unit| unit.name.cmp(&name));
+            let own = self.found.sources.get(&name).map(|source| source.path.clone());
+            let (Ok(place), Some(own)) = (place, own) else { continue };
+            let files = FileTrace::of_all(&assemble::files(&name, Some(&own), &self.found));
+            let put = assemble(&name, Some(&own), &self.found, settings, &mut problems);
+            match self.put(&name, put) {
+                Some(layers) => {
+                    if let Some(unit) = self.units.get_mut(place) {
+                        *unit = Unit { files, ..Unit::read(name, layers) };
+                    }
+                }
+                None => {
+                    self.units.remove(place);
+                }
+            }
+        }
+        self.found.diagnostics.extend(problems);
     }
 
     fn state(&mut self, name: &str, state: SourceState) {

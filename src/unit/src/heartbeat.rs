@@ -80,7 +80,7 @@ pub(crate) fn check(drafts: &mut [Draft<'_>]) {
     let mut everywhere = Answered::default();
     let mut idle: Vec<(usize, Watch, String)> = Vec::new();
     for (place, draft) in drafts.iter().enumerate() {
-        let global = draft.plan.as_ref().is_some_and(|plan| plan.kind == Kind::Global);
+        let global = draft.being.is_some_and(|being| being.is_global);
         for watch in &draft.watches {
             let about = match &watch.of {
                 Some((name, _)) => places.get(name).copied(),
@@ -105,7 +105,7 @@ pub(crate) fn check(drafts: &mut [Draft<'_>]) {
     }
     for (draft, answered) in drafts.iter_mut().zip(answered) {
         let Some(span) = draft.heartbeat.clone() else { continue };
-        let Some(heartbeat) = draft.plan.as_ref().and_then(|plan| plan.heartbeat) else { continue };
+        let Some(heartbeat) = draft.being.and_then(|being| being.heartbeat) else { continue };
         let (word, done) = match heartbeat {
             HeartbeatPlan { high: 0, low: 0, .. } => continue,
             HeartbeatPlan { high: 0, .. } => {
@@ -141,17 +141,17 @@ impl Answered {
 /// Why a condition of that kind on that unit never fires. A process that
 /// attaches itself can bring a heartbeat of its own.
 fn never(about: &Draft<'_>, on: ConditionKind) -> Option<String> {
-    let plan = about.plan.as_ref()?;
-    if matches!(plan.kind, Kind::Placeholder { .. } | Kind::Global) {
+    let being = about.being?;
+    if being.is_placeholder || being.is_global {
         return None;
     }
     // It is there, with mistakes of its own.
-    if about.heartbeat.is_some() && plan.heartbeat.is_none() {
+    if about.heartbeat.is_some() && being.heartbeat.is_none() {
         return None;
     }
     let name = quoted(about.name);
     let lacks = |what: &str| Some(format!("`{}` never fires: {name} has {what}", on.word()));
-    match (on, plan.heartbeat) {
+    match (on, being.heartbeat) {
         (
             ConditionKind::HeartbeatMissedLow
             | ConditionKind::HeartbeatMissedHigh

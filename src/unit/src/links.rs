@@ -81,11 +81,21 @@ fn needs(relation: Relation) -> Option<&'static str> {
 
 /// Writes the links into the plans. What is not among them is dropped: what
 /// must be there has been checked.
-pub(crate) fn resolve(entities: &mut [EntityPlan], drafts: &[Draft<'_>], graph: &Graph) {
+pub(crate) fn resolve(
+    entities: &mut [EntityPlan],
+    drafts: &[Draft<'_>],
+    graph: &Graph,
+    known_ids: &dyn Fn(&str) -> Option<EntityId>,
+) {
     let ids: HashMap<&str, EntityId> =
         entities.iter().map(|entity| (entity.name.as_str(), entity.id)).collect();
-    let ids: Vec<Option<EntityId>> =
-        drafts.iter().map(|draft| ids.get(draft.name).copied()).collect();
+    let ids: Vec<Option<EntityId>> = drafts
+        .iter()
+        .map(|draft| match draft.is_recalled {
+            true => known_ids(draft.name),
+            false => ids.get(draft.name).copied(),
+        })
+        .collect();
     let id = |unit: usize| ids.get(unit).copied().flatten();
     let mut links: HashMap<EntityId, Links> = HashMap::new();
     let mut put = |lists: &[Vec<Edge>], add: fn(&mut Links, &mut Links, EntityId, EntityId)| {

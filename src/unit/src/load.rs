@@ -48,11 +48,10 @@ pub struct Settings<'a> {
     /// Whether an id belongs to an entity already, be it in these files or
     /// not; such an id is given to no new one.
     pub id_in_use: &'a dyn Fn(EntityId) -> bool,
-    /// What is remembered of units that were read before: those whose files are
-    /// the same are not read. `None`: nothing is, and nothing is to be.
+    /// What is remembered of the units that the plan in force was made from:
+    /// those are not read that must be the same. `None`: nothing is remembered,
+    /// and nothing is to be.
     pub memory: Option<&'a Memory>,
-    /// What those were read as: the entity of this name, with any neighbours.
-    pub in_force: &'a dyn Fn(&str) -> Option<EntityPlan>,
 }
 
 impl Settings<'_> {
@@ -70,7 +69,6 @@ impl Settings<'_> {
             known_ids: &|_| None,
             id_in_use: &|_| false,
             memory: None,
-            in_force: &|_| None,
         }
     }
 }
@@ -91,8 +89,12 @@ impl fmt::Debug for Settings<'_> {
 /// The result of a check.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// Every entity whose file has no error, in order of name.
+    /// Every entity whose file has no error, in order of name, but for those of
+    /// `kept`.
     pub entities: Vec<EntityPlan>,
+    /// Entities that are as the plan in force has them, from their next start on
+    /// at least, and were not read; none without a memory.
+    pub kept: Vec<String>,
     /// All that is to be said, file by file in order of name, directories
     /// first.
     pub diagnostics: Vec<Diagnostic>,
@@ -155,6 +157,7 @@ pub fn load_directories(directories: &[PathBuf], settings: &Settings<'_>) -> Loa
 /// `None` when a unit has to be read that is remembered.
 fn load(directories: &[PathBuf], settings: &Settings<'_>) -> Option<Loaded> {
     let mut gathered = gather::gather(directories, settings);
+    gathered.read_what_is_concerned(settings);
     let found = &mut gathered.found;
     let mut known = KnownNames::default();
     for source in found.sources.values() {

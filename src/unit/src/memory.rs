@@ -1,21 +1,21 @@
 //! What is remembered of units that were read, so that who changes one of ten
-//! thousand does not have all of them read again. What a unit becomes is in the
-//! plan in force; here stand the traces of its files, and what of it is compared
-//! with others.
+//! thousand does not have all of them read again. What a unit became is in the
+//! plan in force; here stand the traces of its files, and what others must know
+//! of it. A unit stays as it is if its files have not changed, nor any unit that
+//! it names, or that names it.
 //!
-//! Remembered is only what reads the same whenever it is read again: plain files
-//! that nobody else may write, of a unit that is no instance, names none, and of
-//! which nothing was to be said.
+//! Read again in any case is what may read otherwise the next time: other than
+//! plain files, those that others may write, instances and who names them, and
+//! units of which something was to be said.
 
 use crate::draft::Draft;
 use crate::layers::Layers;
-use crate::load::Settings;
 use crate::order::Neighbour;
 use crate::references::Reference;
 use crate::watching::Watch;
-use ham_core::plan::{EntityPlan, StartMode, StateSet};
+use ham_core::plan::{EntityPlan, HeartbeatPlan, Kind, StartMode, StateSet};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -37,21 +37,26 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// How many units are remembered.
+    /// How many units need not be read again as long as their files are the same.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.units.len()
+        self.units.values().filter(|unit| unit.files.is_some()).count()
     }
 
-    /// Whether none is.
+    /// Whether all are to be read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.units.is_empty()
+        self.len() == 0
     }
 
     /// The unit, if these are its files as they were.
-    fn of(&self, name: &str, files: &[FileTrace]) -> Option<&Remembered> {
-        self.units.get(name).filter(|remembered| remembered.files == files)
+    pub(crate) fn of(&self, name: &str, files: &[FileTrace]) -> Option<&Remembered> {
+        self.units.get(name).filter(|unit| unit.files.as_deref() == Some(files))
+    }
+
+    /// All names, and for each those that it gives.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        self.units.iter().map(|(name, unit)| (name.as_str(), unit.named()))
     }
 }
 
@@ -91,12 +96,37 @@ impl FileTrace {
     }
 }
 
-/// What a unit is to others.
+/// What others must know of the entity that a unit becomes.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Being {
+    pub(crate) is_global: bool,
+    pub(crate) is_placeholder: bool,
+    pub(crate) heartbeat: Option<HeartbeatPlan>,
+    /// How it starts, as its own text says.
+    pub(crate) said_start: StartMode,
+    /// How it starts in the end.
+    pub(crate) start: StartMode,
+}
+
+impl Being {
+    pub(crate) fn of(plan: &EntityPlan) -> Being {
+        Being {
+            is_global: plan.kind == Kind::Global,
+            is_placeholder: matches!(plan.kind, Kind::Placeholder { .. }),
+            heartbeat: plan.heartbeat,
+            said_start: plan.start,
+            start: plan.start,
+        }
+    }
+}
+
+/// A unit that was read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Remembered {
-    files: Vec<FileTrace>,
-    /// As its own text says.
-    start: StartMode,
+    /// `None`: it is read in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<FileTrace>>,
+    pub(crate) being: Being,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     references: Vec<Reference>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,39 +139,27 @@ pub(crate) struct Remembered {
     heartbeat: Option<Range<usize>>,
 }
 
-/// A unit that need not be read, and what it was read as.
-#[derive(Debug)]
-pub(crate) struct Recalled {
-    remembered: Remembered,
-    plan: EntityPlan,
-}
-
-impl Recalled {
-    /// The unit of this name, if its files are those that are remembered, and
-    /// the plan in force has it.
-    pub(crate) fn find(
-        name: &str,
-        files: &[FileTrace],
-        settings: &Settings<'_>,
-    ) -> Option<Recalled> {
-        let remembered = settings.memory?.of(name, files)?.clone();
-        Some(Recalled { remembered, plan: (settings.in_force)(name)? })
+impl Remembered {
+    /// The units that it names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
+        // Who is watched is a neighbour, too.
+        self.neighbours.iter().map(|neighbour| neighbour.name.as_str()).chain(
+            // What an action names.
+            self.references.iter().map(|reference| reference.name.as_str()),
+        )
     }
 
-    /// As if it had been read; `text` gives its name only.
+    /// What is to be compared with others; `text` gives its name only.
     pub(crate) fn draft<'a>(self, name: &'a str, text: &'a Layers) -> Draft<'a> {
-        let Remembered { files, start, references, neighbours, watches, states, heartbeat } =
-            self.remembered;
-        let plan = EntityPlan { start, next: None, leaving: false, ..self.plan };
+        let Remembered { files, being, references, neighbours, watches, states, heartbeat } = self;
         Draft {
-            plan: Some(plan),
             references,
             neighbours,
             watches,
             states,
             heartbeat,
-            start: Some(start),
-            files: Some(files),
+            being: Some(being),
+            files,
             is_recalled: true,
             ..Draft::empty(name, text)
         }
@@ -152,8 +170,8 @@ impl Recalled {
 pub(crate) fn remember<'a>(drafts: impl IntoIterator<Item = Draft<'a>>) -> Memory {
     let remembered = |draft: Draft<'a>| {
         let unit = Remembered {
-            files: draft.files?,
-            start: draft.start?,
+            files: draft.files,
+            being: draft.being.filter(|_| !draft.refused)?,
             references: draft.references,
             neighbours: draft.neighbours,
             watches: draft.watches,
@@ -163,4 +181,17 @@ pub(crate) fn remember<'a>(drafts: impl IntoIterator<Item = Draft<'a>>) -> Memor
         Some((draft.name.to_owned(), unit))
     };
     Memory { units: drafts.into_iter().filter_map(remembered).collect() }
+}
+
+/// Of the units that are remembered those that a change concerns: they name one
+/// of the changed, or are named by one, as it is or as it was.
+pub(crate) fn concerned<'a>(
+    recalled: impl Iterator<Item = (&'a str, &'a Remembered)>,
+    changed: &BTreeSet<String>,
+    named_by_them: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let concerns = |(name, unit): &(&str, &Remembered)| {
+        named_by_them.contains(*name) || unit.named().any(|other| changed.contains(other))
+    };
+    recalled.filter(concerns).map(|(name, _)| name.to_owned()).collect()
 }

@@ -104,7 +104,7 @@ fn needed_by(graph: &Graph, order: &[usize], ends: &[usize], count: usize) -> Ve
 /// require or want.
 fn starting(drafts: &[Draft<'_>], graph: &Graph, order: &[usize]) -> Vec<bool> {
     let by_itself = |draft: &Draft<'_>| {
-        draft.plan.as_ref().is_some_and(|plan| plan.start == StartMode::Auto) && !draft.refused
+        draft.being.is_some_and(|being| being.start == StartMode::Auto) && !draft.refused
     };
     let mut starting: Vec<bool> = drafts.iter().map(by_itself).collect();
     for unit in order {

@@ -165,11 +165,17 @@ pub(crate) fn named_by(name: &str, layers: &Layers, settings: &Settings<'_>) -> 
     if !layers.texts().any(|text| text.text.contains('@')) {
         return BTreeSet::new();
     }
+    let named = names_in(name, layers, settings);
+    named.into_iter().filter(|name| parts(name).is_some()).collect()
+}
+
+/// The units that a unit names.
+pub(crate) fn names_in(name: &str, layers: &Layers, settings: &Settings<'_>) -> BTreeSet<String> {
     let quick = Settings { look_at_commands: false, users: &Nobody, ..*settings };
     let draft = Draft::new(name, layers, &quick);
     let named = draft.references.into_iter().map(|reference| reference.name);
     let neighbours = draft.neighbours.into_iter().map(|neighbour| neighbour.name);
-    named.chain(neighbours).filter(|name| parts(name).is_some()).collect()
+    named.chain(neighbours).collect()
 }
 
 /// What is wrong with a template that has no instance: what it says of an

@@ -80,12 +80,13 @@ pub(crate) fn resolve(drafts: &mut [Draft<'_>]) {
 
 fn judge(drafts: &mut [Draft<'_>], place: usize, other: usize, watch: &Watch) {
     let Some(about) = drafts.get(other) else { return };
-    let kind = about.plan.as_ref().map(|plan| plan.kind.clone());
+    let being = about.being;
+    let is_global = being.is_some_and(|being| being.is_global);
     let names = about.states.clone();
     let other_name = about.name.to_owned();
     let Some(draft) = drafts.get_mut(place) else { return };
     if let Some((name, span)) = &watch.of
-        && kind == Some(Kind::Global)
+        && is_global
     {
         let message = format!("nothing happens to {}, which is a [global] unit", quoted(name));
         draft.report.error(codes::CONFLICT, span.clone(), message);
@@ -93,11 +94,11 @@ fn judge(drafts: &mut [Draft<'_>], place: usize, other: usize, watch: &Watch) {
     let Some(Transition { from, to }) = &watch.transition else { return };
     let whose = match &watch.of {
         Some(_) => Some(format!("[states] of {}", quoted(&other_name))),
-        None if kind == Some(Kind::Global) => None,
+        None if is_global => None,
         None => Some("[states]".to_owned()),
     };
     // What is wrong with a unit that is refused hides what its states are.
-    if kind.is_none() && names.is_empty() {
+    if being.is_none() && names.is_empty() {
         return;
     }
     let mut set = |written: &Option<Written>| match written {
@@ -151,9 +152,15 @@ fn transitions(from: StateSet, to: StateSet) -> Only {
 /// Writes the ids of other entities into the conditions that are about them.
 /// A condition is left out whose entity is not there: units that were not read
 /// may have it.
-pub(crate) fn link(entities: &mut [EntityPlan], drafts: &[Draft<'_>]) {
-    let ids: HashMap<String, EntityId> =
+pub(crate) fn link(
+    entities: &mut [EntityPlan],
+    drafts: &[Draft<'_>],
+    known_ids: &dyn Fn(&str) -> Option<EntityId>,
+) {
+    let mut ids: HashMap<String, EntityId> =
         entities.iter().map(|entity| (entity.name.clone(), entity.id)).collect();
+    let recalled = drafts.iter().filter(|draft| draft.is_recalled);
+    ids.extend(recalled.filter_map(|draft| Some((draft.name.to_owned(), known_ids(draft.name)?))));
     let watches: HashMap<&str, &[Watch]> =
         drafts.iter().map(|draft| (draft.name, draft.watches.as_slice())).collect();
     for entity in entities {

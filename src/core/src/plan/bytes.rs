@@ -94,6 +94,16 @@ impl PlanMark {
     }
 }
 
+/// How many bytes a plan begins with that say how many there are.
+pub const PLAN_HEAD: usize = HEADER_WORDS * 8;
+
+/// How long a plan says that it is, by its head.
+#[must_use]
+pub fn length_in(head: &[u8; PLAN_HEAD]) -> Option<usize> {
+    let (words, _) = head.as_chunks::<8>();
+    words.get(2).and_then(|word| usize::try_from(u64::from_le_bytes(*word)).ok())
+}
+
 /// Why bytes are no plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanBytesError {
@@ -122,52 +132,86 @@ fn crc32(parts: &[&[u8]]) -> u32 {
     hasher.finalize()
 }
 
-/// Writes a plan. Entities are put in order of name.
-///
-/// # Errors
-/// When a name stands twice, an id is out of range or stands twice, an entity
-/// is out of its bounds, or an entity cannot be written as JSON.
-pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
-    let mut sorted: Vec<&EntityPlan> = entities.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut ids: Vec<EntityId> = entities.iter().map(|entity| entity.id).collect();
-    ids.sort_unstable();
-    if ids.windows(2).any(|pair| pair.first() == pair.get(1)) {
-        return wrong("two entities have the same id");
-    }
-    if sorted.windows(2).any(|w| w.first().map(|e| &e.name) == w.get(1).map(|e| &e.name)) {
-        return wrong("two entities have the same name");
-    }
-    let index_bytes = sorted.len().saturating_mul(ENTRY_WORDS).saturating_mul(8);
-    let texts_start = HEADER_WORDS.saturating_mul(8).saturating_add(index_bytes);
-    let mut index: Vec<u8> = Vec::with_capacity(index_bytes);
-    let mut texts: Vec<u8> = Vec::new();
-    for entity in sorted {
+/// An entity as it stands in a plan.
+struct Written {
+    name: Vec<u8>,
+    id: EntityId,
+    /// The first word of its entry.
+    word: u64,
+    text: Vec<u8>,
+    crc: u32,
+}
+
+impl Written {
+    fn new(entity: &EntityPlan) -> Result<Written, PlanBytesError> {
         check(entity)?;
         if entity.id.0 >= MAX_PLANNED {
             return wrong(format!("{}: id {} is out of range", entity.name, entity.id.0));
         }
         let text = serde_json::to_vec(entity)
             .map_err(|error| PlanBytesError { what: format!("{}: {error}", entity.name) })?;
-        let name_at = texts_start.saturating_add(texts.len());
-        texts.extend_from_slice(entity.name.as_bytes());
-        let text_at = texts_start.saturating_add(texts.len());
-        texts.extend_from_slice(&text);
-        let crc = crc32(&[entity.name.as_bytes(), &text]);
+        let word = u64::from(entity.id.0)
+            | if entity.links.is_empty() { 0 } else { LINKED }
+            | if may_be_global(entity) { GLOBAL } else { 0 }
+            | if entity.next.is_some() { NEXT } else { 0 }
+            | if entity.leaving { LEAVING } else { 0 };
+        let name = entity.name.clone().into_bytes();
+        Ok(Written { crc: crc32(&[&name, &text]), name, id: entity.id, word, text })
+    }
+}
+
+/// Writes a plan. Entities are put in order of name.
+///
+/// # Errors
+/// When a name stands twice, an id is out of range or stands twice, an entity
+/// is out of its bounds, or an entity cannot be written as JSON.
+pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
+    write(entities.iter().map(Written::new).collect::<Result<_, _>>()?)
+}
+
+/// Likewise; the entities of `kept` are as they are in another plan, and are
+/// not decoded.
+///
+/// # Errors
+/// As for [`encode`]; when one of `kept` is not there, or fails its checksum.
+pub fn encode_over<S: PlanSource>(
+    entities: &[EntityPlan],
+    kept: impl IntoIterator<Item = EntityId>,
+    plan: &PlanIndex<S>,
+) -> Result<Vec<u8>, PlanBytesError> {
+    let mut all = entities.iter().map(Written::new).collect::<Result<Vec<Written>, _>>()?;
+    for id in kept {
+        all.push(plan.written(id)?);
+    }
+    write(all)
+}
+
+fn write(mut entities: Vec<Written>) -> Result<Vec<u8>, PlanBytesError> {
+    entities.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut ids: Vec<EntityId> = entities.iter().map(|entity| entity.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair.first() == pair.get(1)) {
+        return wrong("two entities have the same id");
+    }
+    if entities.windows(2).any(|w| w.first().map(|e| &e.name) == w.get(1).map(|e| &e.name)) {
+        return wrong("two entities have the same name");
+    }
+    let index_bytes = entities.len().saturating_mul(ENTRY_WORDS).saturating_mul(8);
+    let texts_start = HEADER_WORDS.saturating_mul(8).saturating_add(index_bytes);
+    let mut index: Vec<u8> = Vec::with_capacity(index_bytes);
+    let mut total = texts_start;
+    for entity in &entities {
+        let text_at = total.saturating_add(entity.name.len());
         for word in [
-            u64::from(entity.id.0)
-                | if entity.links.is_empty() { 0 } else { LINKED }
-                | if may_be_global(entity) { GLOBAL } else { 0 }
-                | if entity.next.is_some() { NEXT } else { 0 }
-                | if entity.leaving { LEAVING } else { 0 },
-            pack(name_at, entity.name.len()),
-            pack(text_at, text.len()),
-            u64::from(crc),
+            entity.word,
+            pack(total, entity.name.len()),
+            pack(text_at, entity.text.len()),
+            u64::from(entity.crc),
         ] {
             index.extend_from_slice(&word.to_le_bytes());
         }
+        total = text_at.saturating_add(entity.text.len());
     }
-    let total = texts_start.saturating_add(texts.len());
     if u32::try_from(total).is_err() {
         return wrong("it is larger than 4 GiB");
     }
@@ -176,7 +220,10 @@ pub fn encode(entities: &[EntityPlan]) -> Result<Vec<u8>, PlanBytesError> {
         out.extend_from_slice(&word.to_le_bytes());
     }
     out.extend_from_slice(&index);
-    out.extend_from_slice(&texts);
+    for entity in &entities {
+        out.extend_from_slice(&entity.name);
+        out.extend_from_slice(&entity.text);
+    }
     Ok(out)
 }
 
@@ -249,6 +296,7 @@ pub struct PlanIndex<S> {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     id: EntityId,
+    word: u64,
     linked: bool,
     next: bool,
     leaving: bool,
@@ -307,6 +355,7 @@ impl<S: PlanSource> PlanIndex<S> {
             }
             let entry = Entry {
                 id: EntityId(id),
+                word: at(0),
                 linked: at(0) & LINKED != 0,
                 next: at(0) & NEXT != 0,
                 leaving: at(0) & LEAVING != 0,
@@ -445,6 +494,16 @@ impl<S: PlanSource> PlanIndex<S> {
             .binary_search_by(|entry| self.bytes(entry.name).as_slice().cmp(name.as_bytes()))
             .ok()?;
         self.entries.get(place).map(|entry| entry.id)
+    }
+
+    /// One entity as it stands here.
+    fn written(&self, id: EntityId) -> Result<Written, PlanBytesError> {
+        let Some(entry) = self.entry(id) else { return wrong(format!("no entity {}", id.0)) };
+        let (name, text) = (self.bytes(entry.name), self.bytes(entry.text));
+        if crc32(&[&name, &text]) != entry.crc {
+            return wrong(format!("entity {} fails its checksum", id.0));
+        }
+        Ok(Written { name, id, word: entry.word, text, crc: entry.crc })
     }
 
     /// Decodes one entity.

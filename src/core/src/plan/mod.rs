@@ -26,7 +26,10 @@ pub use action::{
     ActionPlan, Ending, ExecutePlan, LimitPlan, PulsePlan, RestartPlan, SignalPlan, SignalTarget,
     Spacing, Verb, WaitPlan,
 };
-pub use bytes::{PlanBytesError, PlanIndex, PlanMark, PlanSource, check, encode};
+pub use bytes::{
+    PLAN_HEAD, PlanBytesError, PlanIndex, PlanMark, PlanSource, check, encode, encode_over,
+    length_in,
+};
 pub use carry::{OnChange, carry, leave};
 pub use condition::{Class, ConditionKind, ConditionPlan, Only, StateSet};
 pub use flags::Flags;

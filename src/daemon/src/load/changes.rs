@@ -6,14 +6,16 @@ use ham_core::ids::EntityId;
 use ham_core::plan::{EntityPlan, OnChange, OnDependencyRestart, StartMode};
 use ham_core::wire::{ChangeKind, Consequence, EntityChange};
 use ham_unit::{NeighbourNames, Writing, differences, write_unit};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The changes, in order of name.
 pub(crate) fn changes(old: &Old, new: &[EntityPlan]) -> Vec<EntityChange> {
-    let before: BTreeMap<EntityId, &str> =
-        old.entities.values().map(|known| (known.plan.id, known.plan.name.as_str())).collect();
-    let after: BTreeMap<EntityId, &str> =
-        new.iter().map(|entity| (entity.id, entity.name.as_str())).collect();
+    let unread = || old.unread.iter().map(|(id, name)| (*id, name.as_str()));
+    let known = old.entities.values().map(|known| (known.plan.id, known.plan.name.as_str()));
+    let before: BTreeMap<EntityId, &str> = known.chain(unread()).collect();
+    let named = new.iter().map(|entity| (entity.id, entity.name.as_str()));
+    let after: BTreeMap<EntityId, &str> = named.chain(unread()).collect();
     new.iter()
         .filter_map(|entity| match old.entities.get(&entity.name) {
             Some(known) if entity.leaving => {
@@ -34,8 +36,7 @@ pub(crate) fn changes(old: &Old, new: &[EntityPlan]) -> Vec<EntityChange> {
 /// what it requires, and what is required or wanted anew is started; and what
 /// may keep a new one from starting.
 pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -> Vec<Follows> {
-    let by_id: BTreeMap<EntityId, &EntityPlan> =
-        new.iter().map(|entity| (entity.id, entity)).collect();
+    let all = All::new(old, new);
     let by_name: BTreeMap<&str, &EntityPlan> =
         new.iter().map(|entity| (entity.name.as_str(), entity)).collect();
     let mut found = Vec::new();
@@ -47,8 +48,8 @@ pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -
         let Some(entity) = by_name.get(change.name.as_str()) else { continue };
         if change.then == Consequence::Starts {
             let conflicts = entity.links.conflicts.iter();
-            for other in conflicts.filter_map(|id| by_id.get(id)) {
-                if old.entities.contains_key(&other.name) {
+            for other in conflicts.filter_map(|id| all.get(*id)) {
+                if old.ids.contains(&other.id) {
                     add(other, entity, Consequence::Nothing);
                 }
             }
@@ -57,7 +58,7 @@ pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -
             let restarts =
                 |other: &EntityPlan| other.on_dependency_restart == OnDependencyRestart::Restart;
             let next = |from: &EntityPlan| from.links.required_by.clone();
-            walk(entity, &by_id, next, &mut |from, to| {
+            walk(entity, &all, next, &mut |from, to| {
                 let does = restarts(to);
                 if does {
                     add(from, to, Consequence::Restarts);
@@ -79,7 +80,7 @@ pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -
             }
             None => Vec::new(),
         };
-        walk(entity, &by_id, anew, &mut |_, to| {
+        walk(entity, &all, anew, &mut |_, to| {
             add(entity, to, Consequence::Starts);
             true
         });
@@ -87,10 +88,32 @@ pub(crate) fn follows(old: &Old, new: &[EntityPlan], changes: &[EntityChange]) -
     found
 }
 
+/// The entities of a new plan; what was not read for it is when it is asked for.
+struct All<'a> {
+    read: BTreeMap<EntityId, &'a EntityPlan>,
+    unread: BTreeMap<EntityId, OnceCell<Option<EntityPlan>>>,
+    old: &'a Old,
+}
+
+impl<'a> All<'a> {
+    fn new(old: &'a Old, new: &'a [EntityPlan]) -> All<'a> {
+        let read = new.iter().map(|entity| (entity.id, entity)).collect();
+        let unread = old.unread.keys().map(|id| (*id, OnceCell::new())).collect();
+        All { read, unread, old }
+    }
+
+    fn get(&self, id: EntityId) -> Option<&EntityPlan> {
+        match self.unread.get(&id) {
+            Some(cell) => cell.get_or_init(|| self.old.unread(id)).as_ref(),
+            None => self.read.get(&id).copied(),
+        }
+    }
+}
+
 /// All that is reached from an entity, each once.
 fn walk<'a>(
     from: &'a EntityPlan,
-    all: &BTreeMap<EntityId, &'a EntityPlan>,
+    all: &'a All<'_>,
     next: impl Fn(&EntityPlan) -> Vec<EntityId>,
     step: &mut impl FnMut(&EntityPlan, &EntityPlan) -> bool,
 ) {
@@ -98,7 +121,7 @@ fn walk<'a>(
     let mut open = VecDeque::from([from]);
     while let Some(at) = open.pop_front() {
         for id in next(at) {
-            if let Some(to) = all.get(&id)
+            if let Some(to) = all.get(id)
                 && seen.insert(id)
                 && step(at, to)
             {

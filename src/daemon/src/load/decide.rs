@@ -47,11 +47,7 @@ impl Decision {
 
     /// These, unless they are what is.
     pub(super) fn plan(self, old: &Old, entities: Vec<EntityPlan>) -> Decision {
-        let same = entities.len() == old.ids.len()
-            && entities.iter().all(|entity| {
-                old.entities.get(&entity.name).is_some_and(|known| known.plan == *entity)
-            });
-        let outcome = if same { Outcome::Same } else { Outcome::Plan };
+        let outcome = if old.is(&entities) { Outcome::Same } else { Outcome::Plan };
         Decision { outcome, entities, ..self }
     }
 

@@ -31,7 +31,7 @@ use ham_sys::inotify::Directories;
 use ham_unit::{
     DiagnosticReport, Loaded, Memory, Settings, SystemUsers, load_directories, no_watchdog,
 };
-use in_force::Old;
+use in_force::Names;
 use notes::Notebook;
 use std::ffi::OsString;
 use std::fs::File;
@@ -127,10 +127,11 @@ fn load(request: &Request) -> Result<(), String> {
 
 /// Reads the units, and gives the plan that follows, if one does.
 fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Result<Vec<u8>, String> {
-    let old = match &question.in_force {
+    let names = match &question.in_force {
         Some(in_force) => {
             let state = File::open(given(STATE_NUMBER)).map_err(|error| error.to_string())?;
-            Some(Old::read(state, in_force).map_err(|why| format!("the plan in force: {why}"))?)
+            let names = Names::read(state, in_force);
+            Some(names.map_err(|why| format!("the plan in force: {why}"))?)
         }
         None => None,
     };
@@ -138,17 +139,27 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
     settings.strict_owner = request.system;
     settings.instances = &question.instances;
-    let known = |name: &str| Some(old.as_ref()?.entities.get(name)?.plan.id);
+    let known = |name: &str| names.as_ref()?.id(name);
     settings.known_ids = &known;
-    let in_use = |id| old.as_ref().is_some_and(|old| old.ids.contains(&id));
+    let in_use = |id| names.as_ref().is_some_and(|names| names.has(id));
     settings.id_in_use = &in_use;
-    let notebook = Notebook::new(&question.notes, request);
-    let noted = |notebook: &Notebook| Some(notebook.read(old.as_ref()?.mark?));
+    // What is to be done for some alone depends on all of the others.
+    let notebook = match question.names.is_empty() {
+        true => Notebook::new(&question.notes, request),
+        false => None,
+    };
+    let noted = |notebook: &Notebook| Some(notebook.read(names.as_ref()?.mark()?));
     let memory: Memory = notebook.as_ref().and_then(noted).unwrap_or_default();
     settings.memory = notebook.as_ref().map(|_| &memory);
-    let in_force = |name: &str| old.as_ref()?.configured(name);
-    settings.in_force = &in_force;
     let mut loaded = load_directories(&request.directories, &settings);
+    let nothing = Memory::default();
+    if !names.as_ref().is_none_or(|names| names.have(&loaded.kept)) {
+        // The notes lie, whoever has written them.
+        let settings = Settings { memory: Some(&nothing), ..settings };
+        loaded = load_directories(&request.directories, &settings);
+    }
+    let old = names.map(|names| names.decode(&mut loaded)).transpose();
+    let old = old.map_err(|error| format!("the plan in force: {error}"))?;
     // The reaper is this process's parent.
     let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
     if ham_sys::ending::is_init_of_machine(reaper) {
@@ -189,18 +200,22 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     }
     answer.missing = decision.missing;
     answer.held_back = decision.held_back;
-    answer.entities = decision.entities.len();
+    let unread = old.as_ref().map_or(0, |old| old.unread.len());
+    answer.entities = decision.entities.len().saturating_add(unread);
     let plan = match decision.outcome {
-        Outcome::Plan => encode(&decision.entities).map_err(|error| error.to_string())?,
+        Outcome::Plan => match &old {
+            Some(old) => old.encode(&decision.entities),
+            None => encode(&decision.entities),
+        }
+        .map_err(|error| error.to_string())?,
         Outcome::Same | Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => Vec::new(),
     };
     let mark = match decision.outcome {
         Outcome::Plan => PlanMark::of(&plan),
-        Outcome::Same => old.and_then(|old| old.mark),
+        Outcome::Same => old.and_then(|old| old.mark()),
         Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => None,
     };
-    // Of some alone, the others may say something else than the plan.
-    if let (Some(notebook), Some(mark), true) = (notebook, mark, question.names.is_empty()) {
+    if let (Some(notebook), Some(mark)) = (notebook, mark) {
         notebook.write(mark, &loaded.memory);
     }
     Ok(plan)

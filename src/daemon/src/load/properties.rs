@@ -4,21 +4,23 @@
 
 mod sets;
 
-use super::changes::changes;
+use super::changes::{changes, follows};
 use super::decide::{Decision, decide};
-use super::in_force::{Known, Old};
-use super::messages::Outcome;
+use super::in_force::{Known, Names, Old};
+use super::messages::{InForce, Outcome};
 use super::tests::{Scratch, asked, look};
 use super::traces::RealFiles;
 use ham_core::ids::EntityId;
-use ham_core::plan::EntityPlan;
+use ham_core::monitor::Base;
+use ham_core::plan::{EntityPlan, PlanIndex, encode};
 use ham_core::wire::ChangeKind;
-use ham_unit::{Loaded, Settings, SystemUsers, load_directories};
+use ham_unit::{Loaded, Memory, Settings, SystemUsers, load_directories};
 use proptest::prelude::*;
 use sets::{NAMES, Set, entities, set, two_sets};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Two directories on disk.
 struct Disk {
@@ -43,6 +45,65 @@ impl Disk {
         }
         let [first, second] = directories;
         sets::write(set, &first, &second);
+    }
+
+    /// Nothing but these; files that say the same are left as they are.
+    fn change(&self, set: &Set) {
+        let next = Disk::new();
+        next.write(set);
+        for (from, to) in next.directories().iter().zip(self.directories()) {
+            let (wanted, there) = (files_in(from), files_in(&to));
+            for name in there.keys().filter(|name| !wanted.contains_key(*name)) {
+                fs::remove_file(to.join(name)).unwrap();
+            }
+            for (name, text) in wanted.iter().filter(|(name, text)| there.get(*name) != Some(text))
+            {
+                let path = to.join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+        }
+        self.drop_empty();
+    }
+
+    /// Directories of drop-ins without one.
+    fn drop_empty(&self) {
+        for directory in self.directories() {
+            for entry in fs::read_dir(directory).unwrap().flatten() {
+                // Not of one that holds something.
+                let _ = fs::remove_dir(entry.path());
+            }
+        }
+    }
+
+    /// As the loader does when somebody asks for it: the outcome, the bytes of a
+    /// plan, and what was told. `notes` are read, and then written anew.
+    fn load_over(
+        &self,
+        plan: &[u8],
+        base: &Base,
+        notes: &mut Memory,
+    ) -> (Outcome, Vec<u8>, String) {
+        let path = self.scratch.path().join("plan");
+        fs::write(&path, plan).unwrap();
+        let names = Names::read(fs::File::open(&path).unwrap(), &InForce::new(0, base)).unwrap();
+        let users = SystemUsers::new();
+        let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
+        let known = |name: &str| names.id(name);
+        settings.known_ids = &known;
+        let in_use = |id| names.has(id);
+        settings.id_in_use = &in_use;
+        settings.memory = Some(notes);
+        let mut loaded = load_directories(&self.directories(), &settings);
+        assert!(names.have(&loaded.kept));
+        let old = names.decode(&mut loaded).unwrap();
+        let decision = self.decide(&old, &loaded);
+        *notes = loaded.memory;
+        let mut told = changes(&old, &decision.entities);
+        let follows = follows(&old, &decision.entities, &told);
+        told.sort_by(|a, b| a.name.cmp(&b.name));
+        let plan = old.encode(&decision.entities).unwrap();
+        (decision.outcome, plan, format!("{told:?} {follows:?}"))
     }
 
     fn load(&self, old: &Old) -> Loaded {
@@ -79,14 +140,34 @@ impl Disk {
     }
 }
 
+/// The files below a directory, with what they hold.
+fn files_in(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let name = PathBuf::from(entry.file_name());
+        if entry.path().is_dir() {
+            found.extend(
+                files_in(&entry.path()).into_iter().map(|(at, text)| (name.join(at), text)),
+            );
+        } else {
+            found.insert(name, fs::read(entry.path()).unwrap());
+        }
+    }
+    found
+}
+
+/// The entities of a plan.
+fn all_of(plan: &[u8]) -> Vec<EntityPlan> {
+    let index = PlanIndex::open(plan).unwrap();
+    index.ids().map(|id| index.entity(id).unwrap()).collect()
+}
+
 /// The plan in force, of whose entities these have been started since it came.
 fn in_force(plans: &[EntityPlan], started: &dyn Fn(&str) -> bool) -> Old {
-    let ids: BTreeSet<EntityId> = plans.iter().map(|plan| plan.id).collect();
-    let known = |plan: &EntityPlan| {
+    Old::of(plans.iter().map(|plan| {
         let is = plan.clone().in_force(started(&plan.name));
-        (plan.name.clone(), Known { plan: plan.clone(), is })
-    };
-    Old { entities: plans.iter().map(known).collect(), ids }
+        Known { plan: plan.clone(), is }
+    }))
 }
 
 type Told = BTreeMap<String, (ChangeKind, BTreeSet<String>)>;
@@ -136,6 +217,51 @@ fn makes_another(before: &Set, after: &Set, name: &str) -> bool {
 
 fn stay(plans: &[EntityPlan]) -> Vec<&EntityPlan> {
     plans.iter().filter(|plan| !plan.leaving).collect()
+}
+
+/// What is written after so long has another time than what was written before.
+const TICK: Duration = Duration::from_millis(25);
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 48, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn who_reads_only_what_has_changed_finds_the_same(
+        (before, after) in two_sets(),
+        started in proptest::collection::btree_set(0..NAMES.len(), 0..4),
+    ) {
+        let disk = Disk::new();
+        disk.write(&before);
+        std::thread::sleep(TICK);
+        let first = disk.plan(&Old::default())?;
+        let empty = encode(&first).unwrap();
+        let mut notes = Memory::default();
+        disk.load_over(&empty, &Base::default(), &mut notes);
+        let mut plan = empty;
+        for set in [&after, &after, &before] {
+            disk.change(set);
+            std::thread::sleep(TICK);
+            let index = PlanIndex::open(plan.as_slice()).unwrap();
+            let is_started = |id: &EntityId| {
+                let name = index.name(*id).unwrap();
+                started.iter().any(|place| NAMES[*place] == name)
+            };
+            let next = index.pending().iter().copied().filter(|id| index.has_next(*id));
+            let base = Base { renewed: next.filter(is_started).collect(), gone: Vec::new() };
+            let (cold, warm) = (
+                disk.load_over(&plan, &base, &mut Memory::default()),
+                disk.load_over(&plan, &base, &mut notes),
+            );
+            prop_assert_eq!((cold.0, &cold.2), (warm.0, &warm.2));
+            for (one, two) in all_of(&cold.1).iter().zip(&all_of(&warm.1)) {
+                prop_assert_eq!(one, two);
+            }
+            prop_assert!(cold.1 == warm.1, "the bytes of the plan");
+            plan = cold.1;
+        }
+    }
 }
 
 proptest! {

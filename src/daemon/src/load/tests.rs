@@ -97,9 +97,7 @@ impl Files for Units {
 }
 
 pub(super) fn old_of(entities: Vec<EntityPlan>) -> Old {
-    let ids = entities.iter().map(|entity| entity.id).collect();
-    let known = |plan: EntityPlan| (plan.name.clone(), Known { is: plan.clone(), plan });
-    Old { entities: entities.into_iter().map(known).collect(), ids, mark: None }
+    Old::of(entities.into_iter().map(|plan| Known { is: plan.clone(), plan }))
 }
 
 pub(super) fn look() -> Question {

@@ -1,6 +1,6 @@
 //! What is remembered of units comes to the same as reading them again.
 
-use crate::folder::{Folder, settings};
+use crate::folder::{Folder, names, settings};
 use ham_core::plan::EntityPlan;
 use ham_unit::{Loaded, Memory, Settings};
 use proptest::prelude::*;
@@ -107,8 +107,12 @@ proptest! {
             let plan = |name: &str| in_force.iter().find(|plan| plan.name == name).cloned();
             let id = |name: &str| Some(plan(name)?.id);
             let cold = Settings { known_ids: &id, ..settings(false) };
-            let warm = Settings { memory: Some(&memory), in_force: &plan, ..cold };
-            let (cold, warm) = (folder.load(&cold), folder.load(&warm));
+            let used = |id| in_force.iter().any(|plan| plan.id == id);
+            let cold = Settings { id_in_use: &used, ..cold };
+            let warm = Settings { memory: Some(&memory), ..cold };
+            let (cold, mut warm) = (folder.load(&cold), folder.load(&warm));
+            warm.entities.extend(warm.kept.iter().map(|name| plan(name).unwrap()));
+            warm.entities.sort_by(|a, b| a.name.cmp(&b.name));
             prop_assert_eq!(said(&cold), said(&warm));
             prop_assert_eq!(&cold.entities, &warm.entities);
             prop_assert_eq!(&cold.refused, &warm.refused);
@@ -138,20 +142,15 @@ fn what_is_remembered_is_not_read() {
     let none = Memory::default();
     let first = folder.load(&Settings { memory: Some(&none), ..settings(false) });
     assert_eq!(first.memory.len(), 2);
-    // Of what is recalled the plan in force is believed, whatever the file says.
-    let plan = |name: &str| {
-        let mut plan = first.entities.iter().find(|plan| plan.name == name)?.clone();
-        plan.description = "recalled".to_owned();
-        Some(plan)
-    };
     folder.write("b.toml", format!("{command}umask = \"077\"\n"));
     let text = serde_json::to_string(&first.memory).unwrap();
     let memory: Memory = serde_json::from_str(&text).unwrap();
-    let warm = Settings { memory: Some(&memory), in_force: &plan, ..settings(false) };
+    let id = |name: &str| first.entities.iter().find(|plan| plan.name == name).map(|plan| plan.id);
+    let warm = Settings { memory: Some(&memory), known_ids: &id, ..settings(false) };
     let again = folder.load(&warm);
-    let said: Vec<&str> = again.entities.iter().map(|plan| plan.description.as_str()).collect();
-    assert_eq!(said, ["recalled", ""]);
-    // One that the plan in force has not is read.
-    let warm = Settings { memory: Some(&memory), ..settings(false) };
-    assert!(folder.load(&warm).entities.iter().all(|plan| plan.description.is_empty()));
+    assert_eq!((names(&again), &again.kept), (vec!["b"], &vec!["a".to_owned()]));
+    // Who is named by what has changed is read with it.
+    folder.write("b.toml", format!("{command}requires = [\"a\"]\n"));
+    let again = folder.load(&warm);
+    assert_eq!((names(&again), &again.kept), (vec!["a", "b"], &Vec::new()));
 }
