@@ -47,8 +47,8 @@ fn live(first: u64, deaths: u64) -> u64 {
         if let Err(wrong) = world.run() {
             panic!("seed {seed}: {wrong}\n{}", world.describe());
         }
-        takeovers += u64::from(world.takeovers);
-        turns += world.turns;
+        takeovers += u64::from(world.stage.takeovers);
+        turns += world.stage.turns;
         for (sum, count) in met.iter_mut().zip(world.met()) {
             *sum += count;
         }

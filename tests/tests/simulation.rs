@@ -50,8 +50,8 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         if let Err(wrong) = world.run() {
             panic!("seed {seed}: {wrong}\n{}", world.describe());
         }
-        turns += world.turns;
-        takeovers += u64::from(world.takeovers);
+        turns += world.stage.turns;
+        takeovers += u64::from(world.stage.takeovers);
         repeated += world.clients.repeated;
         let rules = &world.rules;
         let counts =

@@ -80,6 +80,14 @@ impl Page {
         }
     }
 
+    /// The same as a sentence, where how grave it is has been said.
+    fn sentence(&self) -> String {
+        let meaning = self.meaning();
+        let rest = ["Warning: ", "Note: "].iter().find_map(|word| meaning.strip_prefix(word));
+        let mut letters = rest.unwrap_or(meaning).chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+    }
+
     /// The example that is wrong, as text.
     #[must_use]
     pub fn wrong_text(&self) -> String {
@@ -106,7 +114,9 @@ impl Page {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("{} ({})\n", self.code, self.severity());
-        for paragraph in std::iter::once(self.meaning()).chain(self.about.split("\n\n")) {
+        text.push('\n');
+        wrap(&self.sentence(), &mut text);
+        for paragraph in self.about.split("\n\n") {
             text.push('\n');
             wrap(paragraph, &mut text);
         }
@@ -170,6 +180,19 @@ mod tests {
         for page in pages() {
             assert!(page.about.len() > 60 && page.about.ends_with('.'), "{}", page.code);
             let text = page.text();
+            // A heading with how grave it is, what it is in one sentence, why
+            // and what helps, and the two examples.
+            let parts: Vec<&str> = text.split("\n\n").collect();
+            assert_eq!(parts[0], format!("{} ({})", page.code, page.severity()));
+            for part in [parts[1], parts[2]] {
+                assert!(
+                    part.starts_with(char::is_uppercase) && part.trim_end().ends_with('.'),
+                    "{text}"
+                );
+                assert!(!part.starts_with("Warning") && !part.starts_with("Note"), "{text}");
+            }
+            let headings: Vec<&&str> = parts.iter().filter(|part| part.ends_with(':')).collect();
+            assert_eq!(headings, [&"Wrong:", &"Mended:"], "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             assert_ne!(page.wrong_text(), page.mended_text(), "{}", page.code);
         }

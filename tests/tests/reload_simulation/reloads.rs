@@ -1,7 +1,7 @@
 //! Units change in the life of a world, and the plan that comes of them is taken
 //! as the daemon does.
 
-use super::{Checked, World, open};
+use super::World;
 use crate::rules::Reload;
 use crate::seen;
 use crate::units::Units;
@@ -9,6 +9,7 @@ use ham_core::event::{Ask, Event};
 use ham_core::ids::EntityId;
 use ham_core::monitor::{Base, NotTaken, Turn};
 use ham_core::plan::{encode, join};
+use ham_tests::fake::{Checked, Lives, open};
 use std::collections::BTreeSet;
 
 /// Reloads after which what has begun to be something else is nothing else.
@@ -18,18 +19,18 @@ impl World {
     /// Other units, and then those that there were: all is as it was.
     pub(super) fn there_and_back(&mut self) -> Checked {
         let first = self.units.clone();
-        for _ in 0..1 + self.random.below(3) {
+        for _ in 0..1 + self.stage.random.below(3) {
             let units = self.edited();
             self.reload(&units)?;
-            if self.random.chance(50) {
+            if self.stage.random.chance(50) {
                 self.rest()?;
             }
         }
         self.settle(&first)?;
-        self.rules.quiet(&self.monitor, &self.kernel)?;
-        for id in self.monitor.ids() {
-            if matches!(self.monitor.view(id).state, "running" | "finished") {
-                let request = self.request_id();
+        self.rules.quiet(&self.stage.monitor, &self.stage.kernel)?;
+        for id in self.stage.monitor.ids() {
+            if matches!(self.stage.monitor.view(id).state, "running" | "finished") {
+                let request = self.stage.request_id();
                 let (entities, ask) = (vec![id], Ask::Restart);
                 self.step(Event::Request { id: request, entities, ask, wait: false, from: None })?;
                 self.rest()?;
@@ -37,22 +38,23 @@ impl World {
         }
         // What has begun to be something else is so, and what has left is gone.
         self.settle(&first)?;
-        self.rules.quiet(&self.monitor, &self.kernel)?;
+        self.rules.quiet(&self.stage.monitor, &self.stage.kernel)?;
         let kept = |id: &EntityId| {
-            self.monitor.plan().is_leaving(*id)
-                || self.monitor.view(*id).state == "waiting"
-                || self.kernel.living(*id).is_empty() && self.monitor.slot_of(*id).is_some()
+            self.stage.monitor.plan().is_leaving(*id)
+                || self.stage.monitor.view(*id).state == "waiting"
+                || self.stage.kernel.living(*id).is_empty()
+                    && self.stage.monitor.slot_of(*id).is_some()
         };
-        if self.monitor.plan().pending().iter().any(kept) {
+        if self.stage.monitor.plan().pending().iter().any(kept) {
             // Something is left of one for ever, or it waits for ever.
             return Ok(());
         }
-        let plan = self.monitor.plan();
+        let plan = self.stage.monitor.plan();
         let ids = plan.ids().collect();
         let expected = self.units.plans(&|name| plan.find(name), &ids);
-        if encode(&expected).as_ref() != Ok(&self.bytes) {
+        if encode(&expected).as_ref() != Ok(&self.stage.bytes) {
             let other = expected.iter().find(|one| plan.entity(one.id).as_ref() != Ok(*one));
-            let is = other.map(|one| (plan.entity(one.id), self.monitor.view(one.id)));
+            let is = other.map(|one| (plan.entity(one.id), self.stage.monitor.view(one.id)));
             return Err(format!("it was {other:?}\nand is {is:?}"));
         }
         self.restored += 1;
@@ -64,7 +66,7 @@ impl World {
         for _ in 0..SETTLES {
             self.reload(units)?;
             self.rest()?;
-            if self.units == *units && self.monitor.base() == Base::default() {
+            if self.units == *units && self.stage.monitor.base() == Base::default() {
                 return Ok(());
             }
         }
@@ -73,13 +75,13 @@ impl World {
 
     /// Units as somebody makes them of those that there are.
     pub(super) fn edited(&mut self) -> Units {
-        let back = self.random.chance(20) && !self.past.is_empty();
+        let back = self.stage.random.chance(20) && !self.past.is_empty();
         if back {
-            return self.random.pick(&self.past).clone();
+            return self.stage.random.pick(&self.past).clone();
         }
         let mut units = self.units.clone();
-        for _ in 0..self.random.below(5) {
-            units.edit(&mut self.random);
+        for _ in 0..self.stage.random.below(5) {
+            units.edit(&mut self.stage.random);
         }
         units
     }
@@ -88,11 +90,11 @@ impl World {
     pub(super) fn reload(&mut self, units: &Units) -> Checked {
         // What is due is no effect of it.
         self.step(Event::Tick)?;
-        while self.monitor.deadline().is_some_and(|due| due <= self.kernel.now) {
+        while self.stage.monitor.deadline().is_some_and(|due| due <= self.stage.kernel.now) {
             self.step(Event::Tick)?;
         }
-        let base = self.monitor.base();
-        let plan = self.monitor.plan();
+        let base = self.stage.monitor.base();
+        let plan = self.stage.monitor.plan();
         let known = base.known(plan).map_err(|error| error.to_string())?;
         let id = |name: &str| known.get(name).map(|known| known.plan.id);
         let new = units.plans(&id, &plan.ids().collect());
@@ -100,27 +102,27 @@ impl World {
         let goes = known.values().filter(|known| !known.plan.leaving && !stays(&known.plan.name));
         let gone: BTreeSet<EntityId> = goes.map(|known| known.plan.id).collect();
         let bytes = encode(&join(&known, &new, &gone)).map_err(|error| error.to_string())?;
-        if self.random.chance(15) {
+        if self.stage.random.chance(15) {
             // The loader is not done at once.
-            let before = self.takeovers;
-            for _ in 0..self.random.below(12) {
+            let before = self.stage.takeovers;
+            for _ in 0..self.stage.random.below(12) {
                 self.turn()?;
             }
-            if self.takeovers > before {
+            if self.stage.takeovers > before {
                 // Its answer was for the one that has died.
                 return Ok(());
             }
-            while self.monitor.deadline().is_some_and(|due| due <= self.kernel.now) {
+            while self.stage.monitor.deadline().is_some_and(|due| due <= self.stage.kernel.now) {
                 self.step(Event::Tick)?;
             }
         }
-        let before = seen::all(&self.monitor);
-        let now = self.kernel.now;
-        let fits = self.monitor.base() == base;
-        let mut shadow = self.shadow();
-        self.is_as_committed(&shadow)?;
+        let before = seen::all(&self.stage.monitor);
+        let now = self.stage.kernel.now;
+        let fits = self.stage.monitor.base() == base;
+        let mut shadow = self.stage.shadow();
+        self.stage.is_as_committed(&shadow)?;
         let (mut turn, mut other) = (Turn::default(), Turn::default());
-        let taken = self.monitor.take_plan(now, open(&bytes), &base, &mut turn);
+        let taken = self.stage.monitor.take_plan(now, open(&bytes), &base, &mut turn);
         let its = shadow.take_plan(now, open(&bytes), &base, &mut other);
         if taken != its {
             return Err(format!("the plan is {taken:?}, of the shadow {its:?}"));
@@ -133,28 +135,27 @@ impl World {
             }
             _ => return Err(format!("the plan is {taken:?}, and fits: {fits}")),
         }
-        self.turns += 1;
-        self.tell(&"reload", &turn.effects);
-        self.same(&shadow, &Event::Tick, (&turn, &other))?;
-        if self.dies() {
+        self.stage.turns += 1;
+        self.stage.tell(&"reload", &turn.effects);
+        self.stage.same(&shadow, &Event::Tick, (&turn, &other))?;
+        if self.stage.dies() {
             self.take_over()?;
-            return match self.random.chance(70) {
+            return match self.stage.random.chance(70) {
                 true => self.reload(units),
                 false => Ok(()),
             };
         }
-        let old = open(&std::mem::replace(&mut self.bytes, bytes));
+        let old = open(&std::mem::replace(&mut self.stage.bytes, bytes));
         let same = *units == self.units;
         if !same {
             self.past.push(std::mem::replace(&mut self.units, units.clone()));
         }
-        self.commit(&turn)?;
+        self.commit(None, &turn)?;
         let reload = Reload { before: &before, old: &old, base: &base, turn: &turn, same };
-        self.rules.reloaded(&self.monitor, &self.kernel, &reload)?;
-        self.rules.stepped(&self.monitor, now)?;
-        if self.dies() {
-            let some = self.random.below(turn.effects.len() as u64 + 1);
-            self.carry(&turn.effects[..usize::try_from(some).unwrap_or(0)])?;
+        self.rules.reloaded(&self.stage.monitor, &self.stage.kernel, &reload)?;
+        self.rules.stepped(&self.stage.monitor, now)?;
+        if self.stage.dies() {
+            self.carry_some(&turn.effects)?;
             return self.take_over();
         }
         self.carry(&turn.effects)

@@ -17,7 +17,8 @@
 //!   `places`: what names items by place follows; `clients`, `client_record`, `repeat`: requests
 //!   that come again; `endings`: what comes after all; `restore`: taking over;
 //!   `view`: reports
-//! - `reload`: another plan takes the place of the one in force
+//! - `reload`: another plan takes the place of the one in force; `renewal`: what that means
+//!   for an entity as it is
 //! - `attach`: processes that ham did not start
 //! - `beats`: heartbeats; `heart`: how they are counted; `heart_record`: as words
 //! - `pulses`: what waits for receivers
@@ -63,6 +64,7 @@ mod properties;
 mod pulses;
 mod record;
 mod reload;
+mod renewal;
 mod repeat;
 mod reread;
 mod restore;

@@ -27,9 +27,9 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         code: codes::UNREADABLE,
-        about: "The file or directory is there and cannot be read: a link that leads to nothing, \
-                a FIFO, or the manager's user may not. The message has the kernel's reason. To \
-                switch a unit off, remove it or link it to /dev/null.",
+        about: "It is a link that leads to nothing, or a FIFO, or the manager's user may not \
+                read it; the message has the kernel's reason. To switch a unit off, remove it or \
+                link it to /dev/null.",
         example: Commands(
             "ln -s /nonexistent/mixer.toml mixer.toml",
             "ln -sf /dev/null mixer.toml",
@@ -46,8 +46,8 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         code: codes::EMPTY,
-        about: "The file holds nothing but blanks. Perhaps it was about to be written, or the \
-                disk was full. To switch a unit off, remove it or link it to /dev/null.",
+        about: "It holds blanks at most. Perhaps it was about to be written, or the disk was \
+                full. To switch a unit off, remove it or link it to /dev/null.",
         example: Commands(": >audio.toml", "ln -sf /dev/null audio.toml"),
     },
     Page {
@@ -61,7 +61,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         code: codes::NO_DIRECTORY,
-        about: "None of the search directories exists, so there is nothing to be loaded. Make \
+        about: "There is nothing to be loaded then, and perhaps the path is misspelt. Make \
                 /etc/ham, or name the directory: hamctl check DIR, ham run --units DIR.",
         example: Commands("mv \"$PWD\" \"$PWD.away\"", "mv \"$PWD.away\" \"$PWD\""),
     },

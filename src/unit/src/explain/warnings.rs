@@ -23,8 +23,8 @@ restart = "on-failure"
     },
     Page {
         code: codes::NO_EFFECT,
-        about: "The word changes nothing where it stands: a setting is optional that the unit \
-                does not set, or something is named twice. Perhaps another word was meant.",
+        about: "A setting is optional that the unit does not set, or something is named twice. \
+                Perhaps another word was meant.",
         example: Unit(
             r#"
 [entity]
@@ -129,10 +129,9 @@ actions = [ { notify-signal = { signal = "KILL" } } ]
     },
     Page {
         code: codes::COMMAND_NOT_FOUND,
-        about: "The program is not there, or is no file that may be executed. It is only a \
-                warning, since it may be installed later, or the unit may be checked on another \
-                machine than the one that it is for. Without a / in its name it is looked for in \
-                the PATH of the unit, else in the usual directories.",
+        about: "Without a / in its name a program is looked for in the PATH of the unit, else in \
+                the usual directories. It may be installed later, or the unit may be checked on \
+                another machine than the one that it is for, so it is not refused.",
         example: Unit(
             r#"
 [entity]

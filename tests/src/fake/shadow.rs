@@ -1,19 +1,20 @@
 //! A monitor restored from the records before each step: it must do what the
 //! one that lived on does.
 
-use super::{Checked, World, open};
+use super::SharedMemory;
+use super::stage::{Checked, Stage, open};
 use ham_core::effect::Effect;
 use ham_core::event::Event;
 use ham_core::ids::EntityId;
 use ham_core::memory::{Memory, SlotState};
 use ham_core::monitor::{Monitor, Turn};
-use ham_tests::fake::SharedMemory;
 
-impl World {
+impl Stage {
     /// A second monitor, restored from what is committed. It is shown slots as
     /// the first one believes them to be: a process that is being made counts
     /// as made, a slot as free when that was told.
-    pub(super) fn shadow(&self) -> Monitor {
+    #[must_use]
+    pub fn shadow(&self) -> Monitor {
         let mut store = self.memory.store().clone();
         for (index, generation) in &self.freed {
             let word = store.slots.entry(*index).or_default();
@@ -30,7 +31,11 @@ impl World {
         shadow
     }
 
-    pub(super) fn compare(&self, mut shadow: Monitor, event: &Event, turn: &Turn) -> Checked {
+    /// Whether the same event does the same to the shadow.
+    ///
+    /// # Errors
+    /// What is different.
+    pub fn compare(&self, mut shadow: Monitor, event: &Event, turn: &Turn) -> Checked {
         self.is_as_committed(&shadow)?;
         let mut other = Turn::default();
         shadow.step(self.kernel.now, event.clone(), &mut other);
@@ -38,7 +43,10 @@ impl World {
     }
 
     /// What restoring alone has changed would be a change without cause.
-    pub(super) fn is_as_committed(&self, shadow: &Monitor) -> Checked {
+    ///
+    /// # Errors
+    /// What that has changed.
+    pub fn is_as_committed(&self, shadow: &Monitor) -> Checked {
         for (id, record) in &self.memory.store().records {
             let restored = shadow.record(*id);
             if restored.is_some_and(|restored| restored != *record) {
@@ -49,12 +57,10 @@ impl World {
     }
 
     /// A turn, and that of the shadow.
-    pub(super) fn same(
-        &self,
-        shadow: &Monitor,
-        event: &Event,
-        (turn, other): (&Turn, &Turn),
-    ) -> Checked {
+    ///
+    /// # Errors
+    /// What is different.
+    pub fn same(&self, shadow: &Monitor, event: &Event, (turn, other): (&Turn, &Turn)) -> Checked {
         let mine = without_old_replies(&turn.effects, event);
         let its = without_old_replies(&other.effects, event);
         if mine != its {
