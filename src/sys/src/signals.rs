@@ -45,6 +45,10 @@ pub const SIGHUP: i32 = libc::SIGHUP;
 pub const SIGINT: i32 = libc::SIGINT;
 /// Go on, after a stop.
 pub const SIGCONT: i32 = libc::SIGCONT;
+/// A process in the background reads from its terminal.
+pub const SIGTTIN: i32 = libc::SIGTTIN;
+/// It writes to it, or changes it.
+pub const SIGTTOU: i32 = libc::SIGTTOU;
 /// At once, whatever the process thinks of it.
 pub const SIGKILL: i32 = libc::SIGKILL;
 

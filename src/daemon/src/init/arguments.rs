@@ -173,7 +173,11 @@ pub(super) fn parse(
             Long("summary") => arguments.summary = true,
             Value(first) => {
                 let rest = parser.raw_args().map_err(|error| error.to_string())?;
-                arguments.command = std::iter::once(first)
+                let by_shell = super::is_script_for_init(&first);
+                let shell = by_shell.then(|| OsString::from(super::SHELL));
+                arguments.command = shell
+                    .into_iter()
+                    .chain([first])
                     .chain(rest)
                     .map(|word| CString::new(word.into_vec()).map_err(|error| error.to_string()))
                     .collect::<Result<_, _>>()?;

@@ -5,7 +5,8 @@
 use super::report::Report;
 use ham_sys::foreground::{Terminal, own_group};
 use ham_sys::signal_queue::{Queue, Whom, send};
-use ham_sys::{process, reap, signals};
+use ham_sys::signals::{SIGCONT, SIGTTIN, SIGTTOU};
+use ham_sys::{process, reap};
 
 /// The terminal, the child, and what became of the two.
 #[derive(Debug)]
@@ -52,13 +53,21 @@ impl Jobs {
     /// for init to be, init stops too, until it is continued.
     pub(super) fn look_for_stop(&self, queue: &Queue) {
         let (Some(terminal), Some(child)) = (&self.terminal, self.child) else { return };
-        if process::pid() == 1 || reap::take_stop(child).is_none() {
+        let Some(signal) = reap::take_stop(child) else { return };
+        if matches!(signal, SIGTTIN | SIGTTOU) && is_ours(terminal) {
+            // A shell that brings a job to the front which is running tells
+            // nobody; and then the command wanted to use the terminal.
+            let _ = terminal.give_to(child);
+            let _ = send(Whom::Group(child), SIGCONT);
+            return;
+        }
+        if process::pid() == 1 {
             return;
         }
         if queue.stop_with_group().unwrap_or(false) {
             bring_forward(terminal, child);
             // All of the group was stopped with it.
-            let _ = send(Whom::Group(child), signals::SIGCONT);
+            let _ = send(Whom::Group(child), SIGCONT);
         }
     }
 

@@ -34,6 +34,9 @@ use std::process::ExitCode;
 /// The word on the command line of ham.
 pub(crate) const WORD: &str = "init";
 
+/// What reads a script that names ham as its interpreter, and no other.
+const SHELL: &str = "/bin/sh";
+
 /// As what it was called: that is how it names itself, and what it does where
 /// the others do not do the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +88,34 @@ pub(crate) fn words_after(mut words: Vec<OsString>) -> Vec<OsString> {
         if said.last().is_none_or(|word| word != "--") {
             said.push("--".into());
         }
-        said.push("/bin/sh".into());
+        said.push(SHELL.into());
     }
     said.extend(words);
     said
+}
+
+/// Whether a file is a script whose first line names this program and nothing
+/// but `init`. Executed, it would start this for itself, again and again.
+fn is_script_for_init(path: &OsStr) -> bool {
+    use std::io::Read;
+    use std::os::unix::fs::MetadataExt;
+    /// What the kernel reads of a first line.
+    const LONGEST: u64 = 256;
+    let is_file = std::fs::metadata(path).is_ok_and(|file| file.is_file());
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    let mut start = Vec::new();
+    if !is_file || file.take(LONGEST).read_to_end(&mut start).is_err() {
+        return false;
+    }
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let Some(line) = line.strip_prefix(b"#!").and_then(|line| std::str::from_utf8(line).ok()) else {
+        return false;
+    };
+    let mut words = line.split_whitespace();
+    let (interpreter, said, more) = (words.next(), words.next(), words.next());
+    let identity = |path: &str| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    let own = identity("/proc/self/exe");
+    said == Some(WORD) && more.is_none() && own.is_some() && interpreter.and_then(identity) == own
 }
 
 /// Does what the words ask for; the exit code is that of the command.
@@ -148,7 +175,7 @@ fn run(arguments: &Arguments, began: u64) -> u8 {
     summary.allocations = allocation::after_seal();
     let (jobs, mut counts) = relay.over();
     jobs.take_back();
-    if let Some(pid) = pid.filter(|_| ended.left) {
+    if ended.left {
         rest::end(arguments.wait, &report, &queue, pid, &mut counts);
     }
     let code = code_of(arguments, &ended);

@@ -15,7 +15,7 @@ const KILL_WAIT_NS: u64 = 1_000_000_000;
 
 /// TERM to all, KILL to those that are there after `wait`, or when another TERM
 /// or INT comes. With no time at all they are left to themselves.
-pub(super) fn end(wait: Span, report: &Report, queue: &Queue, command: i32, counts: &mut Counts) {
+pub(super) fn end(wait: Span, report: &Report, queue: &Queue, command: Option<i32>, counts: &mut Counts) {
     if wait == Span(0) || !to_all(SIGTERM, report) {
         return;
     }
@@ -67,7 +67,7 @@ fn to_all(signal: i32, report: &Report) -> bool {
 
 struct Rest<'a> {
     queue: &'a Queue,
-    command: i32,
+    command: Option<i32>,
     counts: &'a mut Counts,
     killing: bool,
 }
@@ -94,7 +94,7 @@ impl Rest<'_> {
     fn reap(&mut self) -> bool {
         loop {
             match reap::take_any() {
-                Taken::Exit(exit) if exit.pid == self.command => {}
+                Taken::Exit(exit) if Some(exit.pid) == self.command => {}
                 Taken::Exit(exit) => {
                     self.counts.orphans = self.counts.orphans.saturating_add(1);
                     let killed = exit.code == Exit::KILLED && exit.status == SIGKILL;
