@@ -4,11 +4,13 @@
 
 use crate::own_units::wait_until;
 use crate::skip;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::openpty;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,8 +41,18 @@ impl Terminal {
     #[must_use]
     pub fn start(words: &[&str], what: &str) -> Option<Terminal> {
         let setsid = skip::program("setsid", what)?;
-        let pair = openpty(None, None).expect("a pseudoterminal");
-        let behind = || pair.slave.try_clone().expect("a second descriptor of it");
+        // Nobody but this test has the front, or it would not go when it is
+        // closed here.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let front = posix_openpt(flags).expect("a pseudoterminal");
+        grantpt(&front).and_then(|()| unlockpt(&front)).expect("it is new");
+        let path = ptsname_r(&front).expect("it has a name");
+        let front = File::from(front.as_fd().try_clone_to_owned().expect("a second descriptor"));
+        let behind = || {
+            let mut options = File::options();
+            let options = options.read(true).write(true).custom_flags(flags.bits());
+            options.open(&path).expect("the other side")
+        };
         let child = Command::new(setsid)
             .arg("--ctty")
             .args(words)
@@ -52,8 +64,6 @@ impl Terminal {
             .stderr(behind())
             .spawn()
             .expect("setsid can be executed");
-        drop(pair.slave);
-        let front = File::from(pair.master);
         let shown = Arc::new(Mutex::new(String::new()));
         let (reading, texts) = (front.try_clone().expect("one more"), Arc::clone(&shown));
         let over = Arc::new(AtomicBool::new(false));

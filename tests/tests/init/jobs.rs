@@ -1,11 +1,12 @@
 //! The terminal: who has it, what its keys do, what happens when it goes.
 
-use super::bed::{Init, children, link, settled};
+use super::bed::{Init, Kind, children, link, settled, status};
 use super::points::receiver;
 use ham_tests::own_units::wait_until;
 use ham_tests::processes;
 use ham_tests::programs::Scratch;
 use ham_tests::terminal::{CTRL_C, CTRL_Z, Terminal};
+use nix::sys::signal::Signal;
 use std::fs;
 
 const WHAT: &str = "ham init on a terminal";
@@ -59,6 +60,10 @@ pub(crate) fn has_terminal(init: &Init) -> Option<String> {
 }
 
 pub(crate) fn in_background(init: &Init) -> Option<String> {
+    if init.kind == Kind::Catatonit {
+        // What it does in the background is not the same each time.
+        return None;
+    }
     let mut terminal = shell()?;
     terminal.keys(&format!("{} &\n", line(init, "sleep 60")));
     let (own, command) = below(&terminal);
@@ -73,6 +78,11 @@ pub(crate) fn stopped(init: &Init) -> Option<String> {
     terminal.keys(&format!("{}\n", line(init, "sleep 60")));
     let (own, command) = below(&terminal);
     settled(own);
+    let blocked = u64::from_str_radix(&status(command, "SigBlk"), 16).unwrap_or(0);
+    if blocked & (1 << (Signal::SIGTSTP as i32 - 1)) != 0 {
+        processes::send("KILL", command);
+        return word("blocked in the command");
+    }
     terminal.keys(CTRL_Z);
     wait_until("a stopped command", || field(command, 3) == "T");
     let state = settled(own);

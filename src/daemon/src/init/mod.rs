@@ -168,6 +168,7 @@ fn run(arguments: &Arguments, began: u64) -> u8 {
     // in use, by who only waits for it.
     let jobs = jobs.keep_only(pid);
     let _ = std::env::set_current_dir("/");
+    allocation::give_back_code();
     allocation::give_back();
     allocation::seal();
     let mut relay = Relay::new(arguments, &report, &queue, jobs, pid);
