@@ -17,6 +17,7 @@ pub mod skip;
 pub mod state_file;
 pub mod status;
 pub mod strangers;
+pub mod terminal;
 
 /// How the daemon reads and writes the state: not a copy, which would be tested
 /// in its place.

@@ -1,5 +1,5 @@
-//! `ham(8)` against the program: every option of `ham --help`, every exit
-//! code, every variable that the source knows; and all pages against the
+//! `ham(8)` and `ham-init(8)` against the program: every option of their help
+//! texts, every exit code, every variable that the source knows; and all pages against the
 //! formatters that are installed.
 #![forbid(unsafe_code)]
 
@@ -59,6 +59,25 @@ fn every_option_of_the_program_stands_in_the_page_and_no_other_does() {
         .filter(|word| word.starts_with('-'))
         .collect();
     assert_eq!(described, expected);
+}
+
+#[test]
+fn every_option_of_ham_init_stands_in_its_page_and_no_other_does() {
+    let output = Command::new(ham()).args(["init", "-h"]).output().expect("ham can be executed");
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).expect("help is text");
+    let expected = options(&help);
+    assert!(expected.len() > 10 && expected.contains("--rewrite"), "{expected:?}");
+    let page = page("ham-init.8");
+    let described: BTreeSet<String> = defined(&page, "OPTIONS")
+        .into_iter()
+        .filter(|word| word.starts_with('-'))
+        .collect();
+    assert_eq!(described, expected);
+    let variables = defined(&page, "ENVIRONMENT");
+    for word in help.split([' ', '\n', ',', '(']).filter(|word| word.starts_with("TINI_")) {
+        assert!(variables.contains(word), "{word} is missing in ham-init(8)");
+    }
 }
 
 #[test]

@@ -15,9 +15,10 @@ pub(crate) const HELP: &str = "\
 ham, a High Availability Manager for Linux
 
 Usage: ham [run] [OPTIONS]
+       ham init [OPTIONS] [--] COMMAND [ARGUMENTS]
 
 Starts the manager in the foreground. TERM and INT stop all entities and end
-it; a second one hurries.
+it; a second one hurries. `ham init` is the init of one command: `ham init -h`.
 
 Options:
       --units DIR          read units from DIR (repeatable; default: /etc/ham,
@@ -38,7 +39,7 @@ Options:
   -h, -?, --help           this text
       --version            version of ham
 
-See ham(8), ham.unit(5), hamctl(1).
+See ham(8), ham-init(8), ham.unit(5), hamctl(1).
 ";
 
 /// What `ham` was called to do.
@@ -54,10 +55,13 @@ pub(crate) enum Command {
     Watch,
     /// Be its helper for output: internal.
     Output(Look),
+    /// Be the init of one command, with these words.
+    Init(Vec<OsString>),
     Help,
     Version,
 }
 
+use crate::init;
 use crate::load;
 use crate::output;
 use crate::reaper::AGAIN;
@@ -74,6 +78,7 @@ pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
                 Err(why) => Err(why),
             }));
         }
+        Some(word) if init::is_meant(word) => return Ok(Command::Init(init::words_after(words))),
         Some("watch") if words.len() == 1 => return Ok(Command::Watch),
         Some("output") => {
             return output::look_of(words.get(1..).unwrap_or_default()).map(Command::Output);

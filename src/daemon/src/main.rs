@@ -1,12 +1,13 @@
 //! `ham`, the manager. One program, several roles: it starts as the reaper,
 //! which forks the monitor; loader, path watcher and the helper for output are
-//! the same file executed again by the monitor.
+//! the same file executed again by the monitor. `ham init` is none of these.
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod exit;
 mod facts;
 mod guardian;
+mod init;
 mod keep;
 mod last_resort;
 mod lines;
@@ -31,7 +32,13 @@ use std::process::ExitCode;
 static ALLOCATOR: ham_sys::allocation::Counting = ham_sys::allocation::Counting;
 
 fn main() -> ExitCode {
-    match arguments::parse(std::env::args_os().skip(1).collect()) {
+    let mut words = std::env::args_os();
+    let called = words.next().and_then(|program| init::Called::by(&program));
+    if let Some(called) = called {
+        return init::main(called, words.collect());
+    }
+    match arguments::parse(words.collect()) {
+        Ok(arguments::Command::Init(words)) => init::main(init::Called::Ham, words),
         Ok(arguments::Command::Run(options)) => start::run(options),
         Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),

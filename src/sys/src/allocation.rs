@@ -67,6 +67,27 @@ pub fn give_back() {
     };
 }
 
+/// Takes the code of this program out of its memory, but for what runs from here
+/// on: its pages come again from the file when they are needed, as they do after
+/// the kernel has taken them. For a large program that has begun to do something
+/// small for a long time. Without /proc nothing happens.
+pub fn give_back_code() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let own = give_back_code as fn() as usize;
+    for line in maps.lines() {
+        // 55d0c0a00000-55d0c0b46000 r-xp ... (proc_pid_maps(5))
+        let Some((range, rest)) = line.split_once(' ') else { continue };
+        let Some((from, to)) = range.split_once('-') else { continue };
+        let number = |text| usize::from_str_radix(text, 16).unwrap_or(0);
+        let (from, to) = (number(from), number(to));
+        if rest.starts_with("r-xp") && (from..to).contains(&own) {
+            // SAFETY: a private mapping of a file that was never writable: what
+            // is in it is what is in the file.
+            unsafe { libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
 /// Allocations since [`seal`].
 #[must_use]
 pub fn after_seal() -> u64 {

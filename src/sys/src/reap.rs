@@ -63,6 +63,47 @@ pub fn collect(pid: i32) -> bool {
     pid > 0 && matches!(wait(libc::P_PID, pid as libc::id_t, 0), Ok(Some(_)))
 }
 
+/// What [`take_any`] has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// This one has ended; it is reaped, and its number is free.
+    Exit(Exit),
+    /// All children live.
+    Nothing,
+    /// There is no child.
+    NoChild,
+}
+
+/// Looks for any child that has ended, and reaps it: for who keeps no account
+/// of children.
+pub fn take_any() -> Taken {
+    match wait(libc::P_ALL, 0, 0) {
+        Ok(Some(exit)) => Taken::Exit(exit),
+        Ok(None) => Taken::Nothing,
+        Err(()) => Taken::NoChild,
+    }
+}
+
+/// The signal that has stopped child `pid`, told once for each stop.
+pub fn take_stop(pid: i32) -> Option<i32> {
+    if pid <= 0 {
+        return None;
+    }
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WSTOPPED | libc::WNOHANG | libc::__WALL;
+    // SAFETY: waitid writes at most one siginfo_t to where we point.
+    let result =
+        unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options) };
+    if result != 0 {
+        return None;
+    }
+    // SAFETY: zeroed above, and all-zero is a valid siginfo_t.
+    let info = unsafe { info.assume_init_ref() };
+    // SAFETY: these fields are the ones that waitid fills.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    (pid != 0 && info.si_code == libc::CLD_STOPPED).then_some(status)
+}
+
 /// Whether there is any child, alive or not yet reaped.
 pub fn has_children() -> bool {
     wait(libc::P_ALL, 0, libc::WNOWAIT).is_ok()

@@ -10,7 +10,7 @@ use crate::{Errno, Result, SysError};
 
 /// Faults are raised by the instruction itself: blocked, they would kill
 /// without the handler that re-executes the reaper.
-const FAULTS: [i32; 7] = [
+pub(crate) const FAULTS: [i32; 7] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGILL,
@@ -43,6 +43,12 @@ pub const SIGTERM: i32 = libc::SIGTERM;
 pub const SIGHUP: i32 = libc::SIGHUP;
 /// The terminal's interrupt key.
 pub const SIGINT: i32 = libc::SIGINT;
+/// Go on, after a stop.
+pub const SIGCONT: i32 = libc::SIGCONT;
+/// A process in the background reads from its terminal.
+pub const SIGTTIN: i32 = libc::SIGTTIN;
+/// It writes to it, or changes it.
+pub const SIGTTOU: i32 = libc::SIGTTOU;
 /// At once, whatever the process thinks of it.
 pub const SIGKILL: i32 = libc::SIGKILL;
 

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
 usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
+       ham-probe receive-all         the same for every signal there is, as
+                                     NUMBER CODE VALUE, until number 64 comes
        ham-probe outlive             print TERM when it comes, and go on
        ham-probe take MEBIBYTES      use so much memory
        ham-probe connect COUNT PATH  hold so many connections to a socket
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["receive", signals @ ..] if !signals.is_empty() => receive(signals),
+        ["receive-all"] => receive_all(),
         ["outlive"] => outlive(),
         ["take", size] => take(size),
         ["connect", count, path] => connect(count, path),
@@ -138,6 +141,24 @@ fn receive(names: &[&str]) -> Result<(), Error> {
         let signal = Signal::try_from(number)?;
         let name = signal.as_str().trim_start_matches("SIG");
         say(&format!("{name} {} {}", info.ssi_code, info.ssi_int))?;
+    }
+    Ok(())
+}
+
+/// The numbers that have no name among them.
+fn receive_all() -> Result<(), Error> {
+    const LAST: u32 = 64;
+    let set = SigSet::all();
+    set.thread_block()?;
+    let descriptor = SignalFd::new(&set)?;
+    say(&format!("ready {}", std::process::id()))?;
+    let end = Instant::now() + LIFETIME;
+    while Instant::now() < end {
+        let Some(info) = descriptor.read_signal()? else { break };
+        say(&format!("{} {} {}", info.ssi_signo, info.ssi_code, info.ssi_int))?;
+        if info.ssi_signo == LAST {
+            break;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! stranger that got its number. The making of entities is in `spawn`.
 
 mod descriptors;
+mod execute;
 mod pidfd;
 mod stat;
 
@@ -13,6 +14,9 @@ pub use descriptors::{
     close_by_child, close_by_sibling, close_from, close_on_exec_from, close_range, copy_above,
     copy_to, fingerprint, first_nofile, inherited, is_open, move_above, open_own_program, place_at,
     raise_nofile, remember_nofile, take,
+};
+pub use execute::{
+    descendants, execute, is_child_subreaper, own_pidfd_inode, set_parent_death_signal,
 };
 pub use pidfd::PidFd;
 pub(crate) use stat::Stat;
