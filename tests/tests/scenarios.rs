@@ -63,8 +63,7 @@ fn run(path: &Path, restored: bool) -> String {
     out.push_str(plan);
     out.push('\n');
     let bare = plan.strip_prefix("in a container\n");
-    let mut machine =
-        Machine::new(plans::plan(bare.unwrap_or(plan)), bare.is_some(), restored);
+    let mut machine = Machine::new(plans::plan(bare.unwrap_or(plan)), bare.is_some(), restored);
     for block in steps {
         let commands = block.split("----").next().unwrap_or_default().trim_end();
         let mut came = String::new();

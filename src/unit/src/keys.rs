@@ -125,14 +125,14 @@ pub const KEYS: &[Key] = &[
     key(
         "entity.stdout",
         "\"inherit\", \"null\", \"journal\", \"ham\" or table",
-        "\"ham\" in a container, else \"inherit\"",
+        "the manager's, through ham in a container",
         "Its standard output.",
     ),
     key("entity.stdout.file", PATH, "none", "A file to append to."),
     key(
         "entity.stderr",
         "\"inherit\", \"null\", \"same\", \"journal\", \"ham\" or table",
-        "\"ham\" in a container, else \"inherit\"",
+        "the manager's, through ham in a container",
         "Its standard error.",
     ),
     key("entity.stderr.file", PATH, "none", "A file to append to."),
