@@ -39,8 +39,10 @@ pub const CAPABILITIES: [&str; 14] = [
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What of busybox goes by a name of its own.
-const APPLETS: [&str; 12] =
-    ["sh", "sleep", "true", "false", "cat", "echo", "env", "id", "kill", "ls", "setsid", "touch"];
+const APPLETS: [&str; 14] = [
+    "sh", "sleep", "true", "false", "cat", "echo", "env", "id", "kill", "ls", "setsid", "touch",
+    "date", "mkdir",
+];
 
 /// From the namespaces to the program: $1 is the root, $2 what its /run is, $3 the
 /// capabilities for setpriv(1), $4 another user than
@@ -61,8 +63,11 @@ disk) mount --bind "$root/run" "$root/run" ;;
 esac
 mount -o remount,bind,ro "$root"
 cd /
-exec setpriv --inh-caps "$capabilities" --bounding-set "$capabilities" \
-    chroot ${user:+"--userspec=$user" --groups=} "$root" /usr/bin/container-filter "$@"
+# For whoever serves something; the programs of the root are those of this machine.
+"$root/bin/busybox" ip link set lo up
+exec chroot "$root" /usr/bin/setpriv \
+    --inh-caps "$capabilities" --bounding-set "$capabilities" \
+    ${user:+"--reuid=$user" "--regid=$user" --clear-groups} /usr/bin/container-filter "$@"
 "#;
 
 /// A root with ham, hamctl and busybox in it.
@@ -80,7 +85,8 @@ impl Image {
     pub fn new(what: &str) -> Option<Image> {
         let busybox = skip::program("busybox", what)?;
         let compiler = skip::program("cc", what)?;
-        for program in ["unshare", "setpriv", "nsenter", "chroot", "ldd"] {
+        let setpriv = skip::program("setpriv", what)?;
+        for program in ["unshare", "nsenter", "chroot", "ldd"] {
             skip::program(program, what)?;
         }
         let image = Image { scratch: Scratch::new(what) };
@@ -92,8 +98,10 @@ impl Image {
         for device in ["null", "zero", "urandom"] {
             fs::write(image.file("dev").join(device), "").expect("a place for a device");
         }
-        image.add(&ham(), "usr/bin/ham");
-        image.add(&hamctl(), "usr/bin/hamctl");
+        let [ham, hamctl] = programs();
+        image.add(&ham, "usr/bin/ham");
+        image.add(&hamctl, "usr/bin/hamctl");
+        image.add(&setpriv, "usr/bin/setpriv");
         image.add(&busybox, "bin/busybox");
         for applet in APPLETS {
             symlink("busybox", image.file("bin").join(applet)).expect("a link");
@@ -178,6 +186,17 @@ impl Image {
     }
 }
 
+/// Those built from the tree, or where `HAM_CONTAINER_PROGRAMS` says.
+fn programs() -> [PathBuf; 2] {
+    match std::env::var_os("HAM_CONTAINER_PROGRAMS") {
+        Some(directory) => {
+            let directory = repository().join(directory);
+            ["ham", "hamctl"].map(|name| directory.join(name))
+        }
+        None => [ham(), hamctl()],
+    }
+}
+
 fn link_or_copy(from: &Path, to: &Path) {
     let from = fs::canonicalize(from).expect("a file that is there");
     if fs::hard_link(&from, to).is_err() {
@@ -194,10 +213,11 @@ fn can_have_namespaces(what: &str) -> bool {
     can
 }
 
-const NAMESPACES: [&str; 8] = [
+const NAMESPACES: [&str; 9] = [
     "--user",
     "--map-root-user",
     "--mount",
+    "--net",
     "--ipc",
     "--uts",
     "--pid",
@@ -216,11 +236,19 @@ pub struct How<'a> {
     pub in_memory: bool,
     /// Another user than root, by number; only root can have that.
     pub user: Option<u32>,
+    /// Whether it has none of [`CAPABILITIES`] either.
+    pub powerless: bool,
 }
 
 impl Default for How<'_> {
     fn default() -> Self {
-        How { command: &["/usr/bin/ham"], environment: &[], in_memory: true, user: None }
+        How {
+            command: &["/usr/bin/ham"],
+            environment: &[],
+            in_memory: true,
+            user: None,
+            powerless: false,
+        }
     }
 }
 
@@ -244,9 +272,9 @@ impl Container {
     #[must_use]
     pub fn run(image: &Image, how: How<'_>) -> Container {
         let rootless = how.user.is_none();
-        let capabilities =
-            CAPABILITIES.iter().fold("-all".to_owned(), |set, name| format!("{set},+{name}"));
-        let user = how.user.map(|user| format!("{user}:{user}")).unwrap_or_default();
+        let left = CAPABILITIES.iter().filter(|_| !how.powerless);
+        let capabilities = left.fold("-all".to_owned(), |set, name| format!("{set},+{name}"));
+        let user = how.user.map(|user| user.to_string()).unwrap_or_default();
         let mut command = Command::new("unshare");
         // Of a user namespace with one user nobody else can be made.
         command.args(&NAMESPACES[if rootless { 0 } else { 2 }..]);
@@ -322,7 +350,15 @@ impl Container {
     #[must_use]
     pub fn execute(&self, words: &[&str]) -> Output {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.init().to_string(), "--mount", "--pid", "--root", "--wd"]);
+        command.args([
+            "--target",
+            &self.init().to_string(),
+            "--mount",
+            "--net",
+            "--pid",
+            "--root",
+            "--wd",
+        ]);
         if self.rootless {
             command.args(["--user", "--preserve-credentials"]);
         }

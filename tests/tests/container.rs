@@ -4,8 +4,9 @@
 #![forbid(unsafe_code)]
 
 use ham_tests::container::{Container, How, Image};
-use ham_tests::own_units::wait_until;
-use ham_tests::processes::children;
+use ham_tests::own_units::{Units, wait_until};
+use ham_tests::processes::{children, send};
+use ham_tests::programs::Manager;
 use ham_tests::skip;
 use std::fs;
 
@@ -39,6 +40,28 @@ fn main_gives_its_exit_code_and_the_others_are_stopped() {
     image.unit("app", "[entity]\ncommand = \"/bin/none\"\nrestart = \"no\"\nmain = true\n");
     let mut container = Container::run(&image, How::default());
     assert_eq!(container.wait().code(), Some(127), "{}", container.log());
+}
+
+/// What has been decided is in the state before anybody is asked to stop.
+#[test]
+fn a_monitor_that_is_killed_on_the_way_down_changes_no_exit_code() {
+    let units = Units::new("way-down");
+    units.write(
+        "app",
+        "[entity]\ncommand = [\"sh\", \"-c\", \"exit 7\"]\nrestart = \"no\"\nmain = true\n\
+                        after = \"slow\"\n",
+    );
+    let go = units.file("go");
+    let slow = format!("trap '' TERM; echo ready; while [ ! -e {go} ]; do sleep 0.05; done");
+    units.write("slow", &runs(&slow, "restart = \"no\""));
+    let options = ["-t", "none", "--stop-deadline", "1h"];
+    let mut manager = Manager::start(&units.path(), &options);
+    manager.wait_for_log("its end", |log| log.contains("app: has ended, and so does ham"));
+    manager.wait_for_log("the way down", |log| log.contains("slow: stopping, signal TERM"));
+    manager.kill_monitor("KILL");
+    manager.wait_for_log("a takeover", |log| log.contains("has taken over after"));
+    fs::write(go, "").expect("a file");
+    assert_eq!(manager.wait_for_end().code(), Some(7), "{}", manager.log());
 }
 
 #[test]
@@ -170,8 +193,9 @@ fn a_read_only_root_without_rights_is_enough() {
                trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done";
     image.unit("app", &runs(app, "restart = \"always\"\nmain = true"));
     let before = image.listing();
-    for in_memory in [true, false] {
-        let how = How { environment: &[("GREETING", "hello")], in_memory, ..How::default() };
+    for (in_memory, powerless) in [(true, false), (false, false), (true, true)] {
+        let environment = &[("GREETING", "hello")][..];
+        let how = How { environment, in_memory, powerless, ..How::default() };
         let mut container = Container::run(&image, how);
         container.wait_for_output("app: ready\n");
         // What is given to the container is given to what runs in it.
@@ -186,7 +210,8 @@ fn a_read_only_root_without_rights_is_enough() {
         assert_eq!(log.contains("the state is in anonymous memory"), !in_memory, "{log}");
         let status = container.execute(&["cat", "/proc/1/status"]);
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
-        assert!(status.contains("CapEff:\t00000000a80425fb\n"), "{status}");
+        let capabilities = if powerless { 0 } else { 0xa804_25fb_u64 };
+        assert!(status.contains(&format!("CapEff:\t{capabilities:016x}\n")), "{status}");
         assert!(status.contains("Seccomp:\t2\n"), "{status}");
 
         let init = container.init();
@@ -196,7 +221,7 @@ fn a_read_only_root_without_rights_is_enough() {
             children(init).into_iter().find(|pid| of(pid) == format!("{name}\n"))
         };
         let monitor = named("ham-monitor").expect("a monitor");
-        ham_tests::processes::send("KILL", monitor);
+        send("KILL", monitor);
         container.wait_for_log("has taken over after");
         let kill = container.execute(&["hamctl", "kill", "-s", "KILL", "app"]);
         assert!(kill.status.success(), "{}", String::from_utf8_lossy(&kill.stderr));
@@ -233,16 +258,15 @@ fn a_container_of_another_user_than_root_works_too() {
 /// beside others; both can be told that they are.
 #[test]
 fn beside_others_it_is_no_container_unless_told() {
-    let units = ham_tests::own_units::Units::new("beside");
+    let units = Units::new("beside");
     units.write("job", "[entity]\ntype = \"oneshot\"\ncommand = \"echo hello\"\n");
-    let mut manager =
-        ham_tests::programs::Manager::start(&units.path(), &["-t", "none", "--container", "yes"]);
+    let mut manager = Manager::start(&units.path(), &["-t", "none", "--container", "yes"]);
     assert_eq!(manager.wait_for_end().code(), Some(0), "{}", manager.log());
     let log = manager.log();
     assert!(log.contains("job: hello\n"), "{log}");
     assert!(log.contains("job: has ended as all others have"), "{log}");
 
-    let mut manager = ham_tests::programs::Manager::start(&units.path(), &["-t", "none"]);
+    let mut manager = Manager::start(&units.path(), &["-t", "none"]);
     manager.wait_for_state("job", "finished");
     manager.wait_for_log("its output", |log| log.lines().any(|line| line == "hello"));
     manager.signal("TERM");
