@@ -46,14 +46,11 @@ fn main_gives_its_exit_code_and_the_others_are_stopped() {
 #[test]
 fn a_monitor_that_is_killed_on_the_way_down_changes_no_exit_code() {
     let units = Units::new("way-down");
-    units.write(
-        "app",
-        "[entity]\ncommand = [\"sh\", \"-c\", \"exit 7\"]\nrestart = \"no\"\nmain = true\n\
-                        after = \"slow\"\n",
-    );
-    let go = units.file("go");
-    let slow = format!("trap '' TERM; echo ready; while [ ! -e {go} ]; do sleep 0.05; done");
-    units.write("slow", &runs(&slow, "restart = \"no\""));
+    let (ready, go) = (units.file("ready"), units.file("go"));
+    let app = format!("while [ ! -e {ready} ]; do sleep 0.05; done; exit 7");
+    units.write("app", &runs(&app, "restart = \"no\"\nmain = true"));
+    let slow = format!("trap '' TERM; touch {ready}; while [ ! -e {go} ]; do sleep 0.05; done");
+    units.write("slow", &runs(&slow, "restart = \"no\"\nstop.timeout = \"1h\""));
     let options = ["-t", "none", "--stop-deadline", "1h"];
     let mut manager = Manager::start(&units.path(), &options);
     manager.wait_for_log("its end", |log| log.contains("app: has ended, and so does ham"));
@@ -269,6 +266,12 @@ fn beside_others_it_is_no_container_unless_told() {
     let mut manager = Manager::start(&units.path(), &["-t", "none"]);
     manager.wait_for_state("job", "finished");
     manager.wait_for_log("its output", |log| log.lines().any(|line| line == "hello"));
+    // What is gone when it has ended cannot be what all is there for.
+    fs::write(units.file("late"), "[entity]\ncommand = \"true\"\nrestart = \"no\"\nmain = true\n")
+        .expect("a text");
+    let refused = manager.hamctl(&["add", "late", &units.file("late")]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("cannot be `main`"), "{said}");
     manager.signal("TERM");
     assert_eq!(manager.wait_for_end().code(), Some(0), "{}", manager.log());
 }
