@@ -141,8 +141,8 @@ impl Monitor {
             }
             any |= plan.start == StartMode::Auto;
             let at = entity.since.unwrap_or(self.now);
-            let failed = !entity.finished && !(entity.good && matches!(entity.why, Why::Died(_)));
-            if failed && first_failed.is_none_or(|(before, _)| at < before) {
+            let well = entity.finished || (entity.good && matches!(entity.why, Why::Died(_)));
+            if !well && first_failed.is_none_or(|(before, _)| at < before) {
                 first_failed = Some((at, id));
             }
             if last.is_none_or(|(before, _)| at >= before) {
