@@ -4,6 +4,7 @@
 
 pub mod bare;
 pub mod chaos;
+pub mod container;
 pub mod dead_mount;
 pub mod decoders;
 pub mod events;

@@ -229,6 +229,14 @@ pub enum Fact {
         /// Where the other one stood (`Monitor::channel_gone`).
         place: u32,
     },
+    /// The manager ends, since it has ended.
+    EndsManager {
+        /// The exit code of the manager.
+        code: u8,
+        /// Whether its end alone is that of the manager; else all others have
+        /// ended, too.
+        main: bool,
+    },
 }
 
 /// An action that failed, and with it the list that it stands in.

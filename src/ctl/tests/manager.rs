@@ -39,6 +39,34 @@ fn json_is_handed_on_as_the_manager_wrote_it() {
     assert_eq!((run.code, run.out, run.err), (0, format!("{text}\n"), String::new()));
 }
 
+/// For a health check there is 0 and 1, whatever the reason.
+#[test]
+fn healthy_is_told_by_zero_and_one() {
+    let healthy = |script: Vec<Step>, words: &[&str]| {
+        let fake = Fake::new(script);
+        let run = fake.hamctl(words);
+        (run.code, run.out, run.err)
+    };
+    let states = |states: &[(&str, &str)]| vec![Step::result(&status(2, states))];
+    let well = states(&[("audio", "running"), ("spare", "stopped")]);
+    assert_eq!(healthy(well, &["is-healthy"]), (0, "healthy\n".to_owned(), String::new()));
+    let (code, out, _) = healthy(states(&[("audio", "failed")]), &["is-healthy"]);
+    assert!(code == 1 && out.starts_with("audio: failed: "), "{out}");
+    let (code, out, _) = healthy(states(&[("audio", "failed")]), &["--json", "is-healthy"]);
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &answer["healthy"]), (1, &serde_json::json!(false)));
+    assert_eq!(answer["problems"][0]["name"], "audio");
+    let (code, _, _) = healthy(states(&[("spare", "stopped")]), &["is-healthy", "spare"]);
+    assert_eq!(code, 1, "one that is named is to be up");
+    let unknown = Refusal::UnknownEntity { name: "audoi".into(), nearest: None };
+    let (code, _, err) = healthy(vec![Step::refusal(&unknown)], &["is-healthy", "audoi"]);
+    assert_eq!((code, &*err), (1, "hamctl: no entity `audoi`\n"));
+    let nobody = std::env::temp_dir().join("ham-there-is-no-manager");
+    let place = nobody.to_string_lossy();
+    let (code, _, err) = healthy(vec![], &["--runtime-dir", &place, "is-healthy"]);
+    assert!(code == 1 && !err.is_empty(), "{err}");
+}
+
 #[test]
 fn the_exit_code_tells_the_state_of_one_entity() {
     let unknown = Refusal::UnknownEntity { name: "audoi".into(), nearest: Some("audio".into()) };

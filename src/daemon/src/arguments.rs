@@ -29,6 +29,9 @@ Options:
       --strict             refuse to start when a unit has an error
       --background         return when the units have been read
       --stop-deadline TIME how long a shutdown may take (default: 8s)
+      --container WHETHER  yes, no or auto: be the init of a container, which ends
+                           when all entities have, and names who writes what
+                           (default: auto, as PID 1 of a PID namespace)
   -f FILE                  append the log to FILE instead of standard error
   -t KIND                  time stamps: none, relative, absolute, shortabs
       --log-format FORMAT  text or json: the log, and the output of entities
@@ -120,6 +123,7 @@ struct Run {
     format: LogFormat,
     verbosity: Option<u32>,
     stop_deadline: Option<Span>,
+    container: Option<bool>,
 }
 
 /// The value of the option just read.
@@ -149,6 +153,16 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
             let span = ham_unit::parse_duration(&text)
                 .map_err(|why| format!("--stop-deadline {text}: {why}"))?;
             run.stop_deadline = Some(span);
+        }
+        "--container" => {
+            let word = value(parser)?;
+            let word = word.to_string_lossy();
+            run.container = match &*word {
+                "yes" => Some(true),
+                "no" => Some(false),
+                "auto" => None,
+                _ => return Err(format!("--container {word}: expected yes, no or auto")),
+            };
         }
         "-f" => run.log_file = Some(PathBuf::from(value(parser)?)),
         "-t" => {
@@ -220,6 +234,10 @@ impl Run {
             };
             words.extend(["--stop-deadline".into(), deadline.into()]);
         }
+        if let Some(container) = self.container {
+            let word = if container { "yes" } else { "no" };
+            words.extend(["--container".into(), word.into()]);
+        }
         Ok(Options {
             words,
             directories,
@@ -232,6 +250,7 @@ impl Run {
             format: self.format,
             verbosity: self.verbosity,
             stop_deadline: self.stop_deadline,
+            container: self.container,
         })
     }
 }
@@ -275,7 +294,8 @@ mod tests {
             &["--runtime-dir", "/r", "--units", "/u", "--units", "rel", "-t", "none", "--strict"][..],
             &["--runtime-dir", "/r", "-vvv", "-f", "log", "--stop-deadline", "1min 2s 30ms"][..],
             &["--runtime-dir", "/r", "--user", "-d", "--stop-deadline", "infinity"][..],
-            &["--runtime-dir", "/r", "--log-format", "json"][..],
+            &["--runtime-dir", "/r", "--log-format", "json", "--container", "yes"][..],
+            &["--runtime-dir", "/r", "--container", "no"][..],
             // What is not given is left to ham.conf, again too.
             &["--runtime-dir", "/r"][..],
         ] {
@@ -296,6 +316,7 @@ mod tests {
             (&["-t", "often"][..], "often"),
             (&["-V", "loud"][..], "loud"),
             (&["--log-format", "xml"][..], "expected text or json"),
+            (&["--container", "maybe"][..], "expected yes, no or auto"),
             (&["serve"][..], "serve"),
         ] {
             let why = parsed(words).map(|_| ()).unwrap_err();

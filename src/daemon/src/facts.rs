@@ -126,6 +126,7 @@ pub(crate) mod kind {
     pub(crate) const PULSE_SENT: u32 = 60;
     pub(crate) const OOM_KILLED: u32 = 61;
     pub(crate) const CHANNEL_REUSED: u32 = 62;
+    pub(crate) const ENDS_MANAGER: u32 = 90;
 }
 
 /// How much a line matters: shown from that verbosity on.
@@ -215,6 +216,9 @@ pub(crate) fn of_notice(notice: &Notice, entity: &str, action: &str) -> Entry {
         Fact::OomKilled { kills } => (kind::OOM_KILLED, [u64::from(kills), 0]),
         Fact::PulseSent { serial, .. } => (kind::PULSE_SENT, [serial, 0]),
         Fact::ChannelReused { .. } => (kind::CHANNEL_REUSED, [0, 0]),
+        Fact::EndsManager { code, main } => {
+            (kind::ENDS_MANAGER, [u64::from(code), u64::from(main)])
+        }
     };
     Entry { kind, details, text: format!("{entity}{SEPARATOR}{action}"), ..Entry::default() }
 }
@@ -394,6 +398,10 @@ pub(crate) fn line(entry: &Entry) -> (String, String, Weight) {
         }
         kind::CHANNEL_REUSED => {
             format!("too many channels of pulses: {text}, not used for long, has made way")
+        }
+        kind::ENDS_MANAGER if b == 1 => format!("has ended, and so does ham, with exit code {a}"),
+        kind::ENDS_MANAGER => {
+            format!("has ended as all others have, and so does ham, with exit code {a}")
         }
         other => format!("fact {other} of another version"),
     };

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod container;
 mod exit;
 mod facts;
 mod guardian;

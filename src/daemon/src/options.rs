@@ -100,4 +100,6 @@ pub(crate) struct Options {
     pub(crate) verbosity: Option<u32>,
     /// How long a shutdown may take; `None` likewise.
     pub(crate) stop_deadline: Option<Span>,
+    /// Whether ham is the init of a container; `None`: look.
+    pub(crate) container: Option<bool>,
 }

@@ -109,6 +109,7 @@ fn word(kind: u32) -> &'static str {
         kind::PULSE_SENT => "pulse-sent",
         kind::OOM_KILLED => "oom-killed",
         kind::CHANNEL_REUSED => "channel-reused",
+        kind::ENDS_MANAGER => "ends-manager",
         _ => "unknown",
     }
 }

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 const AT_ONCE: &[&str] = &[
     "description",
     "start",
+    "main",
     "requires",
     "wants",
     "after",

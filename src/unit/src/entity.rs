@@ -24,6 +24,7 @@ impl Reader<'_> {
         heartbeat: Option<HeartbeatPlan>,
     ) -> Option<EntityPlan> {
         let start = self.start_mode(table);
+        let main = self.boolean_or(table, "main", false);
         self.order(table, name);
         let on_dependency_restart = match self.find(table, "on-dependency-restart") {
             Some(field) => self.word(
@@ -70,8 +71,8 @@ impl Reader<'_> {
         let success_exit = self.ends(table, "success-exit");
         let no_restart_exit = self.ends(table, "no-restart-exit");
         let stdin = self.stream(table, "stdin", Stream::Null);
-        let stdout = self.stream(table, "stdout", Stream::Inherit);
-        let stderr = self.stream(table, "stderr", Stream::Inherit);
+        let stdout = self.stream(table, "stdout", Stream::Usual);
+        let stderr = self.stream(table, "stderr", Stream::Usual);
         let settings = self.process_settings(table);
         let directories = [
             (DirectoryPlace::Runtime, "runtime-directory"),
@@ -86,6 +87,7 @@ impl Reader<'_> {
             kind,
             expand,
             start,
+            main,
             on_dependency_restart: on_dependency_restart.unwrap_or_default(),
             on_change: on_change.unwrap_or_default(),
             start_when,

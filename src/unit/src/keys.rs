@@ -51,6 +51,7 @@ pub const KEYS: &[Key] = &[
     key("entity.attach-by", "user", "none", "Whose processes may attach themselves as it."),
     key("entity.expand", "boolean", "false", "Whether ${NAME} in `command` is a variable."),
     key("entity.start", "\"auto\" or \"manual\"", "auto", "Whether it starts with the manager."),
+    key("entity.main", "boolean", "false", "Whether its end is that of the manager."),
     key(
         "entity.restart",
         "\"on-failure\", \"always\" or \"no\"",
@@ -124,14 +125,14 @@ pub const KEYS: &[Key] = &[
     key(
         "entity.stdout",
         "\"inherit\", \"null\", \"journal\", \"ham\" or table",
-        "inherit",
+        "the manager's, through ham in a container",
         "Its standard output.",
     ),
     key("entity.stdout.file", PATH, "none", "A file to append to."),
     key(
         "entity.stderr",
         "\"inherit\", \"null\", \"same\", \"journal\", \"ham\" or table",
-        "inherit",
+        "the manager's, through ham in a container",
         "Its standard error.",
     ),
     key("entity.stderr.file", PATH, "none", "A file to append to."),

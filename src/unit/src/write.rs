@@ -157,6 +157,7 @@ fn entity(text: &mut String, plan: &EntityPlan, with: &Writing<'_>) {
         Kind::Service | Kind::Oneshot { .. } | Kind::Target | Kind::Global => {}
     }
     put("start", (plan.start == StartMode::Manual).then(|| quoted("manual")));
+    put("main", plan.main.then(|| "true".to_owned()));
     let near = with.neighbours;
     for (key, names) in [
         ("requires", &near.requires),
@@ -369,7 +370,8 @@ fn tables(text: &mut String, plan: &EntityPlan) {
 
 fn write_stream(stream: &Stream) -> String {
     match stream {
-        Stream::Inherit => quoted("inherit"),
+        // Never written: it is what is not said.
+        Stream::Usual | Stream::Inherit => quoted("inherit"),
         Stream::Null => quoted("null"),
         Stream::File(path) => table(&[("file", Some(quoted(path)))]),
         Stream::Same => quoted("same"),

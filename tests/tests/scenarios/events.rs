@@ -98,7 +98,8 @@ impl Machine {
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
                 let within = notation::span(&line.pair("within").expect("within="));
-                Event::Shutdown { code, within, signals: 0 }
+                let signals = u64::from(line.flag("by-signal"));
+                Event::Shutdown { code, within, signals }
             }
             other => panic!("nothing is called {other}"),
         }

@@ -107,6 +107,7 @@ fn entity_plan(id: EntityId, mut line: Line, said: &mut Said) -> EntityPlan {
             _ => line.pair("command").map_or(plain.command.clone(), |program| vec![program]),
         },
         kind,
+        main: line.flag("main"),
         on_change: match line.flag("restart-on-change") {
             true => OnChange::Restart,
             false => OnChange::NextStart,

@@ -18,6 +18,9 @@ pub struct Host {
     pub stop_deadline: Span,
     /// Whether the manager may start the machine anew: it is its init.
     pub reboots: bool,
+    /// Whether the manager is the init of a container, which ends when nothing is
+    /// left in it.
+    pub container: bool,
 }
 
 impl Monitor {
@@ -30,7 +33,7 @@ impl Monitor {
 impl Default for Host {
     /// Of a manager beside others.
     fn default() -> Host {
-        Host { stop_deadline: Span::seconds(10), reboots: false }
+        Host { stop_deadline: Span::seconds(10), reboots: false, container: false }
     }
 }
 
@@ -116,7 +119,7 @@ impl Monitor {
                 | Verb::Stop(_) => None,
             }
         });
-        let ending = said.unwrap_or(Ending::Exit(shutdown.code));
+        let ending = said.unwrap_or_else(|| Ending::Exit(self.code_at_end(&shutdown)));
         self.emit(Effect::Finish { ending });
     }
 }

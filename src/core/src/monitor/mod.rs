@@ -17,6 +17,7 @@
 //!   `places`: what names items by place follows; `clients`, `client_record`, `repeat`: requests
 //!   that come again; `endings`: what comes after all; `restore`: taking over;
 //!   `view`: reports
+//! - `alone`: when it ends without having been asked to
 //! - `reload`: another plan takes the place of the one in force; `renewal`: what that means
 //!   for an entity as it is
 //! - `attach`: processes that ham did not start
@@ -24,6 +25,7 @@
 //! - `pulses`: what waits for receivers
 //! - `pool`: slots; `timers`: deadlines
 
+mod alone;
 mod along;
 mod ask;
 mod aspect;
@@ -194,6 +196,8 @@ pub struct Monitor {
     pulses: Pulses,
     /// Those at rest that begin to be what the plan has for their next start.
     renewals: BTreeSet<EntityId>,
+    /// One for whose sake a manager of a container goes on, as far as is known.
+    holder: Option<EntityId>,
 }
 
 impl Monitor {
@@ -210,16 +214,21 @@ impl Monitor {
         self.overlays.gone.clear();
         self.pulses.usage.gone.clear();
         first(self);
-        self.work_off();
-        self.settle();
-        // What falls due can set a deadline that is past already (a timeout of
-        // no time): that is worked off in the same turn.
-        while self.timers.next().is_some_and(|due| due <= self.now) {
-            while let Some(id) = self.timers.due(self.now) {
-                self.fall_due(id);
-                self.work_off();
-            }
+        loop {
+            self.work_off();
             self.settle();
+            // What falls due can set a deadline that is past already (a timeout of
+            // no time): that is worked off in the same turn.
+            while self.timers.next().is_some_and(|due| due <= self.now) {
+                while let Some(id) = self.timers.due(self.now) {
+                    self.fall_due(id);
+                    self.work_off();
+                }
+                self.settle();
+            }
+            if !self.ends_alone() {
+                break;
+            }
         }
         self.finish_when_down();
         self.settle();

@@ -87,6 +87,7 @@ impl Monitor {
             attachers: BTreeMap::new(),
             pulses: Pulses::default(),
             renewals: BTreeSet::new(),
+            holder: None,
         };
         let mut resume = Resume::default();
         let (open, mut denied) = monitor.read_heads();
@@ -112,6 +113,11 @@ impl Monitor {
         }
         monitor.work_off();
         monitor.settle();
+        // Where lists were lost, one that could have brought something back.
+        if monitor.ends_alone() {
+            monitor.work_off();
+            monitor.settle();
+        }
         std::mem::swap(&mut monitor.turn, &mut resume.turn);
         (monitor, resume)
     }

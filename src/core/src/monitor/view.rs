@@ -13,7 +13,7 @@ use crate::time::Mono;
 use std::sync::Arc;
 
 /// No chain of entities that need each other is longer in practice.
-const LONG_CHAIN: usize = 100;
+pub(super) const LONG_CHAIN: usize = 100;
 
 /// One entity as `status` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //! word 0   magic            word 3   crc32 of the index
 //! word 1   entities         word 4…  index, 4 words an entity, by name
 //! word 2   bytes in all     then     names and texts
-//! index entry: id, whether it has links, is global, changes or leaves | name offset, length | text offset, length | crc32 of both
+//! index entry: id, whether it has links, is global, changes, leaves or is main | name offset, length | text offset, length | crc32 of both
 //! ```
 
 use super::{EntityPlan, Kind, MAX_ACTIONS, MAX_CONDITIONS, MAX_NAME, MAX_ON_FAIL};
@@ -27,6 +27,8 @@ const GLOBAL: u64 = 1 << 33;
 const NEXT: u64 = 1 << 34;
 /// Likewise: no unit has it any more.
 const LEAVING: u64 = 1 << 35;
+/// Likewise: its end is that of the manager.
+const MAIN: u64 = 1 << 36;
 /// Texts are compared in pieces of so many bytes.
 const PIECE: usize = 1024;
 
@@ -154,7 +156,8 @@ impl Written {
             | if entity.links.is_empty() { 0 } else { LINKED }
             | if may_be_global(entity) { GLOBAL } else { 0 }
             | if entity.next.is_some() { NEXT } else { 0 }
-            | if entity.leaving { LEAVING } else { 0 };
+            | if entity.leaving { LEAVING } else { 0 }
+            | if entity.main { MAIN } else { 0 };
         let name = entity.name.clone().into_bytes();
         Ok(Written { crc: crc32(&[&name, &text]), name, id: entity.id, word, text })
     }
@@ -291,6 +294,8 @@ pub struct PlanIndex<S> {
     /// Those that are something else from their next start on, and those that
     /// leave, by name.
     pending: Vec<EntityId>,
+    /// Those whose end is that of the manager, by name.
+    mains: Vec<EntityId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -337,7 +342,7 @@ impl<S: PlanSource> PlanIndex<S> {
         }
         let mut entries = Vec::with_capacity(count);
         let mut places: Vec<u32> = Vec::new();
-        let (mut global, mut pending) = (Vec::new(), Vec::new());
+        let (mut global, mut pending, mut mains) = (Vec::new(), Vec::new(), Vec::new());
         for (place, words) in index.chunks_exact(ENTRY_WORDS.saturating_mul(8)).enumerate() {
             let at = |n: usize| -> u64 {
                 let start = n.saturating_mul(8);
@@ -347,7 +352,7 @@ impl<S: PlanSource> PlanIndex<S> {
                 }
                 u64::from_le_bytes(bytes)
             };
-            let Ok(id) = u32::try_from(at(0) & !(LINKED | GLOBAL | NEXT | LEAVING)) else {
+            let Ok(id) = u32::try_from(at(0) & !(LINKED | GLOBAL | NEXT | LEAVING | MAIN)) else {
                 return wrong("an id is out of range");
             };
             if id >= MAX_PLANNED {
@@ -381,9 +386,12 @@ impl<S: PlanSource> PlanIndex<S> {
             if entry.next || entry.leaving {
                 pending.push(entry.id);
             }
+            if at(0) & MAIN != 0 {
+                mains.push(entry.id);
+            }
             entries.push(entry);
         }
-        Ok(PlanIndex { source, entries, places, global, pending })
+        Ok(PlanIndex { source, entries, places, global, pending, mains })
     }
 
     /// How many entities there are.
@@ -420,6 +428,12 @@ impl<S: PlanSource> PlanIndex<S> {
     #[must_use]
     pub fn global(&self) -> &[EntityId] {
         &self.global
+    }
+
+    /// Those whose end is that of the manager, in order of name.
+    #[must_use]
+    pub fn mains(&self) -> &[EntityId] {
+        &self.mains
     }
 
     fn entry(&self, id: EntityId) -> Option<&Entry> {

@@ -49,6 +49,7 @@ fn live(old: &EntityPlan, new: &EntityPlan) -> EntityPlan {
         command: of_old.command,
         expand: of_old.expand,
         start: of_new.start,
+        main: of_new.main,
         links: of_new.links,
         on_dependency_restart: of_new.on_dependency_restart,
         on_change: of_new.on_change,

@@ -86,6 +86,9 @@ pub struct EntityPlan {
     /// Whether it starts by itself.
     #[serde(default)]
     pub start: StartMode,
+    /// Whether its end is that of the manager.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub main: bool,
     /// Its neighbours.
     #[serde(default, skip_serializing_if = "Links::is_empty")]
     pub links: Links,
@@ -203,7 +206,7 @@ fn default_umask() -> u32 {
 }
 
 fn default_output() -> Stream {
-    Stream::Inherit
+    Stream::Usual
 }
 
 impl EntityPlan {
@@ -219,6 +222,7 @@ impl EntityPlan {
             command,
             expand: false,
             start: StartMode::Auto,
+            main: false,
             links: Links::default(),
             on_dependency_restart: OnDependencyRestart::Keep,
             on_change: OnChange::NextStart,

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Where one of the three standard streams goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
+    /// Output only, and what it is when the unit does not say: as `Ham` in a
+    /// container, as `Inherit` anywhere else.
+    Usual,
     /// To where the manager's own goes.
     Inherit,
     /// `/dev/null`.

@@ -139,6 +139,9 @@ pub fn sound_entity(plan: &EntityPlan) -> Wrong {
                       `after`, `before`, `conflicts`, `of`",
         );
     }
+    if plan.main {
+        return wrong("an entity made at run time cannot be `main`");
+    }
     for (place, condition) in plan.conditions.iter().enumerate() {
         sound_condition(condition)?;
         if plan.conditions.iter().take(place).any(|before| before.name == condition.name) {

@@ -234,6 +234,8 @@ pub struct EntityStatus {
     /// Whether its process was made of what its unit does not say any more: its
     /// next one will be as the unit says.
     pub outdated: bool,
+    /// Whether its end is that of the manager.
+    pub main: bool,
 }
 
 /// How a process ended.

@@ -239,6 +239,12 @@ pub(crate) enum Verb {
         /// Its name
         name: String,
     },
+    /// Succeed when all is well, else fail with 1 and say what is not
+    IsHealthy {
+        /// Names or patterns (*, ?), each of which is to be up [default: all, as
+        /// far as they are to be]
+        names: Vec<String>,
+    },
     /// Show what has happened, as far as it is kept
     History {
         /// Names or patterns (*, ?) [default: all, and the manager]
@@ -414,6 +420,7 @@ impl Verb {
             | Verb::Plan { .. }
             | Verb::IsActive { .. }
             | Verb::IsFailed { .. }
+            | Verb::IsHealthy { .. }
             | Verb::History { .. }
             | Verb::Events { .. }
             | Verb::Pulses { channel: None, .. }

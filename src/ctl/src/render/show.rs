@@ -202,9 +202,10 @@ fn state(entity: &EntityStatus, look: Look) -> String {
 
 /// What stands behind it, and when it counts as up.
 fn kind(shown: &Shown) -> String {
+    let main = if shown.status.main { ", and its end is that of ham" } else { "" };
     match up_when(shown) {
-        Some(ready) => format!("{}, up {ready}", shown.kind),
-        None => shown.kind.clone(),
+        Some(ready) => format!("{}, up {ready}{main}", shown.kind),
+        None => format!("{}{main}", shown.kind),
     }
 }
 

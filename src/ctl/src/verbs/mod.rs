@@ -12,6 +12,7 @@ mod events;
 mod explain;
 mod files;
 mod graph;
+mod healthy;
 mod history;
 mod import;
 mod is;
@@ -125,6 +126,7 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
         Verb::IsActive { name } => is::active(&manager()?, name, output),
         Verb::IsFailed { name } => is::failed(&manager()?, name, output),
+        Verb::IsHealthy { names } => healthy::run(program, manager(), names, output),
         Verb::History { names, since, lines } => {
             history::run(&manager()?, names, since, lines, output)
         }

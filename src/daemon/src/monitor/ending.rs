@@ -2,6 +2,7 @@
 //! must know of that beforehand.
 
 use super::Engine;
+use crate::container;
 use crate::options::STOP_DEADLINE;
 use crate::shared::Shared;
 use ham_core::monitor::Host;
@@ -21,7 +22,8 @@ pub(super) fn host(shared: &Shared) -> Host {
     let reboots = is_init_of_machine(reaper) || (reaper == 1 && allowed());
     // What `ham.conf` says is told to the core when it has been read.
     let stop_deadline = shared.options.stop_deadline.unwrap_or(STOP_DEADLINE);
-    Host { stop_deadline, reboots }
+    let container = container::is_one(&shared.options, shared.state);
+    Host { stop_deadline, reboots, container }
 }
 
 fn reaper(shared: &Shared) -> i32 {

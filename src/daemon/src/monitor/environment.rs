@@ -3,6 +3,8 @@
 //! about it (details 9). On a board (ham is PID 1 and nobody's container)
 //! nothing of ham's own is passed on. A unit may choose otherwise.
 
+use crate::container;
+use crate::shared::Shared;
 use ham_core::plan::{EntityPlan, EnvironmentFile, Identity, InheritEnvironment};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -33,9 +35,11 @@ pub(super) struct Inherited {
     by_default: bool,
 }
 
-pub(super) fn inherited(state: ham_snapshot::State) -> Inherited {
-    let reaper = state.get(ham_snapshot::header::Field::ReaperPid);
-    let on_board = reaper == 1 && std::env::var_os("container").is_none();
+pub(super) fn inherited(shared: &Shared) -> Inherited {
+    let reaper = shared.state.get(ham_snapshot::header::Field::ReaperPid);
+    // What is given to a container is meant for what runs in it.
+    let in_container = container::is_one(&shared.options, shared.state);
+    let on_board = reaper == 1 && !in_container && std::env::var_os("container").is_none();
     Inherited { all: own(), by_default: !on_board }
 }
 

@@ -40,9 +40,11 @@ impl Starting {
     }
 }
 
-/// The streams of a process that go through ham.
-fn streams(spawn: &Spawn) -> impl Iterator<Item = Origin> + use<> {
-    let wanted = |stream: &Stream, origin| (*stream == Stream::Ham).then_some(origin);
+/// The streams of a process that go through ham; `usual`: also those of which
+/// nothing is said.
+fn streams(spawn: &Spawn, usual: bool) -> impl Iterator<Item = Origin> + use<> {
+    let is_ham = |stream: &Stream| *stream == Stream::Ham || (usual && *stream == Stream::Usual);
+    let wanted = |stream: &Stream, origin| is_ham(stream).then_some(origin);
     let out = wanted(&spawn.plan.stdout, Origin::Stdout);
     out.into_iter().chain(wanted(&spawn.plan.stderr, Origin::Stderr))
 }
@@ -50,12 +52,12 @@ fn streams(spawn: &Spawn) -> impl Iterator<Item = Origin> + use<> {
 impl Engine {
     /// Makes a process, once its output has somewhere to go.
     pub(super) fn spawn_with_output(&mut self, spawn: Box<Spawn>) {
-        if streams(&spawn).next().is_none() {
+        if streams(&spawn, self.outputs.usual).next().is_none() {
             self.make(spawn, Pipes::default());
             return;
         }
         let slot = spawn.slot;
-        let tags: Vec<u64> = streams(&spawn).map(output::tag).collect();
+        let tags: Vec<u64> = streams(&spawn, self.outputs.usual).map(output::tag).collect();
         let starting = Starting {
             spawn,
             pipes: Pipes::default(),

@@ -12,6 +12,7 @@ use super::output_pipes::{self, Ended};
 use super::output_starts::Starting;
 use super::own_process::{Kind, OwnProcess, Place};
 use super::{Engine, OUTPUTS, log};
+use crate::container;
 use crate::keep::Verb;
 use crate::output::{self, MESSAGE_BYTES};
 use crate::shared::{OUTPUT_SLOT, Shared};
@@ -40,6 +41,8 @@ pub(super) struct Outputs {
     untold: BTreeSet<Kept>,
     /// Pipes that the reaper was asked for and has not sent yet.
     asked: usize,
+    /// What does not say where its output goes has it led through ham.
+    pub(super) usual: bool,
     process: OwnProcess,
 }
 
@@ -51,6 +54,7 @@ impl Outputs {
             starting: BTreeMap::new(),
             untold: BTreeSet::new(),
             asked: 0,
+            usual: container::is_one(&shared.options, shared.state),
             process: OwnProcess::new(shared, kind),
         }
     }

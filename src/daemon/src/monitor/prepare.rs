@@ -125,6 +125,7 @@ fn described(
             Stream::File(path) if is_main => Stdio::Read(text(path)?),
             Stream::Inherit if is_main => Stdio::Inherit,
             Stream::File(_)
+            | Stream::Usual
             | Stream::Inherit
             | Stream::Null
             | Stream::Same

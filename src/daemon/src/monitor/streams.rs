@@ -81,7 +81,7 @@ impl Streams {
                     Stdio::Append(CString::new(path.as_str()).map_err(|_| ERROR_NUL)?)
                 }
                 Stream::Journal => connection.map_or(Stdio::Inherit, Stdio::Fd),
-                Stream::Ham => pipe.map_or(Stdio::Inherit, |pipe| {
+                Stream::Ham | Stream::Usual => pipe.map_or(Stdio::Inherit, |pipe| {
                     let number = pipe.as_raw_fd();
                     open.push(pipe);
                     Stdio::Fd(number)

@@ -14,6 +14,7 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ("entity.attach-by", &[r#""audio""#]),
     ("entity.expand", &["true"]),
     ("entity.start", &[r#""manual""#]),
+    ("entity.main", &["true"]),
     ("entity.restart", &[r#""on-failure""#]),
     ("entity.requires", &[r#""db""#, r#"["db", "mixer"]"#]),
     ("entity.wants", &[r#"["dbus?"]"#]),

@@ -73,6 +73,7 @@ impl Engine {
         let real = clock::realtime();
         EntityStatus {
             name: self.name(id),
+            main: plan.as_ref().is_some_and(|plan| plan.main),
             description: plan.map(|plan| plan.description.clone()).unwrap_or_default(),
             state: view.state.to_owned(),
             desired: match view.desired {
