@@ -73,6 +73,18 @@ impl Stamps {
     }
 }
 
+/// What this manager is the init of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of nothing, or of a container, which was made fit for it.
+    #[default]
+    Elsewhere,
+    /// Of a PID namespace that it is to treat as a machine (`--board`).
+    Namespace,
+    /// Of the machine.
+    Machine,
+}
+
 /// Options of `ham run`.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -100,4 +112,11 @@ pub(crate) struct Options {
     pub(crate) verbosity: Option<u32>,
     /// How long a shutdown may take; `None` likewise.
     pub(crate) stop_deadline: Option<Span>,
+    /// What it is the init of.
+    pub(crate) place: Place,
+    /// Instead of what units say a shell is started: on a board alone.
+    pub(crate) emergency: bool,
+    /// On a board: what of the command line was not understood, to be said when
+    /// somebody can hear it.
+    pub(crate) warnings: Vec<String>,
 }

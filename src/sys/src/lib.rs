@@ -36,6 +36,7 @@ pub mod fault;
 pub mod files;
 pub mod inotify;
 pub mod lock;
+pub mod machine;
 pub mod pipe;
 pub mod poller;
 pub mod process;
