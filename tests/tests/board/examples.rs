@@ -26,8 +26,8 @@ fn the_units_of_a_board_are_right_and_in_order() {
         "mounts",
         "network",
         "root-rw",
-        "syslog",
         "sysctl",
+        "syslog",
     ];
     assert_eq!(names, expected);
     let getty = units["getty@tty1"].tty.as_ref().expect("a terminal");

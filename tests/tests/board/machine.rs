@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +52,7 @@ mount --bind "$ham" opt/ham
 if [ -e prepare ]; then
     . ./prepare
 fi
-exec env -i HAM_NO_CGROUP=1 chroot . /opt/ham "$@"
+exec env -i HAM_NO_CGROUP=1 "$busybox" chroot . /opt/ham "$@"
 "#;
 
 /// One end of a terminal, with all that was ever written to the other.
@@ -82,6 +83,11 @@ impl Terminal {
         Terminal { name: name.expect("its name"), writer, text, _other: pair.slave }
     }
 
+    /// The number of its device, as /proc has it.
+    pub(crate) fn number(&self) -> String {
+        fs::metadata(&self.name).expect("its device").rdev().to_string()
+    }
+
     pub(crate) fn text(&self) -> String {
         let all = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&all).into_owned()
@@ -98,6 +104,14 @@ impl Terminal {
 
     pub(crate) fn type_in(&self, keys: &str) {
         (&self.writer).write_all(keys.as_bytes()).expect("somebody has the other end");
+    }
+
+    /// Cuts off what a shell has in the foreground, by the key for that; it hangs
+    /// here where that does not work.
+    pub(crate) fn cut_off(&self) {
+        self.ask("echo $((6*7))-runs; sleep 1000", "42-runs");
+        self.type_in("\u{3}");
+        self.ask("echo $((6*7))-after", "42-after");
     }
 
     /// Types a line for a shell, which may not read yet, until it has answered.
