@@ -52,6 +52,9 @@ mount --bind "$ham" opt/ham
 if [ -e prepare ]; then
     . ./prepare
 fi
+if [ "$closed" = yes ]; then
+    exec env -i HAM_NO_CGROUP=1 "$busybox" chroot . /opt/ham "$@" <&- >&- 2>&-
+fi
 exec env -i HAM_NO_CGROUP=1 "$busybox" chroot . /opt/ham "$@"
 "#;
 
@@ -137,8 +140,10 @@ pub(crate) struct Plan {
     scratch: Scratch,
     /// Without the rights of root outside, as one that a user makes.
     pub(crate) of_user: bool,
-    /// Its three streams are closed, as those of an init without a console.
+    /// Its three streams lead nowhere, as those of an init without a console.
     pub(crate) silent: bool,
+    /// They are closed, and not only opened by somebody.
+    pub(crate) closed: bool,
 }
 
 impl Plan {
@@ -147,7 +152,7 @@ impl Plan {
         for folder in ["root", "files/etc/ham", "files/run"] {
             fs::create_dir_all(scratch.path().join(folder)).expect("a folder");
         }
-        Plan { scratch, of_user: false, silent: false }
+        Plan { scratch, of_user: false, silent: false, closed: false }
     }
 
     pub(crate) fn file(&self, path: &str, text: &str) {
@@ -184,7 +189,7 @@ impl Plan {
         command.args(&namespaces).args(["--", "sh", "-c", SETUP, "sh"]);
         command.args([place("root"), place("files"), busybox, ham()]);
         command.args([&console.name, &line.name]).arg("--board").args(words);
-        command.stdin(Stdio::null());
+        command.env("closed", if self.closed { "yes" } else { "no" }).stdin(Stdio::null());
         if self.silent {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         } else {

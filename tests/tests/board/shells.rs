@@ -148,3 +148,31 @@ fn without_a_manager_there_is_a_shell_and_no_end() {
     let status = board.wait_for_end();
     assert!(status.signal() == Some(1) || status.code() == Some(129), "{status:?}");
 }
+
+#[test]
+fn an_init_that_faults_again_and_again_goes_on_and_restarts_when_told() {
+    let what = "an_init_that_faults_again_and_again_goes_on_and_restarts_when_told";
+    let plan = Plan::new("faults");
+    plan.unit("service", SLEEPER);
+    let Some(mut board) = plan.start(what, &[]) else { return };
+    board.wait_for_state("service", "running");
+    let pid = board.entity("service")["pid"].clone();
+    for fault in 1..=2 {
+        processes::send("SEGV", board.init);
+        board.wait_until("a word on that", |board| {
+            board.log().matches("was executed again").count() == fault
+        });
+        assert_eq!(board.entity("service")["pid"], pid);
+    }
+    processes::send("SEGV", board.init);
+    board.wait_until("a word on the third", |board| {
+        board.log().contains("goes on without its state")
+    });
+    let comm = board.text(&format!("proc/{pid}/comm"));
+    assert!(board.lives() && comm == "sleep\n", "{comm}");
+    processes::send("TERM", board.init);
+    use std::os::unix::process::ExitStatusExt;
+    let status = board.wait_for_end();
+    assert!(status.signal() == Some(1) || status.code() == Some(129), "{status:?}");
+    assert!(board.log().contains("restarting the machine"), "{}", board.log());
+}

@@ -90,6 +90,18 @@ fn an_init_without_streams_has_the_console() {
 }
 
 #[test]
+fn an_init_without_streams_and_without_any_device_gets_up() {
+    let what = "an_init_without_streams_and_without_any_device_gets_up";
+    let mut plan = Plan::new("closed");
+    plan.closed = true;
+    plan.unit("sleeper", SLEEPER);
+    plan.file("prepare", "for node in dev/*; do umount \"$node\" || true; rm -f \"$node\"; done\n");
+    let Some(board) = plan.start(what, &[]) else { return };
+    board.wait_for_state("sleeper", "running");
+    assert!(!board.path("dev/console").exists(), "it is not this machine's to be had");
+}
+
+#[test]
 fn who_shuts_a_machine_down_switches_it_off() {
     let what = "who_shuts_a_machine_down_switches_it_off";
     let plan = Plan::new("off");

@@ -66,12 +66,17 @@ pub(crate) fn hold(why: &dyn Display) -> ! {
         let count = signals.as_ref().and_then(|signals| signals.read(&mut received).ok());
         for signal in received.iter().take(count.unwrap_or(0)) {
             if matches!(signal.signal, signals::SIGTERM | signals::SIGINT) {
-                say("restarting the machine");
-                if let Err(error) = end_machine(Machine::Restarts) {
-                    say(error);
-                }
+                restart();
             }
         }
+    }
+}
+
+/// Returns where that is refused.
+pub(crate) fn restart() {
+    say("restarting the machine");
+    if let Err(error) = end_machine(Machine::Restarts) {
+        say(error);
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) mod shell;
 pub(crate) mod words;
 
 pub(crate) use clock::keep_clock;
-pub(crate) use hold::{again_after_a_panic, hold, never_end, not_by_a_panic};
+pub(crate) use hold::{again_after_a_panic, hold, never_end, not_by_a_panic, restart};
 pub(crate) use seed::keep_seed;
 
 use crate::options::{Options, Place};
@@ -50,9 +50,9 @@ pub(crate) fn rise(options: &mut Options) {
     // Refused to who leads a session already.
     let _ = process::new_session();
     let mut warnings = std::mem::take(&mut options.warnings);
-    warnings.extend(mounts::mount_all());
-    warnings.extend(console::fill());
     let is_machine = options.place == Place::Machine;
+    warnings.extend(mounts::mount_all(is_machine));
+    warnings.extend(console::fill());
     if is_machine {
         kmsg::begin();
         words::from_kernel(options);
@@ -71,6 +71,6 @@ pub(crate) fn rise(options: &mut Options) {
     let _ = keep_seed();
     let _ = keep_clock();
     for warning in warnings {
-        say(format_args!("warning: {warning}"));
+        say(format_args!("{}{warning}", kmsg::WARNING));
     }
 }
