@@ -99,6 +99,10 @@ fn an_init_without_streams_and_without_any_device_gets_up() {
     let Some(board) = plan.start(what, &[]) else { return };
     board.wait_for_state("sleeper", "running");
     assert!(!board.path("dev/console").exists(), "it is not this machine's to be had");
+    for stream in 0..3 {
+        let to = fs::read_link(format!("/proc/{}/fd/{stream}", board.init));
+        assert_eq!(to.ok(), Some("/dev/null".into()), "{stream}");
+    }
 }
 
 #[test]

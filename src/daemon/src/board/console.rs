@@ -13,5 +13,7 @@ pub(super) fn fill() -> Option<String> {
         return None;
     }
     let error = fill_standard_streams(CONSOLE).err()?;
+    // What stands for a closed stream until now keeps what is written to it.
+    let _ = fill_standard_streams(c"/dev/null");
     Some(format!("{error}: nothing is said on a console"))
 }
