@@ -2,7 +2,7 @@
 //! ends when all its entities have ended, and what these write goes through it,
 //! since all of it comes to one place where nobody else could tell who said what.
 
-use crate::options::Options;
+use crate::options::{Options, Place};
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
 use ham_sys::ending::is_init_of_machine;
@@ -11,5 +11,6 @@ use ham_sys::ending::is_init_of_machine;
 /// namespace that is not the machine's own.
 pub(crate) fn is_one(options: &Options, state: State) -> bool {
     let reaper = i32::try_from(state.get(Field::ReaperPid)).unwrap_or(0);
-    options.container.unwrap_or_else(|| reaper == 1 && !is_init_of_machine(reaper))
+    let looks = || reaper == 1 && !is_init_of_machine(reaper);
+    options.place == Place::Elsewhere && options.container.unwrap_or_else(looks)
 }

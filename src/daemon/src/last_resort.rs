@@ -2,6 +2,7 @@
 //! far as that is possible without knowing any entity (details 13). Reached
 //! only by a reaper that cannot use its state after a fault.
 
+use crate::board::kmsg;
 use crate::exit;
 use crate::say::say;
 use crate::shared::{kept_number, number};
@@ -32,7 +33,9 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
          whatever ends is reaped; TERM ends all"
     );
     say(&text);
-    if let Ok(mut kernel_log) = std::fs::File::options().write(true).open("/dev/kmsg") {
+    if !kmsg::is_on()
+        && let Ok(mut kernel_log) = std::fs::File::options().write(true).open("/dev/kmsg")
+    {
         let _ = kernel_log.write_all(format!("ham: {text}\n").as_bytes());
     }
     // The next fault does not begin to trust it again.

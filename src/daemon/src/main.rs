@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod board;
 mod container;
 mod exit;
 mod facts;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
+        Ok(arguments::Command::Emergency(console)) => board::shell::main(console),
         Ok(arguments::Command::Help) => print(arguments::HELP),
         Ok(arguments::Command::Version) => print(concat!("ham ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(why) => {

@@ -73,6 +73,18 @@ impl Stamps {
     }
 }
 
+/// What this manager is the init of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of nothing, or of a container, which was made fit for it.
+    #[default]
+    Elsewhere,
+    /// Of a PID namespace that it is to treat as a machine (`--board`).
+    Namespace,
+    /// Of the machine.
+    Machine,
+}
+
 /// Options of `ham run`.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -102,4 +114,11 @@ pub(crate) struct Options {
     pub(crate) stop_deadline: Option<Span>,
     /// Whether ham is the init of a container; `None`: look.
     pub(crate) container: Option<bool>,
+    /// What it is the init of.
+    pub(crate) place: Place,
+    /// Instead of what units say a shell is started: on a board alone.
+    pub(crate) emergency: bool,
+    /// On a board: what of the command line was not understood, to be said when
+    /// somebody can hear it.
+    pub(crate) warnings: Vec<String>,
 }

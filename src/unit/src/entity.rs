@@ -73,6 +73,7 @@ impl Reader<'_> {
         let stdin = self.stream(table, "stdin", Stream::Null);
         let stdout = self.stream(table, "stdout", Stream::Usual);
         let stderr = self.stream(table, "stderr", Stream::Usual);
+        let tty = self.terminal(table);
         let settings = self.process_settings(table);
         let directories = [
             (DirectoryPlace::Runtime, "runtime-directory"),
@@ -108,6 +109,7 @@ impl Reader<'_> {
             stdin,
             stdout,
             stderr,
+            tty,
             settings,
             directories,
             start_timeout,

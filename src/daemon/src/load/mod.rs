@@ -8,9 +8,11 @@
 //!   the units that were named alone; `unfinished`: when somebody is still at work
 //! - `notes`: for the next loader, what it need not read again
 //! - `changes`: that for people
+//! - `emergency`: what there is on a board without units
 
 mod changes;
 mod decide;
+mod emergency;
 mod in_force;
 mod messages;
 mod notes;
@@ -22,10 +24,12 @@ mod tests;
 mod traces;
 mod unfinished;
 
+pub(crate) use emergency::{Emergency, entity as emergency_entity};
 pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Refused};
 
 use crate::say::say;
 use decide::Decision;
+use emergency::Stays;
 use ham_core::plan::{PlanMark, encode};
 use ham_sys::inotify::Directories;
 use ham_unit::{
@@ -48,12 +52,14 @@ pub(crate) const STATE_NUMBER: i32 = 4;
 pub(crate) const WATCHES_NUMBER: i32 = 5;
 
 /// What the monitor asks of the loader.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     /// Where units are read from.
     pub(crate) directories: Vec<PathBuf>,
     /// Whether those are the system's own.
     pub(crate) system: bool,
+    /// When there is a shell instead.
+    pub(crate) emergency: Emergency,
 }
 
 const SYSTEM: &str = "--system";
@@ -61,10 +67,12 @@ const SYSTEM: &str = "--system";
 impl Request {
     /// From the command line that [`Request::words`] makes.
     pub(crate) fn parse(words: &[OsString]) -> Result<Request, String> {
-        let mut request = Request { directories: Vec::new(), system: false };
+        let mut request = Request::default();
         for word in words {
             if word == SYSTEM {
                 request.system = true;
+            } else if let Some(emergency) = Emergency::from_word(word) {
+                request.emergency = emergency;
             } else {
                 request.directories.push(PathBuf::from(word));
             }
@@ -81,6 +89,7 @@ impl Request {
         if self.system {
             words.push(OsString::from(SYSTEM));
         }
+        words.extend(self.emergency.word().map(OsString::from));
         words.extend(self.directories.iter().map(|directory| directory.clone().into_os_string()));
         words
     }
@@ -165,6 +174,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     if ham_sys::ending::is_init_of_machine(reaper) {
         loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
     }
+    let stays = emergency::instead_of_units(request.emergency, question, old.as_ref(), &mut loaded);
     answer.conf.clone_from(&loaded.conf);
     let chosen = old.as_ref().map(|old| some::choose(question, old, &loaded));
     let chosen = chosen.unwrap_or_else(|| Ok(Default::default())).unwrap_or_default();
@@ -173,9 +183,13 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     let told = loaded.diagnostics.iter().filter(|diagnostic| is_told(&diagnostic.file));
     answer.diagnostics = told.map(DiagnosticReport::from).collect();
     let decision = match &old {
+        _ if stays == Stays::Held => emergency::held(),
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
         None => first(&mut loaded),
     };
+    if old.is_none() {
+        answer.reasons.extend(stays.why().map(str::to_owned));
+    }
     let mut decision = decision;
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
@@ -194,7 +208,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
         answer.conf = None;
     }
     answer.outcome = decision.outcome;
-    answer.reasons = decision.reasons;
+    answer.reasons.extend(decision.reasons);
     if question.names.is_empty() {
         answer.refused = decision.refused;
     }

@@ -5,11 +5,12 @@
 mod background;
 mod earlier;
 
+use crate::board;
 use crate::exit;
 use crate::keep::{CONTROL, NOTIFY};
 use crate::last_resort;
 use crate::monitor;
-use crate::options::{MOST_VERBOSITY, Options, VERBOSITY};
+use crate::options::{MOST_VERBOSITY, Options, Place, VERBOSITY};
 use crate::reaper;
 use crate::runtime;
 use crate::say::say;
@@ -36,7 +37,10 @@ const HEADER_BYTES: usize = layout::HEADER_WORDS * layout::WORD;
 const LEAST_FILES: u64 = 128;
 
 /// `ham run`.
-pub(crate) fn run(options: Options) -> ExitCode {
+pub(crate) fn run(mut options: Options) -> ExitCode {
+    if options.place != Place::Elsewhere {
+        board::rise(&mut options);
+    }
     if options.background {
         match background::go_to_background(&options) {
             Ok(Some(code)) => return code,
@@ -44,8 +48,10 @@ pub(crate) fn run(options: Options) -> ExitCode {
             Err(trouble) => return fail(&trouble),
         }
     }
+    let place = options.place;
     match prepare(options) {
-        Ok(shared) => ExitCode::from(reaper::run(shared)),
+        Ok(shared) => board::never_end(place, reaper::run(shared)),
+        Err(trouble) if place != Place::Elsewhere => board::hold(&trouble),
         Err(trouble) => fail(&trouble),
     }
 }
@@ -54,14 +60,30 @@ pub(crate) fn run(options: Options) -> ExitCode {
 /// in descriptors of known numbers; only this image is new (details 13). All
 /// signals are blocked until the handlers stand again.
 pub(crate) fn resume(options: Result<Options, String>) -> ExitCode {
-    let mut state = None;
-    let shared = match take_over(options, &mut state) {
-        Ok(shared) => shared,
-        Err(trouble) => return ExitCode::from(last_resort::reap_only(&trouble, state)),
+    let place = options.as_ref().map_or(Place::Elsewhere, |options| options.place);
+    let options = match options {
+        Ok(options) if place != Place::Elsewhere => {
+            if !process::is_open(number::STATE) {
+                // A word of the kernel's command line, and no fault.
+                return run(options);
+            }
+            board::rise_again(&options);
+            Ok(options)
+        }
+        options => options,
     };
-    match reaper::resume(shared) {
-        Ok(code) => ExitCode::from(code),
-        Err(why) => ExitCode::from(last_resort::reap_only(&why, state)),
+    let mut state = None;
+    let resumed = take_over(options, &mut state).and_then(|shared| Ok(reaper::resume(shared)?));
+    match resumed {
+        Ok(code) => board::never_end(place, code),
+        Err(trouble) => {
+            let code = last_resort::reap_only(&trouble, state);
+            if place != Place::Elsewhere {
+                // Somebody has asked for the end, and all has ended.
+                board::restart();
+            }
+            board::never_end(place, code)
+        }
     }
 }
 
@@ -96,6 +118,9 @@ fn share(shared: Shared) -> Result<&'static Shared, Trouble> {
     let words = shared.options.words.iter().cloned();
     let arguments = [OsString::from("ham"), OsString::from(reaper::AGAIN)].into_iter().chain(words);
     fault::execute_again_on_fault(&shared.common.program, arguments.collect())?;
+    if shared.options.place != Place::Elsewhere {
+        board::again_after_a_panic();
+    }
     signals::block_all()?;
     Ok(Box::leak(Box::new(shared)))
 }

@@ -17,6 +17,7 @@ mod settings;
 mod sockets;
 mod spawning;
 mod surroundings;
+mod terminals;
 
 use harness::{Outcome, Scenario};
 
@@ -32,6 +33,7 @@ fn scenarios() -> Vec<Scenario> {
         cgroups::SCENARIOS,
         families::SCENARIOS,
         faults::SCENARIOS,
+        terminals::SCENARIOS,
     ]
     .concat()
 }
