@@ -7,6 +7,8 @@
 //! A block whose first line is `reload` is the plan from there on; with
 //! `cut-short` the monitor dies before that counts.
 //!
+//! A plan whose first line is `init-of-machine` is that of one, which may end it.
+//!
 //! `HAM_SCENARIO_REWRITE=1` writes what did come into the files: read the
 //! difference before you keep it.
 #![forbid(unsafe_code)]
@@ -24,9 +26,13 @@ mod reload;
 #[path = "scenarios/show.rs"]
 mod show;
 
+use ham_core::monitor::Host;
 use machine::Machine;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The first line of a plan.
+const IS_INIT: &str = "init-of-machine\n";
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
@@ -60,7 +66,10 @@ fn run(path: &Path, restored: bool) -> String {
     let (plan, steps) = blocks.split_first().expect("a plan");
     out.push_str(plan);
     out.push('\n');
-    let mut machine = Machine::new(plans::plan(plan), restored);
+    let reboots = plan.starts_with(IS_INIT);
+    let host = Host { reboots, ..Host::default() };
+    let plan = plan.strip_prefix(IS_INIT).unwrap_or(plan);
+    let mut machine = Machine::new(host, plans::plan(plan), restored);
     for block in steps {
         let commands = block.split("----").next().unwrap_or_default().trim_end();
         let mut came = String::new();

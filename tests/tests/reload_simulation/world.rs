@@ -18,6 +18,7 @@ use ham_core::memory::{Memory, SlotState};
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::time::Span;
+use ham_core::way::Way;
 use ham_tests::fake::{Kernel, Random, SharedMemory, Temper, random_plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -130,7 +131,7 @@ impl World {
             self.there_and_back()?;
         }
         let within = self.random.micros(0, 3_000_000);
-        self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
+        self.step(Event::Shutdown { way: Way::Exit(4), within, signals: 1 })?;
         if self.random.chance(30) {
             let units = self.edited();
             self.reload(&units)?;

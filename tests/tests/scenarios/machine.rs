@@ -10,7 +10,7 @@ use ham_core::effect::Effect;
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, MAX_SLOTS, RESERVED_SLOTS, RequestId, SlotRef};
 use ham_core::memory::{RecordId, SlotState};
-use ham_core::monitor::{Monitor, Turn};
+use ham_core::monitor::{Host, Monitor, Turn};
 use ham_core::notify::Told;
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::time::{Mono, Span};
@@ -27,6 +27,7 @@ const FIRST_PID: i32 = 100;
 const START: u64 = 77;
 
 pub(crate) struct Machine {
+    pub(crate) host: Host,
     pub(crate) bytes: Vec<u8>,
     pub(crate) names: BTreeMap<EntityId, String>,
     pub(crate) memory: SharedMemory,
@@ -45,22 +46,24 @@ pub(crate) struct Machine {
 }
 
 pub(crate) fn restore(
+    host: Host,
     bytes: &[u8],
     memory: &SharedMemory,
     now: Mono,
 ) -> (Monitor, ham_core::monitor::Resume) {
     let source: Box<dyn PlanSource> = Box::new(bytes.to_vec());
     let plan = PlanIndex::open(source).expect("a plan that was just encoded");
-    Monitor::restore(plan, Box::new(memory.clone()), now)
+    Monitor::restore_on(host, plan, Box::new(memory.clone()), now)
 }
 
 impl Machine {
-    pub(crate) fn new(plans: Vec<EntityPlan>, restored: bool) -> Machine {
+    pub(crate) fn new(host: Host, plans: Vec<EntityPlan>, restored: bool) -> Machine {
         let bytes = encode(&plans).expect("a plan inside the rules");
         let memory = SharedMemory::default();
-        let (monitor, _) = restore(&bytes, &memory, BEGIN);
+        let (monitor, _) = restore(host, &bytes, &memory, BEGIN);
         let names = plans.iter().map(|plan| (plan.id, plan.name.clone())).collect();
         let mut machine = Machine {
+            host,
             bytes,
             names,
             memory,
@@ -196,7 +199,7 @@ impl Machine {
                 self.several.insert(*id);
             }
             if self.restored {
-                (self.monitor, _) = restore(&self.bytes, &self.memory, self.now);
+                (self.monitor, _) = restore(self.host, &self.bytes, &self.memory, self.now);
             }
             let mut turn = Turn::default();
             self.monitor.step(self.now, event, &mut turn);
@@ -217,7 +220,7 @@ impl Machine {
     }
 
     pub(crate) fn take_over(&mut self) -> String {
-        let (monitor, resume) = restore(&self.bytes, &self.memory, self.now);
+        let (monitor, resume) = restore(self.host, &self.bytes, &self.memory, self.now);
         self.monitor = monitor;
         self.memory.commit(&self.monitor, &resume.turn);
         let mut out = String::new();

@@ -13,7 +13,7 @@ impl Machine {
     /// that is committed.
     pub(crate) fn reload(&mut self, units: &str, cut_short: bool) -> String {
         if self.restored {
-            (self.monitor, _) = restore(&self.bytes, &self.memory, self.now);
+            (self.monitor, _) = restore(self.host, &self.bytes, &self.memory, self.now);
         }
         let (base, plan) = (self.monitor.base(), self.monitor.plan());
         let known = base.known(plan).expect("a plan that can be read");

@@ -1,7 +1,7 @@
 //! A monitor restored from the records before each step: it must do what the
 //! one that lived on does.
 
-use super::{Checked, World, open};
+use super::{Checked, World, restore};
 use ham_core::effect::Effect;
 use ham_core::event::Event;
 use ham_core::ids::EntityId;
@@ -26,7 +26,7 @@ impl World {
             word.state = SlotState::Running;
         }
         let memory: Box<dyn Memory> = Box::new(SharedMemory::holding(store));
-        let (shadow, _) = Monitor::restore(open(&self.bytes), memory, self.kernel.now);
+        let (shadow, _) = restore(self.host, &self.bytes, memory, self.kernel.now);
         shadow
     }
 

@@ -10,16 +10,18 @@ use crate::clients::{Clients, had_no_effect, some};
 use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
 use crate::sayings::Sayings;
+use crate::ways;
 use ham_core::change::Change;
 use ham_core::directive::{Counting, Directive, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId, SlotRef};
 use ham_core::memory::{Memory, RecordId, SlotState};
-use ham_core::monitor::{Monitor, Turn};
-use ham_core::plan::{Ending, EntityPlan, Item, Kind, PlanIndex, PlanSource, encode};
+use ham_core::monitor::{Host, Monitor, Resume, Turn};
+use ham_core::plan::{EntityPlan, Item, Kind, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
+use ham_core::way::Last;
 use ham_tests::fake::{Kernel, Random, START, SharedMemory, Temper, random_plan};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub(crate) struct Life {
 
 pub(crate) struct World {
     life: Life,
+    host: Host,
     random: Random,
     pub(crate) kernel: Kernel,
     memory: SharedMemory,
@@ -70,9 +73,10 @@ pub(crate) struct World {
 
 pub(crate) type Checked = Result<(), String>;
 
-fn open(bytes: &[u8]) -> PlanIndex<Box<dyn PlanSource>> {
+fn restore(host: Host, bytes: &[u8], memory: Box<dyn Memory>, now: Mono) -> (Monitor, Resume) {
     let source: Box<dyn PlanSource> = Box::new(bytes.to_vec());
-    PlanIndex::open(source).expect("a plan that was just encoded")
+    let plan = PlanIndex::open(source).expect("a plan that was just encoded");
+    Monitor::restore_on(host, plan, memory, now)
 }
 
 impl World {
@@ -83,9 +87,11 @@ impl World {
         let memory = SharedMemory::default();
         let machine = Random::new(random.bits());
         let kernel = Kernel::new(memory.clone(), machine, Temper::wild());
-        let (monitor, _) = Monitor::restore(open(&bytes), Box::new(memory.clone()), kernel.now);
+        let host = ways::host(life.seed);
+        let (monitor, _) = restore(host, &bytes, Box::new(memory.clone()), kernel.now);
         World {
             life,
+            host,
             random,
             kernel,
             memory,
@@ -134,17 +140,23 @@ impl World {
         }
         self.no_pulse_is_lost()?;
         let within = self.random.micros(0, 3_000_000);
-        self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
+        let mut asked = vec![ways::some(&mut self.random, 4)];
+        self.step(Event::Shutdown { way: asked[0], within, signals: 1 })?;
         if self.random.chance(30) {
             self.turn()?;
             let within = self.random.micros(0, 1_000_000);
-            self.step(Event::Shutdown { code: 5, within, signals: 2 })?;
+            let way = ways::some(&mut self.random, 5);
+            let finished = self.rules.finishes > 0;
+            self.step(Event::Shutdown { way, within, signals: 2 })?;
+            asked.extend((!finished).then_some(way));
         }
         self.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.kernel, &self.plans, self.takeovers)?;
-        if let Some(ending) = self.kernel.finished.iter().find(|one| **one != Ending::Exit(4)) {
-            return Err(format!("finished as {ending:?}"));
+        let expected = ways::expected(self.host, &asked).map(Last::Way);
+        if let Some(last) = self.kernel.finished.iter().find(|one| Some(*one) != expected.as_ref())
+        {
+            return Err(format!("finished as {last:?}, not {expected:?} of {asked:?}"));
         }
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.takeovers == 0 => {
@@ -415,7 +427,7 @@ impl World {
             self.kernel.monitor_dies();
             self.kernel.now = self.kernel.now.after(self.random.micros(50, 3_000));
             let boxed: Box<dyn Memory> = Box::new(self.memory.clone());
-            let (monitor, resume) = Monitor::restore(open(&self.bytes), boxed, self.kernel.now);
+            let (monitor, resume) = restore(self.host, &self.bytes, boxed, self.kernel.now);
             self.monitor = monitor;
             self.tell(&"takeover", &resume.turn.effects);
             self.take_stock();
