@@ -62,7 +62,8 @@ impl Way {
     /// there so far. Who only wants the end has it already; the end of the
     /// machine counts more than that it goes on; of two that are as much, the
     /// later.
-    pub(crate) fn overrules(self, before: Way) -> bool {
+    #[must_use]
+    pub fn overrules(self, before: Way) -> bool {
         let weight = self.weight();
         weight > 0 && weight >= before.weight()
     }

@@ -5,6 +5,7 @@ use crate::lines::Look;
 use crate::options::{LogFormat, Options, Stamps, VERBOSITY};
 use crate::runtime;
 use crate::say::say;
+use crate::signalled::Signals;
 use ham_core::time::Span;
 use lexopt::prelude::{Long, Short, Value};
 use std::ffi::OsString;
@@ -28,6 +29,8 @@ Options:
       --strict             refuse to start when a unit has an error
       --background         return when the units have been read
       --stop-deadline TIME how long a shutdown may take (default: 8s)
+      --signals WHOSE      board: BusyBox's, as the init of a machine has them;
+                           container: TERM and INT end it (default: by place)
   -f FILE                  append the log to FILE instead of standard error
   -t KIND                  time stamps: none, relative, absolute, shortabs
       --log-format FORMAT  text or json: the log, and the output of entities
@@ -145,6 +148,13 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
                 .map_err(|why| format!("--stop-deadline {text}: {why}"))?;
             run.stop_deadline = Some(span);
         }
+        "--signals" => {
+            let word = value(parser)?;
+            let word = word.to_string_lossy();
+            run.signals = Signals::from_word(&word)
+                .map(Some)
+                .ok_or_else(|| format!("--signals {word}: expected board or container"))?;
+        }
         "-f" => run.log_file = Some(PathBuf::from(value(parser)?)),
         "-t" => {
             let kind = value(parser)?;
@@ -215,6 +225,9 @@ impl Run {
             };
             words.extend(["--stop-deadline".into(), deadline.into()]);
         }
+        if let Some(signals) = self.signals {
+            words.extend(["--signals".into(), signals.word().into()]);
+        }
         Ok(Options {
             words,
             directories,
@@ -227,6 +240,7 @@ impl Run {
             format: self.format,
             verbosity: self.verbosity,
             stop_deadline: self.stop_deadline,
+            signals: self.signals,
         })
     }
 }
@@ -271,6 +285,7 @@ mod tests {
             &["--runtime-dir", "/r", "-vvv", "-f", "log", "--stop-deadline", "1min 2s 30ms"][..],
             &["--runtime-dir", "/r", "--user", "-d", "--stop-deadline", "infinity"][..],
             &["--runtime-dir", "/r", "--log-format", "json"][..],
+            &["--runtime-dir", "/r", "--signals", "board"][..],
             // What is not given is left to ham.conf, again too.
             &["--runtime-dir", "/r"][..],
         ] {
@@ -291,6 +306,7 @@ mod tests {
             (&["-t", "often"][..], "often"),
             (&["-V", "loud"][..], "loud"),
             (&["--log-format", "xml"][..], "expected text or json"),
+            (&["--signals", "yes"][..], "expected board or container"),
             (&["serve"][..], "serve"),
         ] {
             let why = parsed(words).map(|_| ()).unwrap_err();

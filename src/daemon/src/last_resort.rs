@@ -3,14 +3,18 @@
 //! only by a reaper that cannot use its state after a fault.
 
 use crate::exit;
+use crate::place::Place;
 use crate::say::say;
 use crate::shared::{kept_number, number};
+use crate::signalled::Wanted;
 use ham_snapshot::State;
+use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
 use ham_snapshot::layout;
+use ham_sys::ending::{Machine, end_machine};
 use ham_sys::poller::{Interest, Poller, Ready};
 use ham_sys::signals::{Received, SignalFd};
-use ham_sys::{containment, process, reap, signals};
+use ham_sys::{containment, limited, process, reap, signals, unmount};
 use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -22,10 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Processes of the manager, by the names that they give themselves.
 const ROLES: [&str; 2] = ["ham-monitor", "ham-guardian"];
 
+/// How long files have to be written out when the machine ends: a dead server
+/// must not keep it.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often is looked whether they have.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Reaps until a signal asks for the end; gives the exit code.
+/// Reaps until a signal asks for the end; gives the exit code. The init of a
+/// machine has none, since the kernel panics when it exits: this does not return
+/// there.
 pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
     let text = format!(
         "the reaper goes on without its state ({why}): entities run on, unsupervised, and \
@@ -55,22 +65,51 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
     for fd in kept.filter_map(|number| process::take(number).ok()) {
         let _ = process::close_by_child(fd);
     }
-    match wait_for_end() {
-        Ok(()) => end_all(),
+    let place = Place::of(process::pid());
+    match wait_for_end(place) {
+        Ok(ending) => {
+            end_all();
+            if place.board {
+                end_the_machine(ending);
+            }
+        }
         // Without these nothing can be waited for but the children themselves.
         Err(error) => {
             say(error);
-            loop {
-                reap_all();
-                std::thread::sleep(LOOK);
-            }
+            reap_for_ever();
         }
     }
     exit::MISTAKE
 }
 
-fn wait_for_end() -> ham_sys::Result<()> {
-    let descriptor = SignalFd::new(&signals::of_manager())?;
+/// File systems stay as they are, but for what has not been written: to take
+/// them away is the work of processes that are not there.
+fn end_the_machine(ending: Ending) -> ! {
+    let how = match ending {
+        Ending::Reboot | Ending::SoftReboot | Ending::Execute => Machine::Restarts,
+        Ending::Halt => Machine::Halts,
+        Ending::Exit | Ending::PowerOff => Machine::Ends,
+    };
+    let _ = limited::within(WRITTEN_WITHIN, || {
+        unmount::sync();
+        Ok(())
+    });
+    if let Err(error) = end_machine(how) {
+        say(error);
+    }
+    reap_for_ever()
+}
+
+fn reap_for_ever() -> ! {
+    loop {
+        reap_all();
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn wait_for_end(place: Place) -> ham_sys::Result<Ending> {
+    let understood = place.signals();
+    let descriptor = SignalFd::new(&understood.numbers())?;
     let poller = Poller::new()?;
     poller.add(&descriptor, 0, Interest::READ)?;
     let mut received = [Received::default(); 16];
@@ -79,8 +118,11 @@ fn wait_for_end() -> ham_sys::Result<()> {
         reap_all();
         poller.wait(&mut ready, None)?;
         let count = descriptor.read(&mut received)?;
-        if received.iter().take(count).any(|signal| signal.signal != signals::SIGCHLD) {
-            return Ok(());
+        for signal in received.iter().take(count) {
+            // There is nobody to read units again.
+            if let Some(Wanted::End(ending)) = understood.wanted(signal.signal) {
+                return Ok(ending);
+            }
         }
     }
 }

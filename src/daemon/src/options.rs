@@ -1,5 +1,6 @@
 //! What the command line has asked for; read-only once the reaper runs.
 
+use crate::signalled::Signals;
 use ham_core::time::Span;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -100,4 +101,6 @@ pub(crate) struct Options {
     pub(crate) verbosity: Option<u32>,
     /// How long a shutdown may take; `None` likewise.
     pub(crate) stop_deadline: Option<Span>,
+    /// Whose signals are understood; `None`: as the place says.
+    pub(crate) signals: Option<Signals>,
 }

@@ -3,6 +3,8 @@
 //! has executed itself again: every descriptor has a number of its own.
 
 use crate::options::Options;
+use crate::place::Place;
+use crate::signalled::Signals;
 use ham_snapshot::State;
 use ham_snapshot::kept::{Kept, Name, Owner};
 use ham_snapshot::layout;
@@ -58,6 +60,9 @@ pub(crate) struct Shared {
     /// Monitors and guardians that hang are replaced (details 15); not when
     /// somebody looks at them with a debugger.
     pub(crate) hang_check: bool,
+    /// Where it runs, and whose signals it understands.
+    pub(crate) place: Place,
+    pub(crate) signals: Signals,
     /// What the start found missing, for the report.
     pub(crate) remarks: Vec<String>,
 }

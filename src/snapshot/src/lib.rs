@@ -25,7 +25,7 @@ pub mod kept;
 pub mod layout;
 pub mod plans;
 pub mod records;
-mod requests;
+pub mod requests;
 pub mod rings;
 pub mod slots;
 

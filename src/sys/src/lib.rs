@@ -35,6 +35,7 @@ mod error;
 pub mod fault;
 pub mod files;
 pub mod inotify;
+pub mod limited;
 pub mod lock;
 pub mod pipe;
 pub mod poller;
@@ -46,5 +47,6 @@ pub mod shm;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod unmount;
 
 pub use error::{Errno, Result, SysError};

@@ -89,6 +89,7 @@ use ham_snapshot::State;
 use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
+use ham_snapshot::requests::WAYS;
 use ham_sys::poller::{Poller, Ready, Timer};
 use ham_sys::process::PidFd;
 use ham_sys::socket::Listener;
@@ -129,9 +130,6 @@ const CLIENTS: u64 = 16;
 const ALIENS: u64 = 1 << 40;
 /// Likewise of where processes say that they are ready.
 const READY_ENDS: u64 = 1 << 41;
-
-/// How long entities have when a shutdown is asked for a second time.
-const HURRIED: Span = Span::millis(500);
 
 /// How long the cgroup of a slot may stay busy after its last process has
 /// ended, which takes less than a millisecond where the machine has time. Then
@@ -357,16 +355,16 @@ impl Engine {
         self.state.set(Field::ExitsTaken, self.exits_seen);
         self.look_at_apply_requests();
         let shutdowns = self.state.get(Field::ShutdownRequests);
-        // The first ends all in good order and the second hurries; any more say
-        // nothing, however many the count tells.
-        self.shutdowns_seen = self.shutdowns_seen.max(shutdowns.saturating_sub(2));
+        // What those before the last few have asked for is not known any more,
+        // and that they have asked says nothing beside, however many they are.
+        self.shutdowns_seen = self.shutdowns_seen.max(shutdowns.saturating_sub(WAYS));
         while self.shutdowns_seen < shutdowns {
-            let first = !self.core.is_stopping();
             self.shutdowns_seen = self.shutdowns_seen.saturating_add(1);
-            let within = if first { self.stop_deadline() } else { HURRIED };
-            self.remark(Weight::Event, if first { "shutting down" } else { "shutting down now" });
             let signals = self.shutdowns_seen;
-            self.feed(Event::Shutdown { code: 0, within, signals });
+            let way = self.way_of_signal(signals);
+            let (line, within) = self.shutdown_by_signal(way);
+            self.remark(Weight::Event, &line);
+            self.feed(Event::Shutdown { way, within, signals });
             self.run_events();
         }
         self.state.set(Field::ShutdownsTaken, self.shutdowns_seen);

@@ -10,10 +10,12 @@ use crate::keep::{CONTROL, NOTIFY};
 use crate::last_resort;
 use crate::monitor;
 use crate::options::{MOST_VERBOSITY, Options, VERBOSITY};
+use crate::place::Place;
 use crate::reaper;
 use crate::runtime;
 use crate::say::say;
 use crate::shared::{Common, Shared, keep_first, number};
+use crate::signalled::Signals;
 use crate::trouble::Trouble;
 use ham_snapshot::header::Field;
 use ham_snapshot::{State, layout};
@@ -23,7 +25,7 @@ use ham_sys::{clock, fault, lock, signals};
 use std::ffi::{CStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const STATE_FILE: &CStr = c"state";
@@ -45,7 +47,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
         }
     }
     match prepare(options) {
-        Ok(shared) => ExitCode::from(reaper::run(shared)),
+        Ok(shared) => leave(shared, reaper::run(shared)),
         Err(trouble) => fail(&trouble),
     }
 }
@@ -60,9 +62,19 @@ pub(crate) fn resume(options: Result<Options, String>) -> ExitCode {
         Err(trouble) => return ExitCode::from(last_resort::reap_only(&trouble, state)),
     };
     match reaper::resume(shared) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => leave(shared, code),
         Err(why) => ExitCode::from(last_resort::reap_only(&why, state)),
     }
+}
+
+/// The reaper is done. The init of a machine never ends: where it comes here all
+/// the same, it goes on as far as it can.
+fn leave(shared: &Shared, code: u8) -> ExitCode {
+    if shared.place.board {
+        let why = format!("the manager has ended with exit code {code}");
+        return ExitCode::from(last_resort::reap_only(&why, Some(shared.state)));
+    }
+    ExitCode::from(code)
 }
 
 /// `found`: the state, as soon as it is known to be one.
@@ -86,8 +98,16 @@ fn take_over(
     // Memory locks end at exec; a refusal was reported at the first start.
     let _ = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD);
     let common = Common::inherited(state_fd)?;
-    let hang_check = hang_check();
-    share(Shared { options, state, map, common, hang_check, remarks: Vec::new() })
+    share(Shared {
+        place: Place::of(process::pid()),
+        signals: whose_signals(&options),
+        options,
+        state,
+        map,
+        common,
+        hang_check: hang_check(),
+        remarks: Vec::new(),
+    })
 }
 
 /// For the rest of this process, and of those forked from it. From here on a
@@ -118,6 +138,29 @@ fn settle_in() -> Result<(), Trouble> {
 /// Whether monitors and guardians that hang are replaced.
 fn hang_check() -> bool {
     std::env::var_os("HAM_NO_HANG_CHECK").is_none_or(|value| value != "1")
+}
+
+fn whose_signals(options: &Options) -> Signals {
+    options.signals.unwrap_or_else(|| Place::of(process::pid()).signals())
+}
+
+/// What a soft-reboot executes: the program at the path that this one was started
+/// from, which may be another by then. One that does not fit cannot be, and then
+/// there is none.
+fn keep_own_command(state: &State, options: &Options) {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let by_path = called.filter(|path| path.components().count() > 1);
+    let path = match by_path {
+        Some(path) => runtime::absolute(&path).ok(),
+        None => std::env::current_exe().ok(),
+    };
+    let path = path.map(PathBuf::into_os_string);
+    let words = path.into_iter().chain(options.words.iter().cloned());
+    // Paths that are no text cannot be units' either.
+    let words: Option<Vec<String>> = words.map(|word| word.into_string().ok()).collect();
+    if let Some(words) = words {
+        state.set_recovery(words.iter().map(String::as_str));
+    }
 }
 
 fn fail(trouble: &Trouble) -> ExitCode {
@@ -163,7 +206,17 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     let notify = runtime::bind_notify(&options.runtime)?;
     let common = Common::new(state_fd, lock)?;
     keep_first(state, [(CONTROL, control.into()), (NOTIFY, notify.into())])?;
-    share(Shared { options, state, map, common, hang_check: hang_check(), remarks })
+    keep_own_command(&state, &options);
+    share(Shared {
+        place: Place::of(process::pid()),
+        signals: whose_signals(&options),
+        options,
+        state,
+        map,
+        common,
+        hang_check: hang_check(),
+        remarks,
+    })
 }
 
 /// Says in the lock file who holds it. For people who are refused; should it
