@@ -1,8 +1,14 @@
 //! The command line of `ham`. As PID 1 nothing on it may keep the system from
 //! starting: what is not understood is a warning then.
 
+use crate::board::words::Word;
+use crate::board::{self, shell};
+use crate::last;
 use crate::lines::Look;
-use crate::options::{LogFormat, Options, Stamps, VERBOSITY};
+use crate::load;
+use crate::options::{LogFormat, Options, Place, Stamps, VERBOSITY};
+use crate::output;
+use crate::reaper::AGAIN;
 use crate::runtime;
 use crate::say::say;
 use crate::signalled::Signals;
@@ -28,6 +34,7 @@ Options:
       --user               be a user's manager, also when run by root
       --strict             refuse to start when a unit has an error
       --background         return when the units have been read
+      --board              as process 1: treat its namespaces as a machine
       --stop-deadline TIME how long a shutdown may take (default: 8s)
       --signals WHOSE      board: BusyBox's, as the init of a machine has them;
                            container: TERM and INT end it (default: by place)
@@ -55,50 +62,90 @@ pub(crate) enum Command {
     Load(load::Request),
     /// Be its path watcher: internal.
     Watch,
+    /// Be its helper for the last steps of a machine: internal.
+    Last,
     /// Be its helper for output: internal.
     Output(Look),
+    /// Be the program of its emergency entity: internal. Whether it takes the
+    /// console itself.
+    Emergency(bool),
     Help,
     Version,
 }
 
-use crate::load;
-use crate::output;
-use crate::reaper::AGAIN;
-
-pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
-    match words.first().and_then(|word| word.to_str()) {
-        Some("load") => return load::Request::parse(&words[1..]).map(Command::Load),
-        Some(AGAIN) => {
-            words.remove(0);
-            // It must not end over anything on its command line.
-            return Ok(Command::Resume(match parse(words) {
-                Ok(Command::Run(options)) => Ok(options),
-                Ok(_) => Err(format!("`{AGAIN}` is for ham itself")),
-                Err(why) => Err(why),
-            }));
-        }
-        Some("watch") if words.len() == 1 => return Ok(Command::Watch),
-        Some("output") => {
-            return output::look_of(words.get(1..).unwrap_or_default()).map(Command::Output);
-        }
-        Some("run") => {
-            words.remove(0);
-        }
-        _ => {}
-    }
+pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, String> {
     let is_init = ham_sys::process::pid() == 1;
-    let mut run = Run::default();
+    parse_as(is_init, place(is_init, &words), words)
+}
+
+fn parse_as(is_init: bool, place: Place, mut words: Vec<OsString>) -> Result<Command, String> {
+    if words.first().is_some_and(|word| word == AGAIN) {
+        words.remove(0);
+        // It must not end over anything on its command line.
+        return Ok(Command::Resume(match parse_as(is_init, place, words) {
+            Ok(Command::Run(options)) => Ok(options),
+            Ok(_) => Err(format!("`{AGAIN}` is for ham itself")),
+            Err(why) => Err(why),
+        }));
+    }
+    // On a board any word may stand there for somebody else.
+    if place == Place::Elsewhere
+        && let Some(command) = internal(&words)?
+    {
+        return Ok(command);
+    }
+    if words.first().is_some_and(|word| word == "run") {
+        words.remove(0);
+    }
+    let mut run = Run { place, ..Run::default() };
+    let mut warnings = Vec::new();
     let mut parser = lexopt::Parser::from_args(words);
     loop {
         match next(&mut parser, &mut run) {
-            Ok(Some(Next::Command(command))) => return Ok(command),
+            Ok(Some(Next::Command(command))) if place == Place::Elsewhere => return Ok(command),
+            Ok(Some(Next::Command(_))) => warnings.push(NO_END.to_owned()),
             Ok(Some(Next::Option)) => {}
-            Ok(None) => return run.options().map(Command::Run),
-            // A kernel passes words of its own command line on to PID 1.
+            Ok(None) => break,
+            Err(why) if place != Place::Elsewhere => warnings.push(why),
+            // An engine passes words on, too.
             Err(why) if is_init => say(format_args!("warning: {why}; ignored")),
             Err(why) => return Err(why),
         }
     }
+    match place {
+        Place::Elsewhere => run.options().map(Command::Run),
+        Place::Namespace | Place::Machine => Ok(Command::Run(run.on_board(warnings))),
+    }
+}
+
+/// What is done instead of what would end it.
+const NO_END: &str = "what prints a text and ends, or ends for an error, is not for the init of \
+                      a machine";
+
+/// A kernel passes on what it does not know, and nothing of that may end its
+/// init.
+fn place(is_init: bool, words: &[OsString]) -> Place {
+    if !is_init {
+        return Place::Elsewhere;
+    }
+    match ham_sys::machine::this_is_init_of_machine() {
+        true => Place::Machine,
+        false if words.iter().any(|word| word == "--board") => Place::Namespace,
+        false => Place::Elsewhere,
+    }
+}
+
+/// The roles that ham itself starts.
+fn internal(words: &[OsString]) -> Result<Option<Command>, String> {
+    let rest = words.get(1..).unwrap_or_default();
+    Ok(Some(match words.first().and_then(|word| word.to_str()) {
+        Some("load") => return load::Request::parse(rest).map(Command::Load).map(Some),
+        Some("watch") if rest.is_empty() => Command::Watch,
+        Some(last::WORD_OF_ROLE) if rest.is_empty() => Command::Last,
+        Some("output") => return output::look_of(rest).map(Command::Output).map(Some),
+        Some(shell::WORD) => Command::Emergency(!rest.is_empty()),
+        _ => return Ok(None),
+    }))
 }
 
 enum Next {
@@ -118,6 +165,9 @@ struct Run {
     format: LogFormat,
     verbosity: Option<u32>,
     stop_deadline: Option<Span>,
+    signals: Option<Signals>,
+    place: Place,
+    emergency: bool,
 }
 
 /// The value of the option just read.
@@ -129,16 +179,31 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
     let Some(argument) = parser.next().map_err(|error| error.to_string())? else {
         return Ok(None);
     };
+    let on_board = run.place != Place::Elsewhere;
     let word = match argument {
         Long(name) => format!("--{name}"),
         Short(letter) => format!("-{letter}"),
-        Value(word) => return Err(format!("unexpected argument `{}`", word.to_string_lossy())),
+        Value(word) => {
+            let text = word.to_string_lossy();
+            return match Word::of(&text).filter(|_| on_board) {
+                Some(word) => Ok(Some(run.take(word))),
+                None => Err(format!("unexpected argument `{text}`")),
+            };
+        }
     };
+    if let Some(word) = Word::of(&word).filter(|_| on_board) {
+        return Ok(Some(run.take(word)));
+    }
     match word.as_str() {
         "--help" | "-h" | "-?" => return Ok(Some(Next::Command(Command::Help))),
         "--version" => return Ok(Some(Next::Command(Command::Version))),
         "--units" => run.units.push(PathBuf::from(value(parser)?)),
         "--runtime-dir" => run.runtime = Some(PathBuf::from(value(parser)?)),
+        "--board" if on_board => {}
+        "--board" => return Err("--board is for process 1".to_owned()),
+        "--user" | "--strict" | "--background" if on_board => {
+            return Err(format!("{word}: {NO_END}"));
+        }
         "--user" => run.user = true,
         "--strict" => run.strict = true,
         "--background" => run.background = true,
@@ -183,8 +248,32 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
 }
 
 impl Run {
+    fn take(&mut self, word: Word) -> Next {
+        match word {
+            Word::Emergency => self.emergency = true,
+            Word::Quiet | Word::Debug => self.verbosity = word.verbosity(),
+        }
+        Next::Option
+    }
+
+    /// As [`Run::options`], and if that cannot be, what ham does without any.
+    fn on_board(self, mut warnings: Vec<String>) -> Options {
+        let runtime = Some(PathBuf::from("/run/ham"));
+        let usual = Run { place: self.place, emergency: self.emergency, runtime, ..Run::default() };
+        let options = self.options().or_else(|why| {
+            warnings.push(why);
+            usual.options()
+        });
+        match options {
+            Ok(options) => Options { warnings, ..options },
+            // An absolute path is one wherever this process stands.
+            Err(why) => board::hold(&why),
+        }
+    }
+
     fn options(self) -> Result<Options, String> {
-        let of_user = self.user || ham_sys::process::effective_uid() != 0;
+        let on_board = self.place != Place::Elsewhere;
+        let of_user = !on_board && (self.user || ham_sys::process::effective_uid() != 0);
         let runtime = match self.runtime {
             Some(directory) => runtime::absolute(&directory)?,
             None => runtime::default_directory(of_user)?,
@@ -203,6 +292,12 @@ impl Run {
         if !system_directories {
             let each = directories.iter().map(|path: &PathBuf| path.clone().into_os_string());
             words.extend(each.flat_map(|path| ["--units".into(), path]));
+        }
+        if self.place == Place::Namespace {
+            words.push("--board".into());
+        }
+        if self.emergency {
+            words.push(shell::WORD.into());
         }
         if self.user {
             words.push("--user".into());
@@ -241,6 +336,9 @@ impl Run {
             verbosity: self.verbosity,
             stop_deadline: self.stop_deadline,
             signals: self.signals,
+            place: self.place,
+            emergency: self.emergency,
+            warnings: Vec::new(),
         })
     }
 }
@@ -297,6 +395,67 @@ mod tests {
             assert_eq!(format!("{first:?}"), format!("{second:?}"));
         }
         assert!(matches!(parsed(&[AGAIN, "--nonsense"]), Ok(Command::Resume(Err(_)))));
+    }
+
+    fn on_board(words: &[&str]) -> Options {
+        let words = words.iter().map(OsString::from).collect();
+        match parse_as(true, Place::Namespace, words) {
+            Ok(Command::Run(options)) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn whatever_a_kernel_passes_on_a_board_goes_up() {
+        // Each would end a manager that is no init, or make another of it.
+        for word in [
+            "--help",
+            "-h",
+            "-?",
+            "--version",
+            "--user",
+            "--strict",
+            "--background",
+            "load",
+            "watch",
+            "output",
+            "serve",
+            "-t",
+            "-V",
+            "--units",
+            "--stop-deadline=soon",
+            "--no=x",
+            "BOOT_IMAGE=/vmlinuz",
+            "ro",
+            "--",
+            "-",
+        ] {
+            let options = on_board(&["--board", word]);
+            assert!(!options.strict && !options.background, "{word}");
+            assert_eq!(options.runtime, PathBuf::from("/run/ham"), "{word}");
+            assert_eq!(options.warnings.is_empty(), word == "--", "{word}: {:?}", options.warnings);
+        }
+        let options = on_board(&["--runtime-dir", "/r", "nonsense", "-vv", "run"]);
+        assert_eq!((options.runtime, options.verbosity), (PathBuf::from("/r"), Some(3)));
+        assert_eq!(options.warnings.len(), 2);
+    }
+
+    #[test]
+    fn words_of_other_inits_are_understood_on_a_board_alone() {
+        for word in ["single", "emergency", "rescue", "s", "S", "1", "-b", "-s"] {
+            assert!(on_board(&[word]).emergency, "{word}");
+        }
+        assert_eq!(on_board(&["quiet"]).verbosity, Some(0));
+        assert_eq!(on_board(&["debug"]).verbosity, Some(2));
+        assert!(parsed(&["run", "single"]).is_err());
+        assert!(parsed(&["--board"]).is_err());
+        // They are told again to a reaper that executes itself again.
+        let first = on_board(&["--board", "single", "quiet", "--units", "/u"]);
+        let again = parse_as(true, Place::Namespace, {
+            std::iter::once(AGAIN.into()).chain(first.words.iter().cloned()).collect()
+        });
+        let Ok(Command::Resume(Ok(second))) = again else { panic!("{again:?}") };
+        assert_eq!(format!("{first:?}"), format!("{second:?}"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! only by a reaper that cannot use its state after a fault.
 
 use crate::exit;
-use crate::place::Place;
+use crate::options::Place;
 use crate::say::say;
 use crate::shared::{kept_number, number};
 use crate::signalled::Wanted;
@@ -33,10 +33,9 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 /// How often is looked whether they have.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Reaps until a signal asks for the end; gives the exit code. The init of a
-/// machine has none, since the kernel panics when it exits: this does not return
-/// there.
-pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
+/// Reaps until a signal asks for the end, which is that of the machine when its
+/// init is asked; gives the exit code, if there is one.
+pub(crate) fn reap_only(place: Place, why: &dyn Display, state: Option<State>) -> u8 {
     let text = format!(
         "the reaper goes on without its state ({why}): entities run on, unsupervised, and \
          whatever ends is reaped; TERM ends all"
@@ -65,26 +64,29 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
     for fd in kept.filter_map(|number| process::take(number).ok()) {
         let _ = process::close_by_child(fd);
     }
-    let place = Place::of(process::pid());
     match wait_for_end(place) {
         Ok(ending) => {
             end_all();
-            if place.board {
+            if place.is_board() {
                 end_the_machine(ending);
             }
         }
         // Without these nothing can be waited for but the children themselves.
         Err(error) => {
             say(error);
-            reap_for_ever();
+            loop {
+                reap_all();
+                std::thread::sleep(LOOK);
+            }
         }
     }
     exit::MISTAKE
 }
 
 /// File systems stay as they are, but for what has not been written: to take
-/// them away is the work of processes that are not there.
-fn end_the_machine(ending: Ending) -> ! {
+/// them away is the work of processes that are not there. Comes back when it was
+/// refused, or when there is nothing to do but to wait.
+pub(crate) fn end_the_machine(ending: Ending) {
     let how = match ending {
         Ending::Reboot | Ending::SoftReboot | Ending::Execute => Machine::Restarts,
         Ending::Halt => Machine::Halts,
@@ -96,14 +98,6 @@ fn end_the_machine(ending: Ending) -> ! {
     });
     if let Err(error) = end_machine(how) {
         say(error);
-    }
-    reap_for_ever()
-}
-
-fn reap_for_ever() -> ! {
-    loop {
-        reap_all();
-        std::thread::sleep(LOOK);
     }
 }
 

@@ -4,17 +4,18 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod board;
 mod exit;
 mod facts;
 mod guardian;
 mod keep;
+mod last;
 mod last_resort;
 mod lines;
 mod load;
 mod monitor;
 mod options;
 mod output;
-mod place;
 mod reaper;
 mod runtime;
 mod say;
@@ -38,7 +39,9 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
+        Ok(arguments::Command::Last) => last::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
+        Ok(arguments::Command::Emergency(console)) => board::shell::main(console),
         Ok(arguments::Command::Help) => print(arguments::HELP),
         Ok(arguments::Command::Version) => print(concat!("ham ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(why) => {

@@ -2,6 +2,7 @@
 
 use crate::signalled::Signals;
 use ham_core::time::Span;
+use ham_sys::process;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -74,6 +75,44 @@ impl Stamps {
     }
 }
 
+/// What this manager is the init of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of nothing, or of a container, which was made fit for it.
+    #[default]
+    Elsewhere,
+    /// Of a PID namespace that it is to treat as a machine (`--board`).
+    Namespace,
+    /// Of the machine.
+    Machine,
+}
+
+/// In a container whose manager takes reboot(2) of its init for a request, as
+/// LXC and systemd-nspawn do, nobody else can know that it does.
+const IN_CONTAINER: &str = "HAM_REBOOT";
+
+impl Place {
+    /// Whether what it is the init of ends with it.
+    pub(crate) fn is_board(self) -> bool {
+        match self {
+            Place::Elsewhere => false,
+            Place::Namespace | Place::Machine => true,
+        }
+    }
+
+    /// Whether the reaper, which this process is, may end the machine, or what
+    /// takes itself for one.
+    pub(crate) fn reboots(self) -> bool {
+        let allowed = || std::env::var_os(IN_CONTAINER).is_some_and(|value| value == "1");
+        self.is_board() || (process::pid() == 1 && allowed())
+    }
+
+    /// Whose signals come here, if nobody says.
+    pub(crate) fn signals(self) -> Signals {
+        if self.is_board() { Signals::Board } else { Signals::Container }
+    }
+}
+
 /// Options of `ham run`.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -103,4 +142,11 @@ pub(crate) struct Options {
     pub(crate) stop_deadline: Option<Span>,
     /// Whose signals are understood; `None`: as the place says.
     pub(crate) signals: Option<Signals>,
+    /// What it is the init of.
+    pub(crate) place: Place,
+    /// Instead of what units say a shell is started: on a board alone.
+    pub(crate) emergency: bool,
+    /// On a board: what of the command line was not understood, to be said when
+    /// somebody can hear it.
+    pub(crate) warnings: Vec<String>,
 }

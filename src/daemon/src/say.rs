@@ -3,6 +3,7 @@
 //! must hold up a process of ham or end it, so this never panics and waits
 //! for a second at most.
 
+use crate::board::kmsg;
 use crate::exit;
 use ham_sys::{poller, process};
 use std::fmt::Display;
@@ -10,9 +11,13 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Says it, after the name of the program.
+/// Says it, after the name of the program; on a board to the log of the kernel,
+/// and on the console unless the kernel shows it there.
 pub(crate) fn say(text: impl Display) {
-    write(&format!("ham: {text}\n"));
+    let text = text.to_string();
+    if !kmsg::say(&text) {
+        write(&format!("ham: {text}\n"));
+    }
 }
 
 fn write(text: &str) {

@@ -14,7 +14,7 @@ pub const MOST_WORDS: usize = 64;
 
 /// The inode of the first PID namespace (`PROC_PID_INIT_INO` of linux/proc_ns.h,
 /// a part of the kernel's ABI): that of the machine itself.
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+pub(crate) const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// Whether the process with this id, as this process sees it, is the init of
 /// the machine. Without /proc nobody knows, and it is not.

@@ -37,6 +37,7 @@ pub mod files;
 pub mod inotify;
 pub mod limited;
 pub mod lock;
+pub mod machine;
 pub mod pipe;
 pub mod poller;
 pub mod process;

@@ -22,10 +22,13 @@ pub enum Outcome {
 ///
 /// # Errors
 /// There could be no child.
-pub fn within(patience: Duration, call: impl FnOnce() -> Result<()>) -> Result<Outcome> {
+pub fn within(
+    patience: Duration,
+    call: impl FnOnce() -> std::result::Result<(), Errno>,
+) -> Result<Outcome> {
     let pid = match process::fork()? {
         // An errno is a small number, so it is the exit code.
-        Forked::Child => process::exit_now(call().err().map_or(0, |error| error.errno.0)),
+        Forked::Child => process::exit_now(call().err().map_or(0, |errno| errno.0)),
         Forked::Parent(pid) => pid,
     };
     let ended = PidFd::of_child(pid).is_ok_and(|fd| poller::is_readable_within(fd, patience));

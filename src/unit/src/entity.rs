@@ -72,6 +72,7 @@ impl Reader<'_> {
         let stdin = self.stream(table, "stdin", Stream::Null);
         let stdout = self.stream(table, "stdout", Stream::Inherit);
         let stderr = self.stream(table, "stderr", Stream::Inherit);
+        let tty = self.terminal(table);
         let settings = self.process_settings(table);
         let directories = [
             (DirectoryPlace::Runtime, "runtime-directory"),
@@ -106,6 +107,7 @@ impl Reader<'_> {
             stdin,
             stdout,
             stderr,
+            tty,
             settings,
             directories,
             start_timeout,

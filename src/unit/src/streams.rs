@@ -1,8 +1,8 @@
-//! `stdin`, `stdout` and `stderr`.
+//! `stdin`, `stdout` and `stderr`; `tty`, which stands for all three.
 
 use crate::codes;
 use crate::reader::{Reader, Table};
-use ham_core::plan::Stream;
+use ham_core::plan::{Stream, Terminal};
 
 const INPUT: &[(Stream, &str)] = &[(Stream::Inherit, "inherit"), (Stream::Null, "null")];
 const OUTPUT: &[(Stream, &str)] = &[
@@ -50,5 +50,29 @@ impl Reader<'_> {
             return default;
         }
         self.word(&field, known).unwrap_or(default)
+    }
+
+    /// The key `tty`. What it is must not be looked at here: the device may come
+    /// later, and opening one may wait.
+    pub(crate) fn terminal(&mut self, table: &Table<'_>) -> Option<Terminal> {
+        let field = self.find(table, "tty")?;
+        for name in ["stdin", "stdout", "stderr"] {
+            let Some(stream) = self.find(table, name) else { continue };
+            let also = self.also(field.key_span.start, stream.key_span.start);
+            let message = format!("`{name}` beside `tty`{also}");
+            self.error(codes::CONFLICT, stream.key_span.clone(), message)
+                .help("with `tty` all three streams are the terminal; take one of the two out");
+        }
+        let Some(entries) = field.as_table() else {
+            if field.as_str().is_none() {
+                return self.wrong_type(&field);
+            }
+            let path = self.path(&field)?;
+            return Some(Terminal { path, hang_up: false });
+        };
+        let inner = self.table("entity.tty", "in `tty`", entries, field.span());
+        let path = self.require(&inner, "path").and_then(|path| self.path(&path));
+        let hang_up = self.boolean_or(&inner, "hang-up", false);
+        Some(Terminal { path: path?, hang_up })
     }
 }

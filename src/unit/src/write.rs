@@ -260,6 +260,15 @@ fn entity(text: &mut String, plan: &EntityPlan, with: &Writing<'_>) {
     ] {
         put(key, (stream != usual).then(|| write_stream(stream)));
     }
+    put(
+        "tty",
+        plan.tty.as_ref().map(|tty| match tty.hang_up {
+            false => quoted(&tty.path),
+            true => {
+                table(&[("path", Some(quoted(&tty.path))), ("hang-up", Some("true".to_owned()))])
+            }
+        }),
+    );
     settings(&mut put, plan);
 }
 

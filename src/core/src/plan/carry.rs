@@ -70,6 +70,7 @@ fn live(old: &EntityPlan, new: &EntityPlan) -> EntityPlan {
         stdin: of_old.stdin,
         stdout: of_old.stdout,
         stderr: of_old.stderr,
+        tty: of_old.tty,
         settings: of_old.settings,
         directories: of_old.directories,
         start_timeout: of_old.start_timeout,

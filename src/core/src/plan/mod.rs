@@ -39,7 +39,7 @@ pub use order::{Kind, Links, NotifyAccess, OnDependencyRestart, Readiness};
 pub use overlay::{LateOnFail, Off, Overlay};
 pub use process::{
     Capabilities, DirectoryPlace, DirectoryPlan, Ends, InheritEnvironment, KeepDirectory,
-    KillScope, Policy, Scheduling, SendTo, Setting, Settings, StopPlan, Stream,
+    KillScope, Policy, Scheduling, SendTo, Setting, Settings, StopPlan, Stream, Terminal,
 };
 
 pub use sound::{sound_action, sound_condition, sound_entity, sound_name, sound_on_fail};
@@ -147,6 +147,9 @@ pub struct EntityPlan {
     /// Standard error.
     #[serde(default = "default_output")]
     pub stderr: Stream,
+    /// The terminal of its process, in place of all three.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tty: Option<Terminal>,
     /// What it may use.
     #[serde(default)]
     pub settings: Settings,
@@ -237,6 +240,7 @@ impl EntityPlan {
             stdin: Stream::Null,
             stdout: default_output(),
             stderr: default_output(),
+            tty: None,
             settings: Settings::default(),
             directories: Vec::new(),
             heartbeat: None,

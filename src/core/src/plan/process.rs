@@ -26,6 +26,16 @@ pub enum Stream {
     Ham,
 }
 
+/// The terminal of a process: its three streams, and what controls its session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Its device.
+    pub path: String,
+    /// Whether whoever has it loses it first, as by vhangup(2).
+    #[serde(default)]
+    pub hang_up: bool,
+}
+
 /// How an entity is stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopPlan {

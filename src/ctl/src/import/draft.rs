@@ -5,7 +5,7 @@ use super::toml;
 use std::collections::BTreeMap;
 
 /// The order of the keys of `[entity]`.
-const ORDER: [&str; 47] = [
+const ORDER: [&str; 48] = [
     "type",
     "remain",
     "command",
@@ -41,6 +41,7 @@ const ORDER: [&str; 47] = [
     "stdin",
     "stdout",
     "stderr",
+    "tty",
     "runtime-directory",
     "state-directory",
     "cache-directory",

@@ -2,6 +2,7 @@
 //! or not at all. Files that have vanished are not taken for removals where
 //! that looks like an accident (details 23).
 
+use super::emergency::is_built_in;
 use super::in_force::Old;
 use super::messages::{Mode, Outcome, Question, Refused};
 use super::some;
@@ -195,7 +196,7 @@ pub(super) fn is_there(known: &Known, loaded: &Loaded) -> bool {
 
 /// Whether it is gone since somebody wants that, and not by accident.
 fn is_meant(known: &Known, loaded: &Loaded) -> bool {
-    is_masked(known, loaded) || is_unwanted(known, loaded)
+    is_masked(known, loaded) || is_unwanted(known, loaded) || is_built_in(&known.plan)
 }
 
 /// Whether somebody has said that there is to be no such entity.

@@ -7,6 +7,7 @@ use ham_core::wire::{Consequence, EntityChange};
 use ham_unit::{Conf, DiagnosticReport, Severity};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
+use std::path::Path;
 
 /// What is wanted of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +130,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The name of the file, in the runtime directory, that keeps the last one.
+    pub(crate) const FILE: &str = "loaded.json";
+
+    /// The last one of a manager on this runtime directory.
+    pub(crate) fn kept(runtime: &Path) -> Option<Answer> {
+        serde_json::from_slice(&std::fs::read(runtime.join(Answer::FILE)).ok()?).ok()
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|report| report.severity == Severity::Error)
     }

@@ -7,9 +7,11 @@
 //! - `traces`: whether anything has changed; `decide`: what comes of it; `some`: of
 //!   the units that were named alone
 //! - `changes`: that for people
+//! - `emergency`: what there is on a board without units
 
 mod changes;
 mod decide;
+mod emergency;
 mod in_force;
 mod messages;
 mod some;
@@ -17,10 +19,12 @@ mod some;
 mod tests;
 mod traces;
 
+pub(crate) use emergency::{Emergency, entity as emergency_entity};
 pub(crate) use messages::{Answer, Follows, InForce, Mode, Outcome, Question, Refused};
 
 use crate::say::say;
 use decide::Decision;
+use emergency::Stays;
 use ham_core::plan::encode;
 use ham_sys::inotify::Directories;
 use ham_unit::{DiagnosticReport, Loaded, Settings, SystemUsers, load_directories, no_watchdog};
@@ -40,12 +44,14 @@ pub(crate) const STATE_NUMBER: i32 = 4;
 pub(crate) const WATCHES_NUMBER: i32 = 5;
 
 /// What the monitor asks of the loader.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     /// Where units are read from.
     pub(crate) directories: Vec<PathBuf>,
     /// Whether those are the system's own.
     pub(crate) system: bool,
+    /// When there is a shell instead.
+    pub(crate) emergency: Emergency,
 }
 
 const SYSTEM: &str = "--system";
@@ -53,10 +59,12 @@ const SYSTEM: &str = "--system";
 impl Request {
     /// From the command line that [`Request::words`] makes.
     pub(crate) fn parse(words: &[OsString]) -> Result<Request, String> {
-        let mut request = Request { directories: Vec::new(), system: false };
+        let mut request = Request::default();
         for word in words {
             if word == SYSTEM {
                 request.system = true;
+            } else if let Some(emergency) = Emergency::from_word(word) {
+                request.emergency = emergency;
             } else {
                 request.directories.push(PathBuf::from(word));
             }
@@ -73,6 +81,7 @@ impl Request {
         if self.system {
             words.push(OsString::from(SYSTEM));
         }
+        words.extend(self.emergency.word().map(OsString::from));
         words.extend(self.directories.iter().map(|directory| directory.clone().into_os_string()));
         words
     }
@@ -140,6 +149,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     if ham_sys::ending::is_init_of_machine(reaper) {
         loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
     }
+    let stays = emergency::instead_of_units(request.emergency, question, old.as_ref(), &mut loaded);
     answer.conf.clone_from(&loaded.conf);
     let chosen = old.as_ref().map(|old| some::choose(question, old, &loaded));
     let chosen = chosen.unwrap_or_else(|| Ok(Default::default())).unwrap_or_default();
@@ -148,9 +158,13 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     let told = loaded.diagnostics.iter().filter(|diagnostic| is_told(&diagnostic.file));
     answer.diagnostics = told.map(DiagnosticReport::from).collect();
     let decision = match &old {
+        _ if stays == Stays::Held => emergency::held(),
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
         None => first(loaded),
     };
+    if old.is_none() {
+        answer.reasons.extend(stays.why().map(str::to_owned));
+    }
     if let Some(old) = &old
         && decision.outcome == Outcome::Plan
     {
@@ -163,7 +177,7 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
         answer.refused.clone_from(&question.refused);
     }
     answer.outcome = decision.outcome;
-    answer.reasons = decision.reasons;
+    answer.reasons.extend(decision.reasons);
     if question.names.is_empty() {
         answer.refused = decision.refused;
     }

@@ -297,7 +297,7 @@ impl Engine {
         self.control.close_all();
         // Without a plan no entity has been asked yet, and of those on a machine
         // that are no entity's nobody has.
-        self.end_stragglers(self.planless || self.shared.place.board);
+        self.end_stragglers(self.planless || self.shared.options.place.is_board());
         self.holder.remove_tree();
         self.log.flush(LAST_PATIENCE);
         if self.is_last_of_machine(last) {

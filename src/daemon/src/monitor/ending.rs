@@ -7,6 +7,7 @@ use crate::shared::Shared;
 use ham_core::monitor::Host;
 use ham_core::time::Span;
 use ham_core::way::{Last, Way};
+use ham_core::wire::{Answer, Refusal};
 use ham_snapshot::ending::Ending as Told;
 
 /// How long entities have when a shutdown is asked for a second time.
@@ -16,7 +17,7 @@ const HURRIED: Span = Span::millis(500);
 pub(super) fn host(shared: &Shared) -> Host {
     // What `ham.conf` says is told to the core when it has been read.
     let stop_deadline = shared.options.stop_deadline.unwrap_or(STOP_DEADLINE);
-    Host { stop_deadline, reboots: shared.place.reboots }
+    Host { stop_deadline, reboots: shared.reboots }
 }
 
 impl Engine {
@@ -29,7 +30,38 @@ impl Engine {
             Told::Halt => Way::Halt,
             Told::SoftReboot => Way::SoftReboot,
         };
-        if way.ends_machine() && !self.shared.place.reboots { Way::Exit(0) } else { way }
+        if way.ends_machine() && !self.shared.reboots { Way::Exit(0) } else { way }
+    }
+
+    /// What a client has asked for, by its word.
+    pub(super) fn way_asked(&self, code: u8, word: Option<&str>) -> Result<Way, Answer> {
+        let Some(word) = word else { return Ok(Way::Exit(code)) };
+        let Some(way) = Way::from_word(word) else {
+            let why = format!("`{word}` is none of poweroff, reboot, halt, soft-reboot");
+            return Err(Answer::refusal(&Refusal::BadParameter {
+                parameter: "into".to_owned(),
+                why,
+            }));
+        };
+        if code != 0 {
+            let why = format!("beside `{word}` there is no exit code");
+            return Err(Answer::refusal(&Refusal::BadParameter {
+                parameter: "code".to_owned(),
+                why,
+            }));
+        }
+        let not = |reason: &str, why: String| {
+            Err(Answer::refusal(&Refusal::NotPossible { reason: reason.to_owned(), why }))
+        };
+        if way.ends_machine() && !self.shared.reboots {
+            let why = "this manager is not the init of the machine; `hamctl shutdown` ends it";
+            return not("no-init", format!("could not {word}: {why}"));
+        }
+        if way == Way::SoftReboot && self.state.recovery().words().is_empty() {
+            let why = "could not soft-reboot: the command line of this manager does not fit";
+            return not("too-long", format!("{why}, or is no text"));
+        }
+        Ok(way)
     }
 
     /// The line about it, and how long entities have. The second that asks for
@@ -50,7 +82,9 @@ impl Engine {
     pub(super) fn say_done(&self, last: &Last) {
         let (code, told) = match last {
             // A machine whose init exits panics.
-            Last::Way(Way::Exit(code)) if self.shared.place.board => (*code, Told::PowerOff),
+            Last::Way(Way::Exit(code)) if self.shared.options.place.is_board() => {
+                (*code, Told::PowerOff)
+            }
             Last::Way(Way::Exit(code)) => (*code, Told::Exit),
             Last::Way(Way::PowerOff) => (0, Told::PowerOff),
             Last::Way(Way::Reboot) => (0, Told::Reboot),
@@ -68,7 +102,7 @@ impl Engine {
 
     /// Whether the machine ends then, with all that it has mounted.
     pub(super) fn is_last_of_machine(&self, last: &Last) -> bool {
-        self.shared.place.board
+        self.shared.options.place.is_board()
             && match last {
                 Last::Way(Way::Exit(_) | Way::PowerOff | Way::Reboot | Way::Halt) => true,
                 Last::Way(Way::SoftReboot) | Last::Execute(_) => false,

@@ -1,8 +1,9 @@
 //! What a process gets to see: ham's own environment less what was meant for
 //! ham, the words of its user, the unit's variables, its files, and ham's own
-//! about it (details 9). On a board (ham is PID 1 and nobody's container)
-//! nothing of ham's own is passed on. A unit may choose otherwise.
+//! about it (details 9). On a board (ham is the init of the machine) nothing of
+//! ham's own is passed on. A unit may choose otherwise.
 
+use crate::options::Place;
 use ham_core::plan::{EntityPlan, EnvironmentFile, Identity, InheritEnvironment};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -33,10 +34,8 @@ pub(super) struct Inherited {
     by_default: bool,
 }
 
-pub(super) fn inherited(state: ham_snapshot::State) -> Inherited {
-    let reaper = state.get(ham_snapshot::header::Field::ReaperPid);
-    let on_board = reaper == 1 && std::env::var_os("container").is_none();
-    Inherited { all: own(), by_default: !on_board }
+pub(super) fn inherited(place: Place) -> Inherited {
+    Inherited { all: own(), by_default: place == Place::Elsewhere }
 }
 
 impl Inherited {
@@ -135,6 +134,23 @@ impl Environment {
     /// Hardly a program does without.
     pub(super) fn set_path(&mut self) {
         self.0.entry(OsString::from("PATH")).or_insert_with(|| DEFAULT_PATH.into());
+    }
+
+    /// `TERM` for who has this terminal, unless something has said it. A virtual
+    /// console is `linux`; what is at the other end of a line nobody knows, and a
+    /// VT220 is what most can do.
+    pub(super) fn set_kind_of_terminal(&mut self, path: &str) {
+        let name = path.strip_prefix("/dev/").unwrap_or(path);
+        let number = name.strip_prefix("tty").unwrap_or_default();
+        let kind = match name {
+            // Whatever the kernel says that it is.
+            "console" => std::env::var_os("TERM").unwrap_or_else(|| "linux".into()),
+            _ if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                "linux".into()
+            }
+            _ => "vt220".into(),
+        };
+        self.0.entry(OsString::from("TERM")).or_insert(kind);
     }
 
     /// Where programs without a slash are looked for.

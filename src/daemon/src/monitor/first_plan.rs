@@ -7,11 +7,12 @@ use super::memory::{self, SharedMemory};
 use super::standby::plan_in_force;
 use crate::exit;
 use crate::facts::Weight;
-use crate::load::Answer;
+use crate::load::{Answer, emergency_entity};
+use crate::options::Place;
 use ham_core::event::Event;
-use ham_core::ids::MAX_PLANNED;
+use ham_core::ids::{EntityId, MAX_PLANNED};
 use ham_core::monitor::Monitor;
-use ham_core::plan::PlanIndex;
+use ham_core::plan::{PlanIndex, encode};
 use ham_core::time::Mono;
 use ham_core::way::Way;
 use ham_snapshot::header::Field;
@@ -61,6 +62,25 @@ impl Engine {
         }
         // A plan takes much more in pieces than what is kept of it.
         allocation::give_back();
+    }
+
+    /// On a board whose units cannot even be looked at: somebody has to be let in.
+    /// Whether there is a plan for that.
+    pub(super) fn has_emergency(&mut self) -> bool {
+        if self.shared.options.place == Place::Elsewhere || !self.planless || self.lacks_its_plan()
+        {
+            return false;
+        }
+        let answer = Answer { reasons: self.loading.reports.clone(), ..Answer::default() };
+        self.loading.keep(&answer);
+        let plan = encode(&[emergency_entity(EntityId(0))]).map_err(|error| error.to_string());
+        match plan.and_then(|plan| self.install_first_plan(&plan)) {
+            Ok(()) => true,
+            Err(why) => {
+                self.remark(Weight::Always, &format!("there is no shell either: {why}"));
+                false
+            }
+        }
     }
 
     /// Whose plan could not be read any more, but whose processes run, must be

@@ -8,8 +8,8 @@ use super::spawners::Job;
 use super::{Engine, target};
 use crate::facts::Weight;
 use crate::load::{
-    ANSWER_NUMBER, Answer, InForce, Mode, Outcome, Question, Refused, Request, STATE_NUMBER,
-    WATCHES_NUMBER,
+    ANSWER_NUMBER, Answer, Emergency, InForce, Mode, Outcome, Question, Refused, Request,
+    STATE_NUMBER, WATCHES_NUMBER,
 };
 use crate::shared::{LOADER_SLOT, OWN_DESCRIPTORS, Shared};
 use ham_core::ids::{EntityId, SlotRef};
@@ -30,7 +30,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What the last load had to say, kept so that a successor can still show it.
-const ANSWER_FILE: &str = "loaded.json";
+const ANSWER_FILE: &str = Answer::FILE;
 /// It is written here first.
 const SHORT_ANSWER_FILE: &str = "loaded.json.new";
 /// What the loader is told, and what it answers with; gone as soon as both have
@@ -189,10 +189,7 @@ impl Loading {
 
     /// A successor: what the last load had to say.
     pub(super) fn recall(&mut self) {
-        let read = || -> Option<Answer> {
-            serde_json::from_slice(&std::fs::read(self.path(ANSWER_FILE)).ok()?).ok()
-        };
-        if let Some(answer) = read() {
+        if let Some(answer) = Answer::kept(&self.shared.options.runtime) {
             self.remember(&answer);
             self.conf = answer.conf.unwrap_or_default();
         }
@@ -267,6 +264,7 @@ impl Loading {
         let request = Request {
             directories: options.directories.clone(),
             system: options.system_directories,
+            emergency: Emergency::of(options),
         };
         let words = request.words();
         let mut program = own_process::program(self.shared, words, Stdio::Null, theirs.as_raw_fd());
@@ -439,6 +437,10 @@ impl Engine {
         if !self.loading.held && self.shared.options.strict && !self.lacks_its_plan() {
             self.end_for_configuration();
             return;
+        }
+        if !self.loading.held && self.has_emergency() {
+            // It can be asked, and looks again by itself.
+            self.loading.held = true;
         }
         self.not_reloaded();
         if self.loading.held {

@@ -2,6 +2,7 @@
 //! that a reader who does not read stops nobody but itself. How far it has
 //! come is in shared memory: a successor's log goes on where this one's ended.
 
+use crate::board::kmsg::{self, Kmsg};
 use crate::facts::{self, Weight};
 use crate::lines::{Instant, Look, Origin};
 use crate::options::{LogFormat, Options, Stamps};
@@ -18,6 +19,9 @@ use std::time::Duration;
 /// Texts beside the history (diagnostics of units) that wait to be written;
 /// more are dropped, and that is said.
 const BLOCKS: usize = 256;
+
+/// How long its file may take to be closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Log {
@@ -92,6 +96,13 @@ impl Log {
         self.inner.changed.notify_all();
     }
 
+    /// Lets go of the file that it is written to. What comes after that goes where
+    /// it would without one.
+    pub(super) fn close(&self) {
+        self.write_to(None);
+        self.flush(CLOSED_WITHIN);
+    }
+
     /// Waits, not for ever, until everything is written: at the very end.
     pub(super) fn flush(&self, patience: Duration) {
         self.wake();
@@ -112,9 +123,11 @@ impl Inner {
     }
 
     fn run(&self) {
-        let mut out: Box<dyn Write> = Box::new(std::io::stderr());
+        let mut out = open(None);
         let mut opened: Option<PathBuf> = None;
-        let look = look(self.shared);
+        let usual = look(self.shared);
+        // The kernel's lines are of text, and have a stamp.
+        let of_kernel = Look { format: LogFormat::Text, stamps: Stamps::None, ..usual };
         loop {
             let (blocks, dropped, file) = {
                 let mut wanted = self.lock();
@@ -135,6 +148,8 @@ impl Inner {
                 out = open(file.as_deref());
                 opened = file;
             }
+            let look = if opened.is_none() && kmsg::is_on() { of_kernel } else { usual };
+            out.weigh(Weight::Always);
             for block in blocks {
                 match look.format {
                     LogFormat::Text => {
@@ -146,12 +161,12 @@ impl Inner {
             if dropped > 0 {
                 remark(&mut out, &look, &format!("{dropped} reports were dropped"));
             }
-            self.write_history(&mut out, &look);
+            self.write_history(out.as_mut(), &look);
             let _ = out.flush();
         }
     }
 
-    fn write_history(&self, out: &mut dyn Write, look: &Look) {
+    fn write_history(&self, out: &mut dyn Out, look: &Look) {
         let state: State = self.shared.state;
         let mut next = state.get(Field::HistoryLogged);
         loop {
@@ -163,7 +178,8 @@ impl Inner {
             }
             // Overwritten while it was read: more are lost, which is seen above.
             let Some(entry) = state.history(next) else { continue };
-            if let Some(line) = render(&entry, look, state) {
+            if let Some((line, weight)) = render(&entry, look, state) {
+                out.weigh(weight);
                 let _ = out.write_all(&line);
             }
             next += 1;
@@ -172,14 +188,35 @@ impl Inner {
     }
 }
 
-/// A log that cannot be opened is one on standard error.
-fn open(file: Option<&Path>) -> Box<dyn Write> {
-    let Some(path) = file else { return Box::new(std::io::stderr()) };
+/// Where the log goes.
+trait Out: Write {
+    /// What is written from here on weighs so much; to most that is nothing.
+    fn weigh(&mut self, _weight: Weight) {}
+}
+
+impl Out for std::io::Stderr {}
+impl Out for std::fs::File {}
+
+impl Out for Kmsg {
+    fn weigh(&mut self, weight: Weight) {
+        Kmsg::weigh(self, weight);
+    }
+}
+
+/// A log that cannot be opened is one on standard error; on a board, in the
+/// kernel's.
+fn open(file: Option<&Path>) -> Box<dyn Out> {
+    let Some(path) = file else {
+        return match kmsg::is_on().then(Kmsg::open) {
+            Some(Ok(kernel)) => Box::new(kernel),
+            Some(Err(_)) | None => Box::new(std::io::stderr()),
+        };
+    };
     match std::fs::File::options().create(true).append(true).open(path) {
         Ok(file) => Box::new(file),
         Err(error) => {
             say(format_args!("could not open the log {}: {error}", path.display()));
-            Box::new(std::io::stderr())
+            open(None)
         }
     }
 }
@@ -199,7 +236,7 @@ fn remark(out: &mut dyn Write, look: &Look, text: &str) {
 }
 
 /// One line, or nothing when the verbosity is too low for it.
-fn render(entry: &Entry, look: &Look, state: State) -> Option<Vec<u8>> {
+fn render(entry: &Entry, look: &Look, state: State) -> Option<(Vec<u8>, Weight)> {
     let (name, text, weight) = facts::line(entry);
     let needed = match weight {
         Weight::Always => 0,
@@ -208,5 +245,5 @@ fn render(entry: &Entry, look: &Look, state: State) -> Option<Vec<u8>> {
     };
     let at = Instant { mono: entry.mono, real: entry.real };
     let is_wanted = state.get(Field::Verbosity) >= needed;
-    is_wanted.then(|| look.line(at, &name, Origin::Log, text.as_bytes(), false))
+    is_wanted.then(|| (look.line(at, &name, Origin::Log, text.as_bytes(), false), weight))
 }

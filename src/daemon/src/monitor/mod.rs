@@ -12,6 +12,7 @@
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `beats`, `pages`: heartbeats
+//! - `ending`, `last`: what comes when all is down
 //! - `own_process`, `loading`, `paths`: helper processes; `first_plan`, `foresee`, `reload`: what comes of
 //!   loading; `control`: the socket; `log`
 
@@ -40,6 +41,7 @@ mod first_plan;
 mod foresee;
 mod holder;
 mod keeper;
+mod last;
 mod listeners;
 mod loading;
 mod log;
@@ -84,7 +86,7 @@ use descriptors_stored::Stored;
 use ham_core::event::Event;
 use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
-use ham_core::time::{Mono, Span};
+use ham_core::time::Mono;
 use ham_snapshot::State;
 use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;

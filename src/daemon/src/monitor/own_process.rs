@@ -300,6 +300,7 @@ pub(super) fn program(
         stdin: Stdio::Null,
         stdout,
         stderr: Stdio::Inherit,
+        terminal: None,
         ids: None,
         settings: Settings::default(),
         cgroup: None,

@@ -9,7 +9,7 @@ use super::streams::{JOURNAL, Pipes, Streams};
 use crate::facts::{ERROR_ENVIRONMENT_FILE, ERROR_NUL};
 use ham_core::effect::{Process, Spawn};
 use ham_core::plan::{Identity, NotifyAccess, Stream};
-use ham_sys::spawn::{Exec, Ids, Program, Settings, SpawnError, Stage, Stdio};
+use ham_sys::spawn::{Exec, Ids, Program, Settings, SpawnError, Stage, Stdio, Terminal};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -101,6 +101,9 @@ fn described(
         environment.set(name, value);
     }
     environment.set_path();
+    if let Some(tty) = plan.tty.as_ref().filter(|_| is_main) {
+        environment.set_kind_of_terminal(&tty.path);
+    }
     let text = |text: &str| CString::new(text).map_err(|_| ERROR_NUL);
     let word = |word: &String| {
         if own && plan.expand {
@@ -113,6 +116,12 @@ fn described(
     let paths = argv.first().map(|name| candidates(name, &environment)).unwrap_or_default();
     let directory = plan.directory.as_deref().filter(|_| own).map(text).transpose()?;
     let is_root = ham_sys::process::effective_uid() == 0;
+    // A command beside it has the streams that it would have without one.
+    let terminal = plan
+        .tty
+        .as_ref()
+        .filter(|_| is_main)
+        .map(|tty| text(&tty.path).map(|path| Terminal { path, hang_up: tty.hang_up }));
     Ok(Program {
         exec: Exec::Paths(paths),
         argv,
@@ -133,6 +142,7 @@ fn described(
         },
         stdout: streams.stdout.clone(),
         stderr: streams.stderr.clone(),
+        terminal: terminal.transpose()?,
         ids: identity.as_ref().map(ids),
         settings: if own { settings::for_process(&plan.settings) } else { Settings::default() },
         cgroup: None,

@@ -119,7 +119,7 @@ impl Tools {
         })?;
         let holder = Arc::new(holder);
         let surroundings = Arc::new(Surroundings {
-            inherited: environment::inherited(state),
+            inherited: environment::inherited(shared.options.place),
             bases: Bases::of_manager(&shared.options.runtime),
             notify: shared.options.runtime.join(NOTIFY_NAME).into_os_string(),
             control: shared.options.runtime.join(CONTROL_NAME).into_os_string(),

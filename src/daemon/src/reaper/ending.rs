@@ -39,7 +39,7 @@ fn again(shared: &Shared) -> u8 {
     if let Err(error) = itself {
         say(format_args!("soft-reboot failed: {error}"));
     }
-    if shared.place.board { machine(Machine::Restarts) } else { exit::RECOVERY }
+    if shared.options.place.is_board() { machine(Machine::Restarts) } else { exit::RECOVERY }
 }
 
 fn machine(how: Machine) -> u8 {

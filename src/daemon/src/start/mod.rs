@@ -5,17 +5,16 @@
 mod background;
 mod earlier;
 
+use crate::board;
 use crate::exit;
 use crate::keep::{CONTROL, NOTIFY};
 use crate::last_resort;
 use crate::monitor;
-use crate::options::{MOST_VERBOSITY, Options, VERBOSITY};
-use crate::place::Place;
+use crate::options::{MOST_VERBOSITY, Options, Place, VERBOSITY};
 use crate::reaper;
 use crate::runtime;
 use crate::say::say;
 use crate::shared::{Common, Shared, keep_first, number};
-use crate::signalled::Signals;
 use crate::trouble::Trouble;
 use ham_snapshot::header::Field;
 use ham_snapshot::{State, layout};
@@ -38,7 +37,10 @@ const HEADER_BYTES: usize = layout::HEADER_WORDS * layout::WORD;
 const LEAST_FILES: u64 = 128;
 
 /// `ham run`.
-pub(crate) fn run(options: Options) -> ExitCode {
+pub(crate) fn run(mut options: Options) -> ExitCode {
+    if options.place != Place::Elsewhere {
+        board::rise(&mut options);
+    }
     if options.background {
         match background::go_to_background(&options) {
             Ok(Some(code)) => return code,
@@ -46,8 +48,10 @@ pub(crate) fn run(options: Options) -> ExitCode {
             Err(trouble) => return fail(&trouble),
         }
     }
+    let place = options.place;
     match prepare(options) {
-        Ok(shared) => leave(shared, reaper::run(shared)),
+        Ok(shared) => board::never_end(place, reaper::run(shared)),
+        Err(trouble) if place != Place::Elsewhere => board::hold(&trouble),
         Err(trouble) => fail(&trouble),
     }
 }
@@ -56,25 +60,29 @@ pub(crate) fn run(options: Options) -> ExitCode {
 /// in descriptors of known numbers; only this image is new (details 13). All
 /// signals are blocked until the handlers stand again.
 pub(crate) fn resume(options: Result<Options, String>) -> ExitCode {
+    let place = options.as_ref().map_or(Place::Elsewhere, |options| options.place);
+    let options = match options {
+        Ok(options) if place != Place::Elsewhere => {
+            if !process::is_open(number::STATE) {
+                // A word of the kernel's command line, and no fault.
+                return run(options);
+            }
+            board::rise_again(&options);
+            Ok(options)
+        }
+        options => options,
+    };
     let mut state = None;
     let shared = match take_over(options, &mut state) {
         Ok(shared) => shared,
-        Err(trouble) => return ExitCode::from(last_resort::reap_only(&trouble, state)),
+        Err(trouble) => {
+            return board::never_end(place, last_resort::reap_only(place, &trouble, state));
+        }
     };
     match reaper::resume(shared) {
-        Ok(code) => leave(shared, code),
-        Err(why) => ExitCode::from(last_resort::reap_only(&why, state)),
+        Ok(code) => board::never_end(place, code),
+        Err(why) => board::never_end(place, last_resort::reap_only(place, &why, state)),
     }
-}
-
-/// The reaper is done. The init of a machine never ends: where it comes here all
-/// the same, it goes on as far as it can.
-fn leave(shared: &Shared, code: u8) -> ExitCode {
-    if shared.place.board {
-        let why = format!("the manager has ended with exit code {code}");
-        return ExitCode::from(last_resort::reap_only(&why, Some(shared.state)));
-    }
-    ExitCode::from(code)
 }
 
 /// `found`: the state, as soon as it is known to be one.
@@ -99,8 +107,8 @@ fn take_over(
     let _ = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD);
     let common = Common::inherited(state_fd)?;
     share(Shared {
-        place: Place::of(process::pid()),
-        signals: whose_signals(&options),
+        signals: options.signals.unwrap_or_else(|| options.place.signals()),
+        reboots: options.place.reboots(),
         options,
         state,
         map,
@@ -116,6 +124,9 @@ fn share(shared: Shared) -> Result<&'static Shared, Trouble> {
     let words = shared.options.words.iter().cloned();
     let arguments = [OsString::from("ham"), OsString::from(reaper::AGAIN)].into_iter().chain(words);
     fault::execute_again_on_fault(&shared.common.program, arguments.collect())?;
+    if shared.options.place != Place::Elsewhere {
+        board::again_after_a_panic();
+    }
     signals::block_all()?;
     Ok(Box::leak(Box::new(shared)))
 }
@@ -138,10 +149,6 @@ fn settle_in() -> Result<(), Trouble> {
 /// Whether monitors and guardians that hang are replaced.
 fn hang_check() -> bool {
     std::env::var_os("HAM_NO_HANG_CHECK").is_none_or(|value| value != "1")
-}
-
-fn whose_signals(options: &Options) -> Signals {
-    options.signals.unwrap_or_else(|| Place::of(process::pid()).signals())
 }
 
 /// What a soft-reboot executes: the program at the path that this one was started
@@ -208,8 +215,8 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     keep_first(state, [(CONTROL, control.into()), (NOTIFY, notify.into())])?;
     keep_own_command(&state, &options);
     share(Shared {
-        place: Place::of(process::pid()),
-        signals: whose_signals(&options),
+        signals: options.signals.unwrap_or_else(|| options.place.signals()),
+        reboots: options.place.reboots(),
         options,
         state,
         map,

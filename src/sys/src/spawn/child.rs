@@ -18,6 +18,7 @@ use super::error::Stage;
 use super::own_pid::{NAMES, OwnPid};
 use super::report::Report;
 use super::settings::Treatment;
+use super::terminal;
 use crate::raw::call;
 use crate::signals::LAST_SIGNAL;
 
@@ -40,6 +41,10 @@ pub(super) struct Block {
     pub(super) umask: u32,
     /// For descriptors 0, 1 and 2.
     pub(super) stdio: [Opening; 3],
+    /// The path of what takes the place of all three, or null.
+    pub(super) terminal: *const libc::c_char,
+    /// Whether all who have it lose it first.
+    pub(super) hang_up: bool,
     pub(super) treatment: Treatment,
     pub(super) ids: Option<Identity>,
     /// Working directory, or null.
@@ -220,6 +225,9 @@ impl Block {
     }
 
     fn open_stdio(&self) -> Result<(), Failure> {
+        if !self.terminal.is_null() {
+            return terminal::take(self.terminal, self.hang_up);
+        }
         let [stdin, stdout, stderr] = self.stdio;
         fill(Stage::Stdin, stdin, 0)?;
         fill(Stage::Stdout, stdout, 1)?;
@@ -324,7 +332,7 @@ fn fill(stage: Stage, opening: Opening, target: RawFd) -> Result<(), Failure> {
 }
 
 /// Puts a copy of `from` at `to`, not close-on-exec.
-fn place(stage: Stage, from: RawFd, to: RawFd) -> Result<(), Failure> {
+pub(super) fn place(stage: Stage, from: RawFd, to: RawFd) -> Result<(), Failure> {
     let (from, to) = (from as usize, to as usize);
     // SAFETY: no pointers; the descriptor table is the child's own.
     let result = unsafe {

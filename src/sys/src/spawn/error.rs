@@ -50,10 +50,12 @@ pub enum Stage {
     NoNewPrivileges = 19,
     /// Setting capabilities.
     Capabilities = 20,
+    /// Opening the terminal, or becoming the session that it controls.
+    Terminal = 21,
 }
 
 impl Stage {
-    pub(super) const ALL: [Stage; 20] = [
+    pub(super) const ALL: [Stage; 21] = [
         Stage::Clone,
         Stage::Descriptors,
         Stage::Cgroup,
@@ -74,6 +76,7 @@ impl Stage {
         Stage::OomScore,
         Stage::NoNewPrivileges,
         Stage::Capabilities,
+        Stage::Terminal,
     ];
 
     /// The bit that stands for it in a set of stages.
@@ -104,6 +107,7 @@ impl Stage {
             Stage::OomScore => "set oom-score-adjust",
             Stage::NoNewPrivileges => "set no-new-privileges",
             Stage::Capabilities => "set capabilities",
+            Stage::Terminal => "take the terminal",
         }
     }
 }

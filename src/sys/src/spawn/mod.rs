@@ -17,6 +17,7 @@ mod program;
 mod report;
 mod settings;
 mod stack;
+mod terminal;
 mod treatment;
 
 use std::os::fd::{AsRawFd, RawFd};
@@ -24,9 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use error::{SpawnError, Stage};
 pub use probe::{ProbeError, probe};
-pub use program::{Exec, Ids, Program, Stdio};
+pub use program::{Exec, Ids, Program, Stdio, Terminal};
 pub use settings::{Capabilities, Policy, Scheduling, Settings};
 pub use stack::Stack;
+pub use terminal::take_terminal;
 
 use crate::raw::{self, CloneArgs};
 use child::Block;

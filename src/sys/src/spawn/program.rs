@@ -35,6 +35,9 @@ pub struct Program {
     pub stdout: Stdio,
     /// Descriptor 2.
     pub stderr: Stdio,
+    /// The terminal that controls its session, and is its three streams in place
+    /// of those above.
+    pub terminal: Option<Terminal>,
     /// User and groups; `None` keeps the manager's.
     pub ids: Option<Ids>,
     /// How the kernel treats it.
@@ -75,6 +78,16 @@ pub enum Stdio {
     Same,
     /// A copy of this descriptor (3 or more).
     Fd(RawFd),
+}
+
+/// A terminal. Opened with the manager's rights, without waiting for a carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its device.
+    pub path: CString,
+    /// Whether all who have it open lose it first (TIOCVHANGUP; needs
+    /// CAP_SYS_ADMIN).
+    pub hang_up: bool,
 }
 
 /// User, group and supplementary groups, as numbers.
@@ -168,6 +181,12 @@ impl Prepared<'_> {
             nofile: process::original_nofile().map(|(soft, hard)| [soft, hard]),
             umask: self.program.umask & 0o777,
             stdio: self.stdio,
+            terminal: self
+                .program
+                .terminal
+                .as_ref()
+                .map_or(std::ptr::null(), |terminal| terminal.path.as_ptr()),
+            hang_up: self.program.terminal.as_ref().is_some_and(|terminal| terminal.hang_up),
             treatment: self.settings.treatment(&self.program.settings),
             ids,
             directory: self

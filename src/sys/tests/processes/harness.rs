@@ -244,6 +244,7 @@ pub(crate) fn program(argv: &[&str]) -> Program {
         stdin: Stdio::Null,
         stdout: Stdio::Inherit,
         stderr: Stdio::Inherit,
+        terminal: None,
         ids: None,
         settings: Settings::default(),
         cgroup: None,
