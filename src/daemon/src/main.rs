@@ -5,6 +5,7 @@
 
 mod arguments;
 mod board;
+mod called;
 mod exit;
 mod facts;
 mod guardian;
@@ -34,7 +35,11 @@ use std::process::ExitCode;
 static ALLOCATOR: ham_sys::allocation::Counting = ham_sys::allocation::Counting;
 
 fn main() -> ExitCode {
-    match arguments::parse(std::env::args_os().skip(1).collect()) {
+    let mut words = std::env::args_os();
+    if let Some(name) = called::Name::of(words.next().as_deref()) {
+        return called::main(name, words.collect());
+    }
+    match arguments::parse(words.collect()) {
         Ok(arguments::Command::Run(options)) => start::run(options),
         Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),

@@ -31,8 +31,8 @@ const OF_KERNEL: [&str; 22] = [
     "tracefs",
 ];
 
-/// Where ham's own files are, and the console.
-const OF_SYSTEM: [&str; 2] = ["/run", "/dev"];
+/// Where ham's own files are, the console, and what the kernel shows.
+const OF_SYSTEM: [&str; 3] = ["/run", "/dev", "/sys"];
 
 /// Those that ask somebody who may be gone.
 const REMOTE: [&str; 9] = ["9p", "afs", "ceph", "cifs", "fuseblk", "ncpfs", "nfs", "nfs4", "smb3"];

@@ -43,6 +43,12 @@ fn again(shared: &Shared) -> u8 {
 }
 
 fn machine(how: Machine) -> u8 {
+    // The last that is seen on a console.
+    say(match how {
+        Machine::Restarts => "the machine restarts",
+        Machine::Ends => "the machine is switched off",
+        Machine::Halts => "the machine is halted",
+    });
     if let Err(error) = end_machine(how) {
         say(error);
     }
