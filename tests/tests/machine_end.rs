@@ -61,6 +61,12 @@ fn go(units: &Units) {
 }
 
 fn done(output: &Output) {
-    let told = ham_tests::bare::told(output);
-    assert!(output.status.success(), "{told}");
+    assert!(output.status.success(), "{}", ham_tests::bare::told(output));
+}
+
+/// The same, of a machine that says what else has happened.
+fn asks(machine: &Machine, words: &[&str]) {
+    let output = machine.hamctl(words);
+    let told = ham_tests::bare::told(&output);
+    assert!(output.status.success(), "{words:?}: {told}\n{}", machine.log());
 }

@@ -1,6 +1,6 @@
 //! The machine's end, asked for by a signal or by hamctl.
 
-use super::{done, go, sleeping, slow_machine};
+use super::{asks, done, go, sleeping, slow_machine};
 use ham_tests::bare::told;
 use ham_tests::machine::End;
 
@@ -77,8 +77,8 @@ fn who_changes_his_mind_is_not_in_a_hurry() {
     // The monitor dies with what it was told, and its successor knows.
     assert!(machine.kill("ham-monitor"));
     machine.wait_for_log("a successor", |log| log.contains("has taken over"));
-    done(&machine.hamctl(&["reboot"]));
-    done(&machine.hamctl(&["halt"]));
+    asks(&machine, &["reboot"]);
+    asks(&machine, &["halt"]);
     go(&units);
     assert_eq!(machine.end(), End::Off, "{}", machine.log());
     let log = machine.log();
@@ -88,18 +88,21 @@ fn who_changes_his_mind_is_not_in_a_hurry() {
 #[test]
 fn the_second_of_the_same_hurries() {
     let Some((units, mut machine)) = slow_machine("hurry") else { return };
-    done(&machine.hamctl(&["poweroff"]));
+    asks(&machine, &["poweroff"]);
     units.wait_for_text("asked", |text| !text.is_empty());
     machine.signal("USR2");
     assert_eq!(machine.end(), End::Off, "{}", machine.log());
     let log = machine.log();
-    assert!(log.contains("shutting down now") && log.contains("slow: killed"), "{log}");
+    assert!(
+        log.contains("shutting down now") && log.contains("slow: did not stop in time; killed"),
+        "{log}"
+    );
 }
 
 #[test]
 fn hup_reads_the_units_again_on_a_board_too() {
     let Some((units, mut machine)) = sleeping("hup", &[]) else { return };
-    done(&machine.hamctl(&["status"]));
+    asks(&machine, &["status"]);
     units.write("second", ham_tests::own_units::SLEEPER);
     machine.signal("HUP");
     machine.wait_for_log("the second", |log| log.contains("second: started"));

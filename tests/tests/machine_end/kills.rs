@@ -1,7 +1,7 @@
 //! Monitors that are killed on the way down of a machine, at any moment of it:
 //! what comes at the end stays.
 
-use super::{done, go, slow_machine};
+use super::{asks, go, slow_machine};
 use ham_tests::machine::{End, Machine};
 use ham_tests::own_units::{Units, wait_until};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const ROUNDS: u64 = 12;
 fn a_monitor_that_is_killed_at_any_moment_changes_nothing_of_the_end() {
     for round in 0..ROUNDS {
         let Some((units, mut machine)) = slow_machine("kills") else { return };
-        done(&machine.hamctl(&["reboot"]));
+        asks(&machine, &["reboot"]);
         units.wait_for_text("asked", |text| !text.is_empty());
         go(&units);
         // From here to its end it takes some hundred milliseconds, so most of the
@@ -47,7 +47,7 @@ fn hanging(what: &str) -> Option<(Units, Machine)> {
 #[test]
 fn a_step_that_hangs_is_left_behind() {
     let Some((_units, mut machine)) = hanging("hanging-step") else { return };
-    done(&machine.hamctl(&["poweroff"]));
+    asks(&machine, &["poweroff"]);
     assert_eq!(machine.end(), End::Off, "{}", machine.log());
     let log = machine.log();
     assert!(log.contains("could not keep the clock: it hangs"), "{log}");
@@ -58,10 +58,10 @@ fn a_step_that_hangs_is_left_behind() {
 #[test]
 fn the_last_steps_begin_again_with_another_monitor() {
     let Some((_units, mut machine)) = hanging("last-again") else { return };
-    done(&machine.hamctl(&["reboot"]));
+    asks(&machine, &["reboot"]);
     let mut first = 0;
     wait_until("the last steps", || {
-        first = machine.role("ham-last").or_else(|| machine.role("ham")).unwrap_or(0);
+        first = machine.role("ham-last").unwrap_or(0);
         first != 0
     });
     assert!(machine.kill("ham-monitor"));
@@ -75,10 +75,10 @@ fn the_last_steps_begin_again_with_another_monitor() {
 #[test]
 fn last_steps_that_never_end_do_not_keep_the_machine() {
     let Some((_units, mut machine)) = hanging("last-for-ever") else { return };
-    done(&machine.hamctl(&["reboot"]));
+    asks(&machine, &["reboot"]);
     let mut last = 0;
     wait_until("the last steps", || {
-        last = machine.role("ham").unwrap_or(0);
+        last = machine.role("ham-last").unwrap_or(0);
         last != 0
     });
     ham_tests::processes::send("STOP", last);

@@ -1,7 +1,7 @@
 //! What is done last on a machine: whoever is left is ended, and file systems go
 //! in the reverse order of how they came.
 
-use super::done;
+use super::asks;
 use ham_tests::machine::{End, Machine};
 use ham_tests::own_units::Units;
 
@@ -24,8 +24,8 @@ fn whoever_does_not_want_to_end_is_killed() {
     );
     let Some(mut machine) = Machine::start("stragglers", &units, "", &[]) else { return };
     units.wait_for_text("left", |text| !text.is_empty());
-    done(&machine.hamctl(&["detach", "leaves"]));
-    done(&machine.hamctl(&["reboot"]));
+    asks(&machine, &["detach", "leaves"]);
+    asks(&machine, &["reboot"]);
     assert_eq!(machine.end(), End::Again, "{}", machine.log());
     // Asked first.
     assert_eq!(units.text("heard"), "TERM\n", "{}", machine.log());
@@ -44,7 +44,7 @@ fn file_systems_go_in_reverse_order() {
     let more = format!("{all} mount -t tmpfs none '{b}' && exec 7>'{space}/open' && ");
     let Some(mut machine) = Machine::start("mounts", &units, &more, &[]) else { return };
     machine.wait_for_log("a sleeper", |log| log.contains("sleeper: started"));
-    done(&machine.hamctl(&["poweroff"]));
+    asks(&machine, &["poweroff"]);
     assert_eq!(machine.end(), End::Off, "{}", machine.log());
     let log = machine.log();
     let places = |text: &str| -> Vec<usize> {
@@ -79,7 +79,7 @@ fn what_is_in_use_is_made_read_only_and_goes_out_of_sight() {
     );
     let Some(mut machine) = Machine::start("busy", &units, &more, &[]) else { return };
     machine.wait_for_log("a sleeper", |log| log.contains("sleeper: started"));
-    done(&machine.hamctl(&["reboot"]));
+    asks(&machine, &["reboot"]);
     assert_eq!(machine.end(), End::Again, "{}", machine.log());
     let log = machine.log();
     assert!(log.contains(&format!("unmounted {below}\n")), "{log}");

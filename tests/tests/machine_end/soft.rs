@@ -1,7 +1,7 @@
 //! Soft-reboot: all entities are stopped, and the manager begins again in the
 //! same process, by the program that stands at its path by then.
 
-use super::{done, go, sleeping, slow_machine};
+use super::{asks, done, go, sleeping, slow_machine};
 use ham_tests::bare::{Bare, told};
 use ham_tests::machine::End;
 use ham_tests::own_units::{SLEEPER, Units};
@@ -27,7 +27,7 @@ fn a_machine_begins_again_with_the_same_init() {
     // As often as one likes, and the machine ends as before.
     machine.signal(&(nix::libc::SIGRTMIN() + 7).to_string());
     machine.wait_for_log("a third time", |log| log.matches("sleeper: started").count() == 3);
-    done(&machine.hamctl(&["poweroff"]));
+    asks(&machine, &["poweroff"]);
     assert_eq!(machine.end(), End::Off, "{}", machine.log());
 }
 
@@ -40,7 +40,7 @@ fn a_soft_reboot_goes_on_under_a_successor() {
     machine.wait_for_log("a successor", |log| log.contains("has taken over"));
     go(&units);
     machine.wait_for_log("the next", |log| log.matches("slow: started").count() == 2);
-    done(&machine.hamctl(&["reboot"]));
+    asks(&machine, &["reboot"]);
     assert_eq!(machine.end(), End::Again, "{}", machine.log());
 }
 

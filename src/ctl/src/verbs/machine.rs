@@ -32,21 +32,19 @@ struct Taken {
 
 /// Asks the manager to end the machine.
 pub(super) fn end(manager: &Manager, way: Way, output: Output) -> Result<Exit, Error> {
+    status(manager)?;
     ask(manager, way)?;
     tell(way, None, output)
 }
 
 /// Asks it to begin again in place, and waits until it has.
 pub(super) fn begin_again(manager: &Manager, output: Output) -> Result<Exit, Error> {
-    let status = || -> Result<Status, Error> {
-        manager.call("Status", &request(Vec::new()), Manner::AT_ONCE)?.read()
-    };
-    let before = status()?.ham;
+    let before = status(manager)?.ham;
     ask(manager, Way::SoftReboot)?;
     let deadline = Instant::now() + AGAIN_WITHIN;
     loop {
         // In between nobody answers.
-        if let Ok(now) = status()
+        if let Ok(now) = status(manager)
             && now.ham.started_time > before.started_time
         {
             return tell(Way::SoftReboot, Some(now.ham.version), output);
@@ -58,10 +56,20 @@ pub(super) fn begin_again(manager: &Manager, output: Output) -> Result<Exit, Err
     }
 }
 
+/// So that whoever is not there later was there before.
+fn status(manager: &Manager) -> Result<Status, Error> {
+    manager.call("Status", &request(Vec::new()), Manner::AT_ONCE)?.read()
+}
+
 fn ask(manager: &Manager, way: Way) -> Result<(), Error> {
     let into = way.word().map(str::to_owned);
     let parameters = ShutdownParameters { code: 0, into, request: Some(new_tag()) };
-    manager.call("Shutdown", &parameters, Manner::AT_ONCE).map(|_| ())
+    match manager.call("Shutdown", &parameters, Manner::AT_ONCE) {
+        // It had taken the request and was gone before the answer, or before the
+        // repeat: what was asked for.
+        Ok(_) | Err(Error::NoManager { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn tell(way: Way, version: Option<String>, output: Output) -> Result<Exit, Error> {

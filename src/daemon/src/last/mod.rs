@@ -43,6 +43,7 @@ pub(crate) fn main() -> ExitCode {
         say("`last` is for ham itself, at the end of a machine");
         return ExitCode::from(crate::exit::USAGE);
     };
+    let _ = process::set_name(c"ham-last");
     let steps = Steps { until };
     // With the rights of the machine, but not as its init, this would take away
     // what is the machine's.

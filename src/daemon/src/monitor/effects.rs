@@ -195,7 +195,7 @@ impl Engine {
             Effect::UnwatchBeats { entity } => self.unwatch_beats(entity),
             Effect::WatchMemory { entity } => self.watch_memory_late(entity),
             Effect::Verdict { id, verdict } => self.verdict(id, verdict),
-            Effect::Finish { last } => self.finish(&last),
+            Effect::Finish { last } => self.last = Some(last),
             Effect::SignalProcess { pid, start, signal, code, value, run } => {
                 self.signal_process((pid, start), signal, (code, value), run);
             }
@@ -281,7 +281,7 @@ impl Engine {
 
     /// All is down. What is left of whatever was started is ended, and then
     /// the manager.
-    fn finish(&mut self, last: &Last) {
+    pub(super) fn finish(&mut self, last: &Last) {
         for line in self.unreceived() {
             self.remark(Weight::Always, &line);
         }

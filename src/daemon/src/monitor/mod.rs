@@ -87,6 +87,7 @@ use ham_core::event::Event;
 use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::time::Mono;
+use ham_core::way::Last;
 use ham_snapshot::State;
 use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
@@ -269,6 +270,9 @@ struct Engine {
     shortage: Shortage,
     outputs: Outputs,
     loading: Loading,
+    /// All is down: this comes when the present round is done, so that whoever has
+    /// asked for it has its answer.
+    last: Option<Last>,
     finished: bool,
     /// Entities have no meaning yet, or any more, until a plan is loaded.
     planless: bool,
@@ -283,7 +287,13 @@ impl Engine {
         // and nobody wakes twice.
         self.woken();
         self.run_events();
-        while !self.finished {
+        loop {
+            if let Some(last) = self.last.take() {
+                self.finish(&last);
+            }
+            if self.finished {
+                return Ok(());
+            }
             self.set_timer()?;
             self.state.bump(Field::Pulse);
             let count = self.poller.wait(&mut ready, None)?;
@@ -304,7 +314,6 @@ impl Engine {
             self.tell_receivers();
             self.watch_memory_of_all();
         }
-        Ok(())
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -389,6 +398,7 @@ impl Engine {
 
     fn run_events(&mut self) {
         while !self.finished
+            && self.last.is_none()
             && let Some(event) = self.events.pop_front()
         {
             let mut turn = std::mem::take(&mut self.turn);
