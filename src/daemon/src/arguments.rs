@@ -102,8 +102,7 @@ fn parse_as(is_init: bool, place: Place, mut words: Vec<OsString>) -> Result<Com
     let mut parser = lexopt::Parser::from_args(words);
     loop {
         match next(&mut parser, &mut run) {
-            Ok(Some(Next::Command(command))) if place == Place::Elsewhere => return Ok(command),
-            Ok(Some(Next::Command(_))) => warnings.push(NO_END.to_owned()),
+            Ok(Some(Next::Command(command))) => return Ok(command),
             Ok(Some(Next::Option)) => {}
             Ok(None) => break,
             Err(why) if place != Place::Elsewhere => warnings.push(why),
@@ -195,6 +194,9 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
         return Ok(Some(run.take(word)));
     }
     match word.as_str() {
+        "--help" | "-h" | "-?" | "--version" if on_board => {
+            return Err(format!("{word}: {NO_END}"));
+        }
         "--help" | "-h" | "-?" => return Ok(Some(Next::Command(Command::Help))),
         "--version" => return Ok(Some(Next::Command(Command::Version))),
         "--units" => run.units.push(PathBuf::from(value(parser)?)),

@@ -2,6 +2,7 @@
 //! far as that is possible without knowing any entity (details 13). Reached
 //! only by a reaper that cannot use its state after a fault.
 
+use crate::board::kmsg;
 use crate::exit;
 use crate::options::Place;
 use crate::say::say;
@@ -41,7 +42,9 @@ pub(crate) fn reap_only(place: Place, why: &dyn Display, state: Option<State>) -
          whatever ends is reaped; TERM ends all"
     );
     say(&text);
-    if let Ok(mut kernel_log) = std::fs::File::options().write(true).open("/dev/kmsg") {
+    if !kmsg::is_on()
+        && let Ok(mut kernel_log) = std::fs::File::options().write(true).open("/dev/kmsg")
+    {
         let _ = kernel_log.write_all(format!("ham: {text}\n").as_bytes());
     }
     // The next fault does not begin to trust it again.
@@ -96,8 +99,18 @@ pub(crate) fn end_the_machine(ending: Ending) {
         unmount::sync();
         Ok(())
     });
+    say(last_line(how));
     if let Err(error) = end_machine(how) {
         say(error);
+    }
+}
+
+/// The last that is seen on a console.
+pub(crate) fn last_line(how: Machine) -> &'static str {
+    match how {
+        Machine::Restarts => "the machine restarts",
+        Machine::Ends => "the machine is switched off",
+        Machine::Halts => "the machine is halted",
     }
 }
 

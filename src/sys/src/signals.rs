@@ -75,6 +75,12 @@ pub fn block_all() -> Result<()> {
     }
 }
 
+/// Lets every signal through again in the calling thread: for a process that is
+/// about to become another program, which would begin with what is blocked.
+pub fn unblock_all() {
+    crate::raw::set_signal_mask(0);
+}
+
 /// Sets every disposition to the default, whatever was inherited (`nohup`
 /// ignores HUP) or installed by the language runtime. Two differ: SIGPIPE is
 /// ignored, so that a write to a closed socket is an error and not a death,

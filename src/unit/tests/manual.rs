@@ -142,7 +142,11 @@ fn defaults_of_the_table_are_those_of_the_plan() {
             "entity.stop" => format!("{bare}stop.{setting}\n{tail}"),
             // Keys of tables that are not there by default: what the tables
             // become with and without them is compared.
-            "entity.stop.command" | "entity.runtime-directory" | "entity.scheduling" | "target" => {
+            "entity.stop.command"
+            | "entity.runtime-directory"
+            | "entity.scheduling"
+            | "entity.tty"
+            | "target" => {
                 let (before, after) = match table {
                     "entity.stop.command" => {
                         (format!("{bare}stop.command = {{ command = \"/bin/sh\""), " }\n")
@@ -153,6 +157,7 @@ fn defaults_of_the_table_are_those_of_the_plan() {
                     "entity.scheduling" => {
                         (format!("{bare}scheduling = {{ policy = \"batch\""), " }\n")
                     }
+                    "entity.tty" => (format!("{bare}tty = {{ path = \"/dev/tty1\""), " }\n"),
                     _ => ("[target]\nx-a = 1".to_owned(), "\n"),
                 };
                 let between = if table == "target" { "\n" } else { ", " };

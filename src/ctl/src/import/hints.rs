@@ -74,8 +74,8 @@ pub(crate) const HINTS: [(&[&str], Hint); 20] = [
         NoMeaning("lines have the name of the entity, and are neither sorted nor thinned"),
     ),
     (
-        &["TTYPath", "TTYReset", "TTYVHangup", "TTYVTDisallocate", "TTYColumns", "TTYRows"],
-        Lost("ham gives no terminal to a service"),
+        &["TTYReset", "TTYVTDisallocate", "TTYColumns", "TTYRows"],
+        Lost("ham leaves a terminal as it is: getty(8), reset(1), stty(1) and the like do it"),
     ),
     (
         &[

@@ -14,11 +14,13 @@ impl Work<'_> {
                 self.no_equivalent(&from, "write it to a file: stdin = { file = … }");
             }
         }
+        self.terminal();
         let out = self.last(SERVICE, "StandardOutput");
         let is_set = out.as_ref().is_some_and(|from| self.output(from, "stdout"));
         match self.last(SERVICE, "StandardError") {
             Some(from) if from.value == "inherit" => {
-                // To systemd that is wherever standard output goes.
+                // To systemd that is wherever standard output goes; a terminal is
+                // for both.
                 if is_set {
                     self.draft.set("stderr", "\"same\"");
                 }
@@ -32,6 +34,52 @@ impl Work<'_> {
         }
     }
 
+    /// Whether standard input is a terminal.
+    fn has_terminal(&self) -> bool {
+        self.has_value(SERVICE, "StandardInput", &["tty", "tty-force", "tty-fail"])
+    }
+
+    /// Which terminal, where there is one.
+    fn terminal(&mut self) {
+        let path = self.last(SERVICE, "TTYPath");
+        let hang_up = self.last(SERVICE, "TTYVHangup");
+        if !self.has_terminal() {
+            for from in path.iter().chain(&hang_up) {
+                self.no_meaning(from, "without StandardInput=tty there is no terminal");
+            }
+            return;
+        }
+        let place = match &path {
+            Some(from) => self.text(from),
+            None => "/dev/console".to_owned(),
+        };
+        if let Some(from) = &path {
+            if !place.starts_with('/') {
+                self.no_equivalent(from, "it is no absolute path");
+                return;
+            }
+            self.translated(from, "`tty`");
+        }
+        let place = toml::string(&place);
+        let hangs_up = match &hang_up {
+            Some(from) => {
+                let hangs_up = self.truth(from);
+                if hangs_up.is_some() {
+                    self.translated(from, "`tty`");
+                }
+                hangs_up == Some(true)
+            }
+            None => false,
+        };
+        self.draft.set(
+            "tty",
+            match hangs_up {
+                true => format!("{{ path = {place}, hang-up = true }}"),
+                false => place,
+            },
+        );
+    }
+
     fn input(&mut self, from: &Assignment) {
         let text = self.text(from);
         match text.as_str() {
@@ -39,9 +87,9 @@ impl Work<'_> {
             "socket" => {
                 self.no_equivalent(from, "no connection is handed over: ham has no sockets")
             }
-            "tty" | "tty-force" | "tty-fail" => {
-                self.no_equivalent(from, "ham gives no terminal to a service");
-            }
+            "tty-fail" => self.approximated(from, Some("tty"), "taken from whoever has it"),
+            "tty" => self.approximated(from, Some("tty"), "not waited for, but taken"),
+            "tty-force" => self.translated(from, "`tty`"),
             "data" => self.no_equivalent(from, "write it to a file: stdin = { file = … }"),
             other => match other.strip_prefix("file:").filter(|path| path.starts_with('/')) {
                 Some(path) => {
@@ -56,6 +104,13 @@ impl Work<'_> {
     /// Sets a stream; whether it is another than ham's own.
     fn output(&mut self, from: &Assignment, stream: &'static str) -> bool {
         let text = self.text(from);
+        if self.has_terminal() {
+            match text.as_str() {
+                "inherit" | "tty" => self.translated(from, "`tty`, which is for all three"),
+                _ => self.no_equivalent(from, "with `tty` it goes to the terminal, too"),
+            }
+            return false;
+        }
         match text.as_str() {
             "inherit" => {
                 // Of standard input, which is a socket, a terminal or nothing.

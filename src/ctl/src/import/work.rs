@@ -85,6 +85,11 @@ impl<'a> Work<'a> {
         self.of(section, key).last().is_some_and(|last| !last.value.is_empty())
     }
 
+    /// Whether a key has one of these values in the end, without taking it.
+    pub(crate) fn has_value(&self, section: &str, key: &str, values: &[&str]) -> bool {
+        self.of(section, key).last().is_some_and(|last| values.contains(&last.value.as_str()))
+    }
+
     /// A key with one value: the last counts, and an empty one is none.
     pub(crate) fn last(&mut self, section: &str, key: &str) -> Option<Assignment> {
         let mut all = self.of(section, key);

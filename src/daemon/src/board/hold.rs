@@ -68,7 +68,6 @@ pub(crate) fn hold(why: &dyn Display) -> ! {
         let count = signals.as_ref().and_then(|signals| signals.read(&mut received).ok());
         for signal in received.iter().take(count.unwrap_or(0)) {
             if let Some(Wanted::End(ending)) = Signals::Board.wanted(signal.signal) {
-                say("the machine ends");
                 last_resort::end_the_machine(ending);
             }
         }

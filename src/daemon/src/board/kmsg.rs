@@ -17,6 +17,9 @@ const CONSOLE_LEVEL: &str = "/proc/sys/kernel/printk";
 /// it).
 const LONGEST: usize = 900;
 
+/// How what is not wrong, but perhaps not meant so, begins.
+pub(super) const WARNING: &str = "warning: ";
+
 /// What the kernel shows on the console, and one; 0: nothing is written here.
 static SHOWN: AtomicU32 = AtomicU32::new(0);
 
@@ -59,11 +62,15 @@ pub(crate) fn say(text: &str) -> bool {
     if !is_on() {
         return false;
     }
+    let priority = match text.starts_with(WARNING) {
+        true => Priority::Warning,
+        false => Priority::Error,
+    };
     let said = Kmsg::open().and_then(|mut log| {
-        log.priority = Priority::Error;
+        log.priority = priority;
         log.write_all(text.as_bytes())
     });
-    said.is_ok() && SHOWN.load(Ordering::Relaxed) > Priority::Error as u32 + 1
+    said.is_ok() && SHOWN.load(Ordering::Relaxed) > priority as u32 + 1
 }
 
 /// It, opened. What is written are whole lines.

@@ -50,9 +50,9 @@ pub(crate) fn rise(options: &mut Options) {
     // Refused to who leads a session already.
     let _ = process::new_session();
     let mut warnings = std::mem::take(&mut options.warnings);
-    warnings.extend(mounts::mount_all());
-    warnings.extend(console::fill());
     let is_machine = options.place == Place::Machine;
+    warnings.extend(mounts::mount_all(is_machine));
+    warnings.extend(console::fill());
     if is_machine {
         kmsg::begin();
         words::from_kernel(options);
@@ -71,6 +71,6 @@ pub(crate) fn rise(options: &mut Options) {
     let _ = keep_seed();
     let _ = keep_clock();
     for warning in warnings {
-        say(format_args!("warning: {warning}"));
+        say(format_args!("{}{warning}", kmsg::WARNING));
     }
 }

@@ -1,7 +1,7 @@
 //! The file systems that the kernel itself has, where programs look for them.
 //! What is mounted already, by an initramfs or by the kernel, stays as it is.
 
-use ham_sys::machine::{Without, is_mount_point, mount};
+use ham_sys::machine::{Without, is_mount_point, make_device, mount};
 use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, symlink};
@@ -63,8 +63,21 @@ const LINKS: [(&str, &str); 4] = [
     ("/dev/stderr", "/proc/self/fd/2"),
 ];
 
+/// Nothing runs without the first; numbers of Documentation/admin-guide/devices
+/// of the kernel. Made where its own file system of devices is not there.
+const DEVICES: [(&CStr, u32, u32); 6] = [
+    (c"/dev/null", 1, 3),
+    (c"/dev/zero", 1, 5),
+    (c"/dev/full", 1, 7),
+    (c"/dev/random", 1, 8),
+    (c"/dev/urandom", 1, 9),
+    (c"/dev/tty", 5, 0),
+];
+/// Those are the machine's, and root's.
+const OF_MACHINE: [(&CStr, u32, u32); 2] = [(c"/dev/kmsg", 1, 11), (c"/dev/console", 5, 1)];
+
 /// Gives what could not be mounted, in sentences.
-pub(super) fn mount_all() -> Vec<String> {
+pub(super) fn mount_all(is_machine: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     for file_system in &FILE_SYSTEMS {
         let at = Path::new(file_system.at);
@@ -86,6 +99,13 @@ pub(super) fn mount_all() -> Vec<String> {
             }
         }
         warnings.extend(failed.map(|error| error.to_string()));
+    }
+    let of_machine = OF_MACHINE.iter().filter(|_| is_machine).map(|device| (device, true));
+    for ((path, major, minor), private) in
+        DEVICES.iter().map(|device| (device, false)).chain(of_machine)
+    {
+        // One that is there is an error that says so.
+        let _ = make_device(path, private, *major, *minor);
     }
     for (link, to) in LINKS {
         if fs::symlink_metadata(link).is_err() {

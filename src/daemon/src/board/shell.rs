@@ -33,6 +33,9 @@ pub(crate) fn main(takes_console: bool) -> ExitCode {
     // Who reads nothing has a shell all the same.
     let _ = std::io::stdout().write_all(told().as_bytes());
     let _ = std::io::stdout().flush();
+    // Whoever has started this may have blocked the keys of the terminal.
+    let _ = ham_sys::signals::reset_dispositions();
+    ham_sys::signals::unblock_all();
     let mut why = String::new();
     for (path, words) in SHELLS.iter().filter(|(path, _)| Path::new(path).exists()) {
         let error = Command::new(path).args(*words).current_dir("/").exec();

@@ -329,6 +329,27 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_is_for_the_entity_and_not_for_its_commands() {
+        let folder = Folder::new("prepare-tty");
+        let around = surroundings(&folder.0);
+        let on = |path: &str, what: Process| {
+            let mut plan = plan();
+            plan.tty = Some(ham_core::plan::Terminal { path: path.to_owned(), hang_up: true });
+            let program = described_by(&spawn(plan, what), &around).unwrap();
+            let kind = words(&program.envp).into_iter().find_map(|text| text.strip_prefix("TERM="));
+            (program.terminal.clone(), kind.map(str::to_owned))
+        };
+        for (path, kind) in [("/dev/tty1", "linux"), ("/dev/ttyS0", "vt220"), ("/dev/tty", "vt220")]
+        {
+            let (terminal, said) = on(path, Process::Main);
+            let terminal = terminal.unwrap();
+            assert_eq!((terminal.path.to_str(), terminal.hang_up), (Ok(path), true));
+            assert_eq!(said.as_deref(), Some(kind), "{path}");
+        }
+        assert_eq!(on("/dev/tty1", command(true, None)), (None, None));
+    }
+
+    #[test]
     fn what_cannot_be_made_is_told_before_anything_else() {
         let folder = Folder::new("prepare-error");
         std::fs::write(folder.0.join("run"), "").unwrap();

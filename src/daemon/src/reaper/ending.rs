@@ -3,6 +3,7 @@
 //! machine end or start anew. What, stands in the state.
 
 use crate::exit;
+use crate::last_resort::last_line;
 use crate::say::say;
 use crate::shared::Shared;
 use ham_snapshot::ending::Ending;
@@ -43,12 +44,7 @@ fn again(shared: &Shared) -> u8 {
 }
 
 fn machine(how: Machine) -> u8 {
-    // The last that is seen on a console.
-    say(match how {
-        Machine::Restarts => "the machine restarts",
-        Machine::Ends => "the machine is switched off",
-        Machine::Halts => "the machine is halted",
-    });
+    say(last_line(how));
     if let Err(error) = end_machine(how) {
         say(error);
     }

@@ -73,15 +73,12 @@ pub(crate) fn resume(options: Result<Options, String>) -> ExitCode {
         options => options,
     };
     let mut state = None;
-    let shared = match take_over(options, &mut state) {
-        Ok(shared) => shared,
-        Err(trouble) => {
-            return board::never_end(place, last_resort::reap_only(place, &trouble, state));
-        }
-    };
-    match reaper::resume(shared) {
+    let resumed = take_over(options, &mut state).and_then(|shared| Ok(reaper::resume(shared)?));
+    match resumed {
         Ok(code) => board::never_end(place, code),
-        Err(why) => board::never_end(place, last_resort::reap_only(place, &why, state)),
+        Err(trouble) => {
+            board::never_end(place, last_resort::reap_only(place, &trouble, state))
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod settings;
 mod sockets;
 mod spawning;
 mod surroundings;
+mod terminals;
 
 use harness::{Outcome, Scenario};
 
@@ -34,6 +35,7 @@ fn scenarios() -> Vec<Scenario> {
         cgroups::SCENARIOS,
         families::SCENARIOS,
         faults::SCENARIOS,
+        terminals::SCENARIOS,
     ]
     .concat()
 }

@@ -215,6 +215,13 @@ fn directories_and_streams() {
         "stdin = { file = \"/in\" }\nstdout = { file = \"/var/log/a\" }\nstderr = \"journal\"\n\
          optional = [\"journal\"]",
     );
+    becomes("StandardInput=tty", "tty = \"/dev/console\"");
+    becomes(
+        "StandardInput=tty-force\nStandardOutput=inherit\nStandardError=journal\n\
+         TTYPath=/dev/tty7\nTTYVHangup=yes\nTTYReset=yes",
+        "tty = { path = \"/dev/tty7\", hang-up = true }",
+    );
+    becomes("TTYPath=/dev/tty7\nStandardOutput=null", "stdout = \"null\"\nstderr = \"same\"");
 }
 
 #[test]

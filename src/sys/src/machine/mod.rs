@@ -2,6 +2,8 @@
 //! mounts, the console, the name, the loopback interface, the clock, the keys
 //! that restart it. Owns nothing: each is done once, before there is a thread.
 
+mod early;
+
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::mem::MaybeUninit;
@@ -112,6 +114,37 @@ pub fn mount(what: &CStr, at: &Path, without: Without, options: &CStr) -> Result
 fn c_text(text: &OsStr) -> std::result::Result<CString, Errno> {
     use std::os::unix::ffi::OsStrExt;
     CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// Makes the node of a character device that everybody may use, or `private` to
+/// root (mknod(2)).
+///
+/// # Errors
+/// EEXIST; EPERM, in a user namespace always.
+pub fn make_device(path: &CStr, private: bool, major: u32, minor: u32) -> Result<()> {
+    let mode = libc::S_IFCHR | if private { 0o600 } else { 0o666 };
+    // SAFETY: a C string; the others are numbers. The mask would take rights away.
+    let made = unsafe {
+        let mask = libc::umask(0);
+        let made = libc::mknod(path.as_ptr(), mode, libc::makedev(major, minor));
+        libc::umask(mask);
+        made
+    };
+    if made == 0 {
+        return Ok(());
+    }
+    Err(SysError::last("make", path.to_string_lossy().into_owned()))
+}
+
+/// Whether this standard stream leads nowhere: it was closed when this process
+/// began, or is /dev/null. Needs /proc.
+pub fn leads_nowhere(stream: i32) -> bool {
+    /// /dev/null: major 1, minor 3.
+    const NULL: u64 = 0x103;
+    let link = format!("/proc/self/fd/{stream}");
+    let is_nothing = |to: std::path::PathBuf| to.to_string_lossy().starts_with(early::NOTHING);
+    fs::metadata(&link).map_or(true, |file| file.rdev() == NULL)
+        || fs::read_link(&link).is_ok_and(is_nothing)
 }
 
 /// Fills descriptors 0, 1 and 2 with a terminal (or /dev/null) that controls

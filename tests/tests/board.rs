@@ -1,0 +1,14 @@
+//! Ham as the init of a machine, on its way up, in namespaces that stand for one
+//! (`--board`): what it mounts and what it leaves, the console, a shell when
+//! there is nothing else, terminals of entities, and that it never ends by
+//! itself.
+#![forbid(unsafe_code)]
+
+#[path = "board/examples.rs"]
+mod examples;
+#[path = "board/machine.rs"]
+mod machine;
+#[path = "board/shells.rs"]
+mod shells;
+#[path = "board/up.rs"]
+mod up;
