@@ -5,7 +5,7 @@
 use crate::process::{self, Forked, original_nofile};
 use crate::{Errno, Result, SysError, reap};
 use std::ffi::{CStr, c_char};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null;
 
 /// Words of a command that is executed in place: their pointers stand on the
@@ -44,19 +44,21 @@ pub fn is_user_of_machine() -> bool {
 /// Why it could not be executed (execve(2)); EINVAL for no words, E2BIG for too
 /// many.
 pub fn execute_in_place(words: &[u8]) -> Result<()> {
-    execute(None, words)
+    execute(None, words, true)
 }
 
-/// The same, where the program is that of an open file, whatever stands at its
-/// path by now, and the first word its name only.
+/// The same, where the command is a manager again: signals that are blocked stay
+/// so, and none that comes meanwhile is lost, or ends the process. With `program`
+/// it is that of an open file, whatever stands at its path by now, and the first
+/// word is its name only.
 ///
 /// # Errors
-/// As of [`execute_in_place`], of execveat(2).
-pub fn execute_file_in_place(program: impl AsFd, words: &[u8]) -> Result<()> {
-    execute(Some(program.as_fd()), words)
+/// As of [`execute_in_place`].
+pub fn begin_again_in_place(program: Option<BorrowedFd<'_>>, words: &[u8]) -> Result<()> {
+    execute(program, words, false)
 }
 
-fn execute(file: Option<BorrowedFd<'_>>, words: &[u8]) -> Result<()> {
+fn execute(file: Option<BorrowedFd<'_>>, words: &[u8], unblock: bool) -> Result<()> {
     let mut pointers: [*const c_char; MOST_WORDS + 1] = [null(); MOST_WORDS + 1];
     let mut rest = words;
     let mut count = 0;
@@ -73,6 +75,9 @@ fn execute(file: Option<BorrowedFd<'_>>, words: &[u8]) -> Result<()> {
         return Err(SysError::new("execute", "a command", Errno::EINVAL));
     };
     leave_nothing_behind();
+    if unblock {
+        crate::raw::set_signal_mask(0);
+    }
     // SAFETY: `program`, the pointers and the empty path are C strings, the
     // array ends with null, and so does that of the environment, which nobody
     // changes in a process with one thread.
@@ -110,7 +115,6 @@ fn leave_nothing_behind() {
     // Ignored since its start, and nothing else is: handlers end with exec.
     // SAFETY: the default disposition is valid for every signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    crate::raw::set_signal_mask(0);
 }
 
 /// What becomes of the machine.

@@ -59,10 +59,13 @@ fn what_stands_at_its_path_takes_its_place() {
     });
     // An upgrade: another file by the same name. It tells that it is another.
     let [mark, next] = ["mark", "next"].map(|name| scratch.path().join(name));
+    // By the shell alone: what it executes may have another mask.
     let script = format!(
-        "#!/bin/sh\necho \"$$ $*\" > {}\nexec {} \"$@\"\n",
-        mark.display(),
-        ham().display()
+        "#!/bin/sh\nwhile read name mask; do [ \"$name\" = SigBlk: ] && blocked=$mask; done \
+         </proc/$$/status\necho \"$$ $*\" > {mark}\necho \"$blocked\" >> {mark}\n\
+         exec {} \"$@\"\n",
+        ham().display(),
+        mark = mark.display()
     );
     fs::write(&next, script).expect("a program");
     fs::set_permissions(&next, fs::Permissions::from_mode(0o755)).expect("our file");
@@ -73,6 +76,9 @@ fn what_stands_at_its_path_takes_its_place() {
     let marked = fs::read_to_string(&mark).expect("it was executed");
     let expected = format!("{} run --runtime-dir {}", manager.pid(), runtime.display());
     assert!(marked.starts_with(&expected) && marked.contains(" --user"), "{marked}");
+    // A signal that comes now waits for the next manager: TERM is the 15th.
+    let blocked = u64::from_str_radix(marked.lines().nth(1).unwrap_or_default(), 16);
+    assert!(blocked.is_ok_and(|mask| mask & 1 << 14 != 0), "{marked}");
     ham_tests::own_units::wait_until("a sleeper again", || {
         manager.entity("sleeper")["state"] == "running"
     });

@@ -45,7 +45,7 @@ pub(super) fn begin_again(manager: &Manager, output: Output) -> Result<Exit, Err
     loop {
         // In between nobody answers.
         if let Ok(now) = status(manager)
-            && now.ham.started_time > before.started_time
+            && now.ham.started_time != before.started_time
         {
             return tell(Way::SoftReboot, Some(now.ham.version), output);
         }

@@ -7,7 +7,8 @@ use crate::last_resort::last_line;
 use crate::say::say;
 use crate::shared::Shared;
 use ham_snapshot::ending::Ending;
-use ham_sys::ending::{Machine, end_machine, execute_file_in_place, execute_in_place};
+use ham_sys::ending::{Machine, begin_again_in_place, end_machine, execute_in_place};
+use std::os::fd::AsFd;
 
 /// Gives the exit code, if there is to be one. The init of a machine has none:
 /// whoever calls this does not end either then.
@@ -32,11 +33,12 @@ pub(super) fn carry_out(shared: &Shared, code: u8, ending: Ending) -> u8 {
 /// What stands at the path of this program by now, else the program that runs.
 fn again(shared: &Shared) -> u8 {
     let recovery = shared.state.recovery();
-    let at_its_path = execute_in_place(recovery.words());
+    let at_its_path = begin_again_in_place(None, recovery.words());
     if let Err(error) = at_its_path {
         say(format_args!("not the program at the path of ham, but the one that runs: {error}"));
     }
-    let itself = execute_file_in_place(&shared.common.program, recovery.words());
+    let program = shared.common.program.as_fd();
+    let itself = begin_again_in_place(Some(program), recovery.words());
     if let Err(error) = itself {
         say(format_args!("soft-reboot failed: {error}"));
     }

@@ -76,9 +76,7 @@ pub(crate) fn resume(options: Result<Options, String>) -> ExitCode {
     let resumed = take_over(options, &mut state).and_then(|shared| Ok(reaper::resume(shared)?));
     match resumed {
         Ok(code) => board::never_end(place, code),
-        Err(trouble) => {
-            board::never_end(place, last_resort::reap_only(place, &trouble, state))
-        }
+        Err(trouble) => board::never_end(place, last_resort::reap_only(place, &trouble, state)),
     }
 }
 
