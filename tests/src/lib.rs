@@ -10,6 +10,7 @@ pub mod decoders;
 pub mod events;
 pub mod fake;
 pub mod ledger;
+pub mod machine;
 pub mod own_units;
 pub mod processes;
 pub mod programs;

@@ -14,6 +14,7 @@ use ham_core::plan::{PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
+use ham_core::way::Way;
 use ham_tests::fake::{SharedMemory, plain};
 use std::collections::BTreeMap;
 
@@ -164,7 +165,7 @@ fn a_restart_of_many_is_not_done_again() {
     machine.exited(4);
     assert_eq!(machine.spawned(4).0, BTreeMap::from([(4, Reply::Done)]));
     // Only one of them asks for the end.
-    machine.step(Event::Shutdown { code: 0, within: Span::seconds(5), signals: 1 });
+    machine.step(Event::Shutdown { way: Way::Exit(0), within: Span::seconds(5), signals: 1 });
     machine.take_over();
     let (answers, effects) = machine.ask(1, Ask::Restart);
     let told: Vec<Reply> = [0, 1, 9].map(|id| answers[&id]).to_vec();

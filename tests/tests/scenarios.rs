@@ -9,6 +9,8 @@
 //! A block whose first line is `reload` is the plan from there on; with
 //! `cut-short` the monitor dies before that counts.
 //!
+//! A plan whose first line is `init-of-machine` is that of one, which may end it.
+//!
 //! `HAM_SCENARIO_REWRITE=1` writes what did come into the files: read the
 //! difference before you keep it.
 #![forbid(unsafe_code)]
@@ -26,9 +28,14 @@ mod reload;
 #[path = "scenarios/show.rs"]
 mod show;
 
+use ham_core::monitor::Host;
 use machine::Machine;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The first lines of a plan.
+const IN_CONTAINER: &str = "in a container\n";
+const IS_INIT: &str = "init-of-machine\n";
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
@@ -62,8 +69,15 @@ fn run(path: &Path, restored: bool) -> String {
     let (plan, steps) = blocks.split_first().expect("a plan");
     out.push_str(plan);
     out.push('\n');
-    let bare = plan.strip_prefix("in a container\n");
-    let mut machine = Machine::new(plans::plan(bare.unwrap_or(plan)), bare.is_some(), restored);
+    let mut host = Host::default();
+    let mut plan = plan;
+    if let Some(rest) = plan.strip_prefix(IS_INIT) {
+        (host.reboots, plan) = (true, rest);
+    }
+    if let Some(rest) = plan.strip_prefix(IN_CONTAINER) {
+        (host.container, plan) = (true, rest);
+    }
+    let mut machine = Machine::new(host, plans::plan(plan), restored);
     for block in steps {
         let commands = block.split("----").next().unwrap_or_default().trim_end();
         let mut came = String::new();

@@ -19,6 +19,8 @@ mod order;
 mod rules;
 #[path = "simulation/sayings.rs"]
 mod sayings;
+#[path = "simulation/ways.rs"]
+mod ways;
 #[path = "simulation/world.rs"]
 mod world;
 

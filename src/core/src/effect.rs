@@ -8,10 +8,11 @@ use crate::directive::Verdict;
 use crate::event::Wait;
 pub use crate::fact::{Fact, Failed, Failure, Notice};
 use crate::ids::{EntityId, RequestId, RunRef, SlotRef};
-use crate::plan::{Ending, EntityPlan, Identity};
+use crate::plan::{EntityPlan, Identity};
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
+use crate::way::Last;
 use std::sync::Arc;
 
 /// One thing to be done.
@@ -204,7 +205,7 @@ pub enum Effect {
     /// All is down: end what is left and end the manager.
     Finish {
         /// What comes after that.
-        ending: Ending,
+        last: Last,
     },
 }
 

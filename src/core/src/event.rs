@@ -8,6 +8,7 @@ use crate::notify::Told;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::{Mono, Span};
+use crate::way::Way;
 use std::collections::BTreeSet;
 
 /// One thing that has happened.
@@ -175,8 +176,9 @@ pub enum Event {
     },
     /// The manager is to end.
     Shutdown {
-        /// Its exit code.
-        code: u8,
+        /// What comes then. Of the machine's end only an exit is left where the
+        /// manager may not end it.
+        way: Way,
         /// How long the entities have; a second, shorter one hurries.
         within: Span,
         /// How many signals have asked for it so far; 0: a client does. A

@@ -40,6 +40,7 @@ pub mod plan;
 pub mod signal;
 pub mod status;
 pub mod time;
+pub mod way;
 pub mod wheel;
 pub mod wire;
 pub mod words;

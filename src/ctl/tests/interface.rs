@@ -352,7 +352,7 @@ fn every_field_is_described_and_every_described_field_exists() {
     check("Flags)", serde_json::to_value(FlagsNow { flags: vec!["rearm".into()] }).unwrap());
     check("Definition(", serde_json::to_value(OneName { name: "a".into() }).unwrap());
     check("Definition)", serde_json::to_value(definition()).unwrap());
-    let down = ShutdownParameters { code: 0, request: tag() };
+    let down = ShutdownParameters { code: 0, into: Some("halt".into()), request: tag() };
     check("Shutdown(", serde_json::to_value(down).unwrap());
     check("Shutdown)", Value::Object(Map::new()));
     check("History(", serde_json::to_value(history_asked()).unwrap());
@@ -460,5 +460,5 @@ fn what_may_be_missing_is_marked() {
     compare_options(&all, "Status(", &names);
     let kill = KillParameters { names: vec!["a".into()], signal: 15, request: request.clone() };
     compare_options(&all, "Kill(", &kill);
-    compare_options(&all, "Shutdown(", &ShutdownParameters { code: 0, request });
+    compare_options(&all, "Shutdown(", &ShutdownParameters { code: 0, into: None, request });
 }

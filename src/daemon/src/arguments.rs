@@ -3,6 +3,7 @@
 
 use crate::board::words::Word;
 use crate::board::{self, shell};
+use crate::last;
 use crate::lines::Look;
 use crate::load;
 use crate::options::{LogFormat, Options, Place, Stamps, VERBOSITY};
@@ -10,6 +11,7 @@ use crate::output;
 use crate::reaper::AGAIN;
 use crate::runtime;
 use crate::say::say;
+use crate::signalled::Signals;
 use ham_core::time::Span;
 use lexopt::prelude::{Long, Short, Value};
 use std::ffi::OsString;
@@ -38,6 +40,8 @@ Options:
       --container WHETHER  yes, no or auto: be the init of a container, which ends
                            when all entities have, and names who writes what
                            (default: auto, as PID 1 of a PID namespace)
+      --signals WHOSE      board: BusyBox's, as the init of a machine has them;
+                           container: TERM and INT end it (default: by place)
   -f FILE                  append the log to FILE instead of standard error
   -t KIND                  time stamps: none, relative, absolute, shortabs
       --log-format FORMAT  text or json: the log, and the output of entities
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Load(load::Request),
     /// Be its path watcher: internal.
     Watch,
+    /// Be its helper for the last steps of a machine: internal.
+    Last,
     /// Be its helper for output: internal.
     Output(Look),
     /// Be the init of one command, with these words.
@@ -141,6 +147,7 @@ fn internal(words: &[OsString]) -> Result<Option<Command>, String> {
         Some("load") => return load::Request::parse(rest).map(Command::Load).map(Some),
         Some("watch") if rest.is_empty() => Command::Watch,
         Some(word) if init::is_meant(word) => Command::Init(init::words_after(words.to_vec())),
+        Some(last::WORD_OF_ROLE) if rest.is_empty() => Command::Last,
         Some("output") => return output::look_of(rest).map(Command::Output).map(Some),
         Some(shell::WORD) => Command::Emergency(!rest.is_empty()),
         _ => return Ok(None),
@@ -165,6 +172,7 @@ struct Run {
     verbosity: Option<u32>,
     stop_deadline: Option<Span>,
     container: Option<bool>,
+    signals: Option<Signals>,
     place: Place,
     emergency: bool,
 }
@@ -224,6 +232,13 @@ fn next(parser: &mut lexopt::Parser, run: &mut Run) -> Result<Option<Next>, Stri
                 "auto" => None,
                 _ => return Err(format!("--container {word}: expected yes, no or auto")),
             };
+        }
+        "--signals" => {
+            let word = value(parser)?;
+            let word = word.to_string_lossy();
+            run.signals = Signals::from_word(&word)
+                .map(Some)
+                .ok_or_else(|| format!("--signals {word}: expected board or container"))?;
         }
         "-f" => run.log_file = Some(PathBuf::from(value(parser)?)),
         "-t" => {
@@ -329,6 +344,9 @@ impl Run {
             let word = if container { "yes" } else { "no" };
             words.extend(["--container".into(), word.into()]);
         }
+        if let Some(signals) = self.signals {
+            words.extend(["--signals".into(), signals.word().into()]);
+        }
         Ok(Options {
             words,
             directories,
@@ -342,6 +360,7 @@ impl Run {
             verbosity: self.verbosity,
             stop_deadline: self.stop_deadline,
             container: self.container,
+            signals: self.signals,
             place: self.place,
             emergency: self.emergency,
             warnings: Vec::new(),
@@ -389,7 +408,7 @@ mod tests {
             &["--runtime-dir", "/r", "-vvv", "-f", "log", "--stop-deadline", "1min 2s 30ms"][..],
             &["--runtime-dir", "/r", "--user", "-d", "--stop-deadline", "infinity"][..],
             &["--runtime-dir", "/r", "--log-format", "json", "--container", "yes"][..],
-            &["--runtime-dir", "/r", "--container", "no"][..],
+            &["--runtime-dir", "/r", "--container", "no", "--signals", "board"][..],
             // What is not given is left to ham.conf, again too.
             &["--runtime-dir", "/r"][..],
         ] {
@@ -472,6 +491,7 @@ mod tests {
             (&["-V", "loud"][..], "loud"),
             (&["--log-format", "xml"][..], "expected text or json"),
             (&["--container", "maybe"][..], "expected yes, no or auto"),
+            (&["--signals", "yes"][..], "expected board or container"),
             (&["serve"][..], "serve"),
         ] {
             let why = parsed(words).map(|_| ()).unwrap_err();

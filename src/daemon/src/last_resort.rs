@@ -4,14 +4,18 @@
 
 use crate::board::kmsg;
 use crate::exit;
+use crate::options::Place;
 use crate::say::say;
 use crate::shared::{kept_number, number};
+use crate::signalled::Wanted;
 use ham_snapshot::State;
+use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
 use ham_snapshot::layout;
+use ham_sys::ending::{Machine, end_machine};
 use ham_sys::poller::{Interest, Poller, Ready};
 use ham_sys::signals::{Received, SignalFd};
-use ham_sys::{containment, process, reap, signals};
+use ham_sys::{containment, limited, process, reap, signals, unmount};
 use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -23,11 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Processes of the manager, by the names that they give themselves.
 const ROLES: [&str; 2] = ["ham-monitor", "ham-guardian"];
 
+/// How long files have to be written out when the machine ends: a dead server
+/// must not keep it.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often is looked whether they have.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Reaps until a signal asks for the end; gives the exit code.
-pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
+/// Reaps until a signal asks for the end, which is that of the machine when its
+/// init is asked; gives the exit code, if there is one.
+pub(crate) fn reap_only(place: Place, why: &dyn Display, state: Option<State>) -> u8 {
     let text = format!(
         "the reaper goes on without its state ({why}): entities run on, unsupervised, and \
          whatever ends is reaped; TERM ends all"
@@ -58,8 +67,13 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
     for fd in kept.filter_map(|number| process::take(number).ok()) {
         let _ = process::close_by_child(fd);
     }
-    match wait_for_end() {
-        Ok(()) => end_all(),
+    match wait_for_end(place) {
+        Ok(ending) => {
+            end_all();
+            if place.is_board() {
+                end_the_machine(ending);
+            }
+        }
         // Without these nothing can be waited for but the children themselves.
         Err(error) => {
             say(error);
@@ -72,8 +86,37 @@ pub(crate) fn reap_only(why: &dyn Display, state: Option<State>) -> u8 {
     exit::MISTAKE
 }
 
-fn wait_for_end() -> ham_sys::Result<()> {
-    let descriptor = SignalFd::new(&signals::of_manager())?;
+/// File systems stay as they are, but for what has not been written: to take
+/// them away is the work of processes that are not there. Comes back when it was
+/// refused, or when there is nothing to do but to wait.
+pub(crate) fn end_the_machine(ending: Ending) {
+    let how = match ending {
+        Ending::Reboot | Ending::SoftReboot | Ending::Execute => Machine::Restarts,
+        Ending::Halt => Machine::Halts,
+        Ending::Exit | Ending::PowerOff => Machine::Ends,
+    };
+    let _ = limited::within(WRITTEN_WITHIN, || {
+        unmount::sync();
+        Ok(())
+    });
+    say(last_line(how));
+    if let Err(error) = end_machine(how) {
+        say(error);
+    }
+}
+
+/// The last that is seen on a console.
+pub(crate) fn last_line(how: Machine) -> &'static str {
+    match how {
+        Machine::Restarts => "the machine restarts",
+        Machine::Ends => "the machine is switched off",
+        Machine::Halts => "the machine is halted",
+    }
+}
+
+fn wait_for_end(place: Place) -> ham_sys::Result<Ending> {
+    let understood = place.signals();
+    let descriptor = SignalFd::new(&understood.numbers())?;
     let poller = Poller::new()?;
     poller.add(&descriptor, 0, Interest::READ)?;
     let mut received = [Received::default(); 16];
@@ -82,8 +125,11 @@ fn wait_for_end() -> ham_sys::Result<()> {
         reap_all();
         poller.wait(&mut ready, None)?;
         let count = descriptor.read(&mut received)?;
-        if received.iter().take(count).any(|signal| signal.signal != signals::SIGCHLD) {
-            return Ok(());
+        for signal in received.iter().take(count) {
+            // There is nobody to read units again.
+            if let Some(Wanted::End(ending)) = understood.wanted(signal.signal) {
+                return Ok(ending);
+            }
         }
     }
 }

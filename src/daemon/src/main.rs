@@ -5,12 +5,14 @@
 
 mod arguments;
 mod board;
+mod called;
 mod container;
 mod exit;
 mod facts;
 mod guardian;
 mod init;
 mod keep;
+mod last;
 mod last_resort;
 mod lines;
 mod load;
@@ -21,6 +23,7 @@ mod reaper;
 mod runtime;
 mod say;
 mod shared;
+mod signalled;
 mod start;
 mod told;
 mod trouble;
@@ -35,9 +38,12 @@ static ALLOCATOR: ham_sys::allocation::Counting = ham_sys::allocation::Counting;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
-    let called = words.next().and_then(|program| init::Called::by(&program));
-    if let Some(called) = called {
+    let program = words.next();
+    if let Some(called) = program.as_deref().and_then(init::Called::by) {
         return init::main(called, words.collect());
+    }
+    if let Some(name) = called::Name::of(program.as_deref()) {
+        return called::main(name, words.collect());
     }
     match arguments::parse(words.collect()) {
         Ok(arguments::Command::Init(words)) => init::main(init::Called::Ham, words),
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
+        Ok(arguments::Command::Last) => last::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
         Ok(arguments::Command::Emergency(console)) => board::shell::main(console),
         Ok(arguments::Command::Help) => print(arguments::HELP),

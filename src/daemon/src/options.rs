@@ -1,6 +1,8 @@
 //! What the command line has asked for; read-only once the reaper runs.
 
+use crate::signalled::Signals;
 use ham_core::time::Span;
+use ham_sys::process;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -85,6 +87,32 @@ pub(crate) enum Place {
     Machine,
 }
 
+/// In a container whose manager takes reboot(2) of its init for a request, as
+/// LXC and systemd-nspawn do, nobody else can know that it does.
+const IN_CONTAINER: &str = "HAM_REBOOT";
+
+impl Place {
+    /// Whether what it is the init of ends with it.
+    pub(crate) fn is_board(self) -> bool {
+        match self {
+            Place::Elsewhere => false,
+            Place::Namespace | Place::Machine => true,
+        }
+    }
+
+    /// Whether the reaper, which this process is, may end the machine, or what
+    /// takes itself for one.
+    pub(crate) fn reboots(self) -> bool {
+        let allowed = || std::env::var_os(IN_CONTAINER).is_some_and(|value| value == "1");
+        self.is_board() || (process::pid() == 1 && allowed())
+    }
+
+    /// Whose signals come here, if nobody says.
+    pub(crate) fn signals(self) -> Signals {
+        if self.is_board() { Signals::Board } else { Signals::Container }
+    }
+}
+
 /// Options of `ham run`.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -114,6 +142,8 @@ pub(crate) struct Options {
     pub(crate) stop_deadline: Option<Span>,
     /// Whether ham is the init of a container; `None`: look.
     pub(crate) container: Option<bool>,
+    /// Whose signals are understood; `None`: as the place says.
+    pub(crate) signals: Option<Signals>,
     /// What it is the init of.
     pub(crate) place: Place,
     /// Instead of what units say a shell is started: on a board alone.

@@ -20,7 +20,8 @@ pub(crate) fn say(text: impl Display) {
     }
 }
 
-fn write(text: &str) {
+/// Says it as it is on standard error.
+pub(crate) fn write(text: &str) {
     poller::write_within(std::io::stderr(), text.as_bytes(), PATIENCE);
 }
 

@@ -3,6 +3,7 @@
 //! has executed itself again: every descriptor has a number of its own.
 
 use crate::options::Options;
+use crate::signalled::Signals;
 use ham_snapshot::State;
 use ham_snapshot::kept::{Kept, Name, Owner};
 use ham_snapshot::layout;
@@ -18,6 +19,8 @@ pub(crate) const LOADER_SLOT: u32 = 0;
 pub(crate) const WATCHER_SLOTS: [u32; 4] = [1, 3, 4, 5];
 /// Slot of the helper for output.
 pub(crate) const OUTPUT_SLOT: u32 = 2;
+/// Slot of the helper for the last steps of a machine.
+pub(crate) const LAST_SLOT: u32 = 6;
 
 /// How long work may wait for a monitor that does nothing: an exit, a deadline,
 /// a client (details 15).
@@ -58,6 +61,10 @@ pub(crate) struct Shared {
     /// Monitors and guardians that hang are replaced (details 15); not when
     /// somebody looks at them with a debugger.
     pub(crate) hang_check: bool,
+    /// Whose signals it understands.
+    pub(crate) signals: Signals,
+    /// Whether it may end the machine, or what takes itself for one.
+    pub(crate) reboots: bool,
     /// What the start found missing, for the report.
     pub(crate) remarks: Vec<String>,
 }

@@ -19,9 +19,34 @@ pub enum Ending {
     Execute,
     /// The machine is switched off.
     PowerOff,
+    /// The machine stands still, with its power on.
+    Halt,
+    /// The manager is executed again in place: by the command that is written
+    /// as for `Execute`, else from the program that runs.
+    SoftReboot,
 }
 
-const ENDINGS: [Ending; 4] = [Ending::Exit, Ending::Reboot, Ending::Execute, Ending::PowerOff];
+const ENDINGS: [Ending; 6] = [
+    Ending::Exit,
+    Ending::Reboot,
+    Ending::Execute,
+    Ending::PowerOff,
+    Ending::Halt,
+    Ending::SoftReboot,
+];
+
+impl Ending {
+    /// As it stands in a word.
+    pub(crate) fn number(self) -> u8 {
+        let place = ENDINGS.iter().position(|one| *one == self).unwrap_or(0);
+        u8::try_from(place).unwrap_or(0)
+    }
+
+    /// The inverse of [`Ending::number`].
+    pub(crate) fn of_number(number: u8) -> Option<Ending> {
+        ENDINGS.get(usize::from(number)).copied()
+    }
+}
 
 /// In the word that says that the manager is done: it is never 0.
 const DONE: u64 = 256;
@@ -45,8 +70,8 @@ impl Recovery {
 impl State {
     /// The manager is done: the exit code, and what else there is to do.
     pub fn set_done(&self, code: u8, ending: Ending) {
-        let kind = ENDINGS.iter().position(|one| *one == ending).unwrap_or(0);
-        self.set(Field::Done, DONE | u64::from(code) | (kind as u64) << 16);
+        let kind = u64::from(ending.number());
+        self.set(Field::Done, DONE | u64::from(code) | kind << 16);
     }
 
     /// What was said so; `None`: it is not done.
@@ -54,8 +79,8 @@ impl State {
     pub fn done(&self) -> Option<(u8, Ending)> {
         let word = self.get(Field::Done);
         let code = u8::try_from(word & 0xff).unwrap_or(0);
-        let kind = usize::try_from(word >> 16).unwrap_or(0);
-        (word != 0).then(|| (code, ENDINGS.get(kind).copied().unwrap_or(Ending::Exit)))
+        let kind = u8::try_from(word >> 16).ok().and_then(Ending::of_number);
+        (word != 0).then(|| (code, kind.unwrap_or(Ending::Exit)))
     }
 
     /// The command that takes the place of the reaper, before that is said to be
@@ -102,7 +127,7 @@ mod tests {
     fn the_ending_survives_in_its_words() {
         let state = test_state();
         assert_eq!(state.done(), None);
-        for (code, ending) in [(0, Ending::Exit), (255, Ending::Execute), (7, Ending::Reboot)] {
+        for (code, ending) in [(0, Ending::Exit), (255, Ending::Execute), (0, Ending::SoftReboot)] {
             state.set_done(code, ending);
             assert_eq!(state.done(), Some((code, ending)));
         }

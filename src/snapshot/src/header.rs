@@ -151,6 +151,13 @@ pub enum Field {
     AppliesTaken = 63,
     /// The turn that counts. Stored last in a commit (details 1).
     CommittedTurn = 64,
+    /// How many signals have asked for a shutdown (32 bits), and of the last
+    /// eight what each wants, four bits each, the last one lowest (`requests`).
+    /// Written by the reaper.
+    ShutdownWays = 70,
+    /// Until when the last steps of a machine may take, CLOCK_MONOTONIC; 0: they
+    /// have not begun. Written by the monitor.
+    LastUntil = 71,
 }
 
 impl State {

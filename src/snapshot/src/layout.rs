@@ -5,7 +5,7 @@
 /// `ham-stat`, little endian: the first word.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ham-stat");
 /// Counted up at every change of the layout.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 
 /// Bytes in a word.
 pub const WORD: usize = 8;

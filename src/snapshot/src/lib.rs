@@ -25,6 +25,7 @@ pub mod kept;
 pub mod layout;
 pub mod plans;
 pub mod records;
+pub mod requests;
 pub mod rings;
 pub mod slots;
 

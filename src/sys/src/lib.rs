@@ -36,6 +36,7 @@ pub mod fault;
 pub mod files;
 pub mod foreground;
 pub mod inotify;
+pub mod limited;
 pub mod lock;
 pub mod machine;
 pub mod pipe;
@@ -49,5 +50,6 @@ pub mod signal_queue;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod unmount;
 
 pub use error::{Errno, Result, SysError};

@@ -269,9 +269,15 @@ impl AsFd for Timer {
 
 /// Whether there is something to read now, or the other end has gone.
 pub(crate) fn is_readable(fd: impl AsFd) -> bool {
+    is_readable_within(fd, Duration::ZERO)
+}
+
+/// The same, waited for. A signal begins the wait anew.
+pub(crate) fn is_readable_within(fd: impl AsFd, patience: Duration) -> bool {
     let mut watched = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
     loop {
-        match poll(&mut watched, PollTimeout::ZERO) {
+        match poll(&mut watched, timeout) {
             Ok(count) => return count > 0,
             Err(nix::errno::Errno::EINTR) => (),
             Err(_) => return false,

@@ -49,15 +49,14 @@ pub const SIGCONT: i32 = libc::SIGCONT;
 pub const SIGTTIN: i32 = libc::SIGTTIN;
 /// It writes to it, or changes it.
 pub const SIGTTOU: i32 = libc::SIGTTOU;
+/// BusyBox: stand still.
+pub const SIGUSR1: i32 = libc::SIGUSR1;
+/// BusyBox: power off.
+pub const SIGUSR2: i32 = libc::SIGUSR2;
+/// The power fails.
+pub const SIGPWR: i32 = libc::SIGPWR;
 /// At once, whatever the process thinks of it.
 pub const SIGKILL: i32 = libc::SIGKILL;
-
-/// What a manager reads: deaths of children, what asks it to load its units again
-/// (HUP), and what asks it to shut down;
-/// PWR and RTMIN+3 are what container managers send.
-pub fn of_manager() -> [i32; 6] {
-    [SIGCHLD, SIGTERM, SIGINT, SIGHUP, libc::SIGPWR, rtmin() + 3]
-}
 
 /// Blocks every signal in the calling thread (and in the threads it will
 /// make), except the synchronous faults SEGV BUS ILL FPE TRAP SYS ABRT.

@@ -13,6 +13,7 @@ use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
+use ham_core::way::Way;
 use ham_core::words::Words;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
@@ -84,7 +85,7 @@ pub(super) fn live(bed: &Bed, seed: u64) -> Good {
         }
     }
     if life.random.chance(20) {
-        life.step(Event::Shutdown { code: 3, within: Span::seconds(1), signals: 1 });
+        life.step(Event::Shutdown { way: Way::Exit(3), within: Span::seconds(1), signals: 1 });
     }
     if life.random.chance(30) {
         // The last turn was cut off right before it would have counted.

@@ -11,6 +11,7 @@ use ham_core::memory::RecordId;
 use ham_core::monitor::{Monitor, Turn};
 use ham_core::plan::{EntityPlan, Kind, Links, OnDependencyRestart, encode};
 use ham_core::time::Span;
+use ham_core::way::Way;
 
 /// More effects in one turn than this would be a circle that is gone round.
 const MANY_EFFECTS: usize = 500;
@@ -49,7 +50,11 @@ pub fn links(bytes: &[u8]) {
             }
             1 if choices.byte().is_multiple_of(8) => {
                 let within = Span::millis(u64::from(choices.byte()));
-                step(&mut monitor, &mut kernel, Event::Shutdown { code: 0, within, signals: 1 });
+                step(
+                    &mut monitor,
+                    &mut kernel,
+                    Event::Shutdown { way: Way::Exit(0), within, signals: 1 },
+                );
             }
             _ => {
                 let id = RequestId(1);

@@ -18,6 +18,7 @@ use ham_core::plan::{PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
+use ham_core::way::Way;
 use ham_core::words::Words;
 use ham_snapshot::State;
 use ham_snapshot::header::Field;
@@ -282,7 +283,7 @@ impl<'a> Successor<'a> {
             }
             _ => {
                 let within = Span::millis(u64::from(choices.byte()));
-                self.events.push_back(Event::Shutdown { code: 0, within, signals: 1 });
+                self.events.push_back(Event::Shutdown { way: Way::Exit(0), within, signals: 1 });
             }
         }
         self.run();

@@ -43,7 +43,7 @@ impl Kernel {
                 let ok = !self.random.chance(self.temper.refused);
                 self.action_done(*run, ok);
             }
-            Effect::Finish { ending } => self.finished.push(ending.clone()),
+            Effect::Finish { last } => self.finished.push(last.clone()),
             // Of processes with such ids none is its own: they have ended.
             Effect::SignalProcess { run, .. } => self.action_done(*run, false),
             Effect::Attach { slot, entity, pid, .. } => self.attach(*slot, *entity, *pid),

@@ -8,10 +8,11 @@ use super::{Random, SharedMemory, SlotWord, Temper, Watched};
 use ham_core::event::{Event, Wait};
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::SlotState;
-use ham_core::plan::{Ending, EntityPlan, KillScope, Kind};
+use ham_core::plan::{EntityPlan, KillScope, Kind};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
+use ham_core::way::Last;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -88,7 +89,7 @@ pub struct Kernel {
     /// What no correct core would have asked for.
     pub faults: Vec<String>,
     /// Exit codes of `Finish`.
-    pub finished: Vec<Ending>,
+    pub finished: Vec<Last>,
     /// Effects carried out.
     pub carried: u64,
     pub(super) made: BTreeSet<SlotRef>,

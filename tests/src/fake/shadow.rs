@@ -27,7 +27,8 @@ impl Stage {
             word.state = SlotState::Running;
         }
         let memory: Box<dyn Memory> = Box::new(SharedMemory::holding(store));
-        let (shadow, _) = Monitor::restore(open(&self.bytes), memory, self.kernel.now);
+        let (shadow, _) =
+            Monitor::restore_on(self.host, open(&self.bytes), memory, self.kernel.now);
         shadow
     }
 

@@ -7,7 +7,7 @@ use ham_core::effect::Effect;
 use ham_core::event::Event;
 use ham_core::ids::{RequestId, SlotRef};
 use ham_core::memory::{Memory, SlotState};
-use ham_core::monitor::{Monitor, Resume, Turn};
+use ham_core::monitor::{Host, Monitor, Resume, Turn};
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::time::{Mono, Span};
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +51,8 @@ pub struct Stage {
     pub turns: u64,
     /// One dies in so many of a hundred turns, before or after each commit.
     deaths: u64,
+    /// Where the monitors run.
+    pub(super) host: Host,
     requests: u64,
     /// Slots that were handed out and not yet told to be free again, with the
     /// generation: as the monitor sees it, not as the words say.
@@ -62,17 +64,19 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A wild machine, and a monitor for this plan that has not begun.
+    /// A wild machine, and a monitor for this plan that has not begun, on such a
+    /// host.
     ///
     /// # Panics
     /// When the plan is outside the rules.
     #[must_use]
-    pub fn new(mut random: Random, plans: &[EntityPlan], deaths: u64) -> Stage {
+    pub fn new(mut random: Random, plans: &[EntityPlan], deaths: u64, host: Host) -> Stage {
         let bytes = encode(plans).expect("a plan inside the rules");
         let memory = SharedMemory::default();
         let machine = Random::new(random.bits());
         let kernel = Kernel::new(memory.clone(), machine, Temper::wild());
-        let (monitor, _) = Monitor::restore(open(&bytes), Box::new(memory.clone()), kernel.now);
+        let boxed: Box<dyn Memory> = Box::new(memory.clone());
+        let (monitor, _) = Monitor::restore_on(host, open(&bytes), boxed, kernel.now);
         Stage {
             random,
             kernel,
@@ -82,6 +86,7 @@ impl Stage {
             takeovers: 0,
             turns: 0,
             deaths,
+            host,
             requests: 1,
             held: BTreeMap::new(),
             freed: BTreeMap::new(),
@@ -199,7 +204,7 @@ impl Stage {
         self.kernel.monitor_dies();
         self.kernel.now = self.kernel.now.after(self.random.micros(50, 3_000));
         let boxed: Box<dyn Memory> = Box::new(self.memory.clone());
-        let (monitor, resume) = Monitor::restore(open(&self.bytes), boxed, self.kernel.now);
+        let (monitor, resume) = Monitor::restore_on(self.host, open(&self.bytes), boxed, self.kernel.now);
         self.monitor = monitor;
         self.tell(&"takeover", &resume.turn.effects);
         self.take_stock();

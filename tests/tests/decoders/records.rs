@@ -12,6 +12,7 @@ use ham_core::plan::{
 };
 use ham_core::status::ExitStatus;
 use ham_core::time::{Mono, Span};
+use ham_core::way::Way;
 use ham_tests::fake::{SharedMemory, SlotWord, plain};
 
 const FIRST: EntityId = EntityId(0);
@@ -164,7 +165,7 @@ fn what_waits_for_its_start_in_a_shutdown_is_not_due_for_ever() {
     machine.set_slot(slot, SlotState::Intent, 0);
     machine.step(Event::SpawnFailed { slot, error: 2 });
     let waits = machine.record(FIRST);
-    machine.step(Event::Shutdown { code: 0, within: Span::seconds(60), signals: 0 });
+    machine.step(Event::Shutdown { way: Way::Exit(0), within: Span::seconds(60), signals: 0 });
     machine.put(FIRST, waits);
     let (monitor, _) = restore(&machine.memory, machine.now);
     machine.monitor = monitor;

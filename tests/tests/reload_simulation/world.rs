@@ -11,8 +11,9 @@ use crate::rules::Rules;
 use crate::units::Units;
 use ham_core::effect::Effect;
 use ham_core::event::Event;
-use ham_core::monitor::Turn;
+use ham_core::monitor::{Host, Turn};
 use ham_core::plan::EntityPlan;
+use ham_core::way::Way;
 use ham_tests::fake::{Checked, Lives, Random, Stage, Temper, random_plan};
 use std::collections::BTreeSet;
 
@@ -46,7 +47,7 @@ impl World {
         let plans = units.plans(&|_| None, &BTreeSet::new());
         World {
             life,
-            stage: Stage::new(random, &plans, life.deaths),
+            stage: Stage::new(random, &plans, life.deaths, Host::default()),
             rules: Rules::default(),
             units,
             past: Vec::new(),
@@ -89,7 +90,7 @@ impl World {
             self.there_and_back()?;
         }
         let within = self.stage.random.micros(0, 3_000_000);
-        self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
+        self.step(Event::Shutdown { way: Way::Exit(4), within, signals: 1 })?;
         if self.stage.random.chance(30) {
             let units = self.edited();
             self.reload(&units)?;

@@ -6,6 +6,7 @@ use crate::notation::{self, Line};
 use ham_core::directive::{Directive, Heartbeat, Stranger};
 use ham_core::event::Event;
 use ham_core::ids::RequestId;
+use ham_core::way::Way;
 
 impl Machine {
     pub(super) fn event(&self, word: &str, line: &mut Line) -> Event {
@@ -97,9 +98,12 @@ impl Machine {
             }
             "shutdown" => {
                 let code = line.pair("code").map_or(0, |text| text.parse().expect("a code"));
+                let word = line.pair("into");
+                let way =
+                    word.map_or(Way::Exit(code), |word| Way::from_word(&word).expect("a way"));
                 let within = notation::span(&line.pair("within").expect("within="));
                 let signals = u64::from(line.flag("by-signal"));
-                Event::Shutdown { code, within, signals }
+                Event::Shutdown { way, within, signals }
             }
             other => panic!("nothing is called {other}"),
         }

@@ -57,8 +57,7 @@ pub(crate) fn restore(
 }
 
 impl Machine {
-    pub(crate) fn new(plans: Vec<EntityPlan>, container: bool, restored: bool) -> Machine {
-        let host = Host { container, ..Host::default() };
+    pub(crate) fn new(host: Host, plans: Vec<EntityPlan>, restored: bool) -> Machine {
         let bytes = encode(&plans).expect("a plan inside the rules");
         let memory = SharedMemory::default();
         let (monitor, _) = restore(host, &bytes, &memory, BEGIN);

@@ -5,8 +5,8 @@ use ham_core::effect::{Effect, Process};
 use ham_core::event::Wait;
 use ham_core::ids::{EntityId, RunRef, SlotRef};
 use ham_core::monitor::{Level, Monitor, Said, View};
-use ham_core::plan::Ending;
 use ham_core::time::Mono;
+use ham_core::way::{Last, Way};
 
 fn slot(slot: SlotRef) -> String {
     format!("#{}.{}", slot.index, slot.generation)
@@ -73,8 +73,8 @@ pub(crate) fn effect(monitor: &Monitor, effect: &Effect) -> String {
         Effect::WatchMemory { entity: Some(entity) } => {
             format!("watch-memory {}", name(monitor, *entity))
         }
-        Effect::Finish { ending: Ending::Exit(code) } => format!("finish code={code}"),
-        Effect::Finish { ending } => format!("finish {ending:?}"),
+        Effect::Finish { last: Last::Way(Way::Exit(code)) } => format!("finish code={code}"),
+        Effect::Finish { last } => format!("finish {last:?}"),
         Effect::SignalProcess { pid, start, signal, code, value, run: by } => {
             let to = format!("process {pid} of {start}");
             format!("signal {to} {signal} code={code} value={value} {}", run(*by))

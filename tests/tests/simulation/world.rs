@@ -7,15 +7,17 @@ use crate::clients::{Clients, had_no_effect, some};
 use crate::heartbeats::{Heartbeats, watched};
 use crate::rules::Rules;
 use crate::sayings::Sayings;
+use crate::ways;
 use ham_core::change::Change;
 use ham_core::directive::{Counting, Directive, Stranger};
 use ham_core::effect::Effect;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::EntityId;
 use ham_core::memory::RecordId;
-use ham_core::monitor::Turn;
-use ham_core::plan::{Ending, EntityPlan, Item, Kind};
+use ham_core::monitor::{Host, Turn};
+use ham_core::plan::{EntityPlan, Item, Kind};
 use ham_core::signal::Signal;
+use ham_core::way::Last;
 use ham_tests::fake::{Checked, Lives, Random, START, Stage, Temper, random_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub(crate) struct Life {
 
 pub(crate) struct World {
     life: Life,
+    host: Host,
     pub(crate) stage: Stage,
     pub(crate) plans: Vec<EntityPlan>,
     pub(crate) rules: Rules,
@@ -47,9 +50,11 @@ impl World {
     pub(crate) fn new(life: Life) -> World {
         let mut random = Random::new(life.seed);
         let plans = random_plan(&mut random);
+        let host = ways::host(life.seed);
         World {
             life,
-            stage: Stage::new(random, &plans, life.deaths),
+            host,
+            stage: Stage::new(random, &plans, life.deaths, host),
             plans,
             rules: Rules::default(),
             clients: Clients::default(),
@@ -88,18 +93,23 @@ impl World {
         }
         self.no_pulse_is_lost()?;
         let within = self.stage.random.micros(0, 3_000_000);
-        self.step(Event::Shutdown { code: 4, within, signals: 1 })?;
+        let mut asked = vec![ways::some(&mut self.stage.random, 4)];
+        self.step(Event::Shutdown { way: asked[0], within, signals: 1 })?;
         if self.stage.random.chance(30) {
             self.turn()?;
             let within = self.stage.random.micros(0, 1_000_000);
-            self.step(Event::Shutdown { code: 5, within, signals: 2 })?;
+            let way = ways::some(&mut self.stage.random, 5);
+            let finished = self.rules.finishes > 0;
+            self.step(Event::Shutdown { way, within, signals: 2 })?;
+            asked.extend((!finished).then_some(way));
         }
         self.stage.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.stage.kernel, &self.plans, self.stage.takeovers)?;
-        if let Some(ending) = self.stage.kernel.finished.iter().find(|one| **one != Ending::Exit(4))
-        {
-            return Err(format!("finished as {ending:?}"));
+        let expected = ways::expected(self.host, &asked).map(Last::Way);
+        let finished = &self.stage.kernel.finished;
+        if let Some(last) = finished.iter().find(|one| Some(*one) != expected.as_ref()) {
+            return Err(format!("finished as {last:?}, not {expected:?} of {asked:?}"));
         }
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.stage.takeovers == 0 => {

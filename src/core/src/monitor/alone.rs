@@ -9,7 +9,6 @@
 //! end: who has stopped it may start it again.
 
 use super::entity::{Actual, Desired, Entity, Why};
-use super::global::Shutdown;
 use super::view::LONG_CHAIN;
 use super::{ERROR_NO_PLAN, ERROR_NO_SLOT, Monitor};
 use crate::effect::Fact;
@@ -17,6 +16,7 @@ use crate::ids::EntityId;
 use crate::plan::{Kind, StartMode};
 use crate::status::ExitStatus;
 use crate::time::Mono;
+use crate::way::Way;
 
 /// What shells add to the number of a signal.
 const BY_SIGNAL: u8 = 128;
@@ -38,7 +38,7 @@ impl Monitor {
             return false;
         };
         self.note(id, Fact::EndsManager { code, main });
-        self.shut_down(code, self.host.stop_deadline, 0);
+        self.shut_down(Way::Exit(code), self.host.stop_deadline, 0);
         true
     }
 
@@ -166,12 +166,12 @@ impl Monitor {
         self.holder.is_some()
     }
 
-    /// With what exit code the manager ends. Who is `main` has been asked to end
+    /// With what exit code the manager ends that was to end with this one. Who is `main` has been asked to end
     /// when a signal has begun it: how it took that is what the signal's sender
     /// wants to know.
-    pub(super) fn code_at_end(&mut self, shutdown: &Shutdown) -> u8 {
-        if shutdown.code != 0 || self.global.signals == 0 {
-            return shutdown.code;
+    pub(super) fn code_at_end(&mut self, code: u8) -> u8 {
+        if code != 0 || self.global.signals == 0 {
+            return code;
         }
         let mains = self.plan.mains().to_vec();
         let codes = mains.into_iter().map(|id| {

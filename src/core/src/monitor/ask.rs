@@ -12,6 +12,7 @@ use crate::plan::RELOAD;
 use crate::signal::Signal;
 use crate::status::ExitStatus;
 use crate::time::Span;
+use crate::way::Way;
 use std::collections::BTreeSet;
 
 /// How long what was killed at the end of a shutdown has to disappear before
@@ -306,11 +307,16 @@ impl Monitor {
     }
 
     /// Everything is to go down within that time; asked again, sooner.
-    pub(super) fn shut_down(&mut self, code: u8, within: Span, signals: u64) {
+    pub(super) fn shut_down(&mut self, way: Way, within: Span, signals: u64) {
+        let way = if way.ends_machine() && !self.host.reboots { Way::Exit(0) } else { way };
         let due = self.now.after(within);
         self.global.signals = self.global.signals.max(signals);
         self.turn.dirty.insert(RecordId::Global);
         if let Some(shutdown) = &mut self.global.shutdown {
+            let too_late = shutdown.finished || way == shutdown.way;
+            if way.overrules(shutdown.way) && !too_late {
+                (shutdown.way, shutdown.by) = (way, None);
+            }
             if !shutdown.killing {
                 // In a hurry nothing is kept for anybody.
                 let all = shutdown.due.after(shutdown.share);
@@ -324,7 +330,7 @@ impl Monitor {
         let share = if in_order { Span(within.0 / 4).min(MOST_KEPT) } else { Span::ZERO };
         let due = self.now.after(Span(within.0.saturating_sub(share.0)));
         let (killing, finished) = (false, false);
-        self.global.shutdown = Some(Shutdown { code, due, share, killing, finished, by: None });
+        self.global.shutdown = Some(Shutdown { way, due, share, killing, finished, by: None });
         let others = self.waiters.iter().filter(|waiter| waiter.goal != Goal::Down);
         let waited_for: BTreeSet<EntityId> = others.map(|waiter| waiter.entity).collect();
         for id in waited_for {

@@ -1,6 +1,6 @@
-//! Actions that end the manager: in good order, as any other shutdown, and
-//! what comes at its very end is said by the action, which the state names. So
-//! a takeover on the way down changes nothing.
+//! Actions that end the manager: in good order, as any other shutdown. What comes
+//! at its very end is in the state, and a command in the action, which the state
+//! names. So a takeover on the way down changes nothing.
 
 use super::run::Place;
 use super::{Global, Monitor};
@@ -9,6 +9,7 @@ use crate::ids::{EntityId, MAX_ENTITIES};
 use crate::memory::RecordId;
 use crate::plan::{Ending, Verb};
 use crate::time::Span;
+use crate::way::{Last, Way};
 use crate::words::{Odd, Reader, Writer};
 
 /// What the core must know of where it runs.
@@ -16,7 +17,7 @@ use crate::words::{Odd, Reader, Writer};
 pub struct Host {
     /// How long entities have when an action ends the manager.
     pub stop_deadline: Span,
-    /// Whether the manager may start the machine anew: it is its init.
+    /// Whether the manager may end the machine, or start it anew: it is its init.
     pub reboots: bool,
     /// Whether the manager is the init of a container, which ends when nothing is
     /// left in it.
@@ -67,20 +68,18 @@ impl Monitor {
         if self.is_shutting_down() {
             return Ok(());
         }
-        match ending {
+        let way = match ending {
             Ending::Reboot if !self.host.reboots => return Err(Failure::NoInit),
             Ending::Execute(words) if !Ending::fits(words) => return Err(Failure::TooLong),
-            Ending::Exit(_) | Ending::Reboot | Ending::Execute(_) => {}
-        }
-        let code = match ending {
-            Ending::Exit(code) => *code,
-            Ending::Reboot | Ending::Execute(_) => 0,
+            Ending::Exit(code) => Way::Exit(*code),
+            Ending::Reboot => Way::Reboot,
+            Ending::Execute(_) => Way::Exit(0),
         };
         let by = self.runs.get(&index).map(|run| {
             let place = (run.condition, run.action, run.on_fail);
             (run.entity, place)
         });
-        self.shut_down(code, self.host.stop_deadline, 0);
+        self.shut_down(way, self.host.stop_deadline, 0);
         if let Global { shutdown: Some(shutdown), .. } = &mut self.global {
             shutdown.by = by;
         }
@@ -107,7 +106,8 @@ impl Monitor {
         let Some(shutdown) = self.global.shutdown else { return };
         let said = shutdown.by.and_then(|(id, (condition, action, on_fail))| {
             match self.plan_of(id)?.verb(condition, action, on_fail)? {
-                Verb::Shutdown(ending) => Some(ending),
+                Verb::Shutdown(Ending::Execute(words)) => Some(Last::Execute(words)),
+                Verb::Shutdown(Ending::Exit(_) | Ending::Reboot) => None,
                 Verb::Restart(_)
                 | Verb::Execute(_)
                 | Verb::NotifySignal(_)
@@ -119,8 +119,13 @@ impl Monitor {
                 | Verb::Stop(_) => None,
             }
         });
-        let ending = said.unwrap_or_else(|| Ending::Exit(self.code_at_end(&shutdown)));
-        self.emit(Effect::Finish { ending });
+        let last = said.unwrap_or_else(|| {
+            Last::Way(match shutdown.way {
+                Way::Exit(code) => Way::Exit(self.code_at_end(code)),
+                way @ (Way::PowerOff | Way::Reboot | Way::Halt | Way::SoftReboot) => way,
+            })
+        });
+        self.emit(Effect::Finish { last });
     }
 }
 

@@ -4,6 +4,7 @@
 use super::endings;
 use crate::memory::Record;
 use crate::time::{Mono, Span};
+use crate::way::Way;
 use crate::words::{Odd, Reader, Words, Writer};
 
 /// The manager's own record.
@@ -27,7 +28,8 @@ pub(crate) struct Global {
 /// On the way down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shutdown {
-    pub(super) code: u8,
+    /// What comes when all is down, if no command of an action does.
+    pub(super) way: Way,
     /// When what is left is killed, and then when it is given up.
     pub(super) due: Mono,
     /// So much of the time is kept for those that wait for others to end: at
@@ -36,19 +38,20 @@ pub(super) struct Shutdown {
     pub(super) share: Span,
     pub(super) killing: bool,
     pub(super) finished: bool,
-    /// The action that has asked for it, if one has: what comes at the end is
-    /// said there.
+    /// The action that has asked for it, if one has and nobody has asked for
+    /// something else since: a command that comes at the end is said there.
     pub(super) by: Option<endings::By>,
 }
 
 impl Global {
     pub(super) fn record(&self) -> Record {
         let shutdown = self.shutdown;
+        let (code, which) = shutdown.map_or((0, 0), |s| s.way.words());
         let mut words = Writer::new();
         words
             .put(u64::from(self.booted))
             .put(u64::from(shutdown.is_some()))
-            .put(shutdown.map_or(0, |s| u64::from(s.code)))
+            .put(code)
             .put(shutdown.map_or(0, |s| s.due.0))
             .put(shutdown.map_or(0, |s| u64::from(s.killing)))
             .put(shutdown.map_or(0, |s| u64::from(s.finished)))
@@ -58,7 +61,7 @@ impl Global {
             .put(u64::from(self.beats_suspended))
             .put_due(self.beats_fresh);
         endings::put_by(&mut words, shutdown.and_then(|s| s.by));
-        words.put(self.pulses_gone);
+        words.put(self.pulses_gone).put(which);
         let due = shutdown.filter(|s| !s.finished).map(|s| s.due);
         let head = crate::memory::Head { due, slot: None, open: true, active: true };
         Record { head, words: words.finish() }
@@ -69,7 +72,7 @@ impl Global {
         let booted = from.get_bool()?;
         let down = from.get_bool()?;
         let mut shutdown = Shutdown {
-            code: from.get_u8()?,
+            way: Way::Exit(from.get_u8()?),
             due: Mono(from.get()?),
             share: Span::ZERO,
             killing: from.get_bool()?,
@@ -82,6 +85,9 @@ impl Global {
         let (beats_suspended, beats_fresh) = (from.get_bool()?, from.get_due()?);
         shutdown.by = endings::get_by(&mut from)?;
         let pulses_gone = from.get()?;
+        if let Way::Exit(code) = shutdown.way {
+            shutdown.way = Way::from_words(code, from.get()?)?;
+        }
         from.finish()?;
         let shutdown = down.then_some(shutdown);
         let global = Global {

@@ -340,7 +340,7 @@ impl Monitor {
             Event::OomKilled { slot, kills, ended } => self.oom_killed(slot, kills, ended),
             Event::Received { channel, upto } => self.received(&channel, upto),
             Event::Receivers { channels } => self.receivers(&channels),
-            Event::Shutdown { code, within, signals } => self.shut_down(code, within, signals),
+            Event::Shutdown { way, within, signals } => self.shut_down(way, within, signals),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::memory::{Memory, RecordId};
 use crate::plan::{EntityPlan, Kind};
 use crate::status::ExitStatus;
 use crate::time::Mono;
+use crate::way::Way;
 use std::sync::Arc;
 
 /// No chain of entities that need each other is longer in practice.
@@ -233,6 +234,13 @@ impl Monitor {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.global.shutdown.is_some()
+    }
+
+    /// What the way down ends in, as far as no command of an action takes the
+    /// manager's place; `None`: it is not on it.
+    #[must_use]
+    pub fn ends_in(&self) -> Option<Way> {
+        self.global.shutdown.map(|shutdown| shutdown.way)
     }
 
     /// Signals that have asked for a shutdown, as committed.

@@ -91,6 +91,9 @@ pub struct ShutdownParameters {
     /// Exit code of the manager.
     #[serde(default, deserialize_with = "null_is_missing")]
     pub code: u8,
+    /// What it ends in otherwise, a word of [`crate::way::Way`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
     /// Names the request. A shutdown can be repeated without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestTag>,

@@ -229,6 +229,23 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "N", default_value_t = 0)]
         code: u8,
     },
+    /// Stop all entities and switch the machine off
+    Poweroff {
+        #[command(flatten)]
+        force: Force,
+    },
+    /// Stop all entities and start the machine anew
+    Reboot {
+        #[command(flatten)]
+        force: Force,
+    },
+    /// Stop all entities and let the machine stand still, with its power on
+    Halt {
+        #[command(flatten)]
+        force: Force,
+    },
+    /// Stop all entities and execute the manager, or what has replaced it, again
+    SoftReboot,
     /// Print the state of one entity; succeed when it runs
     IsActive {
         /// Its name
@@ -371,6 +388,14 @@ pub(crate) struct Reload {
     prune: bool,
 }
 
+/// What `poweroff`, `reboot` and `halt` take.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Force {
+    /// At once: no entity is stopped, nothing is unmounted
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
 impl From<Reload> for ReloadParameters {
     fn from(reload: Reload) -> ReloadParameters {
         ReloadParameters { names: reload.names, prune: reload.prune }
@@ -404,6 +429,10 @@ impl Verb {
             | Verb::Guard { .. }
             | Verb::Pulses { channel: Some(_), .. }
             | Verb::Apply { .. }
+            | Verb::Poweroff { .. }
+            | Verb::Reboot { .. }
+            | Verb::Halt { .. }
+            | Verb::SoftReboot
             | Verb::Shutdown { .. } => true,
             Verb::Status { .. }
             | Verb::Stop(_)

@@ -18,6 +18,7 @@ mod import;
 mod is;
 mod kill;
 mod list;
+mod machine;
 mod pulses;
 mod reload;
 mod say;
@@ -36,6 +37,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::runtime;
 use enable::Wish;
+use ham_core::way::Way;
 
 /// Does what the command line says. `program` is the name to complain under.
 ///
@@ -124,6 +126,13 @@ pub(crate) fn run(program: &str, mut arguments: Arguments) -> Result<Exit, Error
         }
         Verb::Apply { reload } => reload::apply(&manager()?, reload.into(), output),
         Verb::Shutdown { code } => shutdown::run(&manager()?, code, output),
+        Verb::Poweroff { force } if force.force => machine::force(Way::PowerOff),
+        Verb::Reboot { force } if force.force => machine::force(Way::Reboot),
+        Verb::Halt { force } if force.force => machine::force(Way::Halt),
+        Verb::Poweroff { .. } => machine::end(&manager()?, Way::PowerOff, output),
+        Verb::Reboot { .. } => machine::end(&manager()?, Way::Reboot, output),
+        Verb::Halt { .. } => machine::end(&manager()?, Way::Halt, output),
+        Verb::SoftReboot => machine::begin_again(&manager()?, output),
         Verb::IsActive { name } => is::active(&manager()?, name, output),
         Verb::IsFailed { name } => is::failed(&manager()?, name, output),
         Verb::IsHealthy { names } => healthy::run(program, manager(), names, output),

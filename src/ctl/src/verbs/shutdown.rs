@@ -36,7 +36,7 @@ pub(super) fn run(manager: &Manager, code: u8, output: Output) -> Result<Exit, E
     let status: Status = manager.call("Status", &request(Vec::new()), Manner::AT_ONCE)?.read()?;
     let reaper = status.ham.reaper;
     let process = Process::find(reaper.pid);
-    let parameters = ShutdownParameters { code, request: Some(new_tag()) };
+    let parameters = ShutdownParameters { code, into: None, request: Some(new_tag()) };
     match manager.call("Shutdown", &parameters, Manner::AT_ONCE) {
         Ok(_) => {}
         // It had taken the request and was gone before the answer, or before

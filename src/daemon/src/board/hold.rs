@@ -3,9 +3,10 @@
 //! a shell, reaps, and waits to be told to restart.
 
 use super::shell::{ON_CONSOLE, WORD};
+use crate::last_resort;
 use crate::options::Place;
 use crate::say::say;
-use ham_sys::ending::{Machine, end_machine};
+use crate::signalled::{Signals, Wanted};
 use ham_sys::poller::{Interest, Poller, Ready};
 use ham_sys::signals::{Received, SignalFd};
 use ham_sys::{process, reap, signals};
@@ -29,7 +30,8 @@ pub(crate) fn never_end(place: Place, code: u8) -> ExitCode {
     }
 }
 
-/// Never returns. TERM and INT, which is Ctrl-Alt-Del, restart the machine.
+/// Never returns. The signals of a board end the machine: INT, which is
+/// Ctrl-Alt-Del, restarts it.
 pub(crate) fn hold(why: &dyn Display) -> ! {
     say(format_args!(
         "{why}; there is no manager: a shell on the console is all there is, and Ctrl-Alt-Del \
@@ -37,7 +39,7 @@ pub(crate) fn hold(why: &dyn Display) -> ! {
     ));
     let _ = signals::reset_dispositions();
     let _ = signals::block_all();
-    let signals = SignalFd::new(&signals::of_manager()).ok();
+    let signals = SignalFd::new(&Signals::Board.numbers()).ok();
     let poller = Poller::new().ok();
     if let (Some(poller), Some(signals)) = (&poller, &signals) {
         let _ = poller.add(signals, 0, Interest::READ);
@@ -65,18 +67,10 @@ pub(crate) fn hold(why: &dyn Display) -> ! {
         let mut received = [Received::default(); 16];
         let count = signals.as_ref().and_then(|signals| signals.read(&mut received).ok());
         for signal in received.iter().take(count.unwrap_or(0)) {
-            if matches!(signal.signal, signals::SIGTERM | signals::SIGINT) {
-                restart();
+            if let Some(Wanted::End(ending)) = Signals::Board.wanted(signal.signal) {
+                last_resort::end_the_machine(ending);
             }
         }
-    }
-}
-
-/// Returns where that is refused.
-pub(crate) fn restart() {
-    say("restarting the machine");
-    if let Err(error) = end_machine(Machine::Restarts) {
-        say(error);
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) mod shell;
 pub(crate) mod words;
 
 pub(crate) use clock::keep_clock;
-pub(crate) use hold::{again_after_a_panic, hold, never_end, not_by_a_panic, restart};
+pub(crate) use hold::{again_after_a_panic, hold, never_end, not_by_a_panic};
 pub(crate) use seed::keep_seed;
 
 use crate::options::{Options, Place};

@@ -104,6 +104,7 @@ impl Engine {
             shortage: Shortage::new(learnt.is_some()),
             outputs: Outputs::new(shared),
             loading: Loading::new(shared),
+            last: None,
             finished: false,
             planless: !has_plan,
             _reaper: tools.reaper,
@@ -129,7 +130,7 @@ impl Engine {
         // What the monitor before has not written; only now, since somebody may
         // wait for the first effects.
         engine.log.wake();
-        if engine.finished {
+        if engine.last.is_some() {
             return Ok(engine);
         }
         engine.begin_keeping();

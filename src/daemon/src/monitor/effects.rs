@@ -14,7 +14,7 @@ use ham_core::effect::{Effect, Fact, Notice, Spawn};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_core::memory::RecordId;
-use ham_core::plan::Ending;
+use ham_core::way::Last;
 use ham_core::wheel::Member;
 use ham_snapshot::history::Entry;
 use ham_snapshot::slots::Slot;
@@ -195,7 +195,7 @@ impl Engine {
             Effect::UnwatchBeats { entity } => self.unwatch_beats(entity),
             Effect::WatchMemory { entity } => self.watch_memory_late(entity),
             Effect::Verdict { id, verdict } => self.verdict(id, verdict),
-            Effect::Finish { ending } => self.finish(&ending),
+            Effect::Finish { last } => self.last = Some(last),
             Effect::SignalProcess { pid, start, signal, code, value, run } => {
                 self.signal_process((pid, start), signal, (code, value), run);
             }
@@ -281,7 +281,7 @@ impl Engine {
 
     /// All is down. What is left of whatever was started is ended, and then
     /// the manager.
-    fn finish(&mut self, ending: &Ending) {
+    pub(super) fn finish(&mut self, last: &Last) {
         for line in self.unreceived() {
             self.remark(Weight::Always, &line);
         }
@@ -295,14 +295,18 @@ impl Engine {
         self.end_receiving();
         self.end_listening();
         self.control.close_all();
-        // Without a plan no entity has been asked yet.
-        self.end_stragglers(self.planless);
+        // Without a plan no entity has been asked yet, and of those on a machine
+        // that are no entity's nobody has.
+        self.end_stragglers(self.planless || self.shared.options.place.is_board());
         self.holder.remove_tree();
         self.log.flush(LAST_PATIENCE);
+        if self.is_last_of_machine(last) {
+            self.take_last_steps();
+        }
         for name in ["control", "notify", "state"].into_iter().chain(loading::FILES) {
             let _ = std::fs::remove_file(self.shared.options.runtime.join(name));
         }
-        self.say_done(ending);
+        self.say_done(last);
         self.shared.common.wake_reaper.post();
     }
 }

@@ -14,6 +14,7 @@ use ham_core::ids::{EntityId, MAX_PLANNED};
 use ham_core::monitor::Monitor;
 use ham_core::plan::{PlanIndex, encode};
 use ham_core::time::Mono;
+use ham_core::way::Way;
 use ham_snapshot::header::Field;
 use ham_snapshot::plans::PlanHalf;
 use ham_sys::{allocation, clock};
@@ -26,7 +27,7 @@ impl Engine {
 
     pub(super) fn end_for_configuration(&mut self) {
         let within = self.stop_deadline();
-        self.feed(Event::Shutdown { code: exit::CONFIGURATION, within, signals: 0 });
+        self.feed(Event::Shutdown { way: Way::Exit(exit::CONFIGURATION), within, signals: 0 });
     }
 
     /// What the loader has made of the units, and the bytes of the plan.

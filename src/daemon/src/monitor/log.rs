@@ -20,6 +20,9 @@ use std::time::Duration;
 /// more are dropped, and that is said.
 const BLOCKS: usize = 256;
 
+/// How long its file may take to be closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct Log {
     inner: Arc<Inner>,
@@ -91,6 +94,13 @@ impl Log {
     pub(super) fn write_to(&self, file: Option<PathBuf>) {
         self.inner.lock().file = Some(file);
         self.inner.changed.notify_all();
+    }
+
+    /// Lets go of the file that it is written to. What comes after that goes where
+    /// it would without one.
+    pub(super) fn close(&self) {
+        self.write_to(None);
+        self.flush(CLOSED_WITHIN);
     }
 
     /// Waits, not for ever, until everything is written: at the very end.

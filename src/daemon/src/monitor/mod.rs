@@ -12,6 +12,7 @@
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
 //! - `beats`, `pages`: heartbeats
+//! - `ending`, `last`: what comes when all is down
 //! - `own_process`, `loading`, `paths`: helper processes; `hearing`: when to load; `first_plan`,
 //!   `foresee`, `reload`: what comes of it; `control`: the socket; `log`
 
@@ -41,6 +42,7 @@ mod foresee;
 mod hearing;
 mod holder;
 mod keeper;
+mod last;
 mod listeners;
 mod loading;
 mod log;
@@ -85,11 +87,13 @@ use descriptors_stored::Stored;
 use ham_core::event::Event;
 use ham_core::ids::SlotRef;
 use ham_core::monitor::{Monitor, Turn};
-use ham_core::time::{Mono, Span};
+use ham_core::time::Mono;
+use ham_core::way::Last;
 use ham_snapshot::State;
 use ham_snapshot::ending::Ending;
 use ham_snapshot::header::Field;
 use ham_snapshot::history::Entry;
+use ham_snapshot::requests::WAYS;
 use ham_sys::poller::{Poller, Ready, Timer};
 use ham_sys::process::PidFd;
 use ham_sys::socket::Listener;
@@ -130,9 +134,6 @@ const CLIENTS: u64 = 16;
 const ALIENS: u64 = 1 << 40;
 /// Likewise of where processes say that they are ready.
 const READY_ENDS: u64 = 1 << 41;
-
-/// How long entities have when a shutdown is asked for a second time.
-const HURRIED: Span = Span::millis(500);
 
 /// How long the cgroup of a slot may stay busy after its last process has
 /// ended, which takes less than a millisecond where the machine has time. Then
@@ -270,6 +271,9 @@ struct Engine {
     shortage: Shortage,
     outputs: Outputs,
     loading: Loading,
+    /// All is down: this comes when the present round is done, so that whoever has
+    /// asked for it has its answer.
+    last: Option<Last>,
     finished: bool,
     /// Entities have no meaning yet, or any more, until a plan is loaded.
     planless: bool,
@@ -284,7 +288,13 @@ impl Engine {
         // and nobody wakes twice.
         self.woken();
         self.run_events();
-        while !self.finished {
+        loop {
+            if let Some(last) = self.last.take() {
+                self.finish(&last);
+            }
+            if self.finished {
+                return Ok(());
+            }
             self.set_timer()?;
             self.state.bump(Field::Pulse);
             let count = self.poller.wait(&mut ready, None)?;
@@ -305,7 +315,6 @@ impl Engine {
             self.tell_receivers();
             self.watch_memory_of_all();
         }
-        Ok(())
     }
 
     fn dispatch(&mut self, ready: &Ready) {
@@ -358,16 +367,16 @@ impl Engine {
         self.state.set(Field::ExitsTaken, self.exits_seen);
         self.look_at_apply_requests();
         let shutdowns = self.state.get(Field::ShutdownRequests);
-        // The first ends all in good order and the second hurries; any more say
-        // nothing, however many the count tells.
-        self.shutdowns_seen = self.shutdowns_seen.max(shutdowns.saturating_sub(2));
+        // What those before the last few have asked for is not known any more,
+        // and that they have asked says nothing beside, however many they are.
+        self.shutdowns_seen = self.shutdowns_seen.max(shutdowns.saturating_sub(WAYS));
         while self.shutdowns_seen < shutdowns {
-            let first = !self.core.is_stopping();
             self.shutdowns_seen = self.shutdowns_seen.saturating_add(1);
-            let within = if first { self.stop_deadline() } else { HURRIED };
-            self.remark(Weight::Event, if first { "shutting down" } else { "shutting down now" });
             let signals = self.shutdowns_seen;
-            self.feed(Event::Shutdown { code: 0, within, signals });
+            let way = self.way_of_signal(signals);
+            let (line, within) = self.shutdown_by_signal(way);
+            self.remark(Weight::Event, &line);
+            self.feed(Event::Shutdown { way, within, signals });
             self.run_events();
         }
         self.state.set(Field::ShutdownsTaken, self.shutdowns_seen);
@@ -390,6 +399,7 @@ impl Engine {
 
     fn run_events(&mut self) {
         while !self.finished
+            && self.last.is_none()
             && let Some(event) = self.events.pop_front()
         {
             let mut turn = std::mem::take(&mut self.turn);

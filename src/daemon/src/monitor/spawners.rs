@@ -120,6 +120,12 @@ impl Spawners {
         self.inner.ready.notify_one();
     }
 
+    /// One more, after that.
+    pub(super) fn submit_last(&self, job: Job) {
+        self.inner.lock().jobs.push_back(job);
+        self.inner.ready.notify_one();
+    }
+
     /// Nothing more is made: what waits is dropped.
     pub(super) fn close(&self) {
         let mut work = self.inner.lock();

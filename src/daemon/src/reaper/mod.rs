@@ -24,6 +24,7 @@ mod roles;
 use crate::exit;
 use crate::say::say;
 use crate::shared::Shared;
+use crate::signalled::Wanted;
 pub(crate) use again::note_fault;
 use channels::Channels;
 use ham_snapshot::State;
@@ -100,7 +101,7 @@ struct Reaper {
 impl Reaper {
     fn new(shared: &'static Shared, roles: Roles, channels: Channels) -> ham_sys::Result<Reaper> {
         let poller = Poller::new()?;
-        let signals = SignalFd::new(&signals::of_manager())?;
+        let signals = SignalFd::new(&shared.signals.numbers())?;
         let timer = Timer::new()?;
         poller.add(&signals, SIGNALS, Interest::READ)?;
         poller.add(&shared.common.wake_reaper, WAKE, Interest::READ)?;
@@ -132,7 +133,7 @@ impl Reaper {
             self.state.set(Field::ReaperAllocations, allocation::after_seal());
             match self.state.done() {
                 Some((code, ending)) if self.roles.none_lives() => {
-                    return ending::carry_out(self.state, code, ending);
+                    return ending::carry_out(self.shared, code, ending);
                 }
                 Some(_) => self.roles.dismiss(),
                 None => {
@@ -194,14 +195,8 @@ impl Reaper {
                     if let Some(exit) = reap::peek(signal.pid) {
                         self.take(exit);
                     }
-                } else if signal.signal == signals::SIGHUP {
-                    self.state.bump(Field::ApplyRequests);
-                    self.shared.common.wake_monitor.post();
-                } else {
-                    self.state.bump(Field::ShutdownRequests);
-                    self.roles.hurry();
-                    self.shared.common.wake_monitor.post();
-                    self.hang.handed_over(clock::monotonic());
+                } else if let Some(wanted) = self.shared.signals.wanted(signal.signal) {
+                    self.wanted(wanted);
                 }
             }
             if deaths {
@@ -211,6 +206,21 @@ impl Reaper {
                 return;
             }
         }
+    }
+
+    /// Somebody asks by a signal; the monitor does it.
+    fn wanted(&mut self, wanted: Wanted) {
+        match wanted {
+            Wanted::Apply => {
+                self.state.bump(Field::ApplyRequests);
+            }
+            Wanted::End(ending) => {
+                self.state.ask_for_shutdown(ending);
+                self.roles.hurry();
+                self.hang.handed_over(clock::monotonic());
+            }
+        }
+        self.shared.common.wake_monitor.post();
     }
 
     fn want_sweep(&mut self) {

@@ -24,7 +24,7 @@ use ham_sys::{clock, fault, lock, signals};
 use std::ffi::{CStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const STATE_FILE: &CStr = c"state";
@@ -76,14 +76,7 @@ pub(crate) fn resume(options: Result<Options, String>) -> ExitCode {
     let resumed = take_over(options, &mut state).and_then(|shared| Ok(reaper::resume(shared)?));
     match resumed {
         Ok(code) => board::never_end(place, code),
-        Err(trouble) => {
-            let code = last_resort::reap_only(&trouble, state);
-            if place != Place::Elsewhere {
-                // Somebody has asked for the end, and all has ended.
-                board::restart();
-            }
-            board::never_end(place, code)
-        }
+        Err(trouble) => board::never_end(place, last_resort::reap_only(place, &trouble, state)),
     }
 }
 
@@ -108,8 +101,16 @@ fn take_over(
     // Memory locks end at exec; a refusal was reported at the first start.
     let _ = map.lock_on_fault(0, layout::HINTS_AT * layout::WORD);
     let common = Common::inherited(state_fd)?;
-    let hang_check = hang_check();
-    share(Shared { options, state, map, common, hang_check, remarks: Vec::new() })
+    share(Shared {
+        signals: options.signals.unwrap_or_else(|| options.place.signals()),
+        reboots: options.place.reboots(),
+        options,
+        state,
+        map,
+        common,
+        hang_check: hang_check(),
+        remarks: Vec::new(),
+    })
 }
 
 /// For the rest of this process, and of those forked from it. From here on a
@@ -143,6 +144,25 @@ fn settle_in() -> Result<(), Trouble> {
 /// Whether monitors and guardians that hang are replaced.
 fn hang_check() -> bool {
     std::env::var_os("HAM_NO_HANG_CHECK").is_none_or(|value| value != "1")
+}
+
+/// What a soft-reboot executes: the program at the path that this one was started
+/// from, which may be another by then. One that does not fit cannot be, and then
+/// there is none.
+fn keep_own_command(state: &State, options: &Options) {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let by_path = called.filter(|path| path.components().count() > 1);
+    let path = match by_path {
+        Some(path) => runtime::absolute(&path).ok(),
+        None => std::env::current_exe().ok(),
+    };
+    let path = path.map(PathBuf::into_os_string);
+    let words = path.into_iter().chain(options.words.iter().cloned());
+    // Paths that are no text cannot be units' either.
+    let words: Option<Vec<String>> = words.map(|word| word.into_string().ok()).collect();
+    if let Some(words) = words {
+        state.set_recovery(words.iter().map(String::as_str));
+    }
 }
 
 fn fail(trouble: &Trouble) -> ExitCode {
@@ -188,7 +208,17 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     let notify = runtime::bind_notify(&options.runtime)?;
     let common = Common::new(state_fd, lock)?;
     keep_first(state, [(CONTROL, control.into()), (NOTIFY, notify.into())])?;
-    share(Shared { options, state, map, common, hang_check: hang_check(), remarks })
+    keep_own_command(&state, &options);
+    share(Shared {
+        signals: options.signals.unwrap_or_else(|| options.place.signals()),
+        reboots: options.place.reboots(),
+        options,
+        state,
+        map,
+        common,
+        hang_check: hang_check(),
+        remarks,
+    })
 }
 
 /// Says in the lock file who holds it. For people who are refused; should it

@@ -4,7 +4,7 @@
 
 mod cgroup;
 mod members;
-mod mounts;
+pub(crate) mod mounts;
 mod session;
 mod shortage;
 

@@ -66,7 +66,7 @@ fn cgroup2_mounts(text: &[u8]) -> Vec<Mount> {
 }
 
 /// Space, tab, newline and backslash stand there as three octal digits.
-fn unescape(field: &[u8]) -> PathBuf {
+pub(crate) fn unescape(field: &[u8]) -> PathBuf {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, tail)) = rest.split_first() {

@@ -12,6 +12,7 @@ mod directories;
 mod families;
 mod faults;
 mod harness;
+mod limited;
 mod primitives;
 mod settings;
 mod sockets;
@@ -25,6 +26,7 @@ use harness::{Outcome, Scenario};
 fn scenarios() -> Vec<Scenario> {
     [
         primitives::SCENARIOS,
+        limited::SCENARIOS,
         sockets::SCENARIOS,
         spawning::SCENARIOS,
         surroundings::SCENARIOS,

@@ -2,6 +2,7 @@
 
 use super::Waiting;
 use crate::monitor::Engine;
+use crate::monitor::ending::shutting_down;
 use ham_core::effect::Reply;
 use ham_core::event::{Ask, Event};
 use ham_core::ids::{EntityId, RequestId};
@@ -118,15 +119,16 @@ impl Engine {
                 ("signalled", Ask::Kill(Signal(signal)), Names { names, wait: false, request })
             }
             _ => {
-                let ShutdownParameters { code, request } = parameters(call)?;
+                let ShutdownParameters { code, into, request } = parameters(call)?;
                 // Harmless to repeat under any name.
                 self.caller(peer, request.as_ref())?;
                 if !self.may(client, peer, method, None) {
                     return Err(Engine::denied(method, peer));
                 }
+                let way = self.way_asked(code, into.as_deref())?;
                 let within = self.stop_deadline();
-                self.audit_line(peer, "shutting down on request");
-                self.feed(Event::Shutdown { code, within, signals: 0 });
+                self.audit_line(peer, &format!("{} on request", shutting_down(way)));
+                self.feed(Event::Shutdown { way, within, signals: 0 });
                 return Ok(Some(result(&json!({}))));
             }
         };
