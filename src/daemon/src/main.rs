@@ -14,6 +14,7 @@ mod load;
 mod monitor;
 mod options;
 mod output;
+mod probe;
 mod reaper;
 mod runtime;
 mod say;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
+        Ok(arguments::Command::Probe) => probe::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
         Ok(arguments::Command::Help) => print(arguments::HELP),
         Ok(arguments::Command::Version) => print(concat!("ham ", env!("CARGO_PKG_VERSION"), "\n")),

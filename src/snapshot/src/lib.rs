@@ -27,6 +27,7 @@ pub mod plans;
 pub mod records;
 pub mod rings;
 pub mod slots;
+pub mod watchdog;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -46,5 +46,6 @@ pub mod shm;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod watchdog;
 
 pub use error::{Errno, Result, SysError};

@@ -2,6 +2,7 @@
 //! manager lives: it ends, or lets another program take its place, or the
 //! machine start anew. What, stands in the state.
 
+use super::watchdog;
 use crate::exit;
 use crate::say::say;
 use ham_snapshot::State;
@@ -10,6 +11,13 @@ use ham_sys::ending::{Machine, end_machine, execute_in_place};
 
 /// Gives the exit code, if there is to be one.
 pub(super) fn carry_out(state: State, code: u8, ending: Ending) -> u8 {
+    match ending {
+        Ending::Exit | Ending::Execute => watchdog::stop_at_close(state),
+        // Whatever still hangs on that way hangs no longer than its timeout.
+        Ending::Reboot | Ending::PowerOff => {
+            let _ = watchdog::feed(state);
+        }
+    }
     match ending {
         Ending::Exit => code,
         Ending::Execute => {
