@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Be its path watcher: internal.
     Watch,
     /// Be what writes to a file for the hardware watchdog: internal.
-    Probe,
+    Disk,
     /// Be its helper for output: internal.
     Output(Look),
     Help,
@@ -77,7 +77,7 @@ pub(crate) fn parse(mut words: Vec<OsString>) -> Result<Command, String> {
             }));
         }
         Some("watch") if words.len() == 1 => return Ok(Command::Watch),
-        Some("probe") if words.len() == 1 => return Ok(Command::Probe),
+        Some("disk") if words.len() == 1 => return Ok(Command::Disk),
         Some("output") => {
             return output::look_of(words.get(1..).unwrap_or_default()).map(Command::Output);
         }

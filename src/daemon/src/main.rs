@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod disk;
 mod exit;
 mod facts;
 mod guardian;
@@ -14,7 +15,6 @@ mod load;
 mod monitor;
 mod options;
 mod output;
-mod probe;
 mod reaper;
 mod runtime;
 mod say;
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Resume(options)) => start::resume(options),
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
-        Ok(arguments::Command::Probe) => probe::main(),
+        Ok(arguments::Command::Disk) => disk::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
         Ok(arguments::Command::Help) => print(arguments::HELP),
         Ok(arguments::Command::Version) => print(concat!("ham ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -18,7 +18,7 @@ pub(crate) const LOADER_SLOT: u32 = 0;
 pub(crate) const WATCHER_SLOTS: [u32; 4] = [1, 3, 4, 5];
 /// Slots of the helper that writes to a file before the hardware watchdog is fed,
 /// likewise.
-pub(crate) const PROBE_SLOTS: [u32; 2] = [6, 7];
+pub(crate) const DISK_SLOTS: [u32; 2] = [6, 7];
 /// Slot of the helper for output.
 pub(crate) const OUTPUT_SLOT: u32 = 2;
 

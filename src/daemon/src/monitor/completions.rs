@@ -3,7 +3,7 @@
 use super::Engine;
 use super::watchdog::Opened;
 use crate::facts;
-use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, PROBE_SLOTS, WATCHER_SLOTS};
+use crate::shared::{DISK_SLOTS, LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOTS};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::history::Entry;
@@ -100,7 +100,7 @@ impl Engine {
                         LOADER_SLOT => {}
                         OUTPUT_SLOT => self.outputs.made(),
                         index if WATCHER_SLOTS.contains(&index) => self.paths.made(),
-                        index if PROBE_SLOTS.contains(&index) => self.watchdog.probe.made(),
+                        index if DISK_SLOTS.contains(&index) => self.watchdog.disk.made(),
                         _ => self.feed(Event::Spawned { slot, pid }),
                     }
                 }
@@ -110,7 +110,7 @@ impl Engine {
                         LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
                         OUTPUT_SLOT => self.outputs.ended(),
                         index if WATCHER_SLOTS.contains(&index) => self.paths.ended(index),
-                        index if PROBE_SLOTS.contains(&index) => self.watchdog.probe.ended(index),
+                        index if DISK_SLOTS.contains(&index) => self.watchdog.disk.ended(index),
                         _ => self.feed(Event::SpawnFailed { slot, error }),
                     }
                 }

@@ -66,7 +66,7 @@ mod standby;
 mod streams;
 mod target;
 mod watchdog;
-mod watchdog_probe;
+mod watchdog_disk;
 
 use crate::exit;
 use crate::facts::{self, Weight};
@@ -125,7 +125,7 @@ const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
 const OUTPUTS: u64 = 8;
 const UNITS: u64 = 9;
-const PROBE: u64 = 13;
+const DISK: u64 = 13;
 const SHORTAGE: u64 = 14;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
@@ -329,7 +329,7 @@ impl Engine {
             PATHS => self.hear_paths(),
             UNITS => self.hear_units(),
             SHORTAGE => self.memory_was_short(),
-            PROBE => self.hear_probe(),
+            DISK => self.hear_disk(),
             NOTIFY => self.notified(),
             token if token >= READY_ENDS => {
                 self.ready_readable(u32::try_from(token - READY_ENDS).unwrap_or(u32::MAX));

@@ -7,7 +7,7 @@
 use super::Engine;
 use super::completions::{Completion, Completions};
 use super::keeper::Answer;
-use super::watchdog_probe::Probe;
+use super::watchdog_disk::Disk;
 use crate::facts::Weight;
 use crate::keep::{Verb, WATCHDOG};
 use crate::shared::Shared;
@@ -38,7 +38,7 @@ const IDENTITY_BYTES: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    pub(super) probe: Probe,
+    pub(super) disk: Disk,
     /// A thread opens it, or sets its timeout.
     busy: bool,
     /// When it is tried again, and the pause before that.
@@ -53,13 +53,13 @@ pub(super) struct Watchdog {
 impl Watchdog {
     pub(super) fn new(shared: &'static Shared) -> Watchdog {
         let told = shared.state.watchdog_standing();
-        let probe = Probe::new(shared);
-        Watchdog { probe, busy: false, again_at: None, pause: 0, trouble: None, told }
+        let disk = Disk::new(shared);
+        Watchdog { disk, busy: false, again_at: None, pause: 0, trouble: None, told }
     }
 
     /// When something is to be done about it.
     pub(super) fn due(&self) -> Option<u64> {
-        [self.again_at, self.probe.due()].into_iter().flatten().min()
+        [self.again_at, self.disk.due()].into_iter().flatten().min()
     }
 
     fn is_well(&mut self) {
@@ -175,7 +175,7 @@ impl Engine {
         // A monitor without a plan does not know what is wanted: what is, stays.
         let known = self.loading.conf_known;
         let wanted = self.loading.conf.watchdog.clone().filter(|_| known);
-        self.set_probe(wanted.as_ref().and_then(|wanted| wanted.check.clone()));
+        self.set_disk(wanted.as_ref().and_then(|wanted| wanted.check.clone()));
         match (wanted, kept) {
             (None, None) => {
                 self.watchdog.is_well();
@@ -220,9 +220,9 @@ impl Engine {
 
     pub(super) fn look_at_watchdog_again(&mut self, now: u64) {
         if self.core.is_stopping() {
-            self.set_probe(None);
+            self.set_disk(None);
         }
-        self.look_at_probe(now);
+        self.look_at_disk(now);
         if self.watchdog.again_at.is_some_and(|at| at <= now) {
             self.watchdog.again_at = None;
             self.look_at_watchdog();
@@ -302,7 +302,7 @@ impl Engine {
         if self.state.get(Field::WatchdogPong) != ping {
             self.state.set(Field::WatchdogPong, ping);
         }
-        self.ask_probe();
+        self.ask_disk();
         let standing = self.state.watchdog_standing();
         let before = std::mem::replace(&mut self.watchdog.told, standing);
         if before == standing {

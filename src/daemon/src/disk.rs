@@ -32,16 +32,16 @@ pub(crate) fn answer_of(packet: &[u8]) -> Option<(u64, Errno)> {
     Some((number.parse().ok()?, Errno(errno.parse().ok()?)))
 }
 
-/// `ham probe`.
+/// `ham disk`.
 pub(crate) fn main() -> ExitCode {
-    let _ = process::set_name(c"ham-probe");
+    let _ = process::set_name(c"ham-disk");
     let run = || -> ham_sys::Result<()> { serve(&process::inherited(CHANNEL_NUMBER)?) };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         // The monitor has gone: the next one starts a helper of its own.
         Err(error) if error.errno == Errno::EPIPE => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("probe: {error}"));
+            say(format_args!("disk: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_write_is_answered_when_the_disk_has_it() {
-        let path = std::env::temp_dir().join(format!("ham-probe-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("ham-disk-{}", std::process::id()));
         let path = path.display().to_string();
         for number in [u64::MAX, 7] {
             let answered = answer(&ask_message(number, &path)).unwrap();

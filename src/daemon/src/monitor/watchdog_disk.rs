@@ -8,10 +8,10 @@
 //! which it says itself.
 
 use super::own_process::{Kind, OwnProcess, Place};
-use super::{Engine, PROBE};
+use super::{DISK, Engine};
+use crate::disk::{MESSAGE_BYTES, answer_of, ask_message};
 use crate::facts::Weight;
-use crate::probe::{MESSAGE_BYTES, answer_of, ask_message};
-use crate::shared::{PROBE_SLOTS, Shared};
+use crate::shared::{DISK_SLOTS, Shared};
 use ham_snapshot::header::Field;
 use ham_snapshot::watchdog::Check;
 use ham_sys::poller::Poller;
@@ -22,7 +22,7 @@ use ham_sys::{Errno, clock};
 const PAUSE_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
-pub(super) struct Probe {
+pub(super) struct Disk {
     process: OwnProcess,
     /// The file; `None`: none is asked for.
     path: Option<String>,
@@ -34,11 +34,11 @@ pub(super) struct Probe {
     refused: Errno,
 }
 
-impl Probe {
-    pub(super) fn new(shared: &'static Shared) -> Probe {
-        let kind = Kind { name: "ham-probe", slots: &PROBE_SLOTS, token: PROBE };
+impl Disk {
+    pub(super) fn new(shared: &'static Shared) -> Disk {
+        let kind = Kind { name: "ham-disk", slots: &DISK_SLOTS, token: DISK };
         let process = OwnProcess::new(shared, kind);
-        Probe { process, path: None, asked: None, again_at: None, refused: Errno(0) }
+        Disk { process, path: None, asked: None, again_at: None, refused: Errno(0) }
     }
 
     /// When a helper is to be started, or to be asked again.
@@ -84,15 +84,15 @@ impl Probe {
 
 impl Engine {
     /// What is to be asked before each feed. `path`: what `ham.conf` names.
-    pub(super) fn set_probe(&mut self, path: Option<String>) {
+    pub(super) fn set_disk(&mut self, path: Option<String>) {
         // On its way down the manager has other cares: file systems are
         // unmounted there.
         let path = path.filter(|_| !self.core.is_stopping());
         let before = self.state.watchdog_check();
-        if self.watchdog.probe.path == path && (before == Check::Not) == path.is_none() {
+        if self.watchdog.disk.path == path && (before == Check::Not) == path.is_none() {
             return;
         }
-        let is_other = self.watchdog.probe.path.is_some();
+        let is_other = self.watchdog.disk.path.is_some();
         let check = match (&path, before) {
             (None, _) => Check::Not,
             // By a monitor before this one.
@@ -103,39 +103,39 @@ impl Engine {
         if before != Check::Not && is_other {
             self.state.set(Field::WatchdogChecked, self.state.get(Field::WatchdogPing));
         }
-        self.watchdog.probe.set_path(path);
+        self.watchdog.disk.set_path(path);
         self.state.set_watchdog_check(check);
-        self.ask_probe();
+        self.ask_disk();
     }
 
     /// What the reaper has asked for goes on to the file system.
-    pub(super) fn ask_probe(&mut self) {
+    pub(super) fn ask_disk(&mut self) {
         let ping = self.state.get(Field::WatchdogPing);
         let is_answered = self.state.get(Field::WatchdogChecked) == ping;
-        if !is_answered && self.watchdog.probe.again_at.is_none() {
-            self.watchdog.probe.ask(ping, &self.poller);
+        if !is_answered && self.watchdog.disk.again_at.is_none() {
+            self.watchdog.disk.ask(ping, &self.poller);
         }
     }
 
     /// The helper has answered, or has gone.
-    pub(super) fn hear_probe(&mut self) {
+    pub(super) fn hear_disk(&mut self) {
         let mut buffer = [0u8; MESSAGE_BYTES];
-        while let Some(packet) = self.watchdog.probe.process.hear(&mut buffer) {
+        while let Some(packet) = self.watchdog.disk.process.hear(&mut buffer) {
             let Some((number, errno)) = answer_of(packet) else { continue };
-            if self.watchdog.probe.asked == Some(number) {
-                self.probed(number, errno);
+            if self.watchdog.disk.asked == Some(number) {
+                self.disk_answered(number, errno);
             }
         }
-        if !self.watchdog.probe.process.is_open() {
-            self.watchdog.probe.asked = None;
+        if !self.watchdog.disk.process.is_open() {
+            self.watchdog.disk.asked = None;
         }
-        self.watchdog.probe.process.flush(&self.poller);
+        self.watchdog.disk.process.flush(&self.poller);
     }
 
-    fn probed(&mut self, number: u64, errno: Errno) {
-        let probe = &mut self.watchdog.probe;
-        let path = probe.path.clone().unwrap_or_default();
-        let is_new = std::mem::replace(&mut probe.refused, errno) != errno;
+    fn disk_answered(&mut self, number: u64, errno: Errno) {
+        let disk = &mut self.watchdog.disk;
+        let path = disk.path.clone().unwrap_or_default();
+        let is_new = std::mem::replace(&mut disk.refused, errno) != errno;
         if errno.0 == 0 {
             self.state.set_watchdog_check(Check::Tried);
             if is_new {
@@ -147,27 +147,27 @@ impl Engine {
         }
         if counts(errno, self.state.watchdog_check()) {
             self.state.set(Field::WatchdogChecked, number);
-            self.ask_probe();
+            self.ask_disk();
         } else {
-            let probe = &mut self.watchdog.probe;
-            probe.asked = None;
-            probe.again_at = Some(clock::monotonic().saturating_add(PAUSE_NS));
+            let disk = &mut self.watchdog.disk;
+            disk.asked = None;
+            disk.again_at = Some(clock::monotonic().saturating_add(PAUSE_NS));
         }
     }
 
-    pub(super) fn look_at_probe(&mut self, now: u64) {
-        if self.watchdog.probe.again_at.is_some_and(|at| at <= now) {
-            self.watchdog.probe.again_at = None;
-            self.ask_probe();
+    pub(super) fn look_at_disk(&mut self, now: u64) {
+        if self.watchdog.disk.again_at.is_some_and(|at| at <= now) {
+            self.watchdog.disk.again_at = None;
+            self.ask_disk();
         }
-        let probe = &self.watchdog.probe;
-        if probe.path.is_some() && probe.process.due().is_some_and(|due| due <= now) {
-            self.start_probe();
+        let disk = &self.watchdog.disk;
+        if disk.path.is_some() && disk.process.due().is_some_and(|due| due <= now) {
+            self.start_disk();
         }
     }
 
-    fn start_probe(&mut self) {
-        let Some(place) = self.watchdog.probe.process.place() else { return };
+    fn start_disk(&mut self) {
+        let Some(place) = self.watchdog.disk.process.place() else { return };
         let (Place::Free(_, stuck) | Place::Taken(stuck)) = &place;
         for index in stuck {
             let pid = self.state.slot(*index).and_then(|slot| slot.live_pid()).unwrap_or(0);
@@ -175,13 +175,13 @@ impl Engine {
             self.remark(Weight::Always, &text);
         }
         let Place::Free(slot, _) = place else { return };
-        self.watchdog.probe.asked = None;
-        let words = vec!["probe".into()];
-        let job = self.watchdog.probe.process.make(slot, words, Stdio::Null, &self.poller);
+        self.watchdog.disk.asked = None;
+        let words = vec!["disk".into()];
+        let job = self.watchdog.disk.process.make(slot, words, Stdio::Null, &self.poller);
         let Some(job) = job else { return };
         self.making.insert(slot.index);
         self.spawners.submit(job);
-        self.ask_probe();
+        self.ask_disk();
     }
 }
 
