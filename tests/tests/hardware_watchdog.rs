@@ -19,6 +19,8 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+const STEADY: &str = "[entity]\ncommand = \"sleep 600\"\nrestart = \"always\"\n";
+
 /// What was written to the device, and whether all have closed it.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<(Vec<u8>, bool)>>);
@@ -93,13 +95,16 @@ fn start(units: &Units, conf: &str, what: &str, hang_check: bool) -> Option<Mana
         return None;
     }
     let scratch = Scratch::in_memory("watchdog")?;
+    units.write("steady", STEADY);
     write_conf(units, conf);
     let mut command = Command::new(wrapper);
     command.arg(ham());
     if !hang_check {
         command.env("HAM_NO_HANG_CHECK", "1");
     }
-    Some(Manager::start_by(command, scratch, &units.path(), &[]))
+    let manager = Manager::start_by(command, scratch, &units.path(), &[]);
+    manager.wait_for_plan();
+    Some(manager)
 }
 
 fn write_conf(units: &Units, conf: &str) {
@@ -109,6 +114,11 @@ fn write_conf(units: &Units, conf: &str) {
 fn apply(manager: &Manager) {
     let output = manager.hamctl(&["apply"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn monitor(manager: &Manager) -> u32 {
+    let pid = manager.status()["ham"]["monitor"]["pid"].as_u64();
+    pid.and_then(|pid| u32::try_from(pid).ok()).expect("a process id")
 }
 
 fn watchdog(manager: &Manager) -> Value {
@@ -123,7 +133,6 @@ fn wait_for_state(manager: &Manager, state: &str) {
 fn it_is_fed_over_takeovers_and_faults_and_stopped_in_good_order() {
     let what = "a hardware watchdog over takeovers";
     let units = Units::new("watchdog-fed");
-    units.write("steady", "[entity]\ncommand = \"sleep 600\"\nrestart = \"always\"\n");
     let mut device = Device::new();
     let Some(mut manager) = start(&units, &device.conf("1s", ""), what, true) else { return };
     device.written.wait_for_feeds(3);
@@ -131,13 +140,11 @@ fn it_is_fed_over_takeovers_and_faults_and_stopped_in_good_order() {
     wait_for_state(&manager, "fed");
     assert_eq!(watchdog(&manager)["timeout_ns"], 1_000_000_000);
     for _ in 0..10 {
-        manager.replace_monitor();
+        manager.replace_settled_monitor();
     }
     device.written.wait_for_feeds(4);
     assert!(strike(manager.pid(), Signal::SIGSEGV));
-    wait_until("a fault of the reaper", || {
-        manager.status()["ham"]["failures"]["reaper"] == 1
-    });
+    wait_until("a fault of the reaper", || manager.status()["ham"]["failures"]["reaper"] == 1);
     device.written.wait_for_feeds(4);
     wait_for_state(&manager, "fed");
     let fed = device.written.text();
@@ -160,8 +167,11 @@ fn a_manager_that_is_killed_does_not_stop_it() {
     let Some(mut manager) = start(&units, &device.conf("1s", ""), what, true) else { return };
     device.written.wait_for_feeds(2);
     device.ours = None;
+    let steady = manager.pid_of("steady");
     manager.signal("KILL");
     manager.wait_for_end();
+    // It runs on without ham.
+    assert!(strike(steady, Signal::SIGKILL));
     wait_until("it to be closed", || device.written.has_ended());
     assert!(!device.written.text().contains('V'), "{}", device.written.text());
 }
@@ -174,7 +184,7 @@ fn a_monitor_that_does_not_answer_is_not_fed_for() {
     let Some(mut manager) = start(&units, &device.conf("1s", ""), what, false) else { return };
     let state = StateFile::open(&manager.runtime());
     device.written.wait_for_feeds(2);
-    let monitor = manager.take_monitor();
+    let monitor = monitor(&manager);
     assert!(strike(monitor, Signal::SIGSTOP));
     // 3: the monitor does not answer.
     wait_until("it to be withheld", || state.get(Field::WatchdogStanding) == 3);
@@ -197,7 +207,7 @@ fn a_monitor_that_hangs_is_replaced_before_it_bites() {
     let device = Device::new();
     let Some(manager) = start(&units, &device.conf("12s", ""), what, true) else { return };
     wait_for_state(&manager, "fed");
-    let monitor = manager.take_monitor();
+    let monitor = monitor(&manager);
     assert!(strike(monitor, Signal::SIGSTOP));
     manager.next_monitor(monitor);
     assert_eq!(manager.status()["ham"]["failures"]["hung"], 1);
@@ -219,7 +229,7 @@ fn ham_conf_sets_it_stops_it_and_takes_another() {
     assert!(!first.written.text().contains('V') && !first.written.has_ended());
     // A file with errors changes nothing.
     write_conf(&units, "[watchdog]\n");
-    manager.hamctl(&["apply"]);
+    assert!(!manager.hamctl(&["apply"]).status.success());
     assert_eq!(watchdog(&manager)["state"], "fed");
 
     write_conf(&units, &second.conf("10s", ""));
@@ -279,11 +289,40 @@ fn a_file_system_that_does_not_answer_is_not_fed_for() {
 }
 
 #[test]
+fn a_device_that_goes_is_let_go_and_tried_again() {
+    let what = "a hardware watchdog that goes";
+    let units = Units::new("watchdog-gone");
+    let Device { path, written: _, ours } = Device::new();
+    // Its other end stays with a thread; this one has nobody who reads.
+    let pair = openpty(None, None).expect("a terminal");
+    // Its number may be another terminal's by then, but not this name.
+    let gone = units.file("device");
+    let name = nix::unistd::ttyname(&pair.slave).expect("its name");
+    std::os::unix::fs::symlink(name, &gone).expect("a link");
+    let conf = |device: &str| format!("[watchdog]\ndevice = \"{device}\"\ntimeout = \"1s\"\n");
+    let Some(mut manager) = start(&units, &conf(&gone), what, true) else { return };
+    wait_for_state(&manager, "fed");
+    fs::remove_file(&gone).expect("a link");
+    drop(pair);
+    manager.wait_for_log("that it has gone", |log| {
+        log.contains("no hardware watchdog: it could not be fed: I/O error (EIO)\n")
+            && log.contains("no hardware watchdog: could not open ")
+    });
+    wait_for_state(&manager, "closed");
+    write_conf(&units, &conf(&path));
+    apply(&manager);
+    wait_for_state(&manager, "fed");
+    drop(ours);
+}
+
+#[test]
 fn what_is_no_watchdog_is_told_and_tried_again() {
     let units = Units::new("watchdog-none");
     let link = units.file("watchdog");
     write_conf(&units, &format!("[watchdog]\ndevice = \"{link}\"\n"));
+    units.write("steady", STEADY);
     let mut manager = Manager::start(&units.path(), &[]);
+    manager.wait_for_plan();
     let absent = format!("no hardware watchdog: could not open {link}: No such file");
     manager.wait_for_log("that it is not there", |log| log.contains(&absent));
     std::os::unix::fs::symlink("/dev/null", &link).expect("a link");

@@ -33,6 +33,9 @@ const LONGEST_PAUSE_NS: u64 = 60_000_000_000;
 /// start the machine anew.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Threads are limited as processes are.
+const NO_THREAD: &str = "there is no thread to be had that opens it";
+
 /// The longest name of a driver (linux/watchdog.h).
 const IDENTITY_BYTES: usize = 32;
 
@@ -176,7 +179,10 @@ impl Engine {
         let known = self.loading.conf_known;
         let wanted = self.loading.conf.watchdog.clone().filter(|_| known);
         self.set_disk(wanted.as_ref().and_then(|wanted| wanted.check.clone()));
+        let is_kept = self.state.find_kept(WATCHDOG).is_some();
         match (wanted, kept) {
+            // By a ham that has called it otherwise.
+            (_, None) if is_kept => self.keeper.drop(WATCHDOG),
             (None, None) => {
                 self.watchdog.is_well();
                 self.set_watchdog_timeout(0);
@@ -197,7 +203,7 @@ impl Engine {
                 if self.watchdog.again_at.is_none() && !self.core.is_stopping() {
                     self.watchdog.busy = in_thread(&self.completions, move || open(&wanted));
                     if !self.watchdog.busy {
-                        self.watchdog_failed("there is no thread to open it".to_owned());
+                        self.watchdog_failed(NO_THREAD.to_owned());
                     }
                 }
             }
@@ -273,8 +279,12 @@ impl Engine {
                 self.closer.close_all(fd);
                 self.watchdog.is_well();
                 if let Some(Device { path, identity, taken, .. }) = Device::of(&answer.name) {
+                    let identity = match identity.as_str() {
+                        "" => String::new(),
+                        name => format!(" ({name})"),
+                    };
                     let text = format!(
-                        "hardware watchdog {path} ({identity}): the machine starts anew when it is \
+                        "hardware watchdog {path}{identity}: the machine starts anew when it is \
                          not fed for {taken} s"
                     );
                     self.remark(Weight::Event, &text);
@@ -294,6 +304,9 @@ impl Engine {
         };
         let opened = Opened { descriptor: fd, device, remarks: Vec::new() };
         self.watchdog.busy = in_thread(&self.completions, move || Ok(set(opened, &wanted)));
+        if !self.watchdog.busy {
+            self.watchdog_failed(NO_THREAD.to_owned());
+        }
     }
 
     /// The reaper may have asked whether this loop is alive.
