@@ -273,8 +273,8 @@ mod tests {
     #[test]
     fn takeovers_in_a_row_are_fed_for() {
         let killed = |now: u64| Seen {
-            answered: now / SECOND % 7 != 0,
-            manned: now / SECOND % 5 != 0,
+            answered: !(now / SECOND).is_multiple_of(7),
+            manned: !(now / SECOND).is_multiple_of(5),
             deaths: now / SECOND,
             ..WELL
         };
