@@ -16,6 +16,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -79,6 +80,16 @@ impl Device {
 /// A manager to which any device is a watchdog; says what was skipped without a
 /// compiler, filters, or state in memory.
 fn start(units: &Units, conf: &str, what: &str, hang_check: bool) -> Option<Manager> {
+    let mut command = Command::new("env");
+    if !hang_check {
+        command.env("HAM_NO_HANG_CHECK", "1");
+    }
+    units.write("steady", STEADY);
+    start_by(command, units, conf, what)
+}
+
+/// As [`start`], by a command that executes what stands behind it.
+fn start_by(mut command: Command, units: &Units, conf: &str, what: &str) -> Option<Manager> {
     let compiler = skip::program("cc", what)?;
     let wrapper = units.folder().join("fake-watchdog");
     let source = repository().join("tests/programs/fake-watchdog.c");
@@ -95,13 +106,8 @@ fn start(units: &Units, conf: &str, what: &str, hang_check: bool) -> Option<Mana
         return None;
     }
     let scratch = Scratch::in_memory("watchdog")?;
-    units.write("steady", STEADY);
     write_conf(units, conf);
-    let mut command = Command::new(wrapper);
-    command.arg(ham());
-    if !hang_check {
-        command.env("HAM_NO_HANG_CHECK", "1");
-    }
+    command.arg(wrapper).arg(ham());
     let manager = Manager::start_by(command, scratch, &units.path(), &[]);
     manager.wait_for_plan();
     Some(manager)
@@ -174,6 +180,43 @@ fn a_manager_that_is_killed_does_not_stop_it() {
     assert!(strike(steady, Signal::SIGKILL));
     wait_until("it to be closed", || device.written.has_ended());
     assert!(!device.written.text().contains('V'), "{}", device.written.text());
+}
+
+/// In a PID namespace of its own reboot(2) ends its init by HUP. What would hang
+/// on that way is reset by a watchdog that runs on.
+#[test]
+fn a_reboot_leaves_it_running() {
+    let what = "a hardware watchdog at a reboot";
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+        command.env("HAM_REBOOT", "1");
+        command
+    };
+    if !unshare().arg("true").output().is_ok_and(|output| output.status.success()) {
+        return skip::skipped(what, "no right to make a PID namespace");
+    }
+    let units = Units::new("watchdog-reboot");
+    let go = units.file("go");
+    units.write(
+        "dies",
+        &format!(
+            "[entity]\ncommand = [\"sh\", \"-c\", \"until test -e {go}; do sleep 0.01; done; \
+             kill -KILL $$\"]\n[[condition]]\non = \"death\"\n[[condition.actions]]\n\
+             reboot = {{}}\n"
+        ),
+    );
+    let mut device = Device::new();
+    let conf = device.conf("10s", "");
+    let Some(mut manager) = start_by(unshare(), &units, &conf, what) else { return };
+    wait_for_state(&manager, "fed");
+    device.ours = None;
+    let before = device.written.feeds();
+    fs::write(go, "").expect("a file");
+    assert_eq!(manager.wait_for_end().signal(), Some(1), "{}", manager.log());
+    wait_until("it to be closed", || device.written.has_ended());
+    let all = device.written.text();
+    assert!(all.len() > before && !all.contains('V'), "{all}, {before} before");
 }
 
 #[test]
