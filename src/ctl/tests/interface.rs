@@ -12,7 +12,7 @@ use ham_core::wire::{
     Named, Names, OneName, Outcome, Outcomes, PathParameters, PlanStatus, ReceiveParameters,
     Received, ReceivedPulse, Refusal, ReloadParameters, Reloaded, RequestTag, RoleStatus, Shown,
     ShownAction, ShownCondition, ShownGone, ShownHeartbeat, ShownOnFail, ShownStates,
-    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters,
+    ShutdownParameters, Status, Stops, Verbosity, VerbosityParameters, WatchdogStatus,
 };
 use ham_core::wire::{RaiseParameters, StateParameters};
 use serde::Serialize;
@@ -155,6 +155,12 @@ fn manager() -> ManagerStatus {
         reaper_allocations: 0,
         orphans: 0,
         notifications_dropped: 0,
+        watchdog: Some(WatchdogStatus {
+            timeout_ns: Some(1),
+            fed_ns: Some(1),
+            check: Some("x".into()),
+            ..WatchdogStatus::default()
+        }),
     }
 }
 

@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Watch,
     /// Be its helper for the last steps of a machine: internal.
     Last,
+    /// Be what writes to a file for the hardware watchdog: internal.
+    Disk,
     /// Be its helper for output: internal.
     Output(Look),
     /// Be the init of one command, with these words.
@@ -146,6 +148,7 @@ fn internal(words: &[OsString]) -> Result<Option<Command>, String> {
     Ok(Some(match words.first().and_then(|word| word.to_str()) {
         Some("load") => return load::Request::parse(rest).map(Command::Load).map(Some),
         Some("watch") if rest.is_empty() => Command::Watch,
+        Some("disk") if rest.is_empty() => Command::Disk,
         Some(word) if init::is_meant(word) => Command::Init(init::words_after(words.to_vec())),
         Some(last::WORD_OF_ROLE) if rest.is_empty() => Command::Last,
         Some("output") => return output::look_of(rest).map(Command::Output).map(Some),

@@ -11,6 +11,10 @@ pub(crate) const CONTROL: Kept = of_manager(b"control\0");
 
 /// The notify socket.
 pub(crate) const NOTIFY: Kept = of_manager(b"notify\0\0");
+
+/// The hardware watchdog, which the reaper feeds.
+pub(crate) const WATCHDOG: Kept = of_manager(b"watchdog");
+
 /// Of a slot: where its process says that it is ready.
 pub(crate) const READY: u64 = u64::from_le_bytes(*b"ready\0\0\0");
 
@@ -155,7 +159,7 @@ mod tests {
         for (uid, block) in [(0, 0), (1000, 7), (u32::MAX, 1023)] {
             assert_eq!(as_page(page(block, uid)), Some((block, uid)));
         }
-        for other in [CONTROL, NOTIFY, Kept { owner: Owner::Entity(1), ..page(0, 0) }] {
+        for other in [CONTROL, NOTIFY, WATCHDOG, Kept { owner: Owner::Entity(1), ..page(0, 0) }] {
             assert_eq!(as_page(other), None);
         }
     }

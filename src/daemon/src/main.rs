@@ -7,6 +7,7 @@ mod arguments;
 mod board;
 mod called;
 mod container;
+mod disk;
 mod exit;
 mod facts;
 mod guardian;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
         Ok(arguments::Command::Last) => last::main(),
+        Ok(arguments::Command::Disk) => disk::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
         Ok(arguments::Command::Emergency(console)) => board::shell::main(console),
         Ok(arguments::Command::Help) => print(arguments::HELP),

@@ -17,10 +17,13 @@ pub(crate) const LOADER_SLOT: u32 = 0;
 /// Slots of the path watcher. There is one at a time, in the first; one that
 /// cannot end, since the kernel waits in it for a dead mount, keeps its slot.
 pub(crate) const WATCHER_SLOTS: [u32; 4] = [1, 3, 4, 5];
+/// Slots of the helper that writes to a file before the hardware watchdog is fed,
+/// likewise.
+pub(crate) const DISK_SLOTS: [u32; 1] = [6];
 /// Slot of the helper for output.
 pub(crate) const OUTPUT_SLOT: u32 = 2;
 /// Slot of the helper for the last steps of a machine.
-pub(crate) const LAST_SLOT: u32 = 6;
+pub(crate) const LAST_SLOT: u32 = 7;
 
 /// How long work may wait for a monitor that does nothing: an exit, a deadline,
 /// a client (details 15).

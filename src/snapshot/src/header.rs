@@ -158,6 +158,30 @@ pub enum Field {
     /// Until when the last steps of a machine may take, CLOCK_MONOTONIC; 0: they
     /// have not begun. Written by the monitor.
     LastUntil = 71,
+    /// After how many nanoseconds without a feed the hardware watchdog that the
+    /// reaper keeps starts the machine anew; 0: none is to be fed. Written by
+    /// the monitor.
+    WatchdogTimeout = 80,
+    /// What the reaper has asked for as often as it has fed it.
+    WatchdogPing = 81,
+    /// The last of these that a monitor has answered in its loop.
+    WatchdogPong = 82,
+    /// Whether the file system is asked, too (`watchdog::Check`). Written by the
+    /// monitor.
+    WatchdogCheck = 83,
+    /// The last of `WatchdogPing` that a file system has answered. Written by
+    /// the monitor.
+    WatchdogChecked = 84,
+    /// When it was last fed, CLOCK_MONOTONIC; 0: never. Written by the reaper.
+    WatchdogFed = 85,
+    /// When all was last well, CLOCK_MONOTONIC; 0: never. Written by the reaper.
+    WatchdogWell = 86,
+    /// Whether it is fed, or why not (`watchdog::Standing`). Written by the
+    /// reaper.
+    WatchdogStanding = 87,
+    /// The error number of the last feed; 0: it went well. Written by the
+    /// reaper.
+    WatchdogErrno = 88,
 }
 
 impl State {

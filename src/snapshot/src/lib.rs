@@ -28,6 +28,7 @@ pub mod records;
 pub mod requests;
 pub mod rings;
 pub mod slots;
+pub mod watchdog;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -48,6 +48,14 @@ impl Errno {
     pub const ENFILE: Errno = Errno(libc::ENFILE);
     /// No space left on device.
     pub const ENOSPC: Errno = Errno(libc::ENOSPC);
+    /// The device does not know this request.
+    pub const ENOTTY: Errno = Errno(libc::ENOTTY);
+    /// The file system is mounted read-only.
+    pub const EROFS: Errno = Errno(libc::EROFS);
+    /// The user's share of the disk is used up.
+    pub const EDQUOT: Errno = Errno(libc::EDQUOT);
+    /// No such device.
+    pub const ENODEV: Errno = Errno(libc::ENODEV);
     /// File name too long.
     pub const ENAMETOOLONG: Errno = Errno(libc::ENAMETOOLONG);
     /// The kernel does not have this call.

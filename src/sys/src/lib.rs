@@ -51,5 +51,6 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 pub mod unmount;
+pub mod watchdog;
 
 pub use error::{Errno, Result, SysError};

@@ -73,6 +73,8 @@ codes! {
     SHELL_SYNTAX = "ham::unit::shell-syntax";
     /// Warning: ham is the init of a machine that has no hardware watchdog.
     NO_WATCHDOG = "ham::unit::no-watchdog";
+    /// Warning: a hardware watchdog that is faster than ham can replace who hangs.
+    SHORT_WATCHDOG = "ham::unit::short-watchdog";
     /// A file or directory that others may change.
     UNSAFE_PERMISSIONS = "ham::unit::unsafe-permissions";
     /// A file or directory that cannot be read.

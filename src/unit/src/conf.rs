@@ -12,6 +12,7 @@ use crate::source;
 use crate::suggest::quoted;
 use crate::syntax;
 use crate::text::{Report, Text};
+use crate::watchdog::Watchdog;
 use ham_core::time::Span;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -79,6 +80,9 @@ pub struct Conf {
     pub log: Option<String>,
     /// What other users may do.
     pub allow: Vec<Allow>,
+    /// The hardware watchdog that is fed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<Watchdog>,
 }
 
 /// Reads the file. `None`: it has errors, which are reported. One that is not
@@ -128,6 +132,12 @@ impl Reader<'_> {
         if let Some(field) = self.find(&top, "manager") {
             match field.as_table() {
                 Some(entries) => self.manager(&field, entries, &mut conf),
+                None => self.wrong_type(&field).unwrap_or_default(),
+            }
+        }
+        if let Some(field) = self.find(&top, "watchdog") {
+            match field.as_table() {
+                Some(entries) => conf.watchdog = self.watchdog(&field, entries),
                 None => self.wrong_type(&field).unwrap_or_default(),
             }
         }

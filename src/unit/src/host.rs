@@ -31,7 +31,8 @@ pub fn no_watchdog(devices: &Path) -> Option<Diagnostic> {
     let mut warning = Diagnostic::of_file(Severity::Warning, codes::NO_WATCHDOG, &file, message);
     warning.help(
         "nobody starts the machine anew when the kernel hangs; load the driver of its watchdog, \
-         or softdog if it has none",
+         or softdog if it has none, and name it in ham.conf: [watchdog] device = \
+         \"/dev/watchdog0\"",
     );
     Some(warning)
 }

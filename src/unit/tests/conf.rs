@@ -26,6 +26,7 @@ fn every_key_is_read() {
         "ham.conf",
         "[manager]\napply = \"manual\"\nstop-deadline = \"1min\"\nverbosity = 2\n\
          log = \"/var/log/ham.log\"\n\
+         [watchdog]\ndevice = \"/dev/watchdog1\"\ntimeout = \"2min\"\ncheck = \"/var/wd\"\n\
          [[allow]]\ngroup = \"audio\"\nverbs = [\"start\", \"stop\"]\nentities = \"web*\"\n\
          [[allow]]\nuser = [\"root\", 1234]\nverbs = \"shutdown\"\nentities = [\"a\", \"*\"]\n",
     );
@@ -39,6 +40,49 @@ fn every_key_is_read() {
     assert_eq!(conf.allow[0].entities, ["web*"]);
     assert_eq!((conf.allow[0].users.len(), conf.allow[0].groups.len()), (0, 1));
     assert_eq!(conf.allow[1].users, [0, 1234]);
+    let watchdog = conf.watchdog.unwrap();
+    assert_eq!(
+        (watchdog.device.as_str(), watchdog.timeout),
+        ("/dev/watchdog1", Span::seconds(120))
+    );
+    assert_eq!(watchdog.check.as_deref(), Some("/var/wd"));
+}
+
+#[test]
+fn a_watchdog_needs_no_more_than_its_device() {
+    let folder = Folder::new("conf-watchdog");
+    folder.write("a.toml", UNIT);
+    folder.write("ham.conf", "[watchdog]\ndevice = \"/dev/watchdog0\"\n");
+    let loaded = folder.load(&settings(false));
+    assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+    let watchdog = loaded.conf.unwrap().watchdog.unwrap();
+    assert_eq!((watchdog.timeout, watchdog.check), (Span::seconds(30), None));
+}
+
+#[test]
+fn mistakes_about_the_watchdog_are_shown() {
+    let folder = Folder::new("conf-watchdog-mistakes");
+    folder.write("a.toml", UNIT);
+    let long = "w".repeat(200);
+    for (name, text, good) in [
+        ("watchdog", "[watchdog]\ntimeot = \"30s\"\ncheck = \"/dev/sda\"\n".to_owned(), false),
+        (
+            "watchdog-timeout",
+            "[watchdog]\ndevice = \"watchdog0\"\ntimeout = \"1500ms\"\n".to_owned(),
+            false,
+        ),
+        ("watchdog-path", format!("[watchdog]\ndevice = \"/dev/{long}\"\ntimeout = 30\n"), false),
+        (
+            "watchdog-short",
+            "[watchdog]\ndevice = \"/dev/watchdog0\"\ntimeout = \"9s\"\n".to_owned(),
+            true,
+        ),
+    ] {
+        folder.write("ham.conf", &text);
+        let loaded = folder.load(&settings(false));
+        folder.compare(name, &loaded);
+        assert_eq!(loaded.conf.is_some(), good, "{name}");
+    }
 }
 
 #[test]

@@ -149,6 +149,30 @@ pub struct ManagerStatus {
     /// Notifications (sd_notify(3)) that were dropped: of processes that are no
     /// entity's, or that may not tell.
     pub notifications_dropped: u64,
+    /// The hardware watchdog; `null` when `ham.conf` names none.
+    #[serde(default)]
+    pub watchdog: Option<WatchdogStatus>,
+}
+
+/// The hardware watchdog.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchdogStatus {
+    /// Its device.
+    pub device: String,
+    /// What its driver calls itself; empty when it is not open.
+    pub identity: String,
+    /// How long after the last feed it starts the machine anew; `null` when it is
+    /// not open.
+    pub timeout_ns: Option<u64>,
+    /// Time since it was last fed; `null` when it was not.
+    pub fed_ns: Option<u64>,
+    /// The file that must be written to before that; `null`: none.
+    pub check: Option<String>,
+    /// `fed`; `takeover`: fed for a while although a process of the manager is
+    /// missing; `withheld`; `opened`: not fed yet; `closed`.
+    pub state: String,
+    /// Why it is withheld or closed; empty where it is not.
+    pub why: String,
 }
 
 /// What has gone wrong with the manager's own processes since it was started.

@@ -4,7 +4,7 @@ use super::{lasting, state_style};
 use crate::output::Look;
 use crate::table::{Cell, Column, Style, harmless, render};
 use ham_core::wire::{
-    Disarmed, EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status,
+    Disarmed, EntityStatus, Failures, ManagerStatus, PlanStatus, RoleStatus, Status, WatchdogStatus,
 };
 
 const COLUMNS: [Column; 7] = [
@@ -21,6 +21,10 @@ const COLUMNS: [Column; 7] = [
 pub(crate) fn text(status: &Status, look: Look) -> String {
     let mut text = header(&status.ham, look);
     text.push('\n');
+    if let Some(watchdog) = &status.ham.watchdog {
+        text.push_str(&hardware(watchdog, look));
+        text.push('\n');
+    }
     if status.entities.is_empty() {
         text.push_str(&nothing(&status.ham.plan));
         text.push('\n');
@@ -111,6 +115,26 @@ fn takeovers(ham: &ManagerStatus) -> String {
     }
 }
 
+/// The hardware watchdog, in one line.
+fn hardware(watchdog: &WatchdogStatus, look: Look) -> String {
+    let WatchdogStatus { device, identity, timeout_ns, fed_ns, check, state, why } = watchdog;
+    let mut text = format!("hardware watchdog {}", harmless(device));
+    if !identity.is_empty() {
+        text.push_str(&format!(" ({})", harmless(identity)));
+    }
+    let mut parts: Vec<String> =
+        timeout_ns.map(|ns| format!("timeout {}", lasting(ns))).into_iter().collect();
+    parts.extend(check.as_ref().map(|path| format!("writes {}", harmless(path))));
+    parts.extend(fed_ns.map(|ns| format!("fed {} ago", lasting(ns))));
+    let is_fed = matches!(state.as_str(), "fed" | "opened");
+    if !is_fed {
+        let style = if state == "takeover" { Style::Passing } else { Style::Bad };
+        let because = if why.is_empty() { String::new() } else { format!(": {}", harmless(why)) };
+        parts.push(style.paint(&format!("{}{because}", harmless(state)), look));
+    }
+    format!("{text}: {}", parts.join(", "))
+}
+
 fn role(role: RoleStatus) -> String {
     if role.pid == 0 { "none".to_owned() } else { role.pid.to_string() }
 }
@@ -195,6 +219,7 @@ mod tests {
             reaper_allocations: 0,
             orphans: 3,
             notifications_dropped: 0,
+            watchdog: None,
         }
     }
 
@@ -300,6 +325,44 @@ units have changed and are not applied (`hamctl plan` shows how to mend it):
         assert_eq!(line(&status).as_deref(), Some("heartbeats suspended: audio"));
         status.ham.heartbeats_suspended = true;
         assert_eq!(line(&status).as_deref(), Some("heartbeats suspended: all"));
+    }
+
+    #[test]
+    fn the_hardware_watchdog_is_a_line() {
+        let line = |watchdog: WatchdogStatus| {
+            let ham = ManagerStatus { watchdog: Some(watchdog), ..manager() };
+            let status = Status { ham, entities: entities(), disarmed: Vec::new() };
+            text(&status, Look::default()).lines().nth(1).map(str::to_owned).unwrap()
+        };
+        let fed = WatchdogStatus {
+            device: "/dev/watchdog0".into(),
+            identity: "Software Watchdog".into(),
+            timeout_ns: Some(30_000_000_000),
+            fed_ns: Some(4_200_000_000),
+            state: "fed".into(),
+            ..WatchdogStatus::default()
+        };
+        let begins = "hardware watchdog /dev/watchdog0 (Software Watchdog): timeout 30s, ";
+        assert_eq!(line(fed.clone()), format!("{begins}fed 4s ago"));
+        let check = Some("/var/lib/ham/watchdog".to_owned());
+        let why = "the file system does not answer".to_owned();
+        let withheld = WatchdogStatus { check, state: "withheld".into(), why, ..fed.clone() };
+        assert_eq!(
+            line(withheld),
+            format!(
+                "{begins}writes /var/lib/ham/watchdog, fed 4s ago, \
+                 withheld: the file system does not answer"
+            )
+        );
+        let takeover = WatchdogStatus { state: "takeover".into(), ..fed };
+        assert_eq!(line(takeover), format!("{begins}fed 4s ago, takeover"));
+        let closed = WatchdogStatus {
+            device: "/dev/x".into(),
+            state: "closed".into(),
+            why: "/dev/x is no watchdog".into(),
+            ..WatchdogStatus::default()
+        };
+        assert_eq!(line(closed), "hardware watchdog /dev/x: closed: /dev/x is no watchdog");
     }
 
     #[test]

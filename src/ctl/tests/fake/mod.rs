@@ -235,6 +235,7 @@ pub(crate) fn status(reaper: i32, entities: &[(&str, &str)]) -> Status {
             reaper_allocations: 0,
             orphans: 0,
             notifications_dropped: 0,
+            watchdog: None,
         },
         entities: entities.iter().map(entity).collect(),
         disarmed: Vec::new(),

@@ -19,6 +19,7 @@ use super::paths::Paths;
 use super::salvage::{Salvage, Salvaged};
 use super::shortage::Shortage;
 use super::standby::Standby;
+use super::watchdog::Watchdog;
 use super::{Engine, Fatal};
 use crate::facts::Weight;
 use ham_core::event::Event;
@@ -105,6 +106,7 @@ impl Engine {
             outputs: Outputs::new(shared),
             loading: Loading::new(shared),
             last: None,
+            watchdog: Watchdog::new(shared),
             finished: false,
             planless: !has_plan,
             _reaper: tools.reaper,

@@ -1,8 +1,9 @@
 //! What worker threads tell the event loop: one queue, one descriptor.
 
 use super::Engine;
+use super::watchdog::Opened;
 use crate::facts;
-use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOTS};
+use crate::shared::{DISK_SLOTS, LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOTS};
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::history::Entry;
@@ -11,7 +12,7 @@ use ham_sys::poller::EventFd;
 use std::sync::{Mutex, PoisonError};
 
 /// Something that a worker has finished.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Completion {
     Spawned {
         slot: SlotRef,
@@ -41,6 +42,8 @@ pub(super) enum Completion {
     Tidied {
         entity: EntityId,
     },
+    /// The hardware watchdog was opened, or set; the error says why not.
+    Watchdog(Box<Result<Opened, String>>),
     /// Something to be told.
     Remark(Entry),
 }
@@ -54,6 +57,7 @@ impl Completion {
             | Completion::MainLooked { .. }
             | Completion::PidLooked { .. }
             | Completion::Tidied { .. }
+            | Completion::Watchdog(_)
             | Completion::Remark(_) => None,
         }
     }
@@ -96,6 +100,7 @@ impl Engine {
                         LOADER_SLOT => {}
                         OUTPUT_SLOT => self.outputs.made(),
                         index if WATCHER_SLOTS.contains(&index) => self.paths.made(),
+                        index if DISK_SLOTS.contains(&index) => self.watchdog.disk.made(),
                         _ => self.feed(Event::Spawned { slot, pid }),
                     }
                 }
@@ -105,12 +110,14 @@ impl Engine {
                         LOADER_SLOT => self.loader_lost(&facts::spawn_error(error)),
                         OUTPUT_SLOT => self.outputs.ended(),
                         index if WATCHER_SLOTS.contains(&index) => self.paths.ended(index),
+                        index if DISK_SLOTS.contains(&index) => self.watchdog.disk.ended(index),
                         _ => self.feed(Event::SpawnFailed { slot, error }),
                     }
                 }
                 Completion::Cleared { slot, left } => self.feed(Event::Cleared { slot, left }),
                 Completion::PidLooked { entity, found } => self.pid_looked(entity, found),
                 Completion::Tidied { entity } => self.feed(Event::Tidied { entity }),
+                Completion::Watchdog(opened) => self.watchdog_opened(*opened),
                 Completion::Remark(entry) => self.remarks.push(entry),
                 Completion::MainLooked { slot, name, found: Ok(pid), .. } => {
                     self.main_looked(name, None);

@@ -17,6 +17,7 @@ impl Engine {
             self.remark(Weight::Always, "ham.conf could not be taken: what held before holds on");
             return;
         };
+        self.loading.conf_known = true;
         let before = std::mem::replace(&mut self.loading.conf, conf);
         let verbosity = self.loading.conf.verbosity;
         // What was set by hand stays, unless the file has changed.
@@ -24,6 +25,7 @@ impl Engine {
             self.state.set(Field::Verbosity, u64::from(verbosity.unwrap_or(VERBOSITY)));
         }
         self.recall_conf();
+        self.watchdog_wanted();
     }
 
     /// What each monitor has to be told anew.

@@ -289,6 +289,7 @@ impl Engine {
         self.finish_turn();
         self.finished = true;
         self.drain_output();
+        self.settle_watchdog();
         // From here on nothing is made any more.
         self.spawners.close();
         self.end_followers();

@@ -1,7 +1,7 @@
 //! Ends of processes, as the reaper has recorded them in their slots.
 
 use super::Engine;
-use crate::shared::{LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOTS};
+use crate::shared::{DISK_SLOTS, LOADER_SLOT, OUTPUT_SLOT, WATCHER_SLOTS};
 use ham_core::event::Event;
 use ham_core::ids::{RESERVED_SLOTS, SlotRef};
 use ham_core::status::ExitStatus;
@@ -56,6 +56,10 @@ impl Engine {
             index if WATCHER_SLOTS.contains(&index) => {
                 slot.free(generation);
                 self.paths.ended(index);
+            }
+            index if DISK_SLOTS.contains(&index) => {
+                slot.free(generation);
+                self.watchdog.disk.ended(index);
             }
             _ => {}
         }

@@ -14,7 +14,7 @@
 //! asks when that is, and then reads the table again.
 
 use super::{Engine, KEEPER};
-use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb, as_page};
+use crate::keep::{CONTROL, MESSAGE_BYTES, Message, NOTIFY, READY, Verb, WATCHDOG, as_page};
 use crate::output;
 use ham_core::ids::{EntityId, SlotRef};
 use ham_snapshot::header::Field;
@@ -351,6 +351,7 @@ impl Engine {
         self.recall_kept();
         self.recall_outputs();
         self.tell_output();
+        self.look_at_watchdog();
     }
 
     /// Each answer goes to whom the descriptor belongs.
@@ -376,6 +377,7 @@ impl Engine {
                 (Owner::Manager, _) if answer.what == CONTROL => self.control_kept(answer),
                 _ if output::is_pipe(answer.what) => self.output_answered(answer),
                 (Owner::Manager, _) if answer.what == NOTIFY => self.notify_kept(answer),
+                (Owner::Manager, _) if answer.what == WATCHDOG => self.watchdog_answered(answer),
                 (Owner::Manager, _) if let Some(which) = as_page(answer.what) => {
                     self.page_answered(which, answer);
                 }

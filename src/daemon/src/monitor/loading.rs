@@ -141,6 +141,8 @@ pub(super) struct Loading {
     pub(super) tried: BTreeMap<u64, Vec<String>>,
     /// What `ham.conf` says, as it was last read without errors.
     pub(super) conf: Conf,
+    /// Whether that was read, by this monitor or one before.
+    pub(super) conf_known: bool,
 }
 
 impl Loading {
@@ -164,6 +166,7 @@ impl Loading {
             trace: 0,
             tried: BTreeMap::new(),
             conf: Conf::default(),
+            conf_known: false,
         }
     }
 
@@ -213,6 +216,7 @@ impl Loading {
     pub(super) fn recall(&mut self) {
         if let Some(answer) = Answer::kept(&self.shared.options.runtime) {
             self.remember(&answer);
+            self.conf_known = answer.conf.is_some();
             self.conf = answer.conf.unwrap_or_default();
         }
     }

@@ -11,7 +11,7 @@
 //! - `streams`, `output…`: where they write to
 //! - `keeper`, `listeners`, `closer`: descriptors that outlive it, or are not its own
 //! - `notify…`, `descriptors_…`: what programs say, and what they hand over and get
-//! - `beats`, `pages`: heartbeats
+//! - `beats`, `pages`: heartbeats; `watchdog…`: the one of hardware
 //! - `ending`, `last`: what comes when all is down
 //! - `own_process`, `loading`, `paths`: helper processes; `hearing`: when to load; `first_plan`,
 //!   `foresee`, `reload`: what comes of it; `control`: the socket; `log`
@@ -68,6 +68,8 @@ mod spawners;
 mod standby;
 mod streams;
 mod target;
+mod watchdog;
+mod watchdog_disk;
 
 use crate::exit;
 use crate::facts::{self, Weight};
@@ -116,6 +118,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+use watchdog::Watchdog;
 
 const WAKE: u64 = 0;
 const DONE: u64 = 1;
@@ -127,6 +130,7 @@ const KEEPER: u64 = 6;
 const NOTIFY: u64 = 7;
 const OUTPUTS: u64 = 8;
 const UNITS: u64 = 9;
+const DISK: u64 = 13;
 const SHORTAGE: u64 = 14;
 /// Tokens of clients begin here.
 const CLIENTS: u64 = 16;
@@ -274,6 +278,7 @@ struct Engine {
     /// All is down: this comes when the present round is done, so that whoever has
     /// asked for it has its answer.
     last: Option<Last>,
+    watchdog: Watchdog,
     finished: bool,
     /// Entities have no meaning yet, or any more, until a plan is loaded.
     planless: bool,
@@ -334,6 +339,7 @@ impl Engine {
             PATHS => self.hear_paths(),
             UNITS => self.hear_units(),
             SHORTAGE => self.memory_was_short(),
+            DISK => self.hear_disk(),
             NOTIFY => self.notified(),
             token if token >= READY_ENDS => {
                 self.ready_readable(u32::try_from(token - READY_ENDS).unwrap_or(u32::MAX));
@@ -380,6 +386,7 @@ impl Engine {
             self.run_events();
         }
         self.state.set(Field::ShutdownsTaken, self.shutdowns_seen);
+        self.answer_watchdog();
     }
 
     /// Without the reaper no end of a process is seen any more. To go on as if
@@ -425,6 +432,7 @@ impl Engine {
         self.look_at_adopted(now);
         self.look_at_unwatched(now);
         self.look_at_lost_answers(now);
+        self.look_at_watchdog_again(now);
         if self.paths.due().is_some_and(|due| due <= now) {
             self.start_watcher();
         }
@@ -467,6 +475,7 @@ impl Engine {
             self.shortage.due(),
             self.control.due(),
             self.beats.due(),
+            self.watchdog.due(),
             unfreed,
         ];
         let due = due.into_iter().flatten().min();

@@ -5,7 +5,8 @@
 //! again. Monitor and guardian each have a channel to ask through.
 
 use super::adopt::{self, Adopted};
-use crate::keep::{MESSAGE_BYTES, Message, Verb};
+use super::watchdog;
+use crate::keep::{MESSAGE_BYTES, Message, Verb, WATCHDOG};
 use crate::shared::Shared;
 use crate::shared::{kept_number, number};
 use ham_core::ids::SlotRef;
@@ -144,7 +145,13 @@ impl Channels {
     fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) {
         let errno = match message.verb {
             Verb::Store => self.store(&message, passed),
-            Verb::Drop => self.drop(message.what),
+            Verb::Drop => {
+                if message.what == WATCHDOG {
+                    // It is not wanted any more: the machine goes on without.
+                    watchdog::stop_at_close(self.state);
+                }
+                self.drop(message.what)
+            }
             Verb::Send => return self.send(place, message),
             // All that was to be done before was done before this was read.
             Verb::Settle => Errno(0),

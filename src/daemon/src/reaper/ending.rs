@@ -2,6 +2,7 @@
 //! manager lives: it ends, or lets another program take its place, or the
 //! machine end or start anew. What, stands in the state.
 
+use super::watchdog;
 use crate::exit;
 use crate::last_resort::last_line;
 use crate::say::say;
@@ -13,6 +14,13 @@ use std::os::fd::AsFd;
 /// Gives the exit code, if there is to be one. The init of a machine has none:
 /// whoever calls this does not end either then.
 pub(super) fn carry_out(shared: &Shared, code: u8, ending: Ending) -> u8 {
+    match ending {
+        Ending::Exit | Ending::Execute => watchdog::stop_at_close(state),
+        // Whatever still hangs on that way hangs no longer than its timeout.
+        Ending::Reboot | Ending::PowerOff => {
+            let _ = watchdog::feed(state);
+        }
+    }
     match ending {
         Ending::Exit => code,
         Ending::Execute => {

@@ -24,6 +24,8 @@ struct Look {
     /// the pulse must have moved.
     exits: u64,
     shutdowns: u64,
+    /// And what the hardware watchdog asks must be answered.
+    ping: u64,
     pulse: u64,
     last: bool,
 }
@@ -52,12 +54,22 @@ impl HangWatch {
         }
     }
 
+    /// What the monitor was asked at `since`, when its pulse was this, it has not
+    /// answered.
+    pub(super) fn unanswered(&mut self, now: u64, since: u64, pulse: u64) {
+        if self.look.is_none() && self.shared.hang_check {
+            let at = since.saturating_add(PATIENCE_NS).max(now);
+            self.look = Some(Look { at, pulse, ..self.begin(now) });
+        }
+    }
+
     fn begin(&self, now: u64) -> Look {
         let state = &self.shared.state;
         Look {
             at: now.saturating_add(PATIENCE_NS),
             exits: state.get(Field::ExitQueueTail),
             shutdowns: state.get(Field::ShutdownRequests),
+            ping: state.get(Field::WatchdogPing),
             pulse: state.get(Field::Pulse),
             last: false,
         }
@@ -86,7 +98,8 @@ impl HangWatch {
         let Some(look) = self.look.filter(|look| look.at <= now) else { return };
         let state = &self.shared.state;
         let taken = state.get(Field::ExitsTaken) >= look.exits
-            && state.get(Field::ShutdownsTaken) >= look.shutdowns;
+            && state.get(Field::ShutdownsTaken) >= look.shutdowns
+            && state.get(Field::WatchdogPong) >= look.ping;
         self.look = None;
         if taken && state.get(Field::ExitsTaken) == state.get(Field::ExitQueueTail) {
             return;

@@ -10,7 +10,7 @@
 //! finds the record.
 //!
 //! - `roles`: monitor and guardian; `hang`: whether the monitor takes exits
-//! - `ending`: what comes when all is down
+//! - `ending`: what comes when all is down; `watchdog`: of hardware
 //! - `channels`: kept descriptors; `adopt`: processes that others have made;
 //!   `again`: after a fault of its own
 
@@ -20,6 +20,7 @@ mod channels;
 mod ending;
 mod hang;
 mod roles;
+mod watchdog;
 
 use crate::exit;
 use crate::say::say;
@@ -36,6 +37,7 @@ use ham_sys::signals::{Received, SignalFd};
 use ham_sys::{allocation, clock, signals};
 use hang::HangWatch;
 use roles::Roles;
+use watchdog::Watchdog;
 
 const SIGNALS: u64 = 0;
 const WAKE: u64 = 1;
@@ -55,7 +57,7 @@ pub(crate) const AGAIN: &str = "resume";
 /// Runs until the monitor says that it is done; gives the exit code.
 pub(crate) fn run(shared: &'static Shared) -> u8 {
     let (roles, channels) = (Roles::new(shared), Channels::new(shared));
-    match Reaper::new(shared, roles, channels) {
+    match Reaper::new(shared, roles, channels, Watchdog::new(shared)) {
         Ok(mut reaper) => reaper.run(),
         Err(error) => {
             say(error);
@@ -73,7 +75,7 @@ pub(crate) fn resume(shared: &'static Shared) -> ham_sys::Result<u8> {
         // By a monitor that was reaped before the fault.
         channels.finish(left);
     }
-    let mut reaper = Reaper::new(shared, roles, channels)?;
+    let mut reaper = Reaper::new(shared, roles, channels, Watchdog::recall(shared))?;
     again::tidy(shared);
     reaper.sweep_at = Some(0);
     reaper.hang.handed_over(clock::monotonic());
@@ -92,6 +94,7 @@ struct Reaper {
     roles: Roles,
     channels: Channels,
     hang: HangWatch,
+    watchdog: Watchdog,
     /// When all children are to be looked at; a signal can stand for several
     /// deaths.
     sweep_at: Option<u64>,
@@ -99,7 +102,12 @@ struct Reaper {
 }
 
 impl Reaper {
-    fn new(shared: &'static Shared, roles: Roles, channels: Channels) -> ham_sys::Result<Reaper> {
+    fn new(
+        shared: &'static Shared,
+        roles: Roles,
+        channels: Channels,
+        watchdog: Watchdog,
+    ) -> ham_sys::Result<Reaper> {
         let poller = Poller::new()?;
         let signals = SignalFd::new(&shared.signals.numbers())?;
         let timer = Timer::new()?;
@@ -119,6 +127,7 @@ impl Reaper {
             roles,
             channels,
             hang: HangWatch::new(shared),
+            watchdog,
             sweep_at: None,
             last_sweep: 0,
         })
@@ -140,6 +149,7 @@ impl Reaper {
                     self.roles.look(now, &mut self.channels);
                     self.tell_recorded();
                     self.channels.watch(&self.poller, CHANNELS);
+                    self.watchdog.look(now, &self.roles, &mut self.hang);
                     self.hang.look(now, self.roles.monitor());
                     self.set_timer();
                 }
@@ -176,7 +186,8 @@ impl Reaper {
     }
 
     fn set_timer(&mut self) {
-        let due = [self.sweep_at, self.roles.due(), self.hang.due()].into_iter().flatten().min();
+        let due = [self.sweep_at, self.roles.due(), self.hang.due(), self.watchdog.due()];
+        let due = due.into_iter().flatten().min();
         if due != self.timer_set {
             // A timer that cannot be set costs a delay until the next signal.
             let _ = self.timer.set(due);

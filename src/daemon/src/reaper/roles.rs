@@ -125,6 +125,10 @@ impl Roles {
         pid != 0 && (self.monitor == pid || self.guardian == pid)
     }
 
+    pub(super) fn both_live(&self) -> bool {
+        self.monitor != 0 && self.guardian != 0
+    }
+
     pub(super) fn none_lives(&self) -> bool {
         self.monitor == 0 && self.guardian == 0
     }

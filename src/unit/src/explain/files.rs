@@ -13,9 +13,22 @@ pub(super) const PAGES: &[Page] = &[
                 over the kernel only hardware does. On a machine whose init is ham nobody else \
                 would start it anew when it hangs. The driver of a board's watchdog is usually \
                 part of its kernel, or a module such as iTCO_wdt or i6300esb; softdog at least \
-                notices when nothing runs any longer. In containers, and where another init \
+                notices when nothing runs any longer. [watchdog] in ham.conf names the device, \
+                and ham feeds it while all of it is alive. In containers, and where another init \
                 runs ham, this is not asked.",
         example: Machine("ls /dev/watchdog*  # no such file", "modprobe softdog"),
+    },
+    Page {
+        code: codes::SHORT_WATCHDOG,
+        about: "[watchdog] in ham.conf has a timeout below ten seconds. When the monitor hangs \
+                it is ended after six, and its guardian takes over; should that hang as well, two \
+                more pass. No entity notices any of it. A watchdog that is faster starts the \
+                machine anew instead, with all its entities. Where that is what is wanted, this \
+                can be ignored.",
+        example: Commands(
+            "printf '[watchdog]\\ndevice = \"/dev/watchdog0\"\\ntimeout = \"5s\"\\n' >ham.conf",
+            "sed -i 's/5s/30s/' ham.conf",
+        ),
     },
     Page {
         code: codes::UNSAFE_PERMISSIONS,

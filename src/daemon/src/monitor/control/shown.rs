@@ -61,6 +61,7 @@ impl Engine {
             reaper_allocations: self.state.get(Field::ReaperAllocations),
             orphans: self.state.get(Field::OrphanTail),
             notifications_dropped: self.state.get(Field::NotificationsDropped),
+            watchdog: self.watchdog_status(),
         }
     }
 
