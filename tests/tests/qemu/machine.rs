@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 /// The emulator.
 pub(super) const QEMU: &str = "qemu-system-x86_64";
 
-/// How long a machine may be on: it switches itself off within half a minute,
+/// How long a machine may be on: it switches itself off within a minute,
 /// on a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(500);
 
 /// What the kernel is told: where to write, to keep its routine to itself, to
 /// restart after a panic (which ends qemu), and what to execute first.

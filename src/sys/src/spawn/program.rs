@@ -41,6 +41,9 @@ pub struct Program {
     pub settings: Settings,
     /// The directory of the cgroup to start in.
     pub cgroup: Option<OwnedFd>,
+    /// Whether that may lack memory. The kernel then ends whoever uses the memory
+    /// of what it has chosen there, so the child gets memory of its own.
+    pub little_memory: bool,
     /// Descriptors to hand over: from which number (64 or more) to which (3 or
     /// more, and below every number that one is taken from).
     pub passed: Vec<(RawFd, RawFd)>,
@@ -146,7 +149,7 @@ impl Program {
 impl Prepared<'_> {
     /// Whether the child must not share the caller's memory.
     pub(super) fn own_memory(&self) -> bool {
-        self.settings.own_memory()
+        self.program.little_memory || self.settings.own_memory()
     }
 
     /// The block for the child. `cgroup` and `leave_table_from` are the
