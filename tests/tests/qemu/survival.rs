@@ -44,6 +44,6 @@ fn process_1_and_its_monitors_survive() {
             "memory: that costs no monitor",
             "memory: with memory it runs",
         ],
-        "Power down",
+        &["Power down"],
     );
 }

@@ -227,3 +227,38 @@ fn has_groups(ids: &Ids) -> bool {
     let current = current.into_iter().map(|group| group.as_raw()).collect();
     ordered(current) == ordered(ids.groups.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// That it is what saves the manager shows `tests/qemu`, on a kernel with a
+    /// memory controller.
+    #[test]
+    fn where_memory_may_lack_the_child_has_its_own() {
+        let settings = Settings {
+            oom_score_adjust: process::oom_score_adjust(),
+            ..Settings::default()
+        };
+        let mut program = Program {
+            exec: Exec::Paths(vec![c"/bin/true".to_owned()]),
+            argv: vec![c"true".to_owned()],
+            envp: Vec::new(),
+            directory: None,
+            umask: 0o022,
+            stdin: Stdio::Null,
+            stdout: Stdio::Null,
+            stderr: Stdio::Null,
+            ids: None,
+            settings,
+            cgroup: None,
+            little_memory: false,
+            passed: Vec::new(),
+            listen_pid: false,
+            watchdog_pid: false,
+        };
+        assert!(!program.prepare().unwrap().own_memory());
+        program.little_memory = true;
+        assert!(program.prepare().unwrap().own_memory());
+    }
+}
