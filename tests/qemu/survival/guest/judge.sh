@@ -1,0 +1,6 @@
+echo "up after $(cut -d' ' -f1 /proc/uptime) seconds"
+for part in boot storm fault books memory; do
+    sh /guest/$part.sh
+    echo "$part done after $(cut -d' ' -f1 /proc/uptime) seconds"
+done
+exec hamctl shutdown
