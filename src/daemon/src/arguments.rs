@@ -3,6 +3,7 @@
 
 use crate::board::words::Word;
 use crate::board::{self, shell};
+use crate::init;
 use crate::last;
 use crate::lines::Look;
 use crate::load;

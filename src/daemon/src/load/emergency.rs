@@ -180,9 +180,7 @@ mod tests {
     }
 
     fn in_force(plans: Vec<EntityPlan>) -> Old {
-        let ids: BTreeSet<EntityId> = plans.iter().map(|plan| plan.id).collect();
-        let known = |plan: EntityPlan| (plan.name.clone(), Known { plan: plan.clone(), is: plan });
-        Old { entities: plans.into_iter().map(known).collect::<BTreeMap<_, _>>(), ids }
+        Old::of(plans.into_iter().map(|plan| Known { is: plan.clone(), plan }))
     }
 
     fn comes_of(

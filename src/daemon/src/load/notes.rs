@@ -78,6 +78,7 @@ impl Notebook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::emergency::Emergency;
     use ham_core::ids::EntityId;
     use ham_core::plan::{EntityPlan, encode};
     use ham_unit::{Settings, SystemUsers, load_directories};
@@ -108,7 +109,11 @@ mod tests {
         while found.is_empty() {
             found = load_directories(std::slice::from_ref(&units), &settings).memory;
         }
-        let request = |system| Request { directories: vec![units.clone()], system };
+        let request = |system| Request {
+            directories: vec![units.clone()],
+            system,
+            emergency: Emergency::Never,
+        };
         let path = folder.join("load.notes");
         let notebook = Notebook::new(&path, &request(false)).unwrap();
         assert!(notebook.read(mark(1)).is_empty());

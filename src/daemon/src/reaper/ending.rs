@@ -15,10 +15,14 @@ use std::os::fd::AsFd;
 /// whoever calls this does not end either then.
 pub(super) fn carry_out(shared: &Shared, code: u8, ending: Ending) -> u8 {
     match ending {
-        Ending::Exit | Ending::Execute => watchdog::stop_at_close(state),
+        // Who comes next may not know of it, and a machine that stands still is
+        // to stay so.
+        Ending::Exit | Ending::Execute | Ending::SoftReboot | Ending::Halt => {
+            watchdog::stop_at_close(shared.state);
+        }
         // Whatever still hangs on that way hangs no longer than its timeout.
         Ending::Reboot | Ending::PowerOff => {
-            let _ = watchdog::feed(state);
+            let _ = watchdog::feed(shared.state);
         }
     }
     match ending {
