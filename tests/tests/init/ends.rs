@@ -98,12 +98,10 @@ fn thousands_of_orphans_take_no_heap() {
     let init = Init::ham();
     // Never more than a few at once.
     let script = "i=0; while test $i -lt 1000; do (true & true &); i=$((i+1)); done";
-    let output = to_the_end(&mut init.command(&["--summary", "-w"], &["sh", "-c", script]));
+    let output = to_the_end(&mut init.command(&["--summary"], &["sh", "-c", script]));
     let summary = summary(&output);
     assert_eq!(summary["orphans"], 2_000, "{summary}");
     assert_eq!(summary["allocations"], 0, "{summary}");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("ham init: reaped process "), "{text}");
 }
 
 #[test]

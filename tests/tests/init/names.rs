@@ -39,10 +39,12 @@ fn what_tini_says_and_when() {
         let Some(init) = Init::find(kind) else { continue };
         let words = |options: &[&str]| {
             // It is there until it is reaped.
-            let script = "p=$( (true >/dev/null & echo $!) ); while kill -0 $p; do :; done";
+            let script = "p=$(sleep 0.2 >/dev/null & echo $!); while kill -0 $p; do :; done";
             let mut command = init.command(options, &["sh", "-c", &format!("{script} 2>&-")]);
             let output = to_the_end(&mut command);
-            String::from_utf8_lossy(&output.stderr).lines().count()
+            // tini writes to either.
+            let all = [output.stdout, output.stderr].concat();
+            String::from_utf8_lossy(&all).lines().count()
         };
         let name = kind.name();
         assert!(words(&[]) > 0, "{name}: not a subreaper");
