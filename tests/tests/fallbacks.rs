@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use ham_tests::chaos::strike;
+use ham_tests::container::CAPABILITIES;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham, repository};
 use ham_tests::skip;
@@ -15,24 +16,6 @@ use std::process::Command;
 
 /// The user and group that every Debian has for those who may do nothing.
 const NOBODY: u32 = 65534;
-
-/// Capabilities that Docker and Podman leave to a container's root.
-const CONTAINER: [&str; 14] = [
-    "audit_write",
-    "chown",
-    "dac_override",
-    "fowner",
-    "fsetid",
-    "kill",
-    "mknod",
-    "net_bind_service",
-    "net_raw",
-    "setfcap",
-    "setgid",
-    "setpcap",
-    "setuid",
-    "sys_chroot",
-];
 
 /// Units that use what differs: signals, commands, leftovers, watched paths.
 fn units(what: &str) -> Units {
@@ -253,7 +236,7 @@ fn setpriv(what: &str, options: &[&str]) -> Option<Command> {
 
 #[test]
 fn a_containers_capabilities_suffice() {
-    let set = CONTAINER.iter().fold("-all".to_owned(), |set, name| format!("{set},+{name}"));
+    let set = CAPABILITIES.iter().fold("-all".to_owned(), |set, name| format!("{set},+{name}"));
     let options = ["--inh-caps", &set, "--bounding-set", &set];
     let Some(mut command) = setpriv("a_containers_capabilities_suffice", &options) else { return };
     command.arg(ham());

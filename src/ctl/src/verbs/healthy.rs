@@ -45,7 +45,15 @@ pub(super) fn run(
             return Ok(Exit::Failed);
         }
     };
-    let problems = problems(status.ham.stopping, &status.entities, named);
+    let ham = &status.ham;
+    let manager = if ham.stopping {
+        Some("is shutting down")
+    } else if ham.plan.generation == 0 {
+        Some("has not read its units yet, or could not")
+    } else {
+        None
+    };
+    let problems = problems(manager, &status.entities, named);
     let healthy = problems.is_empty();
     if output.json {
         output.print_document(&Answer { healthy, problems })?;
@@ -59,14 +67,15 @@ pub(super) fn run(
     Ok(if healthy { Exit::Success } else { Exit::Failed })
 }
 
-/// `named`: somebody has asked for these, so each of them is to be up.
-fn problems(stopping: bool, entities: &[EntityStatus], named: bool) -> Vec<Problem> {
+/// `manager`: what is wrong with it. `named`: somebody has asked for these, so each
+/// of them is to be up.
+fn problems(manager: Option<&str>, entities: &[EntityStatus], named: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut add = |name: &str, problem: String| {
         problems.push(Problem { name: name.to_owned(), problem });
     };
-    if stopping {
-        add("ham", "is shutting down".to_owned());
+    if let Some(problem) = manager {
+        add("ham", problem.to_owned());
     }
     if named && entities.is_empty() {
         add("ham", "has none of these".to_owned());
@@ -151,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_manager_that_goes_down_is_not_well_and_nobody_is_no_answer() {
-        assert_eq!(problems(false, &[], false), []);
-        assert_eq!(problems(false, &[], true).len(), 1);
-        assert_eq!(problems(true, &[], false)[0].problem, "is shutting down");
+        assert_eq!(problems(None, &[], false), []);
+        assert_eq!(problems(None, &[], true).len(), 1);
+        assert_eq!(problems(Some("is shutting down"), &[], false)[0].name, "ham");
     }
 }

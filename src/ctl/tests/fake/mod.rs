@@ -231,7 +231,7 @@ pub(crate) fn status(reaper: i32, entities: &[(&str, &str)]) -> Status {
             containment: "session".into(),
             stopping: false,
             heartbeats_suspended: false,
-            plan: PlanStatus::default(),
+            plan: PlanStatus { generation: 1, ..PlanStatus::default() },
             reaper_allocations: 0,
             orphans: 0,
             notifications_dropped: 0,
