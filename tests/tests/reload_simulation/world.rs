@@ -15,7 +15,7 @@ use ham_core::effect::Effect;
 use ham_core::event::Event;
 use ham_core::ids::SlotRef;
 use ham_core::memory::{Memory, SlotState};
-use ham_core::monitor::{Monitor, Turn};
+use ham_core::monitor::{Monitor, Resume, Turn};
 use ham_core::plan::{EntityPlan, PlanIndex, PlanSource, encode};
 use ham_core::time::Span;
 use ham_core::way::Way;
@@ -282,6 +282,10 @@ impl World {
         }
     }
 
+    fn restored(&self, memory: Box<dyn Memory>) -> (Monitor, Resume) {
+        Monitor::restore(open(&self.bytes), memory, self.kernel.now)
+    }
+
     /// The monitor is dead; the next one goes on, if it lives long enough.
     fn take_over(&mut self) -> Checked {
         loop {
@@ -289,7 +293,7 @@ impl World {
             self.kernel.monitor_dies();
             self.kernel.now = self.kernel.now.after(self.random.micros(50, 3_000));
             let boxed: Box<dyn Memory> = Box::new(self.memory.clone());
-            let (monitor, resume) = Monitor::restore(open(&self.bytes), boxed, self.kernel.now);
+            let (monitor, resume) = self.restored(boxed);
             self.monitor = monitor;
             self.tell(&"takeover", &resume.turn.effects);
             self.take_stock();

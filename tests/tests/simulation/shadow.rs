@@ -1,7 +1,7 @@
 //! A monitor restored from the records before each step: it must do what the
 //! one that lived on does.
 
-use super::{Checked, World, restore};
+use super::{Checked, World};
 use ham_core::effect::Effect;
 use ham_core::event::Event;
 use ham_core::ids::EntityId;
@@ -26,8 +26,7 @@ impl World {
             word.state = SlotState::Running;
         }
         let memory: Box<dyn Memory> = Box::new(SharedMemory::holding(store));
-        let (shadow, _) = restore(self.host, &self.bytes, memory, self.kernel.now);
-        shadow
+        self.restored(memory).0
     }
 
     pub(super) fn compare(&self, mut shadow: Monitor, event: &Event, turn: &Turn) -> Checked {

@@ -21,7 +21,6 @@ use ham_core::monitor::{Host, Monitor, Resume, Turn};
 use ham_core::plan::{EntityPlan, Item, Kind, PlanIndex, PlanSource, encode};
 use ham_core::signal::Signal;
 use ham_core::time::{Mono, Span};
-use ham_core::way::Last;
 use ham_tests::fake::{Kernel, Random, START, SharedMemory, Temper, random_plan};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -153,11 +152,7 @@ impl World {
         self.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.kernel, &self.plans, self.takeovers)?;
-        let expected = ways::expected(self.host, &asked).map(Last::Way);
-        if let Some(last) = self.kernel.finished.iter().find(|one| Some(*one) != expected.as_ref())
-        {
-            return Err(format!("finished as {last:?}, not {expected:?} of {asked:?}"));
-        }
+        ways::came(self.host, &asked, &self.kernel.finished)?;
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.takeovers == 0 => {
                 Err(format!("request {id:?} was answered {times} times"))
@@ -421,13 +416,17 @@ impl World {
     }
 
     /// The monitor is dead; the next one goes on, if it lives long enough.
+    fn restored(&self, memory: Box<dyn Memory>) -> (Monitor, Resume) {
+        restore(self.host, &self.bytes, memory, self.kernel.now)
+    }
+
     fn take_over(&mut self) -> Checked {
         loop {
             self.takeovers += 1;
             self.kernel.monitor_dies();
             self.kernel.now = self.kernel.now.after(self.random.micros(50, 3_000));
             let boxed: Box<dyn Memory> = Box::new(self.memory.clone());
-            let (monitor, resume) = restore(self.host, &self.bytes, boxed, self.kernel.now);
+            let (monitor, resume) = self.restored(boxed);
             self.monitor = monitor;
             self.tell(&"takeover", &resume.turn.effects);
             self.take_stock();
