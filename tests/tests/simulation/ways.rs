@@ -1,8 +1,9 @@
 //! What a life ends in: asked for at random, perhaps twice, and what must come of
 //! that, written down apart from the core.
 
+use crate::world::Checked;
 use ham_core::monitor::Host;
-use ham_core::way::Way;
+use ham_core::way::{Last, Way};
 use ham_tests::fake::Random;
 
 /// Every second life is that of a machine's init.
@@ -16,8 +17,17 @@ pub(crate) fn some(random: &mut Random, code: u8) -> Way {
     all.get(which).copied().unwrap_or(Way::Exit(code))
 }
 
+/// What came, perhaps once for each of several monitors, is what had to.
+pub(crate) fn came(host: Host, asked: &[Way], finished: &[Last]) -> Checked {
+    let expected = expected(host, asked).map(Last::Way);
+    match finished.iter().find(|one| Some(*one) != expected.as_ref()) {
+        Some(last) => Err(format!("finished as {last:?}, not {expected:?} of {asked:?}")),
+        None => Ok(()),
+    }
+}
+
 /// What comes after these were asked for, in this order.
-pub(crate) fn expected(host: Host, asked: &[Way]) -> Option<Way> {
+fn expected(host: Host, asked: &[Way]) -> Option<Way> {
     let asked = asked.iter().map(|way| match way {
         Way::PowerOff | Way::Reboot | Way::Halt if !host.reboots => Way::Exit(0),
         way => *way,

@@ -17,7 +17,6 @@ use ham_core::memory::RecordId;
 use ham_core::monitor::{Host, Turn};
 use ham_core::plan::{EntityPlan, Item, Kind};
 use ham_core::signal::Signal;
-use ham_core::way::Last;
 use ham_tests::fake::{Checked, Lives, Random, START, Stage, Temper, random_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,11 +105,7 @@ impl World {
         self.stage.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.stage.kernel, &self.plans, self.stage.takeovers)?;
-        let expected = ways::expected(self.host, &asked).map(Last::Way);
-        let finished = &self.stage.kernel.finished;
-        if let Some(last) = finished.iter().find(|one| Some(*one) != expected.as_ref()) {
-            return Err(format!("finished as {last:?}, not {expected:?} of {asked:?}"));
-        }
+        ways::came(self.host, &asked, &self.stage.kernel.finished)?;
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.stage.takeovers == 0 => {
                 Err(format!("request {id:?} was answered {times} times"))
