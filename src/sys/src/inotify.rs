@@ -210,6 +210,29 @@ mod tests {
         assert!(read(&directories).contains(&(None, Happened::Ended)));
     }
 
+    /// Who writes in steps is at work until it has closed the file.
+    #[test]
+    fn writing_and_the_end_of_it_are_told_apart() {
+        use std::io::Write;
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("ham-written-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let directories = Directories::new().unwrap();
+        directories.watch(&folder).unwrap();
+        let name = Some("file".to_owned());
+        let mut file = fs::File::create(folder.join("file")).unwrap();
+        assert_eq!(read(&directories), [(name.clone(), Happened::Came)]);
+        for _ in 0..2 {
+            file.write_all(b"x").unwrap();
+            assert_eq!(read(&directories), [(name.clone(), Happened::Written)]);
+        }
+        drop(file);
+        assert_eq!(read(&directories), [(name.clone(), Happened::Closed)]);
+        fs::set_permissions(folder.join("file"), fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(read(&directories), [(name, Happened::Changed)]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
     #[test]
     fn a_directory_that_moves_is_told_and_nothing_that_happens_in_it() {
         let folder = std::env::temp_dir().join(format!("ham-moved-{}", std::process::id()));

@@ -1,7 +1,8 @@
 //! Many edits, by which units come, go and change, while monitor and guardian
 //! are killed at any time: in the end what runs is what the directory says,
 //! nothing ran beside itself, and nobody was started anew whom no edit was about:
-//! what was written once was started once at most.
+//! what was written once was started once at most. Now and then a few edits wait
+//! for `hamctl apply`: then who is touched is who `hamctl plan` has named.
 //!
 //! `HAM_RELOAD_EDITS=5000` for a long run, `HAM_RELOAD_SEED` for another.
 
@@ -11,6 +12,7 @@ use ham_tests::fake::Random;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::Manager;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -35,7 +37,7 @@ const RESTARTED: [&str; 6] = ["made-0", "made-1", "made-2", "made-3", "made-4", 
 /// Who comes and goes.
 const FLEETING: [&str; 6] = ["may-0", "may-1", "may-2", "may-3", "may-4", "may-5"];
 /// So many edits lie between two looks at all that is there.
-const BETWEEN: u64 = 250;
+const BETWEEN: u64 = 100;
 
 /// All of them.
 fn everybody() -> impl Iterator<Item = &'static str> {
@@ -143,6 +145,46 @@ impl Soak {
         std::thread::sleep(Duration::from_micros(self.random.below(120_000)));
     }
 
+    /// Whether units are taken by themselves from here on.
+    fn take_by_itself(&self, yes: bool) {
+        let apply = if yes { "auto" } else { "manual" };
+        let path = self.units.path().join("ham.conf");
+        fs::write(path, format!("[manager]\napply = \"{apply}\"\n")).expect("a file");
+        let _ = super::says(&self.manager, &["apply"], 0);
+    }
+
+    /// Who runs, when all that there is does.
+    fn running(&self) -> BTreeMap<String, u32> {
+        self.there.keys().map(|name| (name.clone(), self.manager.pid_of(name))).collect()
+    }
+
+    /// What is planned happens, and to nobody else, whoever dies meanwhile.
+    fn is_as_planned(&mut self, seed: u64) {
+        self.take_by_itself(false);
+        let before = self.running();
+        for _ in 0..1 + self.random.below(5) {
+            self.edit();
+        }
+        let planned = self.manager.hamctl(&["--json", "plan"]);
+        let planned: Value = serde_json::from_slice(&planned.stdout).expect("a plan");
+        let changes = planned["changes"].as_array().cloned().unwrap_or_default();
+        let touched = |change: &&Value| {
+            ["starts", "restarts", "stops"].iter().any(|then| change["then"] == *then)
+        };
+        let named = changes.iter().filter(touched).filter_map(|change| change["name"].as_str());
+        let named: BTreeSet<&str> = named.collect();
+        if self.random.chance(50) {
+            self.manager.replace_monitor();
+        }
+        self.take_by_itself(true);
+        self.judge(seed);
+        let after = self.running();
+        let all = before.keys().chain(after.keys()).map(String::as_str);
+        let other: BTreeSet<&str> =
+            all.filter(|name| before.get(*name) != after.get(*name)).collect();
+        assert_eq!(other, named, "{planned}; seed {seed}; the log:\n{}", self.manager.log());
+    }
+
     fn pids(&self, all: &[&str]) -> Vec<u32> {
         all.iter().map(|name| self.manager.pid_of(name)).collect()
     }
@@ -229,10 +271,12 @@ fn in_the_end_what_runs_is_what_the_directory_says() {
         soak.disturb();
         if edit % BETWEEN == BETWEEN - 1 {
             soak.judge(seed);
+            soak.is_as_planned(seed);
             assert_eq!(soak.pids(&never), before, "{}", soak.manager.log());
         }
     }
     soak.judge(seed);
+    soak.is_as_planned(seed);
     assert_eq!(soak.pids(&never), before, "{}", soak.manager.log());
     for name in &never {
         assert_eq!(soak.starts(name).len(), 1, "{name}: {}", soak.manager.log());

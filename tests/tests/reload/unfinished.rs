@@ -109,11 +109,11 @@ fn of_two_files_that_were_gone_the_one_that_is_back_does_not_end_the_other() {
     }
     wait_for_error(&manager, "2 units are gone at once");
     units.write("a", &sleeper(1));
-    wait_for_error(&manager, "the file of a unit is gone");
+    wait_for_error(&manager, "the file of b is gone");
     // Who takes over knows it, too.
     manager.replace_monitor();
     units.write("c", &described(1, "other"));
-    wait_for_error(&manager, "the file of a unit is gone");
+    wait_for_error(&manager, "the file of b is gone");
     assert_eq!(["a", "b", "c"].map(|name| manager.pid_of(name)), pids);
     let said = says(&manager, &["apply"], 0);
     assert!(said.contains("1 removed") && said.contains("1 changed"), "{said}");

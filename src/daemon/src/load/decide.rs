@@ -248,18 +248,16 @@ fn vanished(gone: &[&Known], loaded: &Loaded) -> Vec<String> {
 
 /// That these are gone, and that nothing is done for it.
 fn held_back(names: &[String]) -> String {
-    let all = told(names.iter().map(String::as_str));
-    let (what, removes) = match names {
-        [_] => (
-            format!("the file of a unit is gone, as others were together with it: {all}"),
-            "removes it",
-        ),
+    let (what, whom) = match names {
+        [name] => (format!("the file of {name} is gone, as those of others were with it"), "it"),
         names => {
-            (format!("the files of {} units are gone at once: {all}", names.len()), "removes them")
+            let all = told(names.iter().map(String::as_str));
+            (format!("the files of {} units are gone at once: {all}", names.len()), "them")
         }
     };
     format!(
-        "error: {what}\n  help: this may be an accident, so nothing is done; `hamctl apply` {removes}"
+        "error: {what}\n  help: this may be an accident, so nothing is done; `hamctl apply` \
+         removes {whom}"
     )
 }
 

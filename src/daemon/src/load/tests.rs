@@ -216,7 +216,7 @@ fn of_two_that_are_held_the_one_that_comes_back_does_not_remove_the_other() {
     let question = Question { missing: missing.clone(), held_back: missing, ..look() };
     let decision = units.decide(&old, &question);
     assert_eq!(decision.outcome, Outcome::Kept);
-    assert!(decision.reasons[0].contains("the file of a unit is gone"), "{decision:?}");
+    assert!(decision.reasons[0].contains("the file of b is gone, as"), "{decision:?}");
     assert_eq!(decision.held_back, ["b"]);
     // So it is while another unit is wrong.
     units.put("c", "[entity]\ncommnd = 1\n");

@@ -9,7 +9,7 @@ use crate::codes;
 pub(super) const PAGES: &[Page] = &[
     Page {
         code: codes::NO_WATCHDOG,
-        about: "ham watches over entities, and its reaper, monitor and guardian over each other; \
+        about: "Ham watches over entities, and its reaper, monitor and guardian over each other; \
                 over the kernel only hardware does. On a machine whose init is ham nobody else \
                 would start it anew when it hangs. The driver of a board's watchdog is usually \
                 part of its kernel, or a module such as iTCO_wdt or i6300esb; softdog at least \

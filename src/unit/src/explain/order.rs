@@ -9,8 +9,8 @@ use crate::codes;
 pub(super) const PAGES: &[Page] = &[
     Page {
         code: codes::UNKNOWN_ENTITY,
-        about: "requires, wants, after, before, conflicts, `of`, and the actions start, stop and \
-                notify-signal name entities, which are called as their files are, without .toml. \
+        about: "The keys requires, wants, after, before, conflicts and `of` and the actions start, \
+                stop and notify-signal name entities, which are called as their files are, without .toml. \
                 Where a neighbour may be absent, its name has a ? behind it. When only one file \
                 is checked this is a warning, since the others may be elsewhere.",
         example: Units(

@@ -6,7 +6,7 @@ use crate::codes;
 pub(super) const PAGES: &[Page] = &[
     Page {
         code: codes::UNSUPERVISED,
-        about: "ham sees the entity die, and does nothing about it: it has neither `restart` nor \
+        about: "Ham sees the entity die, and does nothing about it: it has neither `restart` nor \
                 a condition. If that is meant, restart = \"no\" says so. A oneshot ends anyway, \
                 and gets no such warning.",
         example: Unit(
