@@ -204,7 +204,8 @@ impl Stage {
         self.kernel.monitor_dies();
         self.kernel.now = self.kernel.now.after(self.random.micros(50, 3_000));
         let boxed: Box<dyn Memory> = Box::new(self.memory.clone());
-        let (monitor, resume) = Monitor::restore_on(self.host, open(&self.bytes), boxed, self.kernel.now);
+        let (monitor, resume) =
+            Monitor::restore_on(self.host, open(&self.bytes), boxed, self.kernel.now);
         self.monitor = monitor;
         self.tell(&"takeover", &resume.turn.effects);
         self.take_stock();

@@ -184,7 +184,8 @@ fn directory(init: &Init) -> Option<(String, String)> {
     let mut running = Running::start(&mut command);
     let line = running.line();
     settled(running.pid());
-    let own = link(running.pid(), "cwd").map_or_else(String::new, |path| path.display().to_string());
+    let own =
+        link(running.pid(), "cwd").map_or_else(String::new, |path| path.display().to_string());
     running.send("TERM");
     let word = |path: &str| if path == "/" { "`/`" } else { "stays" }.to_owned();
     Some((word(&line), word(&own)))

@@ -1,9 +1,9 @@
 //! What a life ends in: asked for at random, perhaps twice, and what must come of
 //! that, written down apart from the core.
 
-use crate::world::Checked;
 use ham_core::monitor::Host;
 use ham_core::way::{Last, Way};
+use ham_tests::fake::Checked;
 use ham_tests::fake::Random;
 
 /// Every second life is that of a machine's init.

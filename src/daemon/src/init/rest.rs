@@ -15,7 +15,13 @@ const KILL_WAIT_NS: u64 = 1_000_000_000;
 
 /// TERM to all, KILL to those that are there after `wait`, or when another TERM
 /// or INT comes. With no time at all they are left to themselves.
-pub(super) fn end(wait: Span, report: &Report, queue: &Queue, command: Option<i32>, counts: &mut Counts) {
+pub(super) fn end(
+    wait: Span,
+    report: &Report,
+    queue: &Queue,
+    command: Option<i32>,
+    counts: &mut Counts,
+) {
     if wait == Span(0) || !to_all(SIGTERM, report) {
         return;
     }

@@ -103,10 +103,12 @@ pub(super) fn instead_of_units(
         (Emergency::Asked, Mode::First) => Stays::Asked,
         // Who edits units is not at the end of that with the first.
         (Emergency::Asked, Mode::Look) if is_there() => Stays::Held,
-        (Emergency::WhenNothing | Emergency::Asked, _) => match loaded.entities.is_empty() && old.is_none_or(|old| old.unread.is_empty()) {
-            true => Stays::Nothing,
-            false => Stays::Units,
-        },
+        (Emergency::WhenNothing | Emergency::Asked, _) => {
+            match loaded.entities.is_empty() && old.is_none_or(|old| old.unread.is_empty()) {
+                true => Stays::Nothing,
+                false => Stays::Units,
+            }
+        }
     };
     if matches!(stays, Stays::Nothing | Stays::Asked) {
         let known = old.and_then(|old| old.entities.get(NAME)).map(|known| known.plan.id);
