@@ -70,7 +70,7 @@ fn run(path: &Path, restored: bool) -> String {
     out.push_str(plan);
     out.push('\n');
     let mut host = Host::default();
-    let mut plan = plan;
+    let mut plan = *plan;
     if let Some(rest) = plan.strip_prefix(IS_INIT) {
         (host.reboots, plan) = (true, rest);
     }

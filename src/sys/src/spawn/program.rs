@@ -266,6 +266,7 @@ mod tests {
             stdin: Stdio::Null,
             stdout: Stdio::Null,
             stderr: Stdio::Null,
+            terminal: None,
             ids: None,
             settings,
             cgroup: None,
