@@ -59,7 +59,9 @@ fn a_broken_unit_leads_to_a_shell_and_a_mended_one_out_of_it() {
 #[test]
 fn a_machine_without_units_has_a_shell() {
     let what = "a_machine_without_units_has_a_shell";
-    let plan = Plan::new("nothing");
+    let mut plan = Plan::new("nothing");
+    // With no more rights than a user has who makes a namespace.
+    plan.of_user = true;
     let Some(board) = plan.start(what, &[]) else { return };
     board.console.ask("echo $((40+2))-alive", "42-alive");
     board.write("etc/ham/service.toml", SLEEPER);

@@ -101,7 +101,7 @@ fn an_init_without_streams_and_without_any_device_gets_up() {
     assert!(!board.path("dev/console").exists(), "it is not this machine's to be had");
     for stream in 0..3 {
         let to = fs::read_link(format!("/proc/{}/fd/{stream}", board.init));
-        assert_eq!(to.ok(), Some("/dev/null".into()), "{stream}");
+        assert!(to.as_ref().is_ok_and(|to| to.ends_with("dev/null")), "{stream}: {to:?}");
     }
 }
 

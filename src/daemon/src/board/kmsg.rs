@@ -114,6 +114,8 @@ fn records(priority: Priority, text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '
     lines.flat_map(|line| line.chunks(LONGEST)).map(move |piece| {
         let mut record = format!("<{}>ham[1]: ", priority as u32).into_bytes();
         record.extend_from_slice(piece);
+        // Without it the kernel waits for more of the line before it shows it.
+        record.push(b'\n');
         record
     })
 }
@@ -127,9 +129,9 @@ mod tests {
         let text = format!("first\n\n{}\n", "x".repeat(LONGEST + 1));
         let all: Vec<Vec<u8>> = records(Priority::of(Weight::Event), text.as_bytes()).collect();
         assert_eq!(all.len(), 3);
-        assert_eq!(all[0], b"<6>ham[1]: first");
-        assert_eq!(all[1].len(), LONGEST + 11);
-        assert_eq!(all[2], b"<6>ham[1]: x");
+        assert_eq!(all[0], b"<6>ham[1]: first\n");
+        assert_eq!(all[1].len(), LONGEST + 12);
+        assert_eq!(all[2], b"<6>ham[1]: x\n");
         assert!(!is_on() && !say("nobody hears this"));
     }
 }
