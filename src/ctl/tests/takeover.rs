@@ -167,6 +167,23 @@ fn shutdown_of_a_manager_that_is_not_seen_waits_for_its_socket() {
 }
 
 #[test]
+fn the_machine_is_asked_for_by_its_word_and_its_end_is_not_waited_for() {
+    for verb in ["poweroff", "reboot", "halt"] {
+        let done = Step::result(&serde_json::json!({}));
+        let fake = Fake::new(vec![Step::result(&status(1 << 23, &[])), done]);
+        let run = fake.hamctl(&[verb]);
+        let expected = format!("all entities are being stopped for {verb}\n");
+        assert_eq!((run.code, run.out, run.err), (0, expected, String::new()));
+        let asked = format!("{{\"code\":0,\"into\":\"{verb}\"}}");
+        assert_eq!(fake.requests()[1], ("Shutdown".to_owned(), asked));
+        // It was there, and then it was not: that is what was asked for.
+        let steps = vec![Step::result(&status(1 << 23, &[])), Step::CloseAfterReading];
+        let run = Fake::new(steps).hamctl(&[verb]);
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    }
+}
+
+#[test]
 fn a_manager_that_is_gone_before_it_answers_has_done_what_it_was_asked_for() {
     let fake = Fake::new(vec![Step::result(&status(1 << 23, &[])), Step::CloseAfterReading]);
     let run = fake.hamctl(&["shutdown"]);
