@@ -69,10 +69,8 @@ fn every_option_of_ham_init_stands_in_its_page_and_no_other_does() {
     let expected = options(&help);
     assert!(expected.len() > 10 && expected.contains("--rewrite"), "{expected:?}");
     let page = page("ham-init.8");
-    let described: BTreeSet<String> = defined(&page, "OPTIONS")
-        .into_iter()
-        .filter(|word| word.starts_with('-'))
-        .collect();
+    let described: BTreeSet<String> =
+        defined(&page, "OPTIONS").into_iter().filter(|word| word.starts_with('-')).collect();
     assert_eq!(described, expected);
     let variables = defined(&page, "ENVIRONMENT");
     for word in help.split([' ', '\n', ',', '(']).filter(|word| word.starts_with("TINI_")) {

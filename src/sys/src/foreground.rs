@@ -95,6 +95,5 @@ pub fn own_group() -> i32 {
 /// it leads a session.
 pub fn lead_group(pid: i32) -> Result<()> {
     let pid = Pid::from_raw(pid);
-    setpgid(pid, Pid::from_raw(0))
-        .map_err(|errno| SysError::new("make", "a process group", errno))
+    setpgid(pid, Pid::from_raw(0)).map_err(|errno| SysError::new("make", "a process group", errno))
 }

@@ -130,9 +130,8 @@ fn a_pause_reaps_and_ends_all_when_asked() {
     let mut running = Running::start(&mut command);
     let mut own = None;
     wait_until("a pause", || {
-        let of_ham = |pid: &u32| {
-            super::bed::link(*pid, "exe").is_some_and(|path| path == init.program)
-        };
+        let of_ham =
+            |pid: &u32| super::bed::link(*pid, "exe").is_some_and(|path| path == init.program);
         own = processes::children(running.pid()).into_iter().find(of_ham);
         own.is_some()
     });

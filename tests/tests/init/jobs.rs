@@ -186,7 +186,8 @@ fn a_command_that_reads_in_front_after_it_ran_in_the_background_gets_the_termina
     let Some(mut terminal) = shell() else { return };
     let scratch = Scratch::new("init");
     let go = scratch.path().join("go");
-    let script = format!("while ! test -e {}; do sleep 0.02; done; read x; echo got-$x", go.display());
+    let script =
+        format!("while ! test -e {}; do sleep 0.02; done; read x; echo got-$x", go.display());
     terminal.keys(&format!("{} &\n", line(&init, &format!("sh -c '{script}'"))));
     wait_until("init", || !children(terminal.leader()).is_empty());
     let own = children(terminal.leader()).first().copied().expect("it is there");

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 fn output(command: &mut Command) -> (Option<i32>, String, String) {
     let output = to_the_end(command.stdin(Stdio::null()));
-    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into());
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into());
     (output.status.code(), out, err)
 }
 
@@ -75,7 +76,8 @@ fn a_script_may_name_it_as_its_interpreter() {
     let ham = ham();
     let ham = ham.display();
     let body = "echo $# $1 $PPID; exit 4\n";
-    for line in ["init --", "init", "init -g", "init -g -- /bin/sh", "init /bin/sh -e", "init\t--"] {
+    for line in ["init --", "init", "init -g", "init -g -- /bin/sh", "init /bin/sh -e", "init\t--"]
+    {
         let text = format!("#!{ham} {line}\n{body}");
         let (code, out, err) = output(script(&scratch, "script", &text).args(["one two", "-x"]));
         assert_eq!(code, Some(4), "{line}: {err}");

@@ -57,9 +57,7 @@ fn environment() -> Option<Vec<CString>> {
             Some("LISTEN_PID") if descriptors => pid.clone(),
             Some("WATCHDOG_PID") if watchdog => pid.clone(),
             // Says the same in another way.
-            Some("LISTEN_PIDFDID") if descriptors => {
-                process::own_pidfd_inode()?.to_string().into()
-            }
+            Some("LISTEN_PIDFDID") if descriptors => process::own_pidfd_inode()?.to_string().into(),
             _ => value,
         };
         let mut text = name;

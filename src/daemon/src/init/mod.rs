@@ -108,7 +108,8 @@ fn is_script_for_init(path: &OsStr) -> bool {
         return false;
     }
     let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let Some(line) = line.strip_prefix(b"#!").and_then(|line| std::str::from_utf8(line).ok()) else {
+    let Some(line) = line.strip_prefix(b"#!").and_then(|line| std::str::from_utf8(line).ok())
+    else {
         return false;
     };
     let mut words = line.split_whitespace();

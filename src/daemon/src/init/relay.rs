@@ -118,8 +118,7 @@ impl<'a> Relay<'a> {
         if received.signal == SIGCONT {
             self.jobs.continued();
         }
-        let (Some(signal), Some(child)) =
-            (self.arguments.rewrites.of(received.signal), self.child)
+        let (Some(signal), Some(child)) = (self.arguments.rewrites.of(received.signal), self.child)
         else {
             return;
         };

@@ -3,6 +3,7 @@
 
 use super::report::{Counts, Report};
 use ham_core::time::Span;
+use ham_sys::process::PidFd;
 use ham_sys::reap::{self, Exit, Taken};
 use ham_sys::signal_queue::{Queue, Whom, send};
 use ham_sys::signals::{SIGCONT, SIGINT, SIGKILL, SIGTERM};
@@ -15,7 +16,13 @@ const KILL_WAIT_NS: u64 = 1_000_000_000;
 
 /// TERM to all, KILL to those that are there after `wait`, or when another TERM
 /// or INT comes. With no time at all they are left to themselves.
-pub(super) fn end(wait: Span, report: &Report, queue: &Queue, command: Option<i32>, counts: &mut Counts) {
+pub(super) fn end(
+    wait: Span,
+    report: &Report,
+    queue: &Queue,
+    command: Option<i32>,
+    counts: &mut Counts,
+) {
     if wait == Span(0) || !to_all(SIGTERM, report) {
         return;
     }
@@ -57,10 +64,15 @@ fn to_all(signal: i32, report: &Report) -> bool {
         report.warn("no /proc of this namespace: who is left is not known, and left alone");
         return false;
     };
-    for pid in all {
-        // One that has ended meanwhile is a zombie of ours, or of another one
-        // below, whose number is not free before that reaps it.
-        let _ = send(Whom::Process(pid), signal);
+    let own = process::pid();
+    for pid in &all {
+        let Ok(process) = PidFd::open(*pid) else { continue };
+        // It may have ended meanwhile, and its number be somebody else's: that
+        // one is no child of any of them.
+        let parent = process::parent_of(*pid);
+        if parent.is_some_and(|parent| parent == own || all.contains(&parent)) {
+            let _ = process.send(signal);
+        }
     }
     true
 }

@@ -81,12 +81,10 @@ mod tests {
         for text in ["TERM:QUIT", "sighup:0", "15:2", "RTMIN+3:TERM", "TTIN:STOP"] {
             rewrites.add(text).unwrap();
         }
-        assert_eq!([15, 1, 37, 21].map(|signal| rewrites.of(signal)), [
-            Some(2),
-            None,
-            Some(15),
-            Some(19)
-        ]);
+        assert_eq!(
+            [15, 1, 37, 21].map(|signal| rewrites.of(signal)),
+            [Some(2), None, Some(15), Some(19)]
+        );
         for wrong in ["TERM", "TERM:", ":TERM", "TERM:65", "TERM:-1", "0:TERM", "TREM:INT"] {
             assert!(rewrites.add(wrong).unwrap_err().contains(wrong), "{wrong}");
         }

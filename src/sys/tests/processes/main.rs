@@ -13,6 +13,7 @@ mod families;
 mod faults;
 mod harness;
 mod primitives;
+mod queue;
 mod settings;
 mod sockets;
 mod spawning;
@@ -32,6 +33,7 @@ fn scenarios() -> Vec<Scenario> {
         cgroups::SCENARIOS,
         families::SCENARIOS,
         faults::SCENARIOS,
+        queue::SCENARIOS,
     ]
     .concat()
 }
