@@ -66,7 +66,14 @@ fn to_all(signal: i32, report: &Report) -> bool {
     };
     let own = process::pid();
     for pid in &all {
-        let Ok(process) = PidFd::open(*pid) else { continue };
+        let Ok(process) = PidFd::open(*pid) else {
+            // It has ended; or a filter allows none of these, and only who is a
+            // child is certain.
+            if reap::is_child(*pid) {
+                let _ = send(Whom::Process(*pid), signal);
+            }
+            continue;
+        };
         // It may have ended meanwhile, and its number be somebody else's: that
         // one is no child of any of them.
         let parent = process::parent_of(*pid);
