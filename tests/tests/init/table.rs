@@ -42,7 +42,7 @@ fn every_point_is_as_the_table_has_it() {
             .map(|(number, init)| {
                 let written = cells.get(number).cloned().unwrap_or_default();
                 // What is not installed, or not possible here, was said aloud.
-                let cell = init.as_ref().and_then(|init| point(init)).unwrap_or(written);
+                let cell = init.as_ref().and_then(point).unwrap_or(written);
                 println!("  {}: {cell}", KINDS[number].name());
                 cell
             })

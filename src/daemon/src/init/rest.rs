@@ -3,6 +3,7 @@
 
 use super::report::{Counts, Report};
 use ham_core::time::Span;
+use ham_sys::process::PidFd;
 use ham_sys::reap::{self, Exit, Taken};
 use ham_sys::signal_queue::{Queue, Whom, send};
 use ham_sys::signals::{SIGCONT, SIGINT, SIGKILL, SIGTERM};
@@ -63,10 +64,22 @@ fn to_all(signal: i32, report: &Report) -> bool {
         report.warn("no /proc of this namespace: who is left is not known, and left alone");
         return false;
     };
-    for pid in all {
-        // One that has ended meanwhile is a zombie of ours, or of another one
-        // below, whose number is not free before that reaps it.
-        let _ = send(Whom::Process(pid), signal);
+    let own = process::pid();
+    for pid in &all {
+        let Ok(process) = PidFd::open(*pid) else {
+            // It has ended; or a filter allows none of these, and only who is a
+            // child is certain.
+            if reap::is_child(*pid) {
+                let _ = send(Whom::Process(*pid), signal);
+            }
+            continue;
+        };
+        // It may have ended meanwhile, and its number be somebody else's: that
+        // one is no child of any of them.
+        let parent = process::parent_of(*pid);
+        if parent.is_some_and(|parent| parent == own || all.contains(&parent)) {
+            let _ = process.send(signal);
+        }
     }
     true
 }

@@ -3,6 +3,8 @@
 
 use std::ffi::{CString, c_char};
 
+use nix::sys::statfs::FsType;
+
 use super::{pid, pointers};
 use crate::{Errno, Result, SysError};
 
@@ -55,11 +57,11 @@ pub fn is_child_subreaper() -> bool {
 /// the kernel's file system of processes (Linux 6.9). `None` before that.
 pub fn own_pidfd_inode() -> Option<u64> {
     /// PID_FS_MAGIC of linux/magic.h.
-    const PID_FS: i64 = 0x5049_4446;
+    const PID_FS: FsType = FsType(0x5049_4446);
     let own = super::PidFd::open(pid()).ok()?;
     let kind = nix::sys::statfs::fstatfs(&own).ok()?.filesystem_type();
     let inode = nix::sys::stat::fstat(&own).ok()?.st_ino;
-    (i64::from(kind.0) == PID_FS).then_some(inode)
+    (kind == PID_FS).then_some(inode)
 }
 
 /// All processes below this one, zombies too, in no particular order. `None`:

@@ -14,6 +14,7 @@ mod faults;
 mod harness;
 mod limited;
 mod primitives;
+mod queue;
 mod settings;
 mod sockets;
 mod spawning;
@@ -36,6 +37,7 @@ fn scenarios() -> Vec<Scenario> {
         families::SCENARIOS,
         faults::SCENARIOS,
         terminals::SCENARIOS,
+        queue::SCENARIOS,
     ]
     .concat()
 }
