@@ -27,6 +27,10 @@ mod qemu {
     /// Gets them, once; says what was skipped when one of them cannot be had.
     fn parts(what: &str) -> Option<&'static Parts> {
         static PARTS: OnceLock<Option<Parts>> = OnceLock::new();
+        if std::env::consts::ARCH != "x86_64" {
+            skip::skipped(what, "only programs for x86-64 are built and booted");
+            return None;
+        }
         skip::program(machine::QEMU, what)?;
         let parts = PARTS.get_or_init(|| {
             let kernel = kernel::kernel("tests in emulated machines")?;

@@ -37,7 +37,13 @@ fn process_1_and_its_monitors_survive() {
             "books: quick was started once at a time, and each end is known",
             "books: short was started once at a time, and each end is known",
             "books: killed was started once at a time, and each end is known",
+            "memory: a hundred restarts of one that takes too much",
+            "memory: each is told with its cause",
+            "memory: no monitor was lost",
+            "memory: a hundred starts of one that has none",
+            "memory: that costs no monitor",
+            "memory: with memory it runs",
         ],
-        "Power down",
+        &["Power down"],
     );
 }

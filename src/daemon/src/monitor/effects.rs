@@ -217,7 +217,11 @@ impl Engine {
             self.feed(Event::SpawnFailed { slot, error: ERROR_STATE_FULL | errno });
             return;
         }
-        self.held.insert(slot.index, prepare::held(&spawn));
+        let held = prepare::held(&spawn);
+        if !held.command && self.core.watches_memory(spawn.entity) {
+            self.holder.want_memory_counted(slot);
+        }
+        self.held.insert(slot.index, held);
         self.making.insert(slot.index);
         self.made_many |= self.making.len() >= MANY;
         self.spawn_with_output(spawn);

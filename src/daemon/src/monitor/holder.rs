@@ -12,7 +12,7 @@ use ham_sys::containment::{
     session_looks_empty, session_signal, session_stray,
 };
 use ham_sys::{clock, process};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -54,6 +54,8 @@ pub(super) struct Holder {
     tree: Option<CgroupTree>,
     /// Cgroups that could not be removed yet.
     busy: Mutex<VecDeque<Held>>,
+    /// Slots whose memory is to be counted, until they have their cgroups.
+    counted: Mutex<BTreeMap<u32, SlotRef>>,
 }
 
 impl Holder {
@@ -63,7 +65,7 @@ impl Holder {
             Ok(tree) => (Some(tree), None),
             Err(why) => (None, Some(why)),
         };
-        (Holder { shared, tree, busy: Mutex::default() }, why)
+        (Holder { shared, tree, busy: Mutex::default(), counted: Mutex::default() }, why)
     }
 
     pub(super) fn word(&self) -> &'static str {
@@ -85,15 +87,35 @@ impl Holder {
         }
     }
 
-    /// A cgroup for a process that is about to be made.
-    pub(super) fn cgroup(&self, held: &Held) -> ham_sys::Result<Option<OwnedFd>> {
-        match &self.tree {
-            Some(tree) => tree.create(held.kind(), &held.name, &held.id()).map(Some),
-            None => Ok(None),
+    /// The next cgroup for this slot is one for which the kernel counts memory.
+    pub(super) fn want_memory_counted(&self, slot: SlotRef) {
+        if self.tree.is_some() {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            counted.insert(slot.index, slot);
         }
     }
 
-    /// Whether the kernel may count memory for entities.
+    /// A cgroup for a process that is about to be made. Blocks.
+    pub(super) fn cgroup(&self, held: &Held) -> ham_sys::Result<Option<OwnedFd>> {
+        let Some(tree) = &self.tree else { return Ok(None) };
+        let directory = tree.create(held.kind(), &held.name, &held.id())?;
+        let wanted = {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            counted.remove(&held.slot.index)
+        };
+        if wanted == Some(held.slot) {
+            tree.count_memory(held.kind(), &held.name);
+        }
+        Ok(Some(directory))
+    }
+
+    /// Whether somebody has set a limit of memory on the cgroup of what is about to
+    /// be made, and so its processes may be killed before they execute anything.
+    pub(super) fn limits_memory(&self, held: &Held) -> bool {
+        self.tree.as_ref().is_some_and(|tree| tree.limits_memory(held.kind(), &held.name))
+    }
+
+    /// Whether the kernel counts memory for some entities.
     pub(super) fn counts_memory(&self) -> bool {
         self.tree.as_ref().is_some_and(CgroupTree::counts_memory)
     }

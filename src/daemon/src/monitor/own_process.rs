@@ -303,6 +303,7 @@ pub(super) fn program(
         ids: None,
         settings: Settings::default(),
         cgroup: None,
+        little_memory: false,
         passed: vec![(descriptor, CHANNEL_NUMBER)],
         listen_pid: false,
         watchdog_pid: false,

@@ -45,10 +45,12 @@ pub(super) fn program(
 ) -> Result<(Program, Streams), u64> {
     let streams = Streams::new(&spawn.plan, pipes, Path::new(JOURNAL))?;
     let described = described(spawn, surroundings, &holder.token(spawn.slot), &streams)?;
+    let held = held(spawn);
     let cgroup = holder
-        .cgroup(&held(spawn))
+        .cgroup(&held)
         .map_err(|error| SpawnError::new(Stage::Cgroup, error.errno).to_word())?;
-    Ok((Program { cgroup, ..described }, streams))
+    let little_memory = holder.limits_memory(&held);
+    Ok((Program { cgroup, little_memory, ..described }, streams))
 }
 
 /// All but the cgroup. `token`: the variable by which the process is found.
@@ -136,6 +138,7 @@ fn described(
         ids: identity.as_ref().map(ids),
         settings: if own { settings::for_process(&plan.settings) } else { Settings::default() },
         cgroup: None,
+        little_memory: false,
         passed: Vec::new(),
         listen_pid: false,
         watchdog_pid: is_main && plan.heartbeat.is_some(),

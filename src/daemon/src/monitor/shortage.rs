@@ -28,8 +28,9 @@ pub(super) struct Shortage {
     changed: BTreeMap<SlotRef, (EntityId, u64)>,
     /// Entities that run already are to be looked at.
     late: bool,
-    /// Whether the kernel counts at all; asked once, since it costs a read.
-    counts: Option<bool>,
+    /// The kernel is known to count. That it does not is asked again, each time
+    /// for a read, since it begins with the first entity that it is to count for.
+    counts: bool,
 }
 
 impl Shortage {
@@ -45,13 +46,13 @@ impl Shortage {
 
 impl Engine {
     fn counts_memory(&mut self) -> bool {
-        let holder = &self.holder;
-        *self.shortage.counts.get_or_insert_with(|| holder.counts_memory())
+        self.shortage.counts = self.shortage.counts || self.holder.counts_memory();
+        self.shortage.counts
     }
 
     /// A process of an entity has been started.
     pub(super) fn watch_memory(&mut self, entity: EntityId) {
-        if !self.counts_memory() || !self.core.watches_memory(entity) {
+        if !self.core.watches_memory(entity) || !self.counts_memory() {
             return;
         }
         let Some(slot) = self.core.slot_of(entity) else { return };

@@ -1,6 +1,6 @@
 //! A tree of cgroups in ham's own: `ham-LABEL/units/NAME/GENERATION` and
 //! `ham-LABEL/actions/NAME/GENERATION`. Owns making, watching, clearing and
-//! removing them. Enables no controller and moves no process of ham.
+//! removing them. Moves no process of ham.
 //!
 //! A directory that was killed once is never used again: some kernels (6.12
 //! to 6.18 at least) then kill every process that is born in it. So a
@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn directory(self) -> &'static str {
+    pub(super) fn directory(self) -> &'static str {
         match self {
             Kind::Unit => "units",
             Kind::Action => "actions",
@@ -110,6 +110,11 @@ fn escape(name: &str) -> String {
 }
 
 impl CgroupTree {
+    #[cfg(test)]
+    pub(super) fn of_test(root: PathBuf) -> CgroupTree {
+        CgroupTree { root, told: PathBuf::new(), kill_file: true }
+    }
+
     /// The directory `ham-LABEL`.
     pub fn root(&self) -> &Path {
         &self.root
@@ -120,7 +125,7 @@ impl CgroupTree {
         self.name_path(kind, name).join(escape(id))
     }
 
-    fn name_path(&self, kind: Kind, name: &str) -> PathBuf {
+    pub(super) fn name_path(&self, kind: Kind, name: &str) -> PathBuf {
         self.root.join(kind.directory()).join(escape(name))
     }
 
@@ -160,13 +165,6 @@ impl CgroupTree {
                 Err(error) => return Err(failed(error)),
             }
         }
-    }
-
-    /// Whether the kernel counts memory for what is below (memory.events).
-    pub fn counts_memory(&self) -> bool {
-        let below = self.root.join(Kind::Unit.directory()).join("cgroup.subtree_control");
-        let enabled = fs::read_to_string(below).unwrap_or_default();
-        enabled.split_ascii_whitespace().any(|name| name == "memory")
     }
 
     /// Whether no process lives in a generation. A missing directory is
@@ -302,7 +300,7 @@ fn remove_empty(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write(dir: &Path, file: &str, text: &str) -> io::Result<()> {
+pub(super) fn write(dir: &Path, file: &str, text: &str) -> io::Result<()> {
     // Without O_CREAT: cgroup directories take no new files, and a mistaken
     // path must not make one elsewhere.
     let mut file = fs::OpenOptions::new().write(true).open(dir.join(file))?;

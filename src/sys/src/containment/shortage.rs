@@ -1,12 +1,15 @@
 //! What a cgroup with the memory controller tells of processes that the kernel
 //! has ended because memory was short (memory.events, cgroup-v2.rst): counts, and
-//! that they have changed. Without the controller there is nothing to tell.
+//! that they have changed. Without the controller there is nothing to tell: it is
+//! turned on where somebody wants to know, and for nobody else, since the kernel
+//! needs memory of its own for each cgroup that it counts for.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
+use super::cgroup::write;
 use super::{CgroupTree, Kind};
 use crate::{Result, SysError};
 
@@ -23,7 +26,54 @@ fn counted(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
+/// By what the children of a cgroup are counted, and which of that this is about.
+const PASSED_ON: &str = "cgroup.subtree_control";
+const MEMORY: &str = "memory";
+
+/// How much memory a cgroup may have, and what stands there when nobody has said.
+const LIMIT: &str = "memory.max";
+const NO_LIMIT: &str = "max";
+
+/// Whether a cgroup has the memory of its children counted.
+fn passes_on_memory(cgroup: &Path) -> bool {
+    let passed = std::fs::read_to_string(cgroup.join(PASSED_ON)).unwrap_or_default();
+    passed.split_ascii_whitespace().any(|name| name == MEMORY)
+}
+
 impl CgroupTree {
+    /// Has the kernel count memory for the generations of a name, of which one is
+    /// there. Does what it can: a cgroup that has processes of its own, as that of
+    /// ham may have when it is not the first of the machine, can count for none
+    /// below it. Makes others wait in the kernel: for a worker thread.
+    pub fn count_memory(&self, kind: Kind, name: &str) {
+        let of_name = self.name_path(kind, name);
+        // That of ham, the tree in it, those of the kind, that of the name: each
+        // passes on what it was given itself.
+        let places: Vec<&Path> = of_name.ancestors().take(4).collect();
+        for place in places.into_iter().rev().filter(|place| !passes_on_memory(place)) {
+            if write(place, PASSED_ON, "+memory").is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a limit stands on the generations of a name, on their kind or on the
+    /// tree (memory.max): a process that is born there may find no memory at all.
+    /// What stands above concerns ham as well.
+    pub fn limits_memory(&self, kind: Kind, name: &str) -> bool {
+        let of_name = self.name_path(kind, name);
+        let limited = |place: &Path| {
+            let limit = std::fs::read_to_string(place.join(LIMIT));
+            limit.is_ok_and(|limit| limit.trim() != NO_LIMIT)
+        };
+        of_name.ancestors().take(3).any(limited)
+    }
+
+    /// Whether the kernel counts memory for some of the entities.
+    pub fn counts_memory(&self) -> bool {
+        passes_on_memory(&self.root().join(Kind::Unit.directory()))
+    }
+
     /// How many processes of a generation the kernel has killed because memory
     /// was short; `None`: it does not count them.
     pub fn oom_kills(&self, kind: Kind, name: &str, id: &str) -> Option<u64> {
@@ -83,6 +133,53 @@ impl AsFd for ShortageWatch {
 mod tests {
     use super::*;
     use std::fs;
+
+    /// Folders instead of cgroups: this is about which files say what.
+    #[test]
+    fn each_cgroup_passes_on_what_the_one_above_it_has() {
+        let own = std::env::temp_dir().join(format!("ham-passed-on-{}", crate::process::pid()));
+        let tree = CgroupTree::of_test(own.join("ham-test"));
+        let name = tree.name_path(Kind::Unit, "audio");
+        fs::create_dir_all(&name).unwrap();
+        let places = [own.clone(), own.join("ham-test"), own.join("ham-test/units"), name];
+        for (number, place) in places.iter().enumerate() {
+            fs::write(place.join(PASSED_ON), if number == 0 { "cpu memory\n" } else { "cpu" })
+                .unwrap();
+        }
+        assert!(!tree.counts_memory());
+        tree.count_memory(Kind::Unit, "audio");
+        let told = places.map(|place| fs::read_to_string(place.join(PASSED_ON)).unwrap());
+        // The kernel would take it for a word of its own.
+        assert_eq!(told, ["cpu memory\n", "+memory", "+memory", "+memory"]);
+        // One that cannot ends it: what is below has nothing to pass on.
+        fs::remove_file(own.join("ham-test").join(PASSED_ON)).unwrap();
+        fs::write(own.join("ham-test/units").join(PASSED_ON), "").unwrap();
+        tree.count_memory(Kind::Unit, "audio");
+        assert_eq!(fs::read(own.join("ham-test/units").join(PASSED_ON)).unwrap(), b"");
+        fs::remove_dir_all(&own).unwrap();
+    }
+
+    #[test]
+    fn a_limit_counts_wherever_it_stands_in_the_tree() {
+        let own = std::env::temp_dir().join(format!("ham-limited-{}", crate::process::pid()));
+        let tree = CgroupTree::of_test(own.join("ham-test"));
+        let name = tree.name_path(Kind::Unit, "audio");
+        fs::create_dir_all(&name).unwrap();
+        // Without the controller there is no such file.
+        assert!(!tree.limits_memory(Kind::Unit, "audio"));
+        fs::write(own.join(LIMIT), "1024\n").unwrap();
+        let places = [own.join("ham-test"), own.join("ham-test/units"), name];
+        for place in &places {
+            fs::write(place.join(LIMIT), "max\n").unwrap();
+        }
+        assert!(!tree.limits_memory(Kind::Unit, "audio"));
+        for place in &places {
+            fs::write(place.join(LIMIT), "65536\n").unwrap();
+            assert!(tree.limits_memory(Kind::Unit, "audio"), "{}", place.display());
+            fs::write(place.join(LIMIT), "max\n").unwrap();
+        }
+        fs::remove_dir_all(&own).unwrap();
+    }
 
     /// A folder instead of a cgroup: this is about what its file says.
     #[test]

@@ -41,6 +41,9 @@ pub struct Program {
     pub settings: Settings,
     /// The directory of the cgroup to start in.
     pub cgroup: Option<OwnedFd>,
+    /// Whether that may lack memory. The kernel then ends whoever uses the memory
+    /// of what it has chosen there, so the child gets memory of its own.
+    pub little_memory: bool,
     /// Descriptors to hand over: from which number (64 or more) to which (3 or
     /// more, and below every number that one is taken from).
     pub passed: Vec<(RawFd, RawFd)>,
@@ -146,7 +149,7 @@ impl Program {
 impl Prepared<'_> {
     /// Whether the child must not share the caller's memory.
     pub(super) fn own_memory(&self) -> bool {
-        self.settings.own_memory()
+        self.program.little_memory || self.settings.own_memory()
     }
 
     /// The block for the child. `cgroup` and `leave_table_from` are the
@@ -223,4 +226,39 @@ fn has_groups(ids: &Ids) -> bool {
     };
     let current = current.into_iter().map(|group| group.as_raw()).collect();
     ordered(current) == ordered(ids.groups.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// That it is what saves the manager shows `tests/qemu`, on a kernel with a
+    /// memory controller.
+    #[test]
+    fn where_memory_may_lack_the_child_has_its_own() {
+        let settings = Settings {
+            oom_score_adjust: process::oom_score_adjust(),
+            ..Settings::default()
+        };
+        let mut program = Program {
+            exec: Exec::Paths(vec![c"/bin/true".to_owned()]),
+            argv: vec![c"true".to_owned()],
+            envp: Vec::new(),
+            directory: None,
+            umask: 0o022,
+            stdin: Stdio::Null,
+            stdout: Stdio::Null,
+            stderr: Stdio::Null,
+            ids: None,
+            settings,
+            cgroup: None,
+            little_memory: false,
+            passed: Vec::new(),
+            listen_pid: false,
+            watchdog_pid: false,
+        };
+        assert!(!program.prepare().unwrap().own_memory());
+        program.little_memory = true;
+        assert!(program.prepare().unwrap().own_memory());
+    }
 }

@@ -247,6 +247,7 @@ pub(crate) fn program(argv: &[&str]) -> Program {
         ids: None,
         settings: Settings::default(),
         cgroup: None,
+        little_memory: false,
         passed: Vec::new(),
         listen_pid: false,
         watchdog_pid: false,

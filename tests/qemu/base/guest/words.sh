@@ -19,10 +19,10 @@ seconds() {
     echo "${uptime%.*}"
 }
 
-# within COMMAND...: whether it succeeds before 40 seconds are over, which is only
+# within COMMAND...: whether it succeeds before 90 seconds are over, which is only
 # reached when it never does.
 within() {
-    until=$(($(seconds) + 40))
+    until=$(($(seconds) + 90))
     until "$@"; do
         [ "$(seconds)" -lt $until ] || { echo "never: $*"; return 1; }
         sleep 0.05
