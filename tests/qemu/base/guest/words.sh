@@ -2,11 +2,18 @@
 # with PASS or FAIL is read outside of the machine. hamctl takes a second where
 # a processor is emulated and shared, so it is called seldom.
 
-# check TEXT COMMAND...: whether it succeeds.
+# check TEXT COMMAND...: whether it succeeds. What has led to it is told when it
+# does not.
 check() {
     text=$1
     shift
-    if "$@"; then echo "PASS $text"; else echo "FAIL $text"; fi
+    if "$@"; then
+        echo "PASS $text"
+    else
+        echo "FAIL $text"
+        hamctl events -n 60
+        dmesg | tail -n 60
+    fi
 }
 
 same() {
