@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 /// The emulator.
 pub(super) const QEMU: &str = "qemu-system-x86_64";
 
-/// How long a machine may be on: it switches itself off within a minute,
-/// on a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(500);
+/// How long a machine may be on. It switches itself off within two minutes where
+/// nobody else needs the processors; this is only reached when it never does.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What the kernel is told: where to write, to keep its routine to itself, to
 /// restart after a panic (which ends qemu), and what to execute first.

@@ -26,10 +26,10 @@ seconds() {
     echo "${uptime%.*}"
 }
 
-# within COMMAND...: whether it succeeds before 90 seconds are over, which is only
-# reached when it never does.
+# within COMMAND...: whether it succeeds before two minutes are over, which is
+# only reached when it never does.
 within() {
-    until=$(($(seconds) + 90))
+    until=$(($(seconds) + 120))
     until "$@"; do
         [ "$(seconds)" -lt $until ] || { echo "never: $*"; return 1; }
         sleep 0.05
