@@ -91,8 +91,7 @@ impl Archive {
         // Inode, mode, uid, gid, links, time, length, two devices of two
         // numbers each, length of the name with its NUL, no checksum.
         let name = length(path.as_bytes()) + 1;
-        let numbers =
-            [self.entries, mode, 0, 0, links, 0, length(bytes), 0, 0, 0, 0, name, 0];
+        let numbers = [self.entries, mode, 0, 0, links, 0, length(bytes), 0, 0, 0, 0, name, 0];
         self.bytes.extend(b"070701");
         for number in numbers {
             self.bytes.extend(format!("{number:08x}").bytes());

@@ -57,9 +57,9 @@ fn fetch(package: &str, place: &Path, unpacked: &Path) -> Result<(), String> {
     let scratch = place.join(format!("new-{}", std::process::id()));
     let _ = fs::remove_dir_all(&scratch);
     fs::create_dir(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
-    let fetched = output(Command::new("apt-get").current_dir(&scratch).args([
-        "download", "--quiet", package,
-    ]))
+    let fetched = output(
+        Command::new("apt-get").current_dir(&scratch).args(["download", "--quiet", package]),
+    )
     .and_then(|_| only_one(&scratch, package))
     .and_then(|file| {
         let tree = scratch.join("tree");
@@ -82,7 +82,8 @@ fn only_one(folder: &Path, prefix: &str) -> Result<PathBuf, String> {
 
 fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{name} ended with {}: {}", output.status, errors.trim()));

@@ -236,10 +236,8 @@ mod tests {
     /// memory controller.
     #[test]
     fn where_memory_may_lack_the_child_has_its_own() {
-        let settings = Settings {
-            oom_score_adjust: process::oom_score_adjust(),
-            ..Settings::default()
-        };
+        let settings =
+            Settings { oom_score_adjust: process::oom_score_adjust(), ..Settings::default() };
         let mut program = Program {
             exec: Exec::Paths(vec![c"/bin/true".to_owned()]),
             argv: vec![c"true".to_owned()],
