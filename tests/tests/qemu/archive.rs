@@ -139,9 +139,9 @@ fn cpio_reads_what_is_written() {
         .map(|line| {
             let mode = line.split_whitespace().next().unwrap_or_default();
             // The date is three words; what follows may be a link.
-            let at = line.match_indices(' ').map(|(at, _)| at).rev();
+            let mut at = line.match_indices(' ').map(|(at, _)| at).rev();
             let skip = if line.contains(" -> ") { 2 } else { 0 };
-            let start = at.skip(skip).next().map_or(0, |at| at + 1);
+            let start = at.nth(skip).map_or(0, |at| at + 1);
             (mode, &line[start..])
         })
         .collect();

@@ -169,7 +169,6 @@ pub(crate) fn entity(id: EntityId) -> EntityPlan {
 mod tests {
     use super::*;
     use ham_core::plan::{Known, sound_entity};
-    use std::collections::{BTreeMap, BTreeSet};
 
     fn units(names: &[&str]) -> Loaded {
         let unit = |(place, name): (usize, &&str)| {
