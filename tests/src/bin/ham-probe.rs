@@ -4,13 +4,14 @@
 //! a test is killed.
 #![forbid(unsafe_code)]
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use signal_hook::consts::signal::{SIGTERM, SIGUSR1};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -154,6 +155,10 @@ fn receive_all() -> Result<(), Error> {
     say(&format!("ready {}", std::process::id()))?;
     let end = Instant::now() + LIFETIME;
     while Instant::now() < end {
+        let mut watched = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut watched, PollTimeout::from(1000u16))? == 0 {
+            continue;
+        }
         let Some(info) = descriptor.read_signal()? else { break };
         say(&format!("{} {} {}", info.ssi_signo, info.ssi_code, info.ssi_int))?;
         if info.ssi_signo == LAST {

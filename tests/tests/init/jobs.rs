@@ -1,6 +1,7 @@
 //! The terminal: who has it, what its keys do, what happens when it goes.
 
 use super::bed::{Init, Kind, children, link, settled, status};
+use super::passing::LAST;
 use super::points::receiver;
 use ham_tests::own_units::wait_until;
 use ham_tests::processes;
@@ -93,11 +94,13 @@ pub(crate) fn stopped(init: &Init) -> Option<String> {
 pub(crate) fn resized(init: &Init) -> Option<String> {
     let words = init.words(&[]);
     let words: Vec<&str> = words.iter().map(String::as_str).chain(receiver()).collect();
-    let terminal = Terminal::start(&words, WHAT)?;
+    let mut terminal = Terminal::start(&words, WHAT)?;
     terminal.wait_for("ready ");
     settled(terminal.leader());
     terminal.resize(33);
     terminal.wait_for("28 ");
+    super::passing::send(terminal.leader(), &[LAST]);
+    terminal.end();
     word("yes")
 }
 

@@ -7,7 +7,7 @@ use ham_tests::processes;
 use std::process::{Command, Stdio};
 
 /// The last one: it ends the receiver.
-const LAST: u32 = 64;
+pub(crate) const LAST: u32 = 64;
 
 /// What nobody can pass on, and what would end an init that lets faults be
 /// faults; then those of the C library.
@@ -20,7 +20,7 @@ fn ready(line: &str) -> u32 {
 }
 
 /// By the shell: not all have names.
-fn send(pid: u32, signals: &[u32]) {
+pub(crate) fn send(pid: u32, signals: &[u32]) {
     let list: Vec<String> = signals.iter().map(u32::to_string).collect();
     let script = format!("for s in {}; do kill -$s {pid} || exit 1; done", list.join(" "));
     assert!(Command::new("sh").args(["-c", &script]).status().expect("a shell").success());
