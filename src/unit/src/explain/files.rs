@@ -20,8 +20,8 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         code: codes::SHORT_WATCHDOG,
-        about: "[watchdog] in ham.conf has a timeout below ten seconds. When the monitor hangs \
-                it is ended after six, and its guardian takes over; should that hang as well, two \
+        about: "The timeout of [watchdog] in ham.conf is below ten seconds. When the monitor \
+                hangs it is ended after six, and its guardian takes over; should that hang as well, two \
                 more pass. No entity notices any of it. A watchdog that is faster starts the \
                 machine anew instead, with all its entities. Where that is what is wanted, this \
                 can be ignored.",
