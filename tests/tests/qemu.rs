@@ -8,10 +8,13 @@
 
 mod qemu {
     mod archive;
+    mod disk;
     mod guest;
+    mod hopeless;
     mod kernel;
     mod machine;
     mod survival;
+    mod watchdog;
 
     use ham_tests::skip;
     use std::path::PathBuf;

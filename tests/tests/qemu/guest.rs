@@ -22,6 +22,13 @@ pub(super) struct Programs {
     applets: Vec<String>,
 }
 
+impl Programs {
+    /// Where ham and hamctl are.
+    pub(super) fn folder(&self) -> &Path {
+        self.ham.parent().expect("it was built somewhere")
+    }
+}
+
 /// Builds ham; says what was skipped where there is no busybox.
 ///
 /// # Panics
@@ -67,6 +74,8 @@ pub(super) fn files(parts: &Parts, scenario: &str, modules: &[&str]) -> Vec<u8> 
         archive.directory(directory);
     }
     archive.copy("sbin/ham", ham);
+    // What a kernel executes when nobody tells it otherwise.
+    archive.link("sbin/init", "ham");
     archive.copy("bin/hamctl", hamctl);
     archive.copy("bin/busybox", busybox);
     for applet in applets {

@@ -11,7 +11,11 @@ fn process_1_and_its_monitors_survive() {
     let machine = Machine {
         name: "survival",
         kernel: &parts.kernel,
-        files: guest::files(parts, "survival", &[]),
+        files: guest::files(
+            parts,
+            "survival",
+            &["drivers/watchdog/watchdog", "drivers/watchdog/softdog"],
+        ),
         words: "",
         disk: None,
         restarts: false,
@@ -43,6 +47,8 @@ fn process_1_and_its_monitors_survive() {
             "memory: a hundred starts of one that has none",
             "memory: that costs no monitor",
             "memory: with memory it runs",
+            "watchdog: it runs",
+            "watchdog: it was fed all the time",
         ],
         &["Power down"],
     );

@@ -1,5 +1,5 @@
 echo "up after $(cut -d' ' -f1 /proc/uptime) seconds"
-for part in boot storm fault books memory; do
+for part in boot storm fault books memory watchdog; do
     sh /guest/$part.sh
     echo "$part done after $(cut -d' ' -f1 /proc/uptime) seconds"
 done
