@@ -10,6 +10,7 @@ mod action;
 mod bytes;
 mod carry;
 mod condition;
+mod encoded;
 mod flags;
 mod gone;
 mod heartbeat;
@@ -26,12 +27,10 @@ pub use action::{
     ActionPlan, Ending, ExecutePlan, LimitPlan, PulsePlan, RestartPlan, SignalPlan, SignalTarget,
     Spacing, Verb, WaitPlan,
 };
-pub use bytes::{
-    PLAN_HEAD, PlanBytesError, PlanIndex, PlanMark, PlanSource, check, encode, encode_over,
-    length_in,
-};
+pub use bytes::{PLAN_HEAD, PlanBytesError, PlanIndex, PlanMark, PlanSource, check, length_in};
 pub use carry::{OnChange, carry, leave};
 pub use condition::{Class, ConditionKind, ConditionPlan, Only, StateSet};
+pub use encoded::{encode, encode_over};
 pub use flags::Flags;
 pub use gone::{Gone, MOST_GONE};
 pub use heartbeat::HeartbeatPlan;
