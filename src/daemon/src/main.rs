@@ -11,6 +11,7 @@ mod disk;
 mod exit;
 mod facts;
 mod guardian;
+mod help;
 mod init;
 mod keep;
 mod last;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Disk) => disk::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
         Ok(arguments::Command::Emergency(console)) => board::shell::main(console),
-        Ok(arguments::Command::Help) => print(arguments::HELP),
+        Ok(arguments::Command::Help) => print(help::HELP),
         Ok(arguments::Command::Version) => print(concat!("ham ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(why) => {
             say::say(format_args!("{why}\nTry `ham --help`."));
