@@ -68,6 +68,7 @@ mod spawners;
 mod standby;
 mod streams;
 mod target;
+mod tokens;
 mod watchdog;
 mod watchdog_disk;
 
@@ -118,26 +119,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+use tokens::{
+    ALIENS, CLIENTS, DISK, DONE, KEEPER, LISTENER, NOTIFY, OUTPUTS, PATHS, READY_ENDS, REAPER,
+    SHORTAGE, TIMER, UNITS, WAKE,
+};
 use watchdog::Watchdog;
-
-const WAKE: u64 = 0;
-const DONE: u64 = 1;
-const TIMER: u64 = 2;
-const LISTENER: u64 = 3;
-const PATHS: u64 = 4;
-const REAPER: u64 = 5;
-const KEEPER: u64 = 6;
-const NOTIFY: u64 = 7;
-const OUTPUTS: u64 = 8;
-const UNITS: u64 = 9;
-const DISK: u64 = 13;
-const SHORTAGE: u64 = 14;
-/// Tokens of clients begin here.
-const CLIENTS: u64 = 16;
-/// Tokens of watched processes begin here, by the index of their slot.
-const ALIENS: u64 = 1 << 40;
-/// Likewise of where processes say that they are ready.
-const READY_ENDS: u64 = 1 << 41;
 
 /// How long the cgroup of a slot may stay busy after its last process has
 /// ended, which takes less than a millisecond where the machine has time. Then
