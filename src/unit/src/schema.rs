@@ -17,6 +17,8 @@ pub fn unit_schema() -> Value {
     let heads = ["entity", "target", "global"].map(|head| json!({ "required": [head] }));
     // What says that there is no such unit need not say more.
     let mask = json!({ "required": ["mask"] });
+    // An empty file can be all that there is of an instance of a template.
+    let empty = json!({ "maxProperties": 0 });
     let mut definitions = forms::definitions();
     definitions.insert("condition".to_owned(), Value::Object(table("condition")));
     definitions.insert("action".to_owned(), one_verb(table("action")));
@@ -25,7 +27,7 @@ pub fn unit_schema() -> Value {
         ("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#")),
         ("title".to_owned(), json!("Unit of ham")),
         ("description".to_owned(), json!(about)),
-        ("anyOf".to_owned(), json!([{ "oneOf": heads }, mask])),
+        ("anyOf".to_owned(), json!([{ "oneOf": heads }, mask, empty])),
         ("definitions".to_owned(), Value::Object(definitions)),
     ]);
     Value::Object(root)
