@@ -172,7 +172,8 @@ fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Resul
     // The reaper is this process's parent.
     let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
     if ham_sys::ending::is_init_of_machine(reaper) {
-        loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
+        let missing = no_watchdog(Path::new("/dev"), &loaded.diagnostics);
+        loaded.diagnostics.extend(missing);
     }
     let stays = emergency::instead_of_units(request.emergency, question, old.as_ref(), &mut loaded);
     answer.conf.clone_from(&loaded.conf);
