@@ -183,13 +183,14 @@ pub(super) fn stop_at_close(state: State) {
     let _ = with_device(state, |device| watchdog::stop_at_close(device));
 }
 
-/// It stops: closed here and now.
-pub(super) fn stop(state: State) {
+/// It stops: closed here and now, which takes no longer than to feed it. Errno 0:
+/// it was there.
+pub(super) fn stop(state: State) -> Errno {
+    let Some(place) = state.find_kept(WATCHDOG) else { return Errno::ENOENT };
     stop_at_close(state);
-    if let Some(place) = state.find_kept(WATCHDOG) {
-        state.keep_no_more(place);
-        drop(process::take(kept_number(place)));
-    }
+    state.keep_no_more(place);
+    drop(process::take(kept_number(place)));
+    Errno(0)
 }
 
 fn with_device(
@@ -346,7 +347,7 @@ mod tests {
         drop(writer);
         state.keep(0, WATCHDOG, &Name::NONE);
         feed(state).unwrap();
-        stop(state);
+        assert_eq!((stop(state), stop(state)), (Errno(0), Errno::ENOENT));
         let mut bytes = [0; 8];
         assert_eq!(pipe::take(&reader, &mut bytes).unwrap(), Some(2));
         assert_eq!(&bytes[..2], b".V");
