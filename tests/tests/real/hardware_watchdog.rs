@@ -5,6 +5,7 @@
 use ham_snapshot::header::Field;
 use ham_tests::chaos::strike;
 use ham_tests::dead_mount::{Dead, DeadMount, in_own_namespace};
+use ham_tests::machine::{End, Machine};
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham, repository};
 use ham_tests::skip;
@@ -16,6 +17,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -76,19 +78,9 @@ impl Device {
     }
 }
 
-/// A manager to which any device is a watchdog; says what was skipped without a
-/// compiler, filters, or state in memory.
-fn start(units: &Units, conf: &str, what: &str, hang_check: bool) -> Option<Manager> {
-    let mut command = Command::new("env");
-    if !hang_check {
-        command.env("HAM_NO_HANG_CHECK", "1");
-    }
-    units.write("steady", STEADY);
-    start_by(command, units, conf, what)
-}
-
-/// As [`start`], by a command that executes what stands behind it.
-fn start_by(mut command: Command, units: &Units, conf: &str, what: &str) -> Option<Manager> {
+/// What executes a program to which any device is a watchdog; says what was
+/// skipped without a compiler or filters.
+fn wrapper(units: &Units, what: &str) -> Option<PathBuf> {
     let compiler = skip::program("cc", what)?;
     let wrapper = units.folder().join("fake-watchdog");
     let source = repository().join("tests/programs/fake-watchdog.c");
@@ -104,6 +96,23 @@ fn start_by(mut command: Command, units: &Units, conf: &str, what: &str) -> Opti
         skip::skipped(what, "no filter can be installed here");
         return None;
     }
+    Some(wrapper)
+}
+
+/// A manager to which any device is a watchdog; says what was skipped without a
+/// compiler, filters, or state in memory.
+fn start(units: &Units, conf: &str, what: &str, hang_check: bool) -> Option<Manager> {
+    let mut command = Command::new("env");
+    if !hang_check {
+        command.env("HAM_NO_HANG_CHECK", "1");
+    }
+    units.write("steady", STEADY);
+    start_by(command, units, conf, what)
+}
+
+/// As [`start`], by a command that executes what stands behind it.
+fn start_by(mut command: Command, units: &Units, conf: &str, what: &str) -> Option<Manager> {
+    let wrapper = wrapper(units, what)?;
     let scratch = Scratch::in_memory("watchdog")?;
     write_conf(units, conf);
     command.arg(wrapper).arg(ham());
@@ -216,6 +225,35 @@ fn a_reboot_leaves_it_running() {
     wait_until("it to be closed", || device.written.has_ended());
     let all = device.written.text();
     assert!(all.len() > before && !all.contains('V'), "{all}, {before} before");
+}
+
+/// A file system that is slow to be written out is not what a reset mends. Here one
+/// of the last steps waits for a reader that never comes.
+#[test]
+fn a_machine_is_not_reset_while_it_takes_its_last_steps() {
+    let what = "a hardware watchdog and slow last steps";
+    let units = Units::new("watchdog-last");
+    let Some(wrapper) = wrapper(&units, what) else { return };
+    let clock = "/var/lib/ham/clock";
+    let script = format!("rm -f {clock}; mkfifo {clock}; echo > {}", units.file("trapped"));
+    units.write(
+        "trap",
+        &format!("[entity]\ntype = \"oneshot\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"),
+    );
+    let mut device = Device::new();
+    write_conf(&units, &device.conf("1s", ""));
+    let more = format!("exec {} \"$0\" \"$@\";", wrapper.display());
+    let Some(mut machine) = Machine::start("watchdog-last", &units, &more, &[]) else { return };
+    units.wait_for_text("trapped", |text| !text.is_empty());
+    device.written.wait_for_feeds(2);
+    device.ours = None;
+    assert!(machine.hamctl(&["poweroff"]).status.success());
+    wait_until("the last steps", || machine.role("ham-last").is_some());
+    // Two of its timeouts, of the ten seconds that the step has.
+    device.written.wait_for_feeds(6);
+    assert!(machine.role("ham-last").is_some(), "{}", machine.log());
+    assert_eq!(machine.end(), End::Off, "{}", machine.log());
+    assert!(!device.written.text().contains('V'), "{}", device.written.text());
 }
 
 #[test]
