@@ -204,6 +204,28 @@ fn memory_is_counted_below_a_cgroup_that_is_delegated() {
 }
 
 #[test]
+fn a_condition_on_memory_that_cannot_fire_is_told_of_once() {
+    let units = sleepers("uncounted");
+    let condition = "[[condition]]\non = \"oom-kill\"\nactions = [ { log = \"short\" } ]\n";
+    for name in ["three", "four"] {
+        units.write(name, &format!("{SLEEPER}{condition}"));
+    }
+    let mut command = Command::new(ham());
+    command.env("HAM_NO_CGROUP", "1");
+    let options = ["-t", "none"];
+    let mut manager = Manager::start_by(command, Scratch::new("manager"), &units.path(), &options);
+    for name in ["three", "four"] {
+        manager.wait_for_state(name, "running");
+    }
+    manager.kill_monitor("KILL");
+    good(&manager, &["restart", "three"]);
+    manager.signal("TERM");
+    assert!(manager.wait_for_end().success());
+    let log = manager.log();
+    assert_eq!(log.matches("no oom-kill condition fires").count(), 1, "{log}");
+}
+
+#[test]
 fn what_is_detached_hinders_no_controller() {
     let what = "what_is_detached_hinders_no_controller";
     let Some(given) = Given::new("", what) else { return };
