@@ -24,6 +24,22 @@ pub fn is_root(what: &str) -> bool {
     root
 }
 
+/// The version of the kernel: its first two numbers.
+#[must_use]
+pub fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Whether the kernel keeps how a process has ended for who is not its parent, when
+/// that has reaped it (PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15). Before that
+/// nobody knows it.
+#[must_use]
+pub fn keeps_ends() -> bool {
+    kernel() >= (6, 15)
+}
+
 /// The path of a program, in PATH or where administration programs stand;
 /// says what was skipped when it is not installed.
 #[must_use]

@@ -286,7 +286,7 @@ impl Running {
             }
             Scenario::NoClone3 => match filter(folder) {
                 Ok(filter) => {
-                    command.arg(filter).arg(nix::libc::ENOSYS.to_string());
+                    command.arg(filter).args([no_clone3().as_str(), "--"]);
                 }
                 Err(why) => {
                     eprintln!("ham-chaos: no filter that refuses clone3 ({why}): HAM_NO_CLONE3=1");
@@ -412,10 +412,15 @@ impl Drop for Running {
     }
 }
 
-/// Builds the program that refuses clone3, from the source of the tests.
+/// The rule of the filter.
+fn no_clone3() -> String {
+    format!("{}:{}", nix::libc::SYS_clone3, nix::libc::ENOSYS)
+}
+
+/// Builds the program that refuses system calls, from the source of the tests.
 fn filter(folder: &Path) -> Result<PathBuf, String> {
-    const SOURCE: &str = include_str!("../../programs/refuse-clone3.c");
-    let (source, program) = (folder.join("refuse-clone3.c"), folder.join("refuse-clone3"));
+    const SOURCE: &str = include_str!("../../programs/refuse.c");
+    let (source, program) = (folder.join("refuse.c"), folder.join("refuse"));
     fs::write(&source, SOURCE).map_err(|error| error.to_string())?;
     let output = Command::new("cc").arg("-o").arg(&program).arg(&source).output();
     match output {
@@ -423,8 +428,7 @@ fn filter(folder: &Path) -> Result<PathBuf, String> {
         Ok(output) => return Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         Err(error) => return Err(format!("cc: {error}")),
     }
-    let error = nix::libc::ENOSYS.to_string();
-    let trial = Command::new(&program).args([&error, "/bin/true"]).status();
+    let trial = Command::new(&program).args([&no_clone3(), "--", "/bin/true"]).status();
     let trial = trial.map_err(|error| error.to_string())?;
     if trial.code() == Some(77) { Err("refused".to_owned()) } else { Ok(program) }
 }

@@ -1,13 +1,20 @@
-//! The same manager where less is allowed: without clone3, without sharing of
-//! descriptor tables, with the capabilities of a container, without root. It
-//! says how it gets by, and supervises all the same.
+//! The same manager where less is allowed: on older kernels, without clone3, without
+//! sharing of descriptor tables, with the capabilities of a container, without root.
+//! It says how it gets by, and supervises all the same.
+
+mod old_kernel;
+mod refuse;
+mod scenario;
 
 use ham_tests::chaos::strike;
 use ham_tests::container::CAPABILITIES;
 use ham_tests::own_units::{Units, wait_until};
-use ham_tests::programs::{Manager, Scratch, ham, repository};
+use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
+use nix::libc::{EMFILE, ENOSYS, EPERM, SYS_clone3, SYS_pidfd_open};
 use nix::sys::signal::Signal;
+use refuse::{refusing, rule};
+use scenario::{start_by, supervises, units};
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -15,68 +22,6 @@ use std::process::Command;
 
 /// The user and group that every Debian has for those who may do nothing.
 const NOBODY: u32 = 65534;
-
-/// Units that use what differs: signals, commands, leftovers, watched paths.
-fn units(what: &str) -> Units {
-    let units = Units::new(what);
-    units.write("steady", "[entity]\ncommand = \"sleep 600\"\nrestart = \"always\"\n");
-    let path = units.file("socket");
-    units.write(
-        "forks",
-        &format!(
-            r#"[entity]
-            command = ["sh", "-c", "setsid sleep 600 & exec sleep 600"]
-            [[condition]]
-            on = "death"
-            [[condition.actions]]
-            execute = ["sh", "-c", "test $HAM_SIGNAL = KILL"]
-            break-on-fail = true
-            [[condition.actions]]
-            restart = {{}}
-            [[condition.actions]]
-            waitfor = {{ path = "{path}", timeout = "1min" }}
-            [[condition.actions]]
-            log = "complete"
-            "#
-        ),
-    );
-    units
-}
-
-/// Everything that there is to supervise, once; `spawn` is how `status` says
-/// that processes are made.
-fn supervises(manager: &mut Manager, units: &Units, spawn: &str) {
-    manager.wait_for_state("steady", "running");
-    manager.wait_for_state("forks", "running");
-    assert_eq!(manager.status()["ham"]["spawn"], spawn);
-
-    let output = manager.hamctl(&["kill", "-s", "KILL", "steady", "forks"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for name in ["steady", "forks"] {
-        let back = manager
-            .wait_for(name, |entity| entity["state"] == "running" && entity["restarts"] == 1);
-        assert_eq!(back["last_exit"]["text"], "signal KILL");
-    }
-
-    let pids = ["steady", "forks"].map(|name| manager.pid_of(name));
-    let first = manager.kill_monitor("KILL");
-    manager.wait_for("steady", |_| true);
-    let status = manager.status();
-    assert_ne!(status["ham"]["monitor"]["pid"], first);
-    assert_eq!(status["ham"]["takeovers"], 1);
-    assert_eq!(["steady", "forks"].map(|name| manager.pid_of(name)), pids);
-
-    fs::write(units.file("socket"), "").expect("a file");
-    manager.wait_for_log("the list goes on", |log| log.contains("forks: complete\n"));
-    let output = manager.hamctl(&["stop", "forks"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    manager.signal("TERM");
-    assert_eq!(manager.wait_for_end().code(), Some(0), "{}", manager.log());
-}
-
-fn start_by(command: Command, units: &Units) -> Manager {
-    Manager::start_by(command, Scratch::new("manager"), &units.path(), &["-t", "none"])
-}
 
 fn with_variables(variables: &[&str], units: &Units) -> Manager {
     let mut command = Command::new(ham());
@@ -102,40 +47,9 @@ fn each_fallback_can_be_switched_on() {
     }
 }
 
-/// The program that refuses clone3, or the system call that the flag names;
-/// says what was skipped without a compiler.
-fn refuse_clone3(units: &Units, flag: &str, what: &str) -> Option<PathBuf> {
-    let compiler = skip::program("cc", what)?;
-    let program = units.folder().join("refuse-clone3");
-    let source = repository().join("tests/programs/refuse-clone3.c");
-    let output = Command::new(compiler).args([flag, "-o"]).arg(&program).arg(source).output();
-    let output = output.expect("the compiler can be executed");
-    if !output.status.success() {
-        // No headers of the C library or of the kernel.
-        let errors = String::from_utf8_lossy(&output.stderr);
-        skip::skipped(what, &format!("the filter cannot be compiled: {errors}"));
-        return None;
-    }
-    Some(program)
-}
-
 /// A manager whose clone3 ends in that error.
 fn without_clone3(units: &Units, error: i32, what: &str) -> Option<Manager> {
-    Some(start_by(refusing(units, "-DREFUSED=435", error, what)?, units))
-}
-
-/// The command of a ham for which a system call ends in that error.
-fn refusing(units: &Units, flag: &str, error: i32, what: &str) -> Option<Command> {
-    let wrapper = refuse_clone3(units, flag, what)?;
-    let error = error.to_string();
-    let trial = Command::new(&wrapper).args([&error, "/bin/true"]).status();
-    if trial.expect("it was just compiled").code() == Some(77) {
-        skip::skipped(what, "no filter can be installed here");
-        return None;
-    }
-    let mut command = Command::new(wrapper);
-    command.arg(error).arg(ham());
-    Some(command)
+    Some(start_by(refusing(units, &[rule(SYS_clone3, error)], &ham(), what)?, units))
 }
 
 /// That there is no room for another descriptor says nothing about a process.
@@ -157,7 +71,9 @@ fn a_main_process_that_cannot_be_watched_is_not_taken_for_ended() {
              notify-access = \"all\"\nrestart = \"no\"\n"
         ),
     );
-    let Some(command) = refusing(&units, "-DREFUSED=434", nix::libc::EMFILE, what) else { return };
+    // Only of the reaper a descriptor can be had.
+    let rules = [format!("{SYS_pidfd_open}:{EMFILE}:0:not:self")];
+    let Some(command) = refusing(&units, &rules, &ham(), what) else { return };
     let mut manager = start_by(command, &units);
     manager.wait_for_log("what it cannot do", |log| log.contains("cannot be watched"));
     manager.wait_for_state("web", "running");
@@ -171,7 +87,7 @@ fn a_main_process_that_cannot_be_watched_is_not_taken_for_ended() {
 fn a_filter_that_does_not_know_clone3_is_no_hindrance() {
     let units = units("enosys");
     let what = "a_filter_that_does_not_know_clone3_is_no_hindrance";
-    let Some(mut manager) = without_clone3(&units, libc::ENOSYS, what) else { return };
+    let Some(mut manager) = without_clone3(&units, ENOSYS, what) else { return };
     supervises(&mut manager, &units, "clone");
     let log = manager.log();
     assert!(log.contains("ham: clone3 is refused here"), "{log}");
@@ -184,7 +100,7 @@ fn a_filter_that_forbids_clone3_is_no_hindrance_or_named() {
     let units = units("eperm");
     let what = "a_filter_that_forbids_clone3_is_no_hindrance_or_named";
     let before = cgroups();
-    let Some(mut manager) = without_clone3(&units, libc::EPERM, what) else { return };
+    let Some(mut manager) = without_clone3(&units, EPERM, what) else { return };
     manager.wait_for_log("its word", |log| {
         log.contains("ham: a filter refuses clone3 with EPERM") || log.contains("steady: started")
     });
@@ -279,7 +195,9 @@ fn a_manager_without_rights_does_what_its_user_may() {
     );
     units.write("own", "[entity]\ncommand = \"sleep 600\"\nuser = \"nobody\"\nrestart = \"no\"\n");
     let scratch = Scratch::new("manager");
-    chown(scratch.path(), Some(NOBODY), Some(NOBODY)).expect("root may");
+    for folder in [scratch.path(), units.folder()] {
+        chown(folder, Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
     command.arg(public_copy(units.folder()));
     let options = ["-t", "none"];
     let mut manager = Manager::start_by(command, scratch, &units.path(), &options);

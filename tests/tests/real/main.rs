@@ -15,6 +15,7 @@ mod container_example;
 mod containment;
 mod control_by_path;
 mod daemons;
+mod delegated;
 mod detached;
 mod endings;
 mod fallbacks;

@@ -303,7 +303,7 @@ impl Engine {
         // Without a plan no entity has been asked yet, and of those on a machine
         // that are no entity's nobody has.
         self.end_stragglers(self.planless || self.shared.options.place.is_board());
-        self.holder.remove_tree();
+        self.holder.undo();
         self.log.flush(LAST_PATIENCE);
         if self.is_last_of_machine(last) {
             self.take_last_steps();

@@ -320,4 +320,14 @@ impl Holder {
             tree.remove_tree();
         }
     }
+
+    /// All is as it was found, as far as nobody else is concerned: the tree goes,
+    /// and ham is where it was started.
+    pub(super) fn undo(&self) {
+        self.remove_tree();
+        if let Some(tree) = &self.tree {
+            // Should it fail, a cgroup without processes stays.
+            let _ = tree.leave_leaf(self.reaper());
+        }
+    }
 }

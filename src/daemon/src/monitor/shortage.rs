@@ -5,9 +5,10 @@
 use super::holder::Held;
 use super::memory::entities_with_processes;
 use super::{Engine, SHORTAGE};
+use crate::facts::Weight;
 use ham_core::event::Event;
 use ham_core::ids::{EntityId, SlotRef};
-use ham_core::plan::{ConditionKind, Kind};
+use ham_core::plan::{ConditionKind, EntityPlan, Kind};
 use ham_core::signal::Signal;
 use ham_core::status::ExitStatus;
 use ham_snapshot::slots::Phase;
@@ -31,12 +32,14 @@ pub(super) struct Shortage {
     /// The kernel is known to count. That it does not is asked again, each time
     /// for a read, since it begins with the first entity that it is to count for.
     counts: bool,
+    /// That it does not was said.
+    said: bool,
 }
 
 impl Shortage {
     /// `late`: there was a monitor before this one.
     pub(super) fn new(late: bool) -> Shortage {
-        Shortage { late, ..Shortage::default() }
+        Shortage { late, said: late, ..Shortage::default() }
     }
 
     pub(super) fn due(&self) -> Option<u64> {
@@ -52,7 +55,11 @@ impl Engine {
 
     /// A process of an entity has been started.
     pub(super) fn watch_memory(&mut self, entity: EntityId) {
-        if !self.core.watches_memory(entity) || !self.counts_memory() {
+        if !self.core.watches_memory(entity) {
+            return;
+        }
+        if !self.counts_memory() {
+            self.say_uncounted(entity);
             return;
         }
         let Some(slot) = self.core.slot_of(entity) else { return };
@@ -66,6 +73,21 @@ impl Engine {
         // Without one the end of its process tells.
         if let Some(Ok(watched)) = self.shortage.watch.as_ref().map(|watch| watch.add(&cgroup)) {
             self.shortage.watched.insert(watched, (entity, slot));
+        }
+    }
+
+    /// A condition that never fires is told of, once. Not of `any`, which fires for
+    /// other things.
+    fn say_uncounted(&mut self, entity: EntityId) {
+        let plan = if self.shortage.said { None } else { self.core.definition(entity) };
+        let named = |plan: &EntityPlan| {
+            plan.conditions.iter().any(|condition| condition.on == ConditionKind::OomKill)
+        };
+        if plan.is_some_and(|plan| named(&plan)) {
+            self.shortage.said = true;
+            let text = "the kernel does not count memory for entities here (ham(8), THE CGROUP OF \
+                        HAM): no oom-kill condition fires";
+            self.remark(Weight::Event, text);
         }
     }
 

@@ -114,7 +114,7 @@ impl Tools {
         let (holder, no_cgroup) = Holder::new(shared);
         // Where nothing can be supervised, nothing is left behind.
         let abilities = abilities::find(state, &holder).map_err(|error| {
-            holder.remove_tree();
+            holder.undo();
             Fatal { code: Some(exit::UNAVAILABLE), what: error.to_string(), mistake: false }
         })?;
         let holder = Arc::new(holder);
@@ -134,8 +134,13 @@ impl Tools {
             closer.clone(),
         )
         .map_err(|error| {
-            holder.remove_tree();
-            no_threads(&error, abilities.method)
+            let fatal = no_threads(&error, abilities.method);
+            if fatal.code.is_some() {
+                holder.undo();
+            } else {
+                holder.remove_tree();
+            }
+            fatal
         })?;
         let clearers = Clearers::new(Arc::clone(&holder), surroundings, Arc::clone(&completions));
 

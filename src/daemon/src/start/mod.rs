@@ -20,7 +20,7 @@ use ham_snapshot::header::Field;
 use ham_snapshot::{State, layout};
 use ham_sys::process;
 use ham_sys::shm::Map;
-use ham_sys::{clock, fault, lock, signals};
+use ham_sys::{clock, containment, fault, lock, signals};
 use std::ffi::{CStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -209,6 +209,9 @@ fn prepare(options: Options) -> Result<&'static Shared, Trouble> {
     let common = Common::new(state_fd, lock)?;
     keep_first(state, [(CONTROL, control.into()), (NOTIFY, notify.into())])?;
     keep_own_command(&state, &options);
+    // Of `--background`, the process that waits for this one.
+    let launcher = options.background.then(process::parent_pid);
+    remarks.extend(containment::settle(launcher));
     share(Shared {
         signals: options.signals.unwrap_or_else(|| options.place.signals()),
         reboots: options.place.reboots(),

@@ -1,6 +1,6 @@
 //! A tree of cgroups in ham's own: `ham-LABEL/units/NAME/GENERATION` and
 //! `ham-LABEL/actions/NAME/GENERATION`. Owns making, watching, clearing and
-//! removing them. Moves no process of ham.
+//! removing them. Moves no process of ham: that is `own`'s.
 //!
 //! A directory that was killed once is never used again: some kernels (6.12
 //! to 6.18 at least) then kill every process that is born in it. So a
@@ -14,8 +14,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{AccessFlags, faccessat};
 
+use super::own::Own;
 use super::{Cleared, mounts};
 use crate::process::PidFd;
 use crate::{Errno, Result, SysError, clock};
@@ -44,6 +44,8 @@ pub struct CgroupTree {
     root: PathBuf,
     /// The same as /proc tells it.
     told: PathBuf,
+    /// The cgroup of ham itself.
+    here: PathBuf,
     /// Use cgroup.kill (Linux 5.14) where it exists.
     kill_file: bool,
 }
@@ -61,37 +63,34 @@ const LET_GO_PASSES: u32 = 32;
 /// itself wakes the wait at once.
 const KILL_AGAIN_MS: u64 = 100;
 
-/// Finds (and makes) the tree `ham-LABEL` in the cgroup of this process.
-/// `HAM_NO_CGROUP=1` turns it off; `HAM_NO_CGROUP_KILL=1` turns off the use
-/// of cgroup.kill.
+/// Turns cgroups off where it is 1.
+pub(super) const HAM_NO_CGROUP: &str = "HAM_NO_CGROUP";
+
+/// Finds (and makes) the tree `ham-LABEL` in the cgroup of this process, or in the
+/// one above its leaf ([`super::settle`]). `HAM_NO_CGROUP=1` turns it off;
+/// `HAM_NO_CGROUP_KILL=1` turns off the use of cgroup.kill.
 ///
 /// # Errors
 /// Why entities cannot be held in cgroups, as a sentence for people.
 pub fn find_tree(label: &str) -> std::result::Result<CgroupTree, String> {
-    if switched_off("HAM_NO_CGROUP") {
-        return Err("switched off by HAM_NO_CGROUP".into());
+    if switched_off(HAM_NO_CGROUP) {
+        return Err(format!("switched off by {HAM_NO_CGROUP}"));
     }
-    let own = mounts::own_cgroup()?;
-    // A process may be moved by who may write here, the nearest common
-    // ancestor of where it comes from and where it goes (cgroups(7)).
-    let procs = own.join("cgroup.procs");
-    faccessat(nix::fcntl::AT_FDCWD, &procs, AccessFlags::W_OK, nix::fcntl::AtFlags::AT_EACCESS)
-        .map_err(|errno| {
-            format!("{} is not delegated to ham: {}", own.display(), Errno::from(errno))
-        })?;
+    let own = Own::find()?;
+    own.writable()?;
     let name = format!("ham-{}", escape(label));
-    let told = mounts::cgroup_of("self").unwrap_or_default().join(&name);
-    let root = own.join(name);
+    let (root, told) = (own.base.join(&name), own.told.join(&name));
     for kind in [Kind::Unit, Kind::Action] {
         let dir = root.join(kind.directory());
         fs::create_dir_all(&dir).map_err(|error| {
             format!("could not create {}: {}", dir.display(), Errno::from(error))
         })?;
     }
-    Ok(CgroupTree { root, told, kill_file: !switched_off("HAM_NO_CGROUP_KILL") })
+    let kill_file = !switched_off("HAM_NO_CGROUP_KILL");
+    Ok(CgroupTree { root, told, here: own.here, kill_file })
 }
 
-fn switched_off(variable: &str) -> bool {
+pub(super) fn switched_off(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| value == "1")
 }
 
@@ -112,12 +111,23 @@ fn escape(name: &str) -> String {
 impl CgroupTree {
     #[cfg(test)]
     pub(super) fn of_test(root: PathBuf) -> CgroupTree {
-        CgroupTree { root, told: PathBuf::new(), kill_file: true }
+        let here = root.parent().unwrap_or(&root).to_path_buf();
+        CgroupTree { root, told: PathBuf::new(), here, kill_file: true }
     }
 
     /// The directory `ham-LABEL`.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The cgroup that the tree is in.
+    pub(super) fn base(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
+    /// The cgroup of ham itself: that, or the leaf in it.
+    pub(super) fn here(&self) -> &Path {
+        &self.here
     }
 
     /// The directory of one generation, existing or not.
@@ -215,9 +225,7 @@ impl CgroupTree {
     /// some are still there. Moving a process makes it wait for the kernel: for
     /// a worker thread.
     pub fn let_go(&self, kind: Kind, name: &str, id: &str) -> bool {
-        let (Some(own), path) = (self.root.parent(), self.path(kind, name, id)) else {
-            return false;
-        };
+        let path = self.path(kind, name, id);
         for _ in 0..LET_GO_PASSES {
             let all = processes(&path);
             if all.is_empty() {
@@ -225,7 +233,7 @@ impl CgroupTree {
             }
             for pid in all {
                 // One that has ended meanwhile need not go.
-                let _ = write(own, "cgroup.procs", &pid.to_string());
+                let _ = write(&self.here, "cgroup.procs", &pid.to_string());
             }
         }
         self.remove(kind, name, id)
@@ -277,17 +285,20 @@ fn subtree(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![dir.to_path_buf()];
     while let Some(next) = waiting.pop() {
-        if let Ok(entries) = fs::read_dir(&next) {
-            let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-            waiting.extend(entries.flatten().filter(is_dir).map(|entry| entry.path()));
-        }
+        waiting.extend(subdirectories(&next));
         found.push(next);
     }
     found
 }
 
+pub(super) fn subdirectories(dir: &Path) -> Vec<PathBuf> {
+    let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(is_dir).map(|entry| entry.path()).collect()
+}
+
 /// Removes a directory without processes, deepest cgroups first.
-fn remove_empty(dir: &Path) -> io::Result<()> {
+pub(super) fn remove_empty(dir: &Path) -> io::Result<()> {
     if populated(dir) {
         return Err(io::Error::from_raw_os_error(libc::EBUSY));
     }
@@ -307,7 +318,7 @@ pub(super) fn write(dir: &Path, file: &str, text: &str) -> io::Result<()> {
     io::Write::write_all(&mut file, text.as_bytes())
 }
 
-fn processes(dir: &Path) -> Vec<i32> {
+pub(super) fn processes(dir: &Path) -> Vec<i32> {
     let mut all = Vec::new();
     for dir in subtree(dir) {
         // EOPNOTSUPP in a threaded cgroup, whose processes its domain lists.

@@ -5,11 +5,13 @@
 mod cgroup;
 mod members;
 pub(crate) mod mounts;
+mod own;
 mod session;
 mod shortage;
 
 pub use cgroup::{CgroupTree, Kind, find_tree};
 pub use members::{Stray, session_holds, session_signal, session_stray};
+pub use own::settle;
 pub use session::{
     SessionTarget, Straggler, session_clear, session_looks_empty, signal_stragglers, stragglers,
     stragglers_apart,

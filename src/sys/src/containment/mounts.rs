@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// The directory of this process's own cgroup, or why there is none.
-pub(super) fn own_cgroup() -> Result<PathBuf, String> {
+/// The directory of this process's own cgroup, and its path as /proc tells it; or
+/// why there is none.
+pub(super) fn own_cgroup() -> Result<(PathBuf, PathBuf), String> {
     let read =
         |path: &str| std::fs::read(path).map_err(|error| format!("could not read {path}: {error}"));
     let path = own_path(&read("/proc/self/cgroup")?)
@@ -15,11 +16,14 @@ pub(super) fn own_cgroup() -> Result<PathBuf, String> {
     if mounts.is_empty() {
         return Err("no cgroup2 file system is mounted".into());
     }
-    mounts
+    let found = mounts
         .iter()
         .filter_map(|mount| mount.resolve(&path))
-        .find(|dir| dir.join("cgroup.procs").exists())
-        .ok_or_else(|| format!("the own cgroup {} is not visible here", path.display()))
+        .find(|dir| dir.join("cgroup.procs").exists());
+    match found {
+        Some(dir) => Ok((dir, path)),
+        None => Err(format!("the own cgroup {} is not visible here", path.display())),
+    }
 }
 
 /// The cgroup of a process as /proc tells it, which is how this process sees it.

@@ -27,30 +27,30 @@ fn counted(text: &str) -> Option<u64> {
 }
 
 /// By what the children of a cgroup are counted, and which of that this is about.
-const PASSED_ON: &str = "cgroup.subtree_control";
-const MEMORY: &str = "memory";
+pub(super) const PASSED_ON: &str = "cgroup.subtree_control";
+pub(super) const MEMORY: &str = "memory";
 
 /// How much memory a cgroup may have, and what stands there when nobody has said.
 const LIMIT: &str = "memory.max";
 const NO_LIMIT: &str = "max";
 
-/// Whether a cgroup has the memory of its children counted.
-fn passes_on_memory(cgroup: &Path) -> bool {
+/// Whether a controller counts for the children of a cgroup.
+pub(super) fn passes_on(cgroup: &Path, controller: &str) -> bool {
     let passed = std::fs::read_to_string(cgroup.join(PASSED_ON)).unwrap_or_default();
-    passed.split_ascii_whitespace().any(|name| name == MEMORY)
+    passed.split_ascii_whitespace().any(|name| name == controller)
 }
 
 impl CgroupTree {
     /// Has the kernel count memory for the generations of a name, of which one is
     /// there. Does what it can: a cgroup that has processes of its own, as that of
-    /// ham may have when it is not the first of the machine, can count for none
-    /// below it. Makes others wait in the kernel: for a worker thread.
+    /// ham may have where it is not alone in it ([`super::settle`]), can count for
+    /// none below it. Makes others wait in the kernel: for a worker thread.
     pub fn count_memory(&self, kind: Kind, name: &str) {
         let of_name = self.name_path(kind, name);
         // That of ham, the tree in it, those of the kind, that of the name: each
         // passes on what it was given itself.
         let places: Vec<&Path> = of_name.ancestors().take(4).collect();
-        for place in places.into_iter().rev().filter(|place| !passes_on_memory(place)) {
+        for place in places.into_iter().rev().filter(|place| !passes_on(place, MEMORY)) {
             if write(place, PASSED_ON, "+memory").is_err() {
                 return;
             }
@@ -71,7 +71,7 @@ impl CgroupTree {
 
     /// Whether the kernel counts memory for some of the entities.
     pub fn counts_memory(&self) -> bool {
-        passes_on_memory(&self.root().join(Kind::Unit.directory()))
+        passes_on(&self.root().join(Kind::Unit.directory()), MEMORY)
     }
 
     /// How many processes of a generation the kernel has killed because memory
