@@ -308,11 +308,12 @@ fn a_stop_by_command_and_one_that_only_ends_the_main_process() {
 fn a_reload_does_what_the_unit_says_and_tells_how_it_went() {
     let units = Units::new("reloads");
     let (notes, good) = (units.file("notes"), units.file("good"));
+    let trapped = units.file("trapped");
     units.write(
         "web",
         &format!(
             "[entity]\nrestart = \"no\"\n\
-             command = [\"/bin/sh\", \"-c\", \"trap 'echo hup >> {notes}' HUP; while :; do sleep 60 & wait; done\"]\n\
+             command = [\"/bin/sh\", \"-c\", \"trap 'echo hup >> {notes}' HUP; echo > {trapped}; while :; do sleep 60 & wait; done\"]\n\
              reload = [ {{ name = \"check\", execute = [\"/usr/bin/test\", \"-e\", {good:?}] }}, \
              {{ notify-signal = {{ signal = \"HUP\" }} }} ]\n"
         ),
@@ -320,6 +321,8 @@ fn a_reload_does_what_the_unit_says_and_tells_how_it_went() {
     units.write("plain", "[entity]\ncommand = \"sleep 600\"\nrestart = \"no\"\n");
     let manager = Manager::start(&units.path(), &[]);
     manager.wait_for_state("web", "running");
+    manager.wait_for_state("plain", "running");
+    units.wait_for_text("trapped", |text| text == "\n");
     let pid = manager.pid_of("web");
     let text = refused(&manager, &["reload", "web"]);
     let failed =
