@@ -190,7 +190,9 @@ impl Reader<'_> {
         if let Some((_, place)) = elsewhere {
             added.label(format!("`{name}` stands {place}"));
         } else if path.is_empty() && OF_SYSTEMD.contains(&name) {
-            added.help("that is systemd's: `hamctl import FILE.service` makes a unit of such a file");
+            added.help(
+                "that is systemd's: `hamctl import FILE.service` makes a unit of such a file",
+            );
         } else {
             added.help(if known().next().is_none() {
                 "nothing stands there".to_owned()
