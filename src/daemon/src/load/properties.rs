@@ -283,17 +283,17 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48, failure_persistence: None, ..ProptestConfig::default()
+        cases: 32, failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
     fn so_it_is_after_any_edits(
         steps in proptest::collection::vec(edits::edits(), 1..12),
-        (started, mends) in any::<(bool, bool)>(),
+        (started, mends, number) in any::<(bool, bool, u32)>(),
     ) {
         let disk = Disk::new();
         let directories = disk.directories();
-        edits::begin(&directories);
+        edits::begin(&directories, number);
         let elsewhere = disk.scratch.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
         std::thread::sleep(TICK);
@@ -321,7 +321,7 @@ proptest! {
             }
             prop_assert!(cold.1 == warm.1, "the bytes of the plan");
             if cold.0 == Outcome::Kept && mends {
-                edits::mend(step, &directories);
+                edits::mend(step, &directories, number);
             }
             plan = cold.1;
         }

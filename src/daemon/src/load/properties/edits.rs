@@ -53,7 +53,7 @@ pub(super) fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let what = prop_oneof![
         8 => Just(What::Write),
         2 => Just(What::Replace),
-        2 => Just(What::Remove),
+        4 => Just(What::Remove),
         1 => Just(What::Mask),
         1 => Just(What::Link),
         4 => Just(What::DropIn),
@@ -183,14 +183,40 @@ fn condition(text: &mut String, place: usize, global: bool, choices: &mut Choice
     let _ = writeln!(text, "actions = [ {{ {action} }} ]");
 }
 
-/// Something to begin with: everybody is there, and nothing is wrong.
-pub(super) fn begin(directories: &[PathBuf; 2]) {
+/// Something to begin with: everybody is there, names some, and nothing is wrong.
+pub(super) fn begin(directories: &[PathBuf; 2], number: u32) {
     for directory in directories {
         fs::create_dir(directory).unwrap();
     }
-    for name in NAMES.iter().filter(|name| **name != NAMES[INSTANCE]) {
-        write_plain(&directories[0], name);
+    for place in (0..NAMES.len()).filter(|place| *place != INSTANCE) {
+        write_right(&directories[0], place, number);
     }
+}
+
+/// A unit that names only those before it.
+fn write_right(directory: &Path, place: usize, number: u32) {
+    let mut choices = Choices(number.wrapping_add(place as u32));
+    let mut text = String::from("[entity]\ncommand = [\"/bin/sleep\", \"7\"]\n");
+    text.push_str("restart = \"always\"\n");
+    let places = place.min(INSTANCE) as u32;
+    let mut other = |chance| {
+        let is_one = choices.rarely(chance) && places > 0;
+        is_one.then(|| NAMES[choices.of(places.max(1)) as usize])
+    };
+    for (key, chance, softer) in [("wants", 3, "?"), ("after", 3, "?"), ("requires", 8, "")] {
+        if let Some(name) = other(chance) {
+            let _ = writeln!(text, "{key} = [\"{name}{softer}\"]");
+        }
+    }
+    text.push_str("[states]\nup = 1\n");
+    if let Some(name) = other(4) {
+        let _ = writeln!(
+            text,
+            "[[condition]]\nname = \"c\"\non = {{ state = {{ to = \"up\" }} }}\nof = \"{name}\"\n\
+             actions = [ {{ log = \"x\" }} ]"
+        );
+    }
+    fs::write(directory.join(format!("{}.toml", NAMES[place])), text).unwrap();
 }
 
 /// Does it; what cannot be done is not.
@@ -267,20 +293,17 @@ pub(super) fn edit(edit: &Edit, directories: &[PathBuf; 2], elsewhere: &Path) {
 }
 
 /// Makes good what these edits may have made wrong.
-pub(super) fn mend(edits: &[Edit], directories: &[PathBuf; 2]) {
+pub(super) fn mend(edits: &[Edit], directories: &[PathBuf; 2], number: u32) {
     for edit in edits {
         let name = NAMES[edit.place];
         for directory in directories {
             let _ = fs::remove_file(directory.join(format!("{name}.toml")));
             let _ = fs::remove_dir_all(directory.join(format!("{name}.toml.d")));
         }
-        write_plain(&directories[0], name);
+        if edit.place != INSTANCE {
+            write_right(&directories[0], edit.place, number);
+        }
     }
-}
-
-fn write_plain(directory: &Path, name: &str) {
-    let text = "[entity]\ncommand = [\"/bin/sleep\", \"7\"]\nrestart = \"always\"\n";
-    fs::write(directory.join(format!("{name}.toml")), text).unwrap();
 }
 
 /// Puts another digit into the file, and its time back.
