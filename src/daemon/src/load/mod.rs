@@ -181,7 +181,8 @@ fn read(request: &Request, question: &Question) -> Result<Read, String> {
     // The reaper is this process's parent.
     let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
     if ham_sys::ending::is_init_of_machine(reaper) {
-        loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
+        let missing = no_watchdog(Path::new("/dev"), &loaded.diagnostics);
+        loaded.diagnostics.extend(missing);
     }
     Ok(Read { loaded, old, notebook })
 }
