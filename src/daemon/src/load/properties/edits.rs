@@ -233,8 +233,14 @@ pub(super) fn edit(edit: &Edit, directories: &[PathBuf; 2], elsewhere: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(path);
     };
+    // Whoever writes to a link writes to what it leads to: /dev/null is not ours.
+    let leads_away = fs::read_link(&path).is_ok_and(|to| !to.starts_with(elsewhere));
     match what {
-        // A link is followed, as an editor would.
+        What::Replace | What::Chmod | What::Touch if leads_away => {}
+        What::Write if leads_away => {
+            fresh(&path);
+            fs::write(&path, text(false)).unwrap();
+        }
         What::Write => drop(fs::write(&path, text(false))),
         What::Replace => replace(&path),
         What::Remove => drop(fs::remove_file(&path)),
