@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// How long a condition may take to come true: it is waited for, so this is
 /// only reached when it never does.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a condition is looked at.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -194,6 +194,19 @@ fn files_say_what_they_are_and_have_one_subject() {
     }
 }
 
+/// A test that no program has a module for would never run.
+#[test]
+fn every_file_of_tests_is_part_of_a_program() {
+    let folder = repository().join("tests/tests/real");
+    let main = fs::read_to_string(folder.join("main.rs")).expect("the root of the tests");
+    for file in fs::read_dir(&folder).expect("the folder of the tests").flatten() {
+        let name = file.file_name().into_string().expect("a plain name");
+        if let Some(name) = name.strip_suffix(".rs").filter(|name| *name != "main") {
+            assert!(main.contains(&format!("mod {name};\n")), "main.rs has no `mod {name};`");
+        }
+    }
+}
+
 /// The reaper is what nothing may end: it parses nothing, decides nothing
 /// about entities, and uses no heap after its start. That it does not is
 /// counted while it runs; here the obvious is refused before.

@@ -7,39 +7,48 @@
 #![forbid(unsafe_code)]
 
 mod qemu {
+    mod architecture;
     mod archive;
     mod disk;
     mod guest;
     mod hopeless;
     mod kernel;
     mod machine;
+    mod packages;
     mod survival;
     mod watchdog;
 
+    use architecture::{Architecture, X86_64};
     use ham_tests::skip;
     use std::path::PathBuf;
     use std::sync::OnceLock;
 
-    /// What every machine is made of.
+    /// What a machine is made of.
     #[derive(Debug)]
     struct Parts {
+        architecture: Architecture,
         kernel: kernel::Kernel,
         programs: guest::Programs,
     }
 
-    /// Gets them, once; says what was skipped when one of them cannot be had.
+    impl Parts {
+        /// Says what was skipped when one of them cannot be had. `release`: the
+        /// kernel is that of another one of Debian.
+        fn get(architecture: Architecture, release: Option<&str>, what: &str) -> Option<Parts> {
+            skip::program(architecture.qemu, what)?;
+            let kernel = kernel::kernel(&architecture, release, what)?;
+            let programs = guest::programs(&architecture, what)?;
+            Some(Parts { architecture, kernel, programs })
+        }
+    }
+
+    /// Those of most machines.
     fn parts(what: &str) -> Option<&'static Parts> {
         static PARTS: OnceLock<Option<Parts>> = OnceLock::new();
-        if std::env::consts::ARCH != "x86_64" {
-            skip::skipped(what, "only programs for x86-64 are built and booted");
-            return None;
+        let parts = PARTS.get_or_init(|| Parts::get(X86_64, None, "tests in emulated machines"));
+        if parts.is_none() {
+            skip::skipped(what, "no machine can be emulated");
         }
-        skip::program(machine::QEMU, what)?;
-        let parts = PARTS.get_or_init(|| {
-            let kernel = kernel::kernel("tests in emulated machines")?;
-            let programs = guest::programs("tests in emulated machines")?;
-            Some(Parts { kernel, programs })
-        });
         parts.as_ref()
     }
 

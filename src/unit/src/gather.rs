@@ -32,7 +32,14 @@ impl Unit {
         Unit { name, text, files: None, recalled: None }
     }
 
-    /// One that need not be.
+    /// One whose text may count without being read again, as long as these are
+    /// its files.
+    fn traced(name: String, text: Layers, files: Option<Vec<FileTrace>>) -> Unit {
+        let unit = Unit::read(name, text);
+        Unit { files: files.filter(|_| !unit.may_name_instances()), ..unit }
+    }
+
+    /// One that need not be read.
     fn recalled(name: String, file: &Path, unit: Remembered) -> Unit {
         let text = Layers::one(Text::new(&file.display().to_string(), ""));
         Unit { recalled: Some(Box::new(unit)), ..Unit::read(name, text) }
@@ -86,26 +93,17 @@ pub(crate) fn gather(directories: &[PathBuf], settings: &Settings<'_>) -> Gather
             continue;
         }
         let own = source.path.clone();
-        let files = match settings.memory.is_some() && !name.contains('@') {
-            true => FileTrace::of_all(&assemble::files(&name, Some(&own), &all.found)),
-            false => None,
-        };
-        if let (Some(files), Some(memory)) = (&files, settings.memory)
-            && let Some(unit) = memory.of(&name, files)
-            && all.is_whole(&name)
-        {
-            units.insert(name.clone(), Unit::recalled(name, &own, unit.clone()));
+        let files = all.traces(&name, &own, settings);
+        if let Some(unit) = all.recall(&name, files.as_deref(), settings) {
+            units.insert(name.clone(), Unit::recalled(name, &own, unit));
             continue;
         }
-        let put = assemble(&name, Some(&own), &all.found, settings, &mut problems);
-        match all.put(&name, put) {
+        match all.read(&name, Some(&own), settings, &mut problems) {
             Some(layers) if is_template => {
                 patterns.insert(name, layers);
             }
             Some(layers) => {
-                let unit = Unit::read(name.clone(), layers);
-                let files = files.filter(|_| !unit.may_name_instances());
-                units.insert(name, Unit { files, ..unit });
+                units.insert(name.clone(), Unit::traced(name, layers, files));
             }
             None => {}
         }
@@ -132,9 +130,22 @@ pub(crate) fn gather(directories: &[PathBuf], settings: &Settings<'_>) -> Gather
 }
 
 impl Gathered {
-    /// Whether all that belongs to it can be read.
-    fn is_whole(&self, name: &str) -> bool {
-        self.found.drop_ins.get(name).is_none_or(|there| !there.incomplete)
+    /// What the files of a unit look like; to be taken before they are read.
+    /// `None`: nobody wants to know, or it may be another with the same files.
+    fn traces(&self, name: &str, own: &Path, settings: &Settings<'_>) -> Option<Vec<FileTrace>> {
+        settings.memory.filter(|_| !name.contains('@'))?;
+        FileTrace::of_all(&assemble::files(name, Some(own), &self.found))
+    }
+
+    /// What is remembered of it, if all that belongs to it is as it was.
+    fn recall(
+        &self,
+        name: &str,
+        files: Option<&[FileTrace]>,
+        settings: &Settings<'_>,
+    ) -> Option<Remembered> {
+        let is_whole = self.found.drop_ins.get(name).is_none_or(|there| !there.incomplete);
+        settings.memory.filter(|_| is_whole)?.of(name, files?).cloned()
     }
 
     /// Reads those of the units that are remembered that a change of others
@@ -182,12 +193,11 @@ impl Gathered {
             let place = self.units.binary_search_by(|unit| unit.name.cmp(&name));
             let own = self.found.sources.get(&name).map(|source| source.path.clone());
             let (Ok(place), Some(own)) = (place, own) else { continue };
-            let files = FileTrace::of_all(&assemble::files(&name, Some(&own), &self.found));
-            let put = assemble(&name, Some(&own), &self.found, settings, &mut problems);
-            match self.put(&name, put) {
+            let files = self.traces(&name, &own, settings);
+            match self.read(&name, Some(&own), settings, &mut problems) {
                 Some(layers) => {
                     if let Some(unit) = self.units.get_mut(place) {
-                        *unit = Unit { files, ..Unit::read(name, layers) };
+                        *unit = Unit::traced(name, layers, files);
                     }
                 }
                 None => {
@@ -204,9 +214,16 @@ impl Gathered {
         }
     }
 
-    /// Takes note of what a unit was put together to.
-    fn put(&mut self, name: &str, put: Assembled) -> Option<Layers> {
-        match put {
+    /// Puts a unit together, or takes note of why there is none; `own`: its file,
+    /// which an instance of a template need not have.
+    fn read(
+        &mut self,
+        name: &str,
+        own: Option<&Path>,
+        settings: &Settings<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Layers> {
+        match assemble(name, own, &self.found, settings, problems) {
             Assembled::Unit(layers) => Some(layers),
             Assembled::Masked(by) => {
                 self.state(name, SourceState::Masked);
@@ -251,10 +268,9 @@ impl Gathered {
                 return;
             }
             let source = Source { name: name.clone(), path, state: SourceState::Loaded };
-            let put = assemble(&name, None, &self.found, settings, problems);
             self.found.sources.insert(name.clone(), source);
             self.by_need.insert(name.clone());
-            if let Some(layers) = self.put(&name, put) {
+            if let Some(layers) = self.read(&name, None, settings, problems) {
                 waiting.extend(templates::named_by(&name, &layers, settings));
                 units.insert(name.clone(), Unit::read(name, layers));
             }

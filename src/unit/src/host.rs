@@ -18,10 +18,14 @@ pub fn ham_is_init() -> bool {
         && name.is_ok_and(|name| name.trim_end() == "ham")
 }
 
-/// A warning when there is no hardware watchdog in `devices`, which is `/dev`.
-/// When that cannot be read nothing is known, and nothing is said.
+/// A warning when there is no hardware watchdog in `devices`, which is `/dev`,
+/// unless what was `found` says so of the one that ham.conf names. When that
+/// cannot be read nothing is known, and nothing is said.
 #[must_use]
-pub fn no_watchdog(devices: &Path) -> Option<Diagnostic> {
+pub fn no_watchdog(devices: &Path, found: &[Diagnostic]) -> Option<Diagnostic> {
+    if found.iter().any(|diagnostic| diagnostic.code == codes::NO_WATCHDOG) {
+        return None;
+    }
     let mut names = std::fs::read_dir(devices).ok()?.flatten().map(|entry| entry.file_name());
     if names.any(|name| name.to_string_lossy().starts_with("watchdog")) {
         return None;

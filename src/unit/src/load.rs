@@ -34,7 +34,8 @@ pub struct Settings<'a> {
     /// Whether files and directories that their group may write are refused
     /// too; for the directories of the system.
     pub strict_owner: bool,
-    /// Whether programs of commands are looked for, for warnings.
+    /// Whether programs of commands, and the hardware watchdog, are looked for,
+    /// for warnings.
     pub look_at_commands: bool,
     /// Where packages bring their units: one that is found below this starts
     /// by itself only when it is enabled.

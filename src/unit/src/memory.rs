@@ -12,6 +12,7 @@ use crate::draft::Draft;
 use crate::layers::Layers;
 use crate::order::Neighbour;
 use crate::references::Reference;
+use crate::stamp::{Stamp, is_just_written};
 use crate::watching::Watch;
 use ham_core::plan::{EntityPlan, HeartbeatPlan, Kind, StartMode, StateSet};
 use serde::{Deserialize, Serialize};
@@ -19,11 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-/// The kernel stamps files with the time of its last tick, 100 a second or more:
-/// a file that was changed within one may be changed again and look the same.
-const TICK: Duration = Duration::from_millis(20);
 /// `S_IFMT` and `S_IFREG` of <sys/stat.h>.
 const KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
@@ -64,8 +61,7 @@ impl Memory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileTrace {
     path: PathBuf,
-    /// Inode, size, and the times of the last write and the last change.
-    stamp: [i64; 6],
+    stamp: Stamp,
 }
 
 impl FileTrace {
@@ -73,21 +69,9 @@ impl FileTrace {
     /// depends on more than itself.
     fn of(path: &Path) -> Option<FileTrace> {
         let is = std::fs::symlink_metadata(path).ok()?;
-        let changed = Duration::new(u64::try_from(is.ctime()).ok()?, 0)
-            .checked_add(Duration::from_nanos(u64::try_from(is.ctime_nsec()).ok()?))?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        let settled = changed.checked_add(TICK)? < now;
         let plain = is.mode() & KIND == REGULAR && is.mode() & OTHERS == 0;
-        let number = |number: u64| i64::from_ne_bytes(number.to_ne_bytes());
-        let stamp = [
-            number(is.ino()),
-            number(is.size()),
-            is.mtime(),
-            is.mtime_nsec(),
-            is.ctime(),
-            is.ctime_nsec(),
-        ];
-        (settled && plain).then(|| FileTrace { path: path.to_owned(), stamp })
+        (plain && !is_just_written(&is))
+            .then(|| FileTrace { path: path.to_owned(), stamp: Stamp::of(&is) })
     }
 
     /// Of all files of a unit, taken before they are read.

@@ -4,8 +4,10 @@
 use crate::codes;
 use crate::duration::Bounds;
 use crate::reader::{Field, Reader};
+use crate::suggest::quoted;
 use ham_core::time::Span;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use toml::de::DeTable;
 
 /// What is taken when nothing is said.
@@ -62,7 +64,22 @@ impl Reader<'_> {
                 .help("`ls /dev/watchdog*` shows those that there are");
             return None;
         }
+        self.look_at_device(&field, &device);
         Some(Watchdog { device, timeout: timeout?, check })
+    }
+
+    /// One that is not there may come: a unit may load its driver.
+    fn look_at_device(&mut self, field: &Field<'_>, device: &str) {
+        let absent = |error: std::io::Error| error.kind() == ErrorKind::NotFound;
+        if !self.settings.look_at_commands || !std::fs::metadata(device).is_err_and(absent) {
+            return;
+        }
+        let message = format!("there is no {} on this machine", quoted(device));
+        let warning = self.report.warning(codes::NO_WATCHDOG, field.span(), message);
+        warning.help(
+            "it is tried again until it is there; until then nobody starts the machine anew \
+             when the kernel hangs: `ls /dev/watchdog*` shows those that there are",
+        );
     }
 
     fn seconds(&mut self, field: &Field<'_>) -> Option<Span> {

@@ -25,7 +25,7 @@ fn a_disk_is_clean_after_a_restart_and_at_the_end() {
     told(&make, &["-q", "-t", "ext4"], &disk);
     let machine = Machine {
         name: "disk",
-        kernel: &parts.kernel,
+        parts,
         files: guest::files(parts, "disk", &[]),
         words: "rdinit=/sbin/init",
         disk: Some(&disk),

@@ -1,6 +1,7 @@
 //! What is in a machine: ham and hamctl in static builds, busybox, and the files
 //! of a scenario from `tests/qemu`.
 
+use super::architecture::Architecture;
 use super::archive::Archive;
 use super::kernel::Kernel;
 use super::{Parts, folder};
@@ -9,8 +10,9 @@ use ham_tests::skip;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Only that is built for, and booted.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Names a folder with static programs for this machine's processor, which are
+/// not built then.
+const READY: &str = "HAM_QEMU_PROGRAMS";
 
 /// Programs of ham that need nothing beside them.
 #[derive(Clone, Debug)]
@@ -29,38 +31,47 @@ impl Programs {
     }
 }
 
-/// Builds ham; says what was skipped where there is no busybox.
+/// Builds ham; says what was skipped where that cannot be, or there is no busybox.
 ///
 /// # Panics
-/// When it cannot be built.
-pub(super) fn programs(what: &str) -> Option<Programs> {
-    let busybox = skip::program("busybox", what)?;
-    let listed = Command::new(&busybox).arg("--list").output().expect("busybox can be executed");
+/// When it cannot be built, but should.
+pub(super) fn programs(architecture: &Architecture, what: &str) -> Option<Programs> {
+    let own = skip::program("busybox", what)?;
+    let listed = Command::new(&own).arg("--list").output().expect("busybox can be executed");
     let listed = String::from_utf8_lossy(&listed.stdout);
     let applets = listed.lines().filter(|name| *name != "busybox").map(str::to_owned).collect();
-    let built = build();
+    let busybox = architecture.busybox(&own);
+    let busybox = busybox.map_err(|why| skip::skipped(what, &format!("no busybox: {why}"))).ok()?;
+    let built = match std::env::var_os(READY).filter(|_| architecture.is_own()) {
+        // Relative to where cargo was called, as `target` mostly is.
+        Some(folder) => repository().join(folder),
+        None => build(architecture, architecture.linker(what)?),
+    };
     Some(Programs { ham: built.join("ham"), hamctl: built.join("hamctl"), busybox, applets })
 }
 
 /// Builds them without optimisation, in a minute, and small enough for a first file
-/// system. Elsewhere than other builds, which use
-/// other flags.
-fn build() -> PathBuf {
+/// system. Elsewhere than other builds, which use other flags.
+fn build(architecture: &Architecture, linker: Option<PathBuf>) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = folder().join("build");
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .current_dir(repository())
-        .args(["build", "--quiet", "-p", "ham", "-p", "hamctl", "--target", TARGET])
+        .args(["build", "--quiet", "-p", "ham", "-p", "hamctl", "--target", &architecture.target()])
         .arg("--target-dir")
         .arg(&target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .env("CARGO_PROFILE_DEV_DEBUG", "none")
-        .env("CARGO_PROFILE_DEV_STRIP", "symbols")
-        .output()
-        .expect("cargo is there, it has built this test");
+        .env("CARGO_PROFILE_DEV_STRIP", "symbols");
+    if let Some(linker) = linker {
+        let target = architecture.target().replace('-', "_").to_uppercase();
+        command.env(format!("CARGO_TARGET_{target}_LINKER"), linker);
+    }
+    let output = command.output().expect("cargo is there, it has built this test");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "could not build static programs:\n{errors}");
-    target.join(TARGET).join("debug")
+    target.join(architecture.target()).join("debug")
 }
 
 /// The first file system of a scenario, which is a folder below `tests/qemu`:

@@ -12,7 +12,7 @@ fn a_machine_without_a_manager_goes_on_until_it_is_told() {
     };
     let machine = Machine {
         name: "hopeless",
-        kernel: &parts.kernel,
+        parts,
         files: guest::files(parts, "hopeless", &[]),
         words: "rdinit=/sbin/init",
         disk: None,

@@ -1,23 +1,19 @@
 //! A machine: qemu without hardware support, which is everywhere, with one
 //! processor, and what it writes to its serial line.
 
-use super::folder;
-use super::kernel::Kernel;
+use super::{Parts, folder};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The emulator.
-pub(super) const QEMU: &str = "qemu-system-x86_64";
-
 /// How long a machine may be on. It switches itself off within two minutes where
 /// nobody else needs the processors; this is only reached when it never does.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// What the kernel is told: where to write, to keep its routine to itself, to
-/// restart after a panic (which ends qemu), and what to execute first.
-const WORDS: &str = "console=ttyS0 quiet panic=-1";
+/// What the kernel is told beside where to write: to keep its routine to itself,
+/// and to restart after a panic (which ends qemu).
+const WORDS: &str = "quiet panic=-1";
 
 /// What is in the machine, and what it does.
 #[derive(Debug)]
@@ -25,7 +21,7 @@ pub(super) struct Machine<'a> {
     /// What it is called: below `machines` of the folder for what is kept, its
     /// first file system and what it has written stay, until the next run.
     pub(super) name: &'a str,
-    pub(super) kernel: &'a Kernel,
+    pub(super) parts: &'a Parts,
     /// Its first file system.
     pub(super) files: Vec<u8>,
     /// More words for the kernel.
@@ -65,18 +61,20 @@ impl Machine<'_> {
         fs::create_dir_all(&place).expect("a folder");
         let [files, serial, told] = ["files", "serial", "told"].map(|name| place.join(name));
         fs::write(&files, &self.files).expect("a file");
-        let mut command = Command::new(QEMU);
+        let Parts { architecture, kernel, .. } = self.parts;
+        let mut command = Command::new(architecture.qemu);
         command
-            .args(["-M", "pc", "-accel", "tcg", "-m", "256", "-smp", "1"])
+            .args(architecture.machine)
+            .args(["-accel", "tcg", "-m", "256", "-smp", "1"])
             .args(["-nodefaults", "-display", "none", "-rtc", "base=utc"])
             .arg("-serial")
             .arg(format!("file:{}", serial.display()))
             .arg("-kernel")
-            .arg(&self.kernel.image)
+            .arg(&kernel.image)
             .arg("-initrd")
             .arg(&files)
             .arg("-append")
-            .arg(format!("{WORDS} {}", self.words));
+            .arg(format!("console={} {WORDS} {}", architecture.console, self.words));
         if let Some(disk) = self.disk {
             // The kernel of cloud machines has no module for this one.
             command
@@ -120,6 +118,11 @@ impl Console {
 
     fn text(&self) -> String {
         self.0.join("\n")
+    }
+
+    /// Whether a line is this.
+    pub(super) fn has(&self, line: &str) -> bool {
+        self.0.iter().any(|one| one == line)
     }
 
     /// Demands that the guest has said `PASS NAME` of each of these, in this

@@ -6,10 +6,9 @@ use ham_tests::programs::repository;
 use ham_tests::skip;
 use std::process::Command;
 
-/// What is tried; its README says what each is about, and what else there is.
-/// `takeovers` is left to people: it takes a minute, and its limits of time are
-/// those of a machine that has its processors for itself.
-const SCENARIOS: [&str; 3] = ["bite", "stop", "killed"];
+/// What is tried; its README says what each is about. `takeovers` is left to
+/// people, since `tests/qemu/survival` has the same and more.
+const SCENARIOS: [&str; 5] = ["hung", "bite", "disk", "stop", "killed"];
 
 #[test]
 #[ignore = "fetches a kernel and builds ham anew"]

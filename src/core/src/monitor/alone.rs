@@ -172,9 +172,9 @@ impl Monitor {
         self.holder.is_some()
     }
 
-    /// With what exit code the manager ends that was to end with this one. Who is `main` has been asked to end
-    /// when a signal has begun it: how it took that is what the signal's sender
-    /// wants to know.
+    /// With what exit code the manager ends that was to end with this one. Who is
+    /// `main` has been asked to end when a signal has begun it: how it took that is
+    /// what the signal's sender wants to know.
     pub(super) fn code_at_end(&mut self, code: u8) -> u8 {
         if code != 0 || self.global.signals == 0 {
             return code;

@@ -70,7 +70,8 @@ pub(super) fn run(asked: &Check<'_>, output: Output) -> Result<Exit, Error> {
         found.add(load_directories(&search_directories(user)?, &settings));
         // Those are the units of this machine, so it is looked at too.
         if system && ham_is_init() {
-            found.diagnostics.extend(no_watchdog(Path::new("/dev")));
+            let missing = no_watchdog(Path::new("/dev"), &found.diagnostics);
+            found.diagnostics.extend(missing);
         }
     }
     for path in paths {

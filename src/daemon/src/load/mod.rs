@@ -35,7 +35,7 @@ use ham_sys::inotify::Directories;
 use ham_unit::{
     DiagnosticReport, Loaded, Memory, Settings, SystemUsers, load_directories, no_watchdog,
 };
-use in_force::Names;
+use in_force::{Names, Old};
 use notes::Notebook;
 use std::ffi::OsString;
 use std::fs::File;
@@ -134,105 +134,129 @@ fn load(request: &Request) -> Result<(), String> {
     out.and_then(write).map_err(|error| format!("could not write the plan: {error}"))
 }
 
-/// Reads the units, and gives the plan that follows, if one does.
-fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Result<Vec<u8>, String> {
+/// What there is, and what there was.
+struct Read {
+    loaded: Loaded,
+    old: Option<Old>,
+    /// Where what was read is noted.
+    notebook: Option<Notebook>,
+}
+
+/// Reads the units, as far as that is not noted, and the plan in force.
+fn read(request: &Request, question: &Question) -> Result<Read, String> {
+    let in_force = |why: String| format!("the plan in force: {why}");
     let names = match &question.in_force {
-        Some(in_force) => {
+        Some(from) => {
             let state = File::open(given(STATE_NUMBER)).map_err(|error| error.to_string())?;
-            let names = Names::read(state, in_force);
-            Some(names.map_err(|why| format!("the plan in force: {why}"))?)
+            Some(Names::read(state, from).map_err(in_force)?)
         }
         None => None,
     };
     let users = SystemUsers::new();
-    let mut settings = Settings::new(&users, ham_sys::process::effective_uid());
-    settings.strict_owner = request.system;
-    settings.instances = &question.instances;
     let known = |name: &str| names.as_ref()?.id(name);
-    settings.known_ids = &known;
     let in_use = |id| names.as_ref().is_some_and(|names| names.has(id));
-    settings.id_in_use = &in_use;
     // What is to be done for some alone depends on all of the others.
     let notebook = match question.names.is_empty() {
         true => Notebook::new(&question.notes, request),
         false => None,
     };
     let noted = |notebook: &Notebook| Some(notebook.read(names.as_ref()?.mark()?));
-    let memory: Memory = notebook.as_ref().and_then(noted).unwrap_or_default();
-    settings.memory = notebook.as_ref().map(|_| &memory);
+    let memory = notebook.as_ref().and_then(noted).unwrap_or_default();
+    let settings = Settings {
+        strict_owner: request.system,
+        instances: &question.instances,
+        known_ids: &known,
+        id_in_use: &in_use,
+        memory: notebook.as_ref().map(|_| &memory),
+        ..Settings::new(&users, ham_sys::process::effective_uid())
+    };
     let mut loaded = load_directories(&request.directories, &settings);
-    let nothing = Memory::default();
     if !names.as_ref().is_none_or(|names| names.have(&loaded.kept)) {
         // The notes lie, whoever has written them.
-        let settings = Settings { memory: Some(&nothing), ..settings };
+        let settings = Settings { memory: Some(&Memory::default()), ..settings };
         loaded = load_directories(&request.directories, &settings);
     }
     let old = names.map(|names| names.decode(&mut loaded)).transpose();
-    let old = old.map_err(|error| format!("the plan in force: {error}"))?;
+    let old = old.map_err(|error| in_force(error.to_string()))?;
     // The reaper is this process's parent.
     let reaper = i32::try_from(std::os::unix::process::parent_id()).unwrap_or(0);
     if ham_sys::ending::is_init_of_machine(reaper) {
-        loaded.diagnostics.extend(no_watchdog(Path::new("/dev")));
+        let missing = no_watchdog(Path::new("/dev"), &loaded.diagnostics);
+        loaded.diagnostics.extend(missing);
     }
+    Ok(Read { loaded, old, notebook })
+}
+
+/// Compares what there is with the plan in force, and gives the plan that
+/// follows, if one does.
+fn compare(request: &Request, question: &Question, answer: &mut Answer) -> Result<Vec<u8>, String> {
+    let Read { mut loaded, old, notebook } = read(request, question)?;
     let stays = emergency::instead_of_units(request.emergency, question, old.as_ref(), &mut loaded);
     answer.conf.clone_from(&loaded.conf);
-    let chosen = old.as_ref().map(|old| some::choose(question, old, &loaded));
-    let chosen = chosen.unwrap_or_else(|| Ok(Default::default())).unwrap_or_default();
-    // Who asks for some is told of these.
-    let is_told = |file: &str| question.names.is_empty() || some::concerns(file, &chosen, &loaded);
-    let told = loaded.diagnostics.iter().filter(|diagnostic| is_told(&diagnostic.file));
-    answer.diagnostics = told.map(DiagnosticReport::from).collect();
-    let decision = match &old {
+    answer.diagnostics = told(question, old.as_ref(), &loaded);
+    let mut decision = match &old {
         _ if stays == Stays::Held => emergency::held(),
         Some(old) => decide::decide(question, &request.directories, old, &loaded, &RealFiles),
         None => first(&mut loaded),
     };
-    if old.is_none() {
-        answer.reasons.extend(stays.why().map(str::to_owned));
-    }
-    let mut decision = decision;
-    if let Some(old) = &old
-        && decision.outcome == Outcome::Plan
-    {
-        answer.changes = changes::changes(old, &decision.entities);
-        answer.follows = changes::follows(old, &decision.entities, &answer.changes);
-        decision = decision.when_finished(question, &answer.changes, &loaded, &RealFiles);
-    }
-    if !question.names.is_empty() {
-        // There may be more to be done than was asked for.
-        answer.trace = question.trace;
-        answer.refused.clone_from(&question.refused);
+    match &old {
+        Some(old) if decision.outcome == Outcome::Plan => {
+            answer.changes = changes::changes(old, &decision.entities);
+            answer.follows = changes::follows(old, &decision.entities, &answer.changes);
+            decision = decision.when_finished(question, &answer.changes, &loaded, &RealFiles);
+        }
+        Some(_) => {}
+        None => answer.reasons.extend(stays.why().map(str::to_owned)),
     }
     if decision.outcome == Outcome::Kept && unfinished::is_conf_lost(&request.directories, &loaded)
     {
         answer.conf = None;
     }
-    answer.outcome = decision.outcome;
-    answer.reasons.extend(decision.reasons);
-    if question.names.is_empty() {
-        answer.refused = decision.refused;
-    }
-    answer.missing = decision.missing;
-    answer.held_back = decision.held_back;
-    let unread = old.as_ref().map_or(0, |old| old.unread.len());
-    answer.entities = decision.entities.len().saturating_add(unread);
-    let plan = match decision.outcome {
-        Outcome::Plan => match &old {
-            Some(old) => old.encode(&decision.entities),
-            None => encode(&decision.entities),
+    let (plan, mark) = match (decision.outcome, &old) {
+        (Outcome::Plan, old) => {
+            let plan = match old {
+                Some(old) => old.encode(&decision.entities),
+                None => encode(&decision.entities),
+            };
+            let plan = plan.map_err(|error| error.to_string())?;
+            let mark = PlanMark::of(&plan);
+            (plan, mark)
         }
-        .map_err(|error| error.to_string())?,
-        Outcome::Same | Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => Vec::new(),
-    };
-    let mark = match decision.outcome {
-        Outcome::Plan => PlanMark::of(&plan),
-        Outcome::Same => old.and_then(|old| old.mark()),
-        Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept => None,
+        (Outcome::Same, old) => (Vec::new(), old.as_ref().and_then(Old::mark)),
+        (Outcome::Unchanged | Outcome::Unsettled | Outcome::Kept, _) => (Vec::new(), None),
     };
     if let (Some(notebook), Some(mark)) = (notebook, mark) {
         notebook.write(mark, &loaded.memory);
     }
+    let unread = old.as_ref().map_or(0, |old| old.unread.len());
+    answer.entities = decision.entities.len().saturating_add(unread);
+    answer.take(decision, question);
     Ok(plan)
+}
+
+/// What was found: who asks for some units is told of these alone.
+fn told(question: &Question, old: Option<&Old>, loaded: &Loaded) -> Vec<DiagnosticReport> {
+    let chosen = old.and_then(|old| some::choose(question, old, loaded).ok()).unwrap_or_default();
+    let is_told = |file: &str| question.names.is_empty() || some::concerns(file, &chosen, loaded);
+    let told = loaded.diagnostics.iter().filter(|diagnostic| is_told(&diagnostic.file));
+    told.map(DiagnosticReport::from).collect()
+}
+
+impl Answer {
+    /// What was decided.
+    fn take(&mut self, decision: Decision, question: &Question) {
+        self.outcome = decision.outcome;
+        self.reasons.extend(decision.reasons);
+        self.missing = decision.missing;
+        self.held_back = decision.held_back;
+        if question.names.is_empty() {
+            self.refused = decision.refused;
+        } else {
+            // There may be more to be done than was asked for.
+            self.trace = question.trace;
+            self.refused.clone_from(&question.refused);
+        }
+    }
 }
 
 /// Units with errors are left out.

@@ -4,9 +4,9 @@
 //! changed that units depend on beside their files. Whoever loses it reads all.
 
 use super::Request;
-use super::traces::{self, USERS};
+use super::traces::USERS;
 use ham_core::plan::PlanMark;
-use ham_unit::Memory;
+use ham_unit::{Memory, Stamp, is_just_written};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,10 +39,10 @@ impl Notebook {
         // Another program may read the same text otherwise.
         for file in [Path::new("/proc/self/exe"), Path::new(USERS[0]), Path::new(USERS[1])] {
             let is = std::fs::metadata(file).ok();
-            if is.as_ref().is_some_and(traces::is_just_written) {
+            if is.as_ref().is_some_and(is_just_written) {
                 return None;
             }
-            is.map(|is| traces::stamp(&is)).hash(&mut hasher);
+            is.map(|is| Stamp::of(&is)).hash(&mut hasher);
         }
         request.words().hash(&mut hasher);
         Some(Notebook { path: path.to_owned(), key: hasher.finish() })

@@ -3,6 +3,7 @@
 
 use super::decide::Files;
 use ham_sys::inotify::Directories;
+use ham_unit::{Stamp, is_just_written};
 use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,8 +13,6 @@ use std::time::{Duration, SystemTime};
 
 /// Who writes a file is not done before this time has passed since.
 const FRESH: Duration = Duration::from_millis(500);
-/// The kernel stamps files with the time of its last tick, 100 a second or more.
-const TICK: Duration = Duration::from_millis(20);
 /// Where names of users and groups come from, as far as that is files.
 pub(super) const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
 /// Links that lead to links.
@@ -124,11 +123,11 @@ impl Traces {
         let own = std::fs::symlink_metadata(path).ok();
         let is_link = own.as_ref().is_some_and(Metadata::is_symlink);
         self.unsure |= own.as_ref().is_some_and(is_just_written);
-        own.map(|is| stamp(&is)).hash(&mut self.hasher);
+        own.map(|is| Stamp::of(&is)).hash(&mut self.hasher);
         if is_link {
             let to = std::fs::metadata(path).ok();
             self.unsure |= to.as_ref().is_some_and(is_just_written);
-            to.map(|is| stamp(&is)).hash(&mut self.hasher);
+            to.map(|is| Stamp::of(&is)).hash(&mut self.hasher);
         }
         is_link
     }
@@ -193,20 +192,6 @@ impl Traces {
             }
         }
     }
-}
-
-/// Whether another write could still get the same time.
-pub(super) fn is_just_written(is: &Metadata) -> bool {
-    let changed = Duration::new(is.ctime().unsigned_abs(), is.ctime_nsec().unsigned_abs() as u32);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now < changed.saturating_add(TICK)
-}
-
-pub(super) fn stamp(is: &Metadata) -> [u64; 6] {
-    let of = |number: i64| number.unsigned_abs();
-    let changed = [of(is.mtime()), of(is.mtime_nsec()), of(is.ctime()), of(is.ctime_nsec())];
-    let [a, b, c, d] = changed;
-    [is.ino(), is.size() ^ u64::from(is.mode()) << 40, a, b, c, d]
 }
 
 /// The files as they are.

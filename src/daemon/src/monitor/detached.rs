@@ -88,6 +88,7 @@ impl Engine {
                 return;
             }
             seen = others.into_iter().collect();
+            self.still_lives();
             std::thread::sleep(PAUSE);
         }
     }

@@ -51,8 +51,7 @@ impl Engine {
             if clock::monotonic() >= until.saturating_add(MORE_NS) {
                 return say("the last steps take too long: the machine ends without them");
             }
-            // Whoever looks whether this monitor hangs sees that it does not.
-            self.state.bump(Field::Pulse);
+            self.still_lives();
             std::thread::sleep(PAUSE);
         }
     }
@@ -71,7 +70,7 @@ impl Engine {
         // That of a monitor before this one has ended, or hangs in the kernel
         // and is nobody's any more.
         while place.live_pid().is_some() && clock::monotonic() < until {
-            self.state.bump(Field::Pulse);
+            self.still_lives();
             std::thread::sleep(PAUSE);
         }
         let slot = SlotRef { index: LAST_SLOT, generation: place.word().0.wrapping_add(1) };

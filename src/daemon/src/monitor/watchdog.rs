@@ -311,10 +311,7 @@ impl Engine {
 
     /// The reaper may have asked whether this loop is alive.
     pub(super) fn answer_watchdog(&mut self) {
-        let ping = self.state.get(Field::WatchdogPing);
-        if self.state.get(Field::WatchdogPong) != ping {
-            self.state.set(Field::WatchdogPong, ping);
-        }
+        self.answer_ping();
         self.ask_disk();
         let standing = self.state.watchdog_standing();
         let before = std::mem::replace(&mut self.watchdog.told, standing);
@@ -341,6 +338,21 @@ impl Engine {
                 self.remark(Weight::Always, &text);
             }
         }
+    }
+
+    fn answer_ping(&self) {
+        let ping = self.state.get(Field::WatchdogPing);
+        if self.state.get(Field::WatchdogPong) != ping {
+            self.state.set(Field::WatchdogPong, ping);
+        }
+    }
+
+    /// To be called by what is waited for outside of the loop, and not for ever:
+    /// whoever looks whether this monitor hangs sees that it does not, and the
+    /// machine does not start anew where it is about to end.
+    pub(super) fn still_lives(&self) {
+        self.state.bump(Field::Pulse);
+        self.answer_ping();
     }
 
     /// At the very end: what is being opened would start the machine anew.

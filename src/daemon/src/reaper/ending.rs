@@ -15,11 +15,13 @@ use std::os::fd::AsFd;
 /// whoever calls this does not end either then.
 pub(super) fn carry_out(shared: &Shared, code: u8, ending: Ending) -> u8 {
     match ending {
-        // Who comes next may not know of it, and a machine that stands still is
-        // to stay so.
-        Ending::Exit | Ending::Execute | Ending::SoftReboot | Ending::Halt => {
+        // Who comes next may not know of it. Where nobody can come it is not
+        // closed, and the machine starts anew.
+        Ending::Exit | Ending::Execute | Ending::SoftReboot => {
             watchdog::stop_at_close(shared.state);
         }
+        // A machine that stands still is to stay so, and nothing closes it there.
+        Ending::Halt => watchdog::stop(shared.state),
         // Whatever still hangs on that way hangs no longer than its timeout.
         Ending::Reboot | Ending::PowerOff => {
             let _ = watchdog::feed(shared.state);

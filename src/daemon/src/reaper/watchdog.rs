@@ -183,6 +183,15 @@ pub(super) fn stop_at_close(state: State) {
     let _ = with_device(state, |device| watchdog::stop_at_close(device));
 }
 
+/// It stops: closed here and now.
+pub(super) fn stop(state: State) {
+    stop_at_close(state);
+    if let Some(place) = state.find_kept(WATCHDOG) {
+        state.keep_no_more(place);
+        drop(process::take(kept_number(place)));
+    }
+}
+
 fn with_device(
     state: State,
     write: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
@@ -198,6 +207,9 @@ fn with_device(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ham_snapshot::kept::Name;
+    use ham_snapshot::layout::{TOTAL, WORD};
+    use ham_sys::pipe;
 
     const WELL: Seen = Seen { answered: true, checked: true, manned: true, deaths: 0 };
     const SECOND: u64 = 1_000_000_000;
@@ -321,5 +333,24 @@ mod tests {
         assert_eq!(feeding.judge(51 * SECOND, seen), Standing::TakeOver);
         feeding.done(51 * SECOND, true, 0);
         assert_eq!(feeding.judge(61 * SECOND, seen), Standing::NoMonitor);
+    }
+
+    /// Of a machine that stands still: it would be reset there, for V does nothing
+    /// before the device is closed.
+    #[test]
+    fn what_is_stopped_is_closed() {
+        let (map, _fd) = ham_sys::shm::Map::memfd(c"test", TOTAL * WORD).unwrap();
+        let state = State::format(map.words()).unwrap();
+        let (reader, writer) = pipe::new().unwrap();
+        process::copy_to(&writer, kept_number(0)).unwrap();
+        drop(writer);
+        state.keep(0, WATCHDOG, &Name::NONE);
+        feed(state).unwrap();
+        stop(state);
+        let mut bytes = [0; 8];
+        assert_eq!(pipe::take(&reader, &mut bytes).unwrap(), Some(2));
+        assert_eq!(&bytes[..2], b".V");
+        assert!(!process::is_open(kept_number(0)));
+        assert_eq!(feed(state), Err(Errno::ENODEV));
     }
 }

@@ -1,5 +1,5 @@
 //! The watcher at work: a real one, asked through a real channel. Paths that
-//! hang are the business of `tests/tests/ready_path`.
+//! hang are the business of `tests/tests/real/ready_path`.
 
 use super::*;
 use std::fs;

@@ -14,8 +14,9 @@ pub(super) const PAGES: &[Page] = &[
                 would start it anew when it hangs. The driver of a board's watchdog is usually \
                 part of its kernel, or a module such as iTCO_wdt or i6300esb; softdog at least \
                 notices when nothing runs any longer. [watchdog] in ham.conf names the device, \
-                and ham feeds it while all of it is alive. In containers, and where another init \
-                runs ham, this is not asked.",
+                and ham feeds it while all of it is alive; one that is named and not there is \
+                tried again, and warned of everywhere. In containers, and where another init \
+                runs ham, no other is asked for.",
         example: Machine("ls /dev/watchdog*  # no such file", "modprobe softdog"),
     },
     Page {

@@ -45,9 +45,9 @@ fn both(page: &Page) -> (Loaded, Loaded) {
         }
         Example::Machine(..) => {
             let mut wrong = folder.load(&settings(false));
-            wrong.diagnostics.extend(no_watchdog(&folder.0));
+            wrong.diagnostics.extend(no_watchdog(&folder.0, &[]));
             folder.write("watchdog0", "");
-            assert!(no_watchdog(&folder.0).is_none());
+            assert!(no_watchdog(&folder.0, &[]).is_none());
             (wrong, folder.load(&settings(false)))
         }
         Example::Commands(wrong, mended) => {
@@ -106,8 +106,10 @@ fn pages_look_as_written_down() {
 fn a_machine_without_a_watchdog_is_told_of() {
     let folder = Folder::new("machine");
     let loaded =
-        Loaded { diagnostics: no_watchdog(&folder.0).into_iter().collect(), ..Loaded::default() };
+        Loaded { diagnostics: no_watchdog(&folder.0, &[]).into_iter().collect(), ..Loaded::default() };
     folder.compare("no-watchdog", &loaded);
+    // Nor is it said twice.
+    assert!(no_watchdog(&folder.0, &loaded.diagnostics).is_none());
     // Where nothing can be seen, nothing is said.
-    assert!(no_watchdog(&folder.0.join("absent")).is_none());
+    assert!(no_watchdog(&folder.0.join("absent"), &[]).is_none());
 }

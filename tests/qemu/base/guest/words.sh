@@ -36,6 +36,9 @@ within() {
     done
 }
 
+# word NAME: the number that the command line of the kernel has for it.
+word() { sed -n "s/.*$1=\([0-9]*\).*/\1/p" /proc/cmdline; }
+
 # status [NAME...]: all that ham says of itself and of these.
 status() {
     status=$(hamctl --json status "$@")

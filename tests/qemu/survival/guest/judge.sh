@@ -1,3 +1,4 @@
+echo "on Linux $(uname -r)"
 echo "up after $(cut -d' ' -f1 /proc/uptime) seconds"
 for part in boot storm fault books memory watchdog; do
     sh /guest/$part.sh
