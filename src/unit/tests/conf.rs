@@ -41,10 +41,7 @@ fn every_key_is_read() {
     assert_eq!((conf.allow[0].users.len(), conf.allow[0].groups.len()), (0, 1));
     assert_eq!(conf.allow[1].users, [0, 1234]);
     let watchdog = conf.watchdog.unwrap();
-    assert_eq!(
-        (watchdog.device.as_str(), watchdog.timeout),
-        ("/dev/null", Span::seconds(120))
-    );
+    assert_eq!((watchdog.device.as_str(), watchdog.timeout), ("/dev/null", Span::seconds(120)));
     assert_eq!(watchdog.check.as_deref(), Some("/var/wd"));
 }
 

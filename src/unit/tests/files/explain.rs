@@ -105,8 +105,10 @@ fn pages_look_as_written_down() {
 #[test]
 fn a_machine_without_a_watchdog_is_told_of() {
     let folder = Folder::new("machine");
-    let loaded =
-        Loaded { diagnostics: no_watchdog(&folder.0, &[]).into_iter().collect(), ..Loaded::default() };
+    let loaded = Loaded {
+        diagnostics: no_watchdog(&folder.0, &[]).into_iter().collect(),
+        ..Loaded::default()
+    };
     folder.compare("no-watchdog", &loaded);
     // Nor is it said twice.
     assert!(no_watchdog(&folder.0, &loaded.diagnostics).is_none());
