@@ -339,18 +339,21 @@ mod tests {
     /// before the device is closed.
     #[test]
     fn what_is_stopped_is_closed() {
+        /// Its number is one that other tests, in other threads, do not come to,
+        /// and below the usual limit.
+        const PLACE: usize = 900;
         let (map, _fd) = ham_sys::shm::Map::memfd(c"test", TOTAL * WORD).unwrap();
         let state = State::format(map.words()).unwrap();
         let (reader, writer) = pipe::new().unwrap();
-        process::copy_to(&writer, kept_number(0)).unwrap();
+        process::copy_to(&writer, kept_number(PLACE)).unwrap();
         drop(writer);
-        state.keep(0, WATCHDOG, &Name::NONE);
+        state.keep(PLACE, WATCHDOG, &Name::NONE);
         feed(state).unwrap();
         stop(state);
         let mut bytes = [0; 8];
         assert_eq!(pipe::take(&reader, &mut bytes).unwrap(), Some(2));
         assert_eq!(&bytes[..2], b".V");
-        assert!(!process::is_open(kept_number(0)));
+        assert!(!process::is_open(kept_number(PLACE)));
         assert_eq!(feed(state), Err(Errno::ENODEV));
     }
 }
