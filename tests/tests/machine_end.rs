@@ -9,6 +9,8 @@ mod asked;
 mod called;
 #[path = "machine_end/elsewhere.rs"]
 mod elsewhere;
+#[path = "machine_end/hung.rs"]
+mod hung;
 #[path = "machine_end/kills.rs"]
 mod kills;
 #[path = "machine_end/last.rs"]

@@ -58,8 +58,6 @@ impl Engine {
     /// nobody has asked it to yet.
     pub(super) fn end_stragglers(&self, asks: bool) {
         let reaper = self.reaper_pid();
-        let guardian = i32::try_from(self.state.get(Field::GuardianPid)).unwrap_or(0);
-        let spare = [process::pid(), guardian];
         let detached: Vec<(Detached, String)> =
             self.state.all_detached().map(|one| (one, self.token_of(&one))).collect();
         // With an init all ends.
@@ -70,6 +68,10 @@ impl Engine {
         let ended_by = asked_until + grace(is_init && !detached.is_empty());
         let (mut seen, mut asked) = (HashSet::new(), HashSet::new());
         loop {
+            self.is_at_it();
+            // One that is killed meanwhile has a successor.
+            let guardian = i32::try_from(self.state.get(Field::GuardianPid)).unwrap_or(0);
+            let spare = [process::pid(), guardian];
             let targets: Vec<SessionTarget<'_>> =
                 detached.iter().map(|(one, token)| target(reaper, one, token)).collect();
             let (others, theirs) = stragglers_apart(reaper, &spare, &targets);

@@ -51,10 +51,17 @@ impl Engine {
             if clock::monotonic() >= until.saturating_add(MORE_NS) {
                 return say("the last steps take too long: the machine ends without them");
             }
-            // Whoever looks whether this monitor hangs sees that it does not.
-            self.state.bump(Field::Pulse);
+            self.is_at_it();
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// Where this monitor waits for something at the end, for so long and no
+    /// longer: whoever looks whether it hangs sees that it does not, and the
+    /// hardware watchdog is fed meanwhile.
+    pub(super) fn is_at_it(&self) {
+        self.state.bump(Field::Pulse);
+        self.state.set(Field::WatchdogPong, self.state.get(Field::WatchdogPing));
     }
 
     fn start_last(&self, until: u64) -> Result<SlotRef, String> {
@@ -71,7 +78,7 @@ impl Engine {
         // That of a monitor before this one has ended, or hangs in the kernel
         // and is nobody's any more.
         while place.live_pid().is_some() && clock::monotonic() < until {
-            self.state.bump(Field::Pulse);
+            self.is_at_it();
             std::thread::sleep(PAUSE);
         }
         let slot = SlotRef { index: LAST_SLOT, generation: place.word().0.wrapping_add(1) };
