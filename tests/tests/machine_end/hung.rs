@@ -3,7 +3,7 @@
 
 use super::asks;
 use ham_tests::machine::{End, Machine};
-use ham_tests::own_units::Units;
+use ham_tests::own_units::{SLEEPER, Units};
 use ham_tests::skip::skipped;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -51,7 +51,8 @@ impl Drop for Hung {
 }
 
 /// Makes whoever starts `hung` hang there.
-fn begin_to_hang(machine: &Machine, hung: &mut Hung) {
+fn begin_to_hang(machine: &mut Machine, hung: &mut Hung) {
+    machine.wait_for_log("a sleeper", |log| log.contains("sleeper: started"));
     asks(machine, &["start", "--no-wait", "hung"]);
     assert_eq!(hung.line(), "asked", "{}", machine.log());
 }
@@ -63,6 +64,7 @@ fn a_monitor_that_is_never_gone_does_not_keep_the_machine() {
     let units = Units::new(what);
     let directory = units.file("silent");
     std::fs::create_dir(&directory).expect("our directory");
+    units.write("sleeper", SLEEPER);
     units.write(
         "hung",
         &format!(
@@ -73,7 +75,7 @@ fn a_monitor_that_is_never_gone_does_not_keep_the_machine() {
     let options = ["--stop-deadline", "1s"];
     let Some(mut machine) = Machine::start(what, &units, "", &options) else { return };
     let Some(mut hung) = Hung::mount(what, &machine, &directory) else { return };
-    begin_to_hang(&machine, &mut hung);
+    begin_to_hang(&mut machine, &mut hung);
     asks(&machine, &["poweroff"]);
     machine.wait_for_log("its end", |log| log.contains("the machine is switched off"));
     // A namespace waits for all that is in it, which a machine does not.
@@ -88,6 +90,7 @@ fn an_entity_that_is_never_gone_does_not_keep_a_machine_without_a_manager() {
     let units = Units::new(what);
     let directory = units.file("silent");
     std::fs::create_dir(&directory).expect("our directory");
+    units.write("sleeper", SLEEPER);
     units.write(
         "hung",
         &format!(
@@ -97,7 +100,7 @@ fn an_entity_that_is_never_gone_does_not_keep_a_machine_without_a_manager() {
     );
     let Some(mut machine) = Machine::start(what, &units, "", &[]) else { return };
     let Some(mut hung) = Hung::mount(what, &machine, &directory) else { return };
-    begin_to_hang(&machine, &mut hung);
+    begin_to_hang(&mut machine, &mut hung);
     for fault in 1..=2 {
         machine.signal("SEGV");
         machine.wait_for_log("a word on that", |log| {
