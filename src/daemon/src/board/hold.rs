@@ -112,3 +112,128 @@ fn on_panic(act: fn(&PanicHookInfo<'_>) -> Infallible) {
         say(what);
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ham_sys::fault;
+    use ham_sys::process::Forked;
+    use ham_sys::reap::Exit;
+    use nix::sched::{CloneFlags, unshare};
+    use std::fs::File;
+    use std::process::Stdio;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const AS: &str = "HAM_TEST_PANICS";
+    const TOLD: i32 = 42;
+    const NONE: &str = "no user and PID namespaces of its own";
+
+    /// A test of this program by itself.
+    fn alone(name: &str) -> [String; 5] {
+        let name = format!("board::hold::tests::{name}");
+        ["--exact", &name, "--ignored", "--nocapture", "--test-threads=1"].map(str::to_owned)
+    }
+
+    /// What process 1 of a namespace says that has a mistake; `None`: there can be
+    /// no such namespace here.
+    fn told(how: &str) -> Option<String> {
+        let mut own = Command::new(std::env::current_exe().unwrap());
+        own.args(alone("process_1")).env(AS, how).stdin(Stdio::null());
+        let output = own.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        if told.contains(NONE) {
+            say(format_args!("SKIPPED: {NONE}"));
+            return None;
+        }
+        Some(told)
+    }
+
+    #[test]
+    fn a_panic_before_there_is_a_state_does_not_end_process_1() {
+        let Some(told) = told("before") else { return };
+        assert!(told.contains("a mistake of the test"), "{told}");
+        assert!(told.contains("; there is no manager: a shell"), "{told}");
+        assert!(told.contains("the machine restarts"), "{told}");
+    }
+
+    #[test]
+    fn a_panic_after_that_executes_process_1_again() {
+        let Some(told) = told("after") else { return };
+        assert!(told.contains("a mistake of the test"), "{told}");
+        assert!(!told.contains("there is no manager"), "{told}");
+    }
+
+    #[test]
+    #[ignore = "a part of those above"]
+    fn process_1() {
+        let how = std::env::var(AS).unwrap();
+        // Who has threads may not leave the namespaces that they are in.
+        let Forked::Parent(in_front) = process::fork().unwrap() else {
+            process::exit_now(in_front_of_process_1(&how));
+        };
+        let exit = ended(in_front, || {});
+        assert!(exit.code == Exit::EXITED && exit.status == 0, "{exit:?}");
+    }
+
+    fn ended(pid: i32, meanwhile: impl Fn()) -> Exit {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(exit) = reap::peek(pid) {
+                reap::collect(pid);
+                return exit;
+            }
+            if Instant::now() >= deadline {
+                process::kill_child(pid);
+                panic!("it does not end");
+            }
+            meanwhile();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Gives 0 when it is as it has to be.
+    fn in_front_of_process_1(how: &str) -> i32 {
+        if unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID).is_err() {
+            say(NONE);
+            return 0;
+        }
+        let child = match process::fork().unwrap() {
+            Forked::Child => has_a_mistake(how),
+            Forked::Parent(pid) => pid,
+        };
+        if how == "before" {
+            // Until it listens; TERM asks for a restart, of which HUP is what a
+            // namespace makes.
+            let exit = ended(child, || {
+                let _ = process::PidFd::open(child).map(|init| init.send(signals::SIGTERM));
+            });
+            i32::from(exit.code == Exit::EXITED || exit.status != signals::SIGHUP)
+        } else {
+            let exit = ended(child, || {});
+            i32::from(exit.code != Exit::EXITED || exit.status != TOLD)
+        }
+    }
+
+    fn has_a_mistake(how: &str) -> ! {
+        assert_eq!(process::pid(), 1);
+        if how == "before" {
+            not_by_a_panic();
+        } else {
+            let program = File::open("/proc/self/exe").unwrap();
+            let words = std::iter::once("again".to_owned()).chain(alone("again"));
+            let words = words.map(Into::into).collect();
+            fault::execute_again_on_fault(&program, words, true).unwrap();
+            // It is needed then.
+            std::mem::forget(program);
+            again_after_a_panic();
+        }
+        panic!("a mistake of the test");
+    }
+
+    #[test]
+    #[ignore = "a part of those above"]
+    fn again() {
+        process::exit_now(if process::pid() == 1 { TOLD } else { 1 });
+    }
+}
