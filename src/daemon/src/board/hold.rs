@@ -117,41 +117,44 @@ fn on_panic(act: fn(&PanicHookInfo<'_>) -> Infallible) {
 mod tests {
     use super::*;
     use ham_sys::fault;
-    use ham_sys::process::Forked;
-    use ham_sys::reap::Exit;
-    use nix::sched::{CloneFlags, unshare};
     use std::fs::File;
-    use std::process::Stdio;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{ExitStatus, Stdio};
 
-    const PATIENCE: Duration = Duration::from_secs(60);
     const AS: &str = "HAM_TEST_PANICS";
     const TOLD: i32 = 42;
-    const NONE: &str = "no user and PID namespaces of its own";
 
     /// A test of this program by itself.
-    fn alone(name: &str) -> [String; 5] {
+    fn alone(name: &str) -> [String; 4] {
         let name = format!("board::hold::tests::{name}");
-        ["--exact", &name, "--ignored", "--nocapture", "--test-threads=1"].map(str::to_owned)
+        ["--exact", &name, "--ignored", "--nocapture"].map(str::to_owned)
     }
 
-    /// What process 1 of a namespace says that has a mistake; `None`: there can be
-    /// no such namespace here.
-    fn told(how: &str) -> Option<String> {
-        let mut own = Command::new(std::env::current_exe().unwrap());
-        own.args(alone("process_1")).env(AS, how).stdin(Stdio::null());
-        let output = own.output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{told}");
-        if told.contains(NONE) {
-            say(format_args!("SKIPPED: {NONE}"));
+    /// How process 1 of a namespace ends that has a mistake, and what it says;
+    /// `None`: there can be no such namespace here.
+    fn told(how: &str) -> Option<(ExitStatus, String)> {
+        let as_init = |words: &[String]| {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]);
+            // As ham has them before it has threads.
+            command.args(["env", "--block-signal=TERM"]).args(words);
+            command.env(AS, how).stdin(Stdio::null()).output()
+        };
+        if !as_init(&["true".to_owned()]).is_ok_and(|output| output.status.success()) {
+            say("SKIPPED: no user and PID namespaces of its own");
             return None;
         }
-        Some(told)
+        let program = std::env::current_exe().unwrap().display().to_string();
+        let words: Vec<String> = std::iter::once(program).chain(alone("process_1")).collect();
+        let output = as_init(&words).unwrap();
+        Some((output.status, String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
     #[test]
     fn a_panic_before_there_is_a_state_does_not_end_process_1() {
-        let Some(told) = told("before") else { return };
+        let Some((status, told)) = told("before") else { return };
+        // HUP is what a namespace makes of a restart.
+        assert_eq!(status.signal(), Some(signals::SIGHUP), "{status}: {told}");
         assert!(told.contains("a mistake of the test"), "{told}");
         assert!(told.contains("; there is no manager: a shell"), "{told}");
         assert!(told.contains("the machine restarts"), "{told}");
@@ -159,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_panic_after_that_executes_process_1_again() {
-        let Some(told) = told("after") else { return };
+        let Some((status, told)) = told("after") else { return };
+        assert_eq!(status.code(), Some(TOLD), "{status}: {told}");
         assert!(told.contains("a mistake of the test"), "{told}");
         assert!(!told.contains("there is no manager"), "{told}");
     }
@@ -167,57 +171,15 @@ mod tests {
     #[test]
     #[ignore = "a part of those above"]
     fn process_1() {
-        let how = std::env::var(AS).unwrap();
-        // Who has threads may not leave the namespaces that they are in.
-        let Forked::Parent(in_front) = process::fork().unwrap() else {
-            process::exit_now(in_front_of_process_1(&how));
-        };
-        let exit = ended(in_front, || {});
-        assert!(exit.code == Exit::EXITED && exit.status == 0, "{exit:?}");
-    }
-
-    fn ended(pid: i32, meanwhile: impl Fn()) -> Exit {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(exit) = reap::peek(pid) {
-                reap::collect(pid);
-                return exit;
-            }
-            if Instant::now() >= deadline {
-                process::kill_child(pid);
-                panic!("it does not end");
-            }
-            meanwhile();
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Gives 0 when it is as it has to be.
-    fn in_front_of_process_1(how: &str) -> i32 {
-        if unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID).is_err() {
-            say(NONE);
-            return 0;
-        }
-        let child = match process::fork().unwrap() {
-            Forked::Child => has_a_mistake(how),
-            Forked::Parent(pid) => pid,
-        };
-        if how == "before" {
-            // Until it listens; TERM asks for a restart, of which HUP is what a
-            // namespace makes.
-            let exit = ended(child, || {
-                let _ = process::PidFd::open(child).map(|init| init.send(signals::SIGTERM));
-            });
-            i32::from(exit.code == Exit::EXITED || exit.status != signals::SIGHUP)
-        } else {
-            let exit = ended(child, || {});
-            i32::from(exit.code != Exit::EXITED || exit.status != TOLD)
-        }
-    }
-
-    fn has_a_mistake(how: &str) -> ! {
         assert_eq!(process::pid(), 1);
-        if how == "before" {
+        if std::env::var(AS).unwrap() == "before" {
+            // Asks for a restart, until somebody listens.
+            std::thread::spawn(|| {
+                loop {
+                    let _ = process::PidFd::open(1).map(|init| init.send(signals::SIGTERM));
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            });
             not_by_a_panic();
         } else {
             let program = File::open("/proc/self/exe").unwrap();
