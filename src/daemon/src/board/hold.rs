@@ -121,7 +121,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{ExitStatus, Stdio};
 
-    const AS: &str = "HAM_TEST_PANICS";
+    const AS: &str = "PROCESS_1_PANICS";
     const TOLD: i32 = 42;
 
     /// A test of this program by itself.
