@@ -7,7 +7,7 @@ use crate::facts::Weight;
 use ham_core::ids::SlotRef;
 use ham_snapshot::detached::Detached;
 use ham_snapshot::header::Field;
-use ham_sys::containment::{SessionTarget, Straggler, stragglers_apart};
+use ham_sys::containment::{SessionTarget, Straggler, kill_all_others, stragglers_apart};
 use ham_sys::process;
 use ham_sys::signals;
 use std::collections::HashSet;
@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long those that ham has let go of have to end, when they must.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Looks that have to find nobody, when there was somebody.
+const QUIET_LOOKS: u32 = 5;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -66,6 +69,10 @@ impl Engine {
         let grace = |is: bool| if is { GRACE } else { Duration::ZERO };
         let asked_until = begun + if asks { PATIENCE } else { Duration::ZERO };
         let ended_by = asked_until + grace(is_init && !detached.is_empty());
+        // On a machine nobody gets away, and all that is not ham's is to end.
+        let of_machine = self.shared.options.place.is_board() && is_init;
+        let mut all_at = ended_by;
+        let mut quiet = 0;
         let (mut seen, mut asked) = (HashSet::new(), HashSet::new());
         loop {
             self.is_at_it();
@@ -85,7 +92,15 @@ impl Engine {
             for one in theirs.iter().filter(|_| is_init) {
                 end(*one, now >= ended_by, &mut asked);
             }
-            let is_done = others.is_empty() && (!is_init || theirs.is_empty());
+            let nobody = others.is_empty() && (!is_init || theirs.is_empty());
+            // The guardian ends with them, and another is forked.
+            if of_machine && !nobody && now >= all_at {
+                all_at = now + PATIENCE / 2;
+                kill_all_others();
+            }
+            // One look may miss who forks another and ends.
+            quiet = if nobody { quiet + 1 } else { 0 };
+            let is_done = quiet >= if asked.is_empty() { 1 } else { QUIET_LOOKS };
             if is_done || now > ended_by + PATIENCE {
                 return;
             }
