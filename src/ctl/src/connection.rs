@@ -32,13 +32,17 @@ const READ_SIZE: usize = 256 * 1024;
 pub(crate) struct Manner {
     /// How long the answer may take; `None`: as long as it takes.
     limit: Option<Duration>,
+    /// Whether it is repeated to the successor of a manager that has gone.
+    repeats: bool,
 }
 
 impl Manner {
     /// At once.
-    pub(crate) const AT_ONCE: Manner = Manner { limit: Some(ANSWER_WITHIN) };
+    pub(crate) const AT_ONCE: Manner = Manner { limit: Some(ANSWER_WITHIN), repeats: true };
     /// When it is done.
-    pub(crate) const WHEN_DONE: Manner = Manner { limit: None };
+    pub(crate) const WHEN_DONE: Manner = Manner { limit: None, repeats: true };
+    /// At once, and sent once: whoever asks looks first whether it was done.
+    pub(crate) const ONCE: Manner = Manner { limit: Some(ANSWER_WITHIN), repeats: false };
 }
 
 /// A name for one request that changes something, which no other request of
@@ -119,6 +123,9 @@ impl Manager {
             match exchange(&mut stream, method, &frame, manner.limit) {
                 Ok(answer) => return interpret(method, &answer),
                 Err(Break::Other(error)) => return Err(error),
+                Err(Break::Gone(cause)) if !manner.repeats => {
+                    return Err(Error::Lost { method: method.to_owned(), attempts: 1, cause });
+                }
                 Err(Break::Gone(cause)) => stream = self.again(&mut line, method, cause)?,
             }
         }

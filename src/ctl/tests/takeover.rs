@@ -93,6 +93,34 @@ fn a_request_that_ends_every_manager_is_given_up() {
     assert_eq!(fake.requests().len(), 20);
 }
 
+/// It begins again because of the request: a repeat would make the next manager do
+/// that, too. What was not taken is asked for again.
+#[test]
+fn a_soft_reboot_is_asked_for_once() {
+    let before = status(2, &[]);
+    let mut stopping = status(2, &[]);
+    stopping.ham.stopping = true;
+    let mut after = status(2, &[]);
+    after.ham.started_time += 1.0;
+    let done = Step::text("{\"parameters\":{}}");
+    let told = |status| Step::result(status);
+    for (steps, asked) in [
+        (vec![told(&stopping), told(&before), told(&after)], 1),
+        (vec![told(&after), told(&after)], 1),
+        (vec![told(&before), done, told(&after)], 2),
+    ] {
+        let mut script = vec![told(&before), Step::CloseAfterReading];
+        script.extend(steps);
+        let fake = Fake::new(script);
+        let run = fake.hamctl(&["soft-reboot"]);
+        let out = "the manager (version 0.1.0) has begun again\n";
+        assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, out, ""));
+        let requests = fake.requests();
+        let found = requests.iter().filter(|(method, _)| method == "Shutdown").count();
+        assert_eq!(found, asked, "{requests:?}");
+    }
+}
+
 /// A process with the name of a reaper that is reaped as soon as it ends.
 struct Reaper {
     _folder: Folder,

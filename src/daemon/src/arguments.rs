@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Last,
     /// Be what writes to a file for the hardware watchdog: internal.
     Disk,
+    /// Leave clock and random seed to the next boot.
+    Keep,
     /// Be its helper for output: internal.
     Output(Look),
     /// Be the init of one command, with these words.
@@ -113,6 +115,7 @@ fn internal(words: &[OsString]) -> Result<Option<Command>, String> {
         Some("watch") if rest.is_empty() => Command::Watch,
         Some("disk") if rest.is_empty() => Command::Disk,
         Some(word) if init::is_meant(word) => Command::Init(init::words_after(words.to_vec())),
+        Some("keep") if rest.is_empty() => Command::Keep,
         Some(last::WORD_OF_ROLE) if rest.is_empty() => Command::Last,
         Some("output") => return output::look_of(rest).map(Command::Output).map(Some),
         Some(shell::WORD) => Command::Emergency(!rest.is_empty()),

@@ -51,6 +51,8 @@ pub(crate) fn reap_only(place: Place, why: &dyn Display, state: Option<State>) -
     if let Some(state) = state {
         state.set(Field::ReaperGaveUp, 1);
     }
+    // What was asked for before still is.
+    let asked = state.and_then(asked);
     // Monitor and guardian would go on by slots that nobody keeps true any more,
     // and signal whoever has a number by then. Clients are not to wait for them.
     for pid in containment::stragglers(process::pid(), &[]) {
@@ -67,7 +69,7 @@ pub(crate) fn reap_only(place: Place, why: &dyn Display, state: Option<State>) -
     for fd in kept.filter_map(|number| process::take(number).ok()) {
         let _ = process::close_by_child(fd);
     }
-    match wait_for_end(place) {
+    match asked.map_or_else(|| wait_for_end(place), Ok) {
         Ok(ending) => {
             end_all();
             if place.is_board() {
@@ -114,6 +116,16 @@ pub(crate) fn last_line(how: Machine) -> &'static str {
     }
 }
 
+/// What a shutdown that is under way ends in, as far as a word tells that. One by
+/// a client is known when all is down; before that it has to be asked for again.
+fn asked(state: State) -> Option<Ending> {
+    if let Some((_, ending)) = state.done() {
+        return Some(ending);
+    }
+    let requests = state.get(Field::ShutdownRequests);
+    (requests != 0).then(|| state.asked_shutdown(requests))
+}
+
 fn wait_for_end(place: Place) -> ham_sys::Result<Ending> {
     let understood = place.signals();
     let descriptor = SignalFd::new(&understood.numbers())?;
@@ -140,13 +152,15 @@ fn reap_all() {
     }
 }
 
+/// Who hangs in the kernel is left behind.
 fn end_all() {
-    let deadline = Instant::now() + PATIENCE;
+    let killed_at = Instant::now() + PATIENCE;
+    let left_at = killed_at + PATIENCE;
     let send = |signal: i32| containment::signal_stragglers(process::pid(), &[], signal);
     send(signals::SIGTERM);
-    while reap::has_children() {
+    while reap::has_children() && Instant::now() < left_at {
         reap_all();
-        if Instant::now() >= deadline {
+        if Instant::now() >= killed_at {
             send(signals::SIGKILL);
         }
         std::thread::sleep(LOOK);

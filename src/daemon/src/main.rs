@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Ok(arguments::Command::Load(directories)) => load::main(&directories),
         Ok(arguments::Command::Watch) => watch::main(),
         Ok(arguments::Command::Last) => last::main(),
+        Ok(arguments::Command::Keep) => board::keep(),
         Ok(arguments::Command::Disk) => disk::main(),
         Ok(arguments::Command::Output(look)) => output::main(look),
         Ok(arguments::Command::Emergency(console)) => board::shell::main(console),

@@ -7,7 +7,7 @@ use std::ffi::{CString, OsString, c_char};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use crate::raw::call;
 use crate::{Errno, Result, SysError, process};
@@ -32,8 +32,12 @@ const STACK_BYTES: usize = 64 * 1024;
 /// The exit code of a process that could not execute itself: `EX_SOFTWARE`.
 const LOST: usize = 70;
 
+/// How long one that must not end waits before it tries again.
+static AGAIN: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
 static PROGRAM: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
+static NEVER_ENDS: AtomicBool = AtomicBool::new(false);
 static ARGUMENTS: AtomicPtr<*const c_char> = AtomicPtr::new(null_mut());
 static ENVIRONMENT: AtomicPtr<*const c_char> = AtomicPtr::new(null_mut());
 
@@ -44,10 +48,17 @@ static ENVIRONMENT: AtomicPtr<*const c_char> = AtomicPtr::new(null_mut());
 /// begins with all signals blocked, and must let faults through again
 /// ([`crate::signals::block_all`]) once it has called this.
 ///
+/// Where it cannot be executed (there is no memory, a disk does not answer), the
+/// process ends, or with `never_ends` tries again until it can.
+///
 /// # Errors
 /// EINVAL for an argument with a NUL byte; the reasons of mmap(2) for the
 /// stack and of sigaction(2).
-pub fn execute_again_on_fault(program: impl AsFd, arguments: Vec<OsString>) -> Result<()> {
+pub fn execute_again_on_fault(
+    program: impl AsFd,
+    arguments: Vec<OsString>,
+    never_ends: bool,
+) -> Result<()> {
     let strings =
         |texts: Vec<OsString>| -> Result<Vec<CString>> {
             let to_c = |text: OsString| CString::new(text.into_vec());
@@ -63,6 +74,7 @@ pub fn execute_again_on_fault(program: impl AsFd, arguments: Vec<OsString>) -> R
     ARGUMENTS.store(forever(strings(arguments)?), Ordering::Relaxed);
     ENVIRONMENT.store(forever(strings(environment.collect())?), Ordering::Relaxed);
     PROGRAM.store(program.as_fd().as_raw_fd(), Ordering::Relaxed);
+    NEVER_ENDS.store(never_ends, Ordering::Relaxed);
     OWNER.store(process::pid(), Ordering::Relaxed);
     use_signal_stack()?;
     for signal in FATAL {
@@ -138,12 +150,18 @@ extern "C" fn faulted(signal: i32) {
     let arguments = ARGUMENTS.load(Ordering::Relaxed) as usize;
     let environment = ENVIRONMENT.load(Ordering::Relaxed) as usize;
     let empty = c"".as_ptr() as usize;
-    // SAFETY: null-terminated arrays of C strings that live for ever.
-    unsafe {
-        call(
-            libc::SYS_execveat,
-            [program, empty, arguments, environment, libc::AT_EMPTY_PATH as usize],
-        );
-        call(libc::SYS_exit_group, [LOST, 0, 0, 0, 0]);
+    loop {
+        // SAFETY: null-terminated arrays of C strings that live for ever, and a
+        // whole timespec.
+        unsafe {
+            call(
+                libc::SYS_execveat,
+                [program, empty, arguments, environment, libc::AT_EMPTY_PATH as usize],
+            );
+            if !NEVER_ENDS.load(Ordering::Relaxed) {
+                call(libc::SYS_exit_group, [LOST, 0, 0, 0, 0]);
+            }
+            call(libc::SYS_nanosleep, [(&raw const AGAIN) as usize, 0, 0, 0, 0]);
+        }
     }
 }

@@ -2,12 +2,16 @@
 //! process, a timerfd for the next deadline. Owns the waiting; keeps no
 //! handlers and no list of its own.
 
+use std::ffi::CStr;
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd as NixEventFd};
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::time::TimeSpec;
 use nix::sys::timer::{Expiration, TimerSetTimeFlags};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
@@ -286,14 +290,16 @@ pub(crate) fn is_readable_within(fd: impl AsFd, patience: Duration) -> bool {
 }
 
 /// Writes to a descriptor that others may have open, too, and whose other end
-/// may not be read: if there is no room within `patience` nothing is written.
-/// At most PIPE_BUF bytes are, since a pipe that has room has room for those
-/// (pipe(7)); making the descriptor non-blocking would make it so for all.
-/// False when not everything was written.
+/// may not be read, for no longer than `patience`. Making it non-blocking would
+/// make it so for all; so a terminal or pipe is opened once more for this. What
+/// cannot be is written to when it has room, and no more than PIPE_BUF bytes:
+/// what has room has room for those (pipe(7)). False when not everything was
+/// written. Allocates nothing.
 pub fn write_within(fd: impl AsFd, bytes: &[u8], patience: Duration) -> bool {
-    let mut watched = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
-    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-    if !matches!(poll(&mut watched, timeout), Ok(1)) {
+    if let Some(own) = opened_again(fd.as_fd()) {
+        return write_by(&own, bytes, Instant::now() + patience);
+    }
+    if !has_room_within(&fd, patience) {
         return false;
     }
     let some = bytes.get(..libc::PIPE_BUF).unwrap_or(bytes);
@@ -301,7 +307,7 @@ pub fn write_within(fd: impl AsFd, bytes: &[u8], patience: Duration) -> bool {
         Ok(count) => Some(count),
         // Somebody else has filled the pipe since it had room. What is no pipe
         // (or one before Linux 6.4) always has it: that is written as usual.
-        Err(Errno(libc::EAGAIN)) if poll(&mut watched, PollTimeout::ZERO) != Ok(1) => None,
+        Err(Errno(libc::EAGAIN)) if !has_room_within(&fd, Duration::ZERO) => None,
         Err(Errno(libc::EPIPE)) => None,
         Err(_) => nix::unistd::write(fd.as_fd(), some).ok(),
     };
@@ -316,6 +322,46 @@ fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> std::result::Result<usize, Err
     // next write goes anyway.
     let count = unsafe { libc::pwritev2(fd.as_raw_fd(), &raw const part, 1, -1, libc::RWF_NOWAIT) };
     usize::try_from(count).map_err(|_| Errno::last())
+}
+
+/// The same terminal or pipe, non-blocking. A terminal has room as soon as there
+/// is any, and who writes more than that to it waits, perhaps for ever (a console
+/// with flow control, one that somebody has stopped by a key).
+fn opened_again(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let kind = fstat(fd).ok()?.st_mode & libc::S_IFMT;
+    if kind != libc::S_IFCHR && kind != libc::S_IFIFO {
+        return None;
+    }
+    let mut path = [0u8; 32];
+    let mut rest = path.as_mut_slice();
+    write!(rest, "/proc/self/fd/{}\0", fd.as_raw_fd()).ok()?;
+    let path = CStr::from_bytes_until_nul(&path).ok()?;
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty()).ok()
+}
+
+fn write_by(fd: &OwnedFd, bytes: &[u8], deadline: Instant) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match nix::unistd::write(fd, rest) {
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(nix::errno::Errno::EINTR) => (),
+            Err(nix::errno::Errno::EAGAIN) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() || !has_room_within(fd, left) {
+                    return false;
+                }
+            }
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+fn has_room_within(fd: impl AsFd, patience: Duration) -> bool {
+    let mut watched = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    matches!(poll(&mut watched, timeout), Ok(1))
 }
 
 /// eventfd and timerfd are read alike: eight bytes, or EAGAIN.
@@ -346,8 +392,10 @@ mod tests {
         // Its whole capacity, 16 pages (pipe(7)).
         writer.write_all(&[b'x'; 64 * 1024]).unwrap();
         assert!(!write_within(&writer, b"second", now));
-        reader.read_exact(&mut [0u8; 64 * 1024]).unwrap();
+        reader.read_exact(&mut [0u8; libc::PIPE_BUF]).unwrap();
         assert!(!write_within(&writer, &[b'y'; libc::PIPE_BUF + 1], now), "not all of it");
+        reader.read_exact(&mut [0u8; 64 * 1024]).unwrap();
+        assert!(write_within(&writer, &[b'y'; 2 * libc::PIPE_BUF], now), "there is room");
         drop(reader);
         assert!(!write_within(&writer, b"third", now));
     }
@@ -388,5 +436,27 @@ mod tests {
         let file = options.create(true).truncate(true).read(true).write(true).open(&path);
         std::fs::remove_file(path).unwrap();
         file.unwrap()
+    }
+
+    /// As a console that somebody has stopped, or whose line is too slow.
+    #[test]
+    fn a_terminal_with_too_little_room_is_not_waited_for() {
+        let pair = nix::pty::openpty(None, None).unwrap();
+        let full = opened_again(pair.slave.as_fd()).unwrap();
+        while nix::unistd::write(&full, &[b'x'; 256]).is_ok() {}
+        while nix::unistd::write(&full, b"x").is_ok() {}
+        // As much is read as makes a little room.
+        let mut read = [0u8; 512];
+        while !has_room_within(&pair.slave, Duration::from_millis(1)) {
+            nix::unistd::read(&pair.master, &mut read).unwrap();
+        }
+        let (told, hear) = std::sync::mpsc::channel();
+        let slave = pair.slave.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let whole = [b'y'; libc::PIPE_BUF];
+            let written = write_within(&slave, &whole, Duration::from_millis(10));
+            told.send(written).unwrap();
+        });
+        assert_eq!(hear.recv_timeout(Duration::from_secs(60)), Ok(false));
     }
 }

@@ -5,6 +5,7 @@
 use crate::containment::mounts::unescape;
 use crate::{Result, SysError};
 use std::ffi::CString;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::null;
@@ -105,6 +106,26 @@ pub fn swap_off(path: &Path) -> Result<()> {
     Err(SysError::last("swap off", path.display().to_string()))
 }
 
+/// Writes out what the kernel has of the files of one file system, and waits for
+/// no other (syncfs(2)). The path is a directory.
+///
+/// # Errors
+/// What the disk has refused; those of open(2).
+pub fn sync_one(path: &Path) -> Result<()> {
+    let failed = || SysError::last("write out", path.display().to_string());
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    let text = text(path)?;
+    // SAFETY: the path is a C string that lives until the call is over.
+    let number = unsafe { libc::open(text.as_ptr(), flags) };
+    if number < 0 {
+        return Err(failed());
+    }
+    // SAFETY: made above, and nobody else's.
+    let directory = unsafe { OwnedFd::from_raw_fd(number) };
+    // SAFETY: no pointers.
+    if unsafe { libc::syncfs(directory.as_raw_fd()) } == 0 { Ok(()) } else { Err(failed()) }
+}
+
 /// Writes out what the kernel has of files; waits until that is done.
 pub fn sync() {
     // SAFETY: it takes nothing and cannot fail.
@@ -144,6 +165,8 @@ mod tests {
             assert!(known.contains(&error.errno), "{error}");
         }
         assert!(remount_read_only(&nothing).is_err());
+        assert_eq!(sync_one(&nothing).unwrap_err().errno, crate::Errno::ENOENT);
+        sync_one(&std::env::temp_dir()).unwrap();
         assert!(swap_off(&nothing).is_err());
     }
 }

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Error, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ usage: ham-probe receive SIGNAL...   print each of these as NAME CODE VALUE
                                      attach itself with that heartbeat, beat
                                      while the file is there, attach itself anew
                                      on USR1, on TERM detach itself and end
+       ham-probe hang DIRECTORY      mount a file system there that answers nothing,
+                                     and print a line for each that is asked
        ham-probe tell FIFO           send each line of the FIFO to NOTIFY_SOCKET
        ham-probe last FIFO TEXT FILE...
                                      wait for the end of the FIFO, send that and
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         ["notify", text, files @ ..] => notify(text, files),
         ["beat", interval, file] => beat(interval, file),
         ["attach", name, rest @ ..] if rest.len() == 4 => attach(name, rest),
+        ["hang", directory] => hang(directory),
         ["tell", fifo] => tell(fifo),
         ["last", fifo, text, files @ ..] => last(fifo, text, files),
         _ => {
@@ -84,6 +87,44 @@ fn beat(interval: &str, file: &str) -> Result<(), Error> {
         std::thread::sleep(interval);
     }
     Ok(())
+}
+
+/// Whoever asks such a file system waits in the kernel, and no signal ends that
+/// (fuse(4)): as with a disk that does not answer. It is over when this ends.
+fn hang(directory: &str) -> Result<(), Error> {
+    const HEADER: usize = 16;
+    let mut device = File::options().read(true).write(true).open("/dev/fuse")?;
+    let options = "fd=0,rootmode=40000,user_id=0,group_id=0";
+    let status = Command::new("mount")
+        .args(["-i", "-t", "fuse", "-o", options, "none", directory])
+        .stdin(device.try_clone()?)
+        .status()?;
+    if !status.success() {
+        return Err(Error::other("it cannot be mounted"));
+    }
+    // The first, FUSE_INIT, has to be answered: protocol 7.31, writes of a page,
+    // times of a nanosecond.
+    let mut request = vec![0; 64 * 1024];
+    let _ = device.read(&mut request)?;
+    let mut answer = [0u8; HEADER + 64];
+    let number = request.get(8..16).unwrap_or_default();
+    let parts: [(usize, &[u8]); 6] = [
+        (0, &80u32.to_ne_bytes()),
+        (8, number),
+        (HEADER, &7u32.to_ne_bytes()),
+        (HEADER + 4, &31u32.to_ne_bytes()),
+        (HEADER + 20, &4096u32.to_ne_bytes()),
+        (HEADER + 24, &1u32.to_ne_bytes()),
+    ];
+    for (at, bytes) in parts {
+        answer[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    device.write_all(&answer)?;
+    say("mounted")?;
+    loop {
+        let _ = device.read(&mut request)?;
+        say("asked")?;
+    }
 }
 
 /// A process that ham has not started, and that says so itself.

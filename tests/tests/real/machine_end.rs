@@ -5,6 +5,7 @@
 mod asked;
 mod called;
 mod elsewhere;
+mod hung;
 mod kills;
 mod last;
 mod soft;

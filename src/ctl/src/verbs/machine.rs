@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use ham_core::way::Way;
-use ham_core::wire::{ShutdownParameters, Status};
+use ham_core::wire::{ManagerStatus, ShutdownParameters, Status};
 use serde::Serialize;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 const AGAIN_WITHIN: Duration = Duration::from_secs(60);
 /// Pause between two looks: short beside what a person notices.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Managers that end before they answer, one after the other: as every other
+/// request has it.
+const MOST_ATTEMPTS: u32 = 20;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -33,14 +37,18 @@ struct Taken {
 /// Asks the manager to end the machine.
 pub(super) fn end(manager: &Manager, way: Way, output: Output) -> Result<Exit, Error> {
     status(manager)?;
-    ask(manager, way)?;
-    tell(way, None, output)
+    match ask(manager, way, Manner::AT_ONCE) {
+        // It had taken the request and was gone before the answer, or before the
+        // repeat: what was asked for.
+        Ok(()) | Err(Error::NoManager { .. }) => tell(way, None, output),
+        Err(error) => Err(error),
+    }
 }
 
 /// Asks it to begin again in place, and waits until it has.
 pub(super) fn begin_again(manager: &Manager, output: Output) -> Result<Exit, Error> {
     let before = status(manager)?.ham;
-    ask(manager, Way::SoftReboot)?;
+    ask_once(manager, &before)?;
     let deadline = Instant::now() + AGAIN_WITHIN;
     loop {
         // In between nobody answers.
@@ -61,14 +69,32 @@ fn status(manager: &Manager) -> Result<Status, Error> {
     manager.call("Status", &request(Vec::new()), Manner::AT_ONCE)?.read()
 }
 
-fn ask(manager: &Manager, way: Way) -> Result<(), Error> {
+fn ask(manager: &Manager, way: Way, manner: Manner) -> Result<(), Error> {
     let into = way.word().map(str::to_owned);
     let parameters = ShutdownParameters { code: 0, into, request: Some(new_tag()) };
-    match manager.call("Shutdown", &parameters, Manner::AT_ONCE) {
-        // It had taken the request and was gone before the answer, or before the
-        // repeat: what was asked for.
-        Ok(_) | Err(Error::NoManager { .. }) => Ok(()),
-        Err(error) => Err(error),
+    manager.call("Shutdown", &parameters, manner).map(|_| ())
+}
+
+/// A request that was repeated blindly could reach the manager that has begun
+/// again because of it, and make that begin again, too. One that a monitor has
+/// taken and not committed before it died is lost, and its successor tells so: it
+/// does not stop.
+fn ask_once(manager: &Manager, before: &ManagerStatus) -> Result<(), Error> {
+    let mut attempts = 0;
+    loop {
+        match ask(manager, Way::SoftReboot, Manner::ONCE) {
+            Ok(()) | Err(Error::NoManager { .. }) => return Ok(()),
+            Err(Error::Lost { .. }) if attempts < MOST_ATTEMPTS => attempts += 1,
+            Err(error) => return Err(error),
+        }
+        match status(manager) {
+            Ok(now) if now.ham.stopping || now.ham.started_time != before.started_time => {
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(Error::NoManager { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -112,3 +112,90 @@ fn on_panic(act: fn(&PanicHookInfo<'_>) -> Infallible) {
         say(what);
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ham_sys::fault;
+    use std::fs::File;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{ExitStatus, Stdio};
+
+    const AS: &str = "PROCESS_1_PANICS";
+    const TOLD: i32 = 42;
+
+    /// A test of this program by itself.
+    fn alone(name: &str) -> [String; 4] {
+        let name = format!("board::hold::tests::{name}");
+        ["--exact", &name, "--ignored", "--nocapture"].map(str::to_owned)
+    }
+
+    /// How process 1 of a namespace ends that has a mistake, and what it says;
+    /// `None`: there can be no such namespace here.
+    fn told(how: &str) -> Option<(ExitStatus, String)> {
+        let as_init = |words: &[String]| {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]);
+            // As ham has them before it has threads.
+            command.args(["env", "--block-signal=TERM"]).args(words);
+            command.env(AS, how).stdin(Stdio::null()).output()
+        };
+        if !as_init(&["true".to_owned()]).is_ok_and(|output| output.status.success()) {
+            say("SKIPPED: no user and PID namespaces of its own");
+            return None;
+        }
+        let program = std::env::current_exe().unwrap().display().to_string();
+        let words: Vec<String> = std::iter::once(program).chain(alone("process_1")).collect();
+        let output = as_init(&words).unwrap();
+        Some((output.status, String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+
+    #[test]
+    fn a_panic_before_there_is_a_state_does_not_end_process_1() {
+        let Some((status, told)) = told("before") else { return };
+        // HUP is what a namespace makes of a restart.
+        assert_eq!(status.signal(), Some(signals::SIGHUP), "{status}: {told}");
+        assert!(told.contains("a mistake of the test"), "{told}");
+        assert!(told.contains("; there is no manager: a shell"), "{told}");
+        assert!(told.contains("the machine restarts"), "{told}");
+    }
+
+    #[test]
+    fn a_panic_after_that_executes_process_1_again() {
+        let Some((status, told)) = told("after") else { return };
+        assert_eq!(status.code(), Some(TOLD), "{status}: {told}");
+        assert!(told.contains("a mistake of the test"), "{told}");
+        assert!(!told.contains("there is no manager"), "{told}");
+    }
+
+    #[test]
+    #[ignore = "a part of those above"]
+    fn process_1() {
+        assert_eq!(process::pid(), 1);
+        if std::env::var(AS).unwrap() == "before" {
+            // Asks for a restart, until somebody listens.
+            std::thread::spawn(|| {
+                loop {
+                    let _ = process::PidFd::open(1).map(|init| init.send(signals::SIGTERM));
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            });
+            not_by_a_panic();
+        } else {
+            let program = File::open("/proc/self/exe").unwrap();
+            let words = std::iter::once("again".to_owned()).chain(alone("again"));
+            let words = words.map(Into::into).collect();
+            fault::execute_again_on_fault(&program, words, true).unwrap();
+            // It is needed then.
+            std::mem::forget(program);
+            again_after_a_panic();
+        }
+        panic!("a mistake of the test");
+    }
+
+    #[test]
+    #[ignore = "a part of those above"]
+    fn again() {
+        process::exit_now(if process::pid() == 1 { TOLD } else { 1 });
+    }
+}

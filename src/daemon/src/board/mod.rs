@@ -27,12 +27,26 @@ pub(crate) use seed::keep_seed;
 use crate::options::{Options, Place};
 use crate::say::say;
 use ham_sys::{machine, process};
+use std::process::ExitCode;
 
 /// Where stamp and seed are kept from one boot to the next.
 const STATE: &str = "/var/lib/ham";
 
 /// Where programs are looked for when the kernel's command line does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// `ham keep`: both are left to the next boot, for a unit that comes when the root
+/// can be written to.
+pub(crate) fn keep() -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (what, kept) in [("the random seed", keep_seed()), ("the clock", keep_clock())] {
+        if let Err(error) = kept {
+            say(format_args!("could not keep {what} in {STATE}: {error}"));
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
 
 /// A reaper that has executed itself again: what is of its process alone.
 pub(crate) fn rise_again(options: &Options) {

@@ -152,8 +152,17 @@ impl Steps {
         self.step(patience(&one.kind), unmount)
     }
 
+    /// What somebody writes to stays as it is, but for what has not been written:
+    /// for itself, since the last step may hang on another.
     fn read_only(&self, path: &Path, patience: Duration) -> Outcome {
-        self.step(patience, || unmount::remount_read_only(path).map_err(|error| error.errno))
+        let made =
+            self.step(patience, || unmount::remount_read_only(path).map_err(|error| error.errno));
+        if let Outcome::Failed(_) = made {
+            let written =
+                self.step(patience, || unmount::sync_one(path).map_err(|error| error.errno));
+            report(&format!("write out {}", path.display()), written);
+        }
+        made
     }
 
     /// Whether any was taken out of use.

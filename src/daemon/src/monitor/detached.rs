@@ -7,7 +7,7 @@ use crate::facts::Weight;
 use ham_core::ids::SlotRef;
 use ham_snapshot::detached::Detached;
 use ham_snapshot::header::Field;
-use ham_sys::containment::{SessionTarget, Straggler, stragglers_apart};
+use ham_sys::containment::{SessionTarget, Straggler, kill_all_others, stragglers_apart};
 use ham_sys::process;
 use ham_sys::signals;
 use std::collections::HashSet;
@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long those that ham has let go of have to end, when they must.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Looks that have to find nobody, when there was somebody.
+const QUIET_LOOKS: u32 = 5;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -58,8 +61,6 @@ impl Engine {
     /// nobody has asked it to yet.
     pub(super) fn end_stragglers(&self, asks: bool) {
         let reaper = self.reaper_pid();
-        let guardian = i32::try_from(self.state.get(Field::GuardianPid)).unwrap_or(0);
-        let spare = [process::pid(), guardian];
         let detached: Vec<(Detached, String)> =
             self.state.all_detached().map(|one| (one, self.token_of(&one))).collect();
         // With an init all ends.
@@ -68,8 +69,15 @@ impl Engine {
         let grace = |is: bool| if is { GRACE } else { Duration::ZERO };
         let asked_until = begun + if asks { PATIENCE } else { Duration::ZERO };
         let ended_by = asked_until + grace(is_init && !detached.is_empty());
+        // On a machine nobody gets away, and all that is not ham's is to end.
+        let of_machine = self.shared.options.place.is_board() && is_init;
+        let mut all_at = ended_by;
+        let mut quiet = 0;
         let (mut seen, mut asked) = (HashSet::new(), HashSet::new());
         loop {
+            // One that is killed meanwhile has a successor.
+            let guardian = i32::try_from(self.state.get(Field::GuardianPid)).unwrap_or(0);
+            let spare = [process::pid(), guardian];
             let targets: Vec<SessionTarget<'_>> =
                 detached.iter().map(|(one, token)| target(reaper, one, token)).collect();
             let (others, theirs) = stragglers_apart(reaper, &spare, &targets);
@@ -83,7 +91,15 @@ impl Engine {
             for one in theirs.iter().filter(|_| is_init) {
                 end(*one, now >= ended_by, &mut asked);
             }
-            let is_done = others.is_empty() && (!is_init || theirs.is_empty());
+            let nobody = others.is_empty() && (!is_init || theirs.is_empty());
+            // The guardian ends with them, and another is forked.
+            if of_machine && !nobody && now >= all_at {
+                all_at = now + PATIENCE / 2;
+                kill_all_others();
+            }
+            // One look may miss who forks another and ends.
+            quiet = if nobody { quiet + 1 } else { 0 };
+            let is_done = quiet >= if asked.is_empty() { 1 } else { QUIET_LOOKS };
             if is_done || now > ended_by + PATIENCE {
                 return;
             }

@@ -7,8 +7,10 @@ use crate::exit;
 use crate::last_resort::last_line;
 use crate::say::say;
 use crate::shared::Shared;
+use crate::signalled::Wanted;
 use ham_snapshot::ending::Ending;
 use ham_sys::ending::{Machine, begin_again_in_place, end_machine, execute_in_place};
+use ham_sys::signals::{Received, SignalFd};
 use std::os::fd::AsFd;
 
 /// Gives the exit code, if there is to be one. The init of a machine has none:
@@ -46,8 +48,18 @@ pub(super) fn carry_out(shared: &Shared, code: u8, ending: Ending) -> u8 {
     }
 }
 
+/// Whether that can come with a process of the manager still there, which hangs in
+/// the kernel. The next manager finds the runtime directory in use as long.
+pub(super) fn leaves_behind(ending: Ending) -> bool {
+    match ending {
+        Ending::Exit | Ending::Execute | Ending::Reboot | Ending::PowerOff | Ending::Halt => true,
+        Ending::SoftReboot => false,
+    }
+}
+
 /// What stands at the path of this program by now, else the program that runs.
 fn again(shared: &Shared) -> u8 {
+    forget_repeats(shared);
     let recovery = shared.state.recovery();
     let at_its_path = begin_again_in_place(None, recovery.words());
     if let Err(error) = at_its_path {
@@ -59,6 +71,18 @@ fn again(shared: &Shared) -> u8 {
         say(format_args!("soft-reboot failed: {error}"));
     }
     if shared.options.place.is_board() { machine(Machine::Restarts) } else { exit::RECOVERY }
+}
+
+/// Signals that nobody has read yet wait for the next manager. Those that ask for
+/// just this have it, and are not to make it begin again.
+fn forget_repeats(shared: &Shared) {
+    let asks =
+        |signal: &i32| shared.signals.wanted(*signal) == Some(Wanted::End(Ending::SoftReboot));
+    let signal = shared.signals.numbers().into_iter().find(asks);
+    let pending = signal.and_then(|signal| SignalFd::new(&[signal]).ok());
+    let mut received = [Received::default(); 16];
+    while pending.as_ref().is_some_and(|one| one.read(&mut received).is_ok_and(|count| count > 0)) {
+    }
 }
 
 fn machine(how: Machine) -> u8 {

@@ -51,6 +51,11 @@ const CHANNELS: u64 = 4;
 const MANY_CHILDREN: u64 = 1_000;
 const SWEEP_PAUSE_NS: u64 = 10_000_000;
 
+/// How long a monitor that is done has to end by itself, and then to be gone: one
+/// of whom a thread hangs in the kernel (a disk that does not answer, a server that
+/// is dead) never is, and nobody is to wait for that.
+const LEAVES_WITHIN_NS: u64 = 2_000_000_000;
+
 /// The word on the command line by which a reaper is executed again.
 pub(crate) const AGAIN: &str = "resume";
 
@@ -99,6 +104,8 @@ struct Reaper {
     /// deaths.
     sweep_at: Option<u64>,
     last_sweep: u64,
+    /// When the monitor was seen to be done.
+    done_since: Option<u64>,
 }
 
 impl Reaper {
@@ -130,6 +137,7 @@ impl Reaper {
             watchdog,
             sweep_at: None,
             last_sweep: 0,
+            done_since: None,
         })
     }
 
@@ -141,10 +149,16 @@ impl Reaper {
             self.sweep_if_due(now);
             self.state.set(Field::ReaperAllocations, allocation::after_seal());
             match self.state.done() {
-                Some((code, ending)) if self.roles.none_lives() => {
-                    return ending::carry_out(self.shared, code, ending);
+                Some((code, ending)) => {
+                    let since = *self.done_since.get_or_insert(now);
+                    let late = now.saturating_sub(since) / LEAVES_WITHIN_NS;
+                    if self.roles.none_lives() || (late > 1 && ending::leaves_behind(ending)) {
+                        return ending::carry_out(self.shared, code, ending);
+                    }
+                    self.roles.dismiss(late > 0);
+                    let due = since.saturating_add((late + 1).saturating_mul(LEAVES_WITHIN_NS));
+                    self.set_timer_to(Some(due));
                 }
-                Some(_) => self.roles.dismiss(),
                 None => {
                     self.roles.look(now, &mut self.channels);
                     self.tell_recorded();
@@ -187,7 +201,10 @@ impl Reaper {
 
     fn set_timer(&mut self) {
         let due = [self.sweep_at, self.roles.due(), self.hang.due(), self.watchdog.due()];
-        let due = due.into_iter().flatten().min();
+        self.set_timer_to(due.into_iter().flatten().min());
+    }
+
+    fn set_timer_to(&mut self, due: Option<u64>) {
         if due != self.timer_set {
             // A timer that cannot be set costs a delay until the next signal.
             let _ = self.timer.set(due);

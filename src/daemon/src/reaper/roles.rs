@@ -146,10 +146,10 @@ impl Roles {
     }
 
     /// The manager is done: nobody is to take over any more. Who acts ends by
-    /// itself.
-    pub(super) fn dismiss(&self) {
+    /// itself, unless it is late.
+    pub(super) fn dismiss(&self, late: bool) {
         process::kill_child(self.guardian);
-        if !self.is_named() {
+        if late || !self.is_named() {
             process::kill_child(self.monitor);
         }
     }

@@ -118,8 +118,9 @@ fn take_over(
 fn share(shared: Shared) -> Result<&'static Shared, Trouble> {
     let words = shared.options.words.iter().cloned();
     let arguments = [OsString::from("ham"), OsString::from(reaper::AGAIN)].into_iter().chain(words);
-    fault::execute_again_on_fault(&shared.common.program, arguments.collect())?;
-    if shared.options.place != Place::Elsewhere {
+    let is_board = shared.options.place.is_board();
+    fault::execute_again_on_fault(&shared.common.program, arguments.collect(), is_board)?;
+    if is_board {
         board::again_after_a_panic();
     }
     signals::block_all()?;

@@ -13,8 +13,8 @@ pub use cgroup::{CgroupTree, Kind, find_tree};
 pub use members::{Stray, session_holds, session_signal, session_stray};
 pub use own::settle;
 pub use session::{
-    SessionTarget, Straggler, session_clear, session_looks_empty, signal_stragglers, stragglers,
-    stragglers_apart,
+    SessionTarget, Straggler, kill_all_others, session_clear, session_looks_empty,
+    signal_stragglers, stragglers, stragglers_apart,
 };
 pub use shortage::{ShortageWatch, Watched, oom_kills};
 

@@ -32,7 +32,7 @@ fn prepare(kind: &str, left: u32) {
     signals::reset_dispositions().unwrap();
     let program = process::open_own_program().unwrap();
     let words = ["again", "--act", ACT, kind, &left.to_string()].map(OsString::from);
-    execute_again_on_fault(&program, words.to_vec()).unwrap();
+    execute_again_on_fault(&program, words.to_vec(), false).unwrap();
     std::mem::forget(program);
     signals::block_all().unwrap();
 }

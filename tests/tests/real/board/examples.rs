@@ -26,6 +26,7 @@ fn the_units_of_a_board_are_right_and_in_order() {
         "mounts",
         "network",
         "root-rw",
+        "seed",
         "sysctl",
         "syslog",
     ];

@@ -5,6 +5,7 @@ use super::machine::{Board, Plan};
 use ham_tests::own_units::SLEEPER;
 use ham_tests::processes;
 use std::fs;
+use std::process::Command;
 
 const BROKEN: &str = "[entity]\ncomand = \"sleep infinity\"\nrestart = \"always\"\n";
 
@@ -177,4 +178,34 @@ fn an_init_that_faults_again_and_again_goes_on_and_restarts_when_told() {
     let status = board.wait_for_end();
     assert!(status.signal() == Some(1) || status.code() == Some(129), "{status:?}");
     assert!(board.log().contains("the machine restarts"), "{}", board.log());
+}
+
+/// Its program cannot be had for a while: a disk that does not answer, no memory.
+#[test]
+fn an_init_that_cannot_be_executed_again_waits_until_it_can() {
+    let what = "an_init_that_cannot_be_executed_again_waits_until_it_can";
+    let plan = Plan::new("no-program");
+    plan.unit("service", SLEEPER);
+    let Some(board) = plan.start(what, &[]) else { return };
+    board.wait_for_state("service", "running");
+    let pid = board.entity("service")["pid"].clone();
+    let remount = |how: &str| {
+        let target = format!("--target={}", board.init);
+        let words = ["--mount", "--pid", "--root", "/bin/mount", "-o", how, "/opt/ham"];
+        let status = Command::new("nsenter").arg(target).args(words).status();
+        assert!(status.expect("nsenter can be executed").success(), "{how}");
+    };
+    remount("remount,bind,noexec");
+    processes::send("SEGV", board.init);
+    // In its handler everything is blocked, faults too: SEGV is the 11th.
+    board.wait_until("a fault", |board| {
+        let status = board.text("proc/1/status");
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        blocked.is_some_and(|mask| mask & 1 << 10 != 0)
+    });
+    assert!(board.lives() && !board.log().contains("was executed again"), "{}", board.log());
+    remount("remount,bind,exec");
+    board.wait_until("a word on that", |board| board.log().contains("was executed again"));
+    assert_eq!(board.entity("service")["pid"], pid);
 }

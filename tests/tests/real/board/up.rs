@@ -119,3 +119,27 @@ fn who_shuts_a_machine_down_switches_it_off() {
     use std::os::unix::process::ExitStatusExt;
     assert!(status.signal() == Some(2) || status.code() == Some(130), "{status:?}");
 }
+
+/// Else a machine that crashes would begin with the same seed once more.
+#[test]
+fn seed_and_clock_are_kept_as_soon_as_there_is_a_place_for_them() {
+    let what = "seed_and_clock_are_kept_as_soon_as_there_is_a_place_for_them";
+    let plan = Plan::new("keep");
+    plan.file("prepare", "mount -t tmpfs -o ro none var/lib\n");
+    plan.unit("sleeper", SLEEPER);
+    plan.unit(
+        "seed",
+        "[entity]\ncommand = [\"/bin/sh\", \"-c\", \"/opt/ham keep; echo $? >/tmp/before; \
+         mount -o remount,rw /var/lib && /opt/ham keep; echo $? >/tmp/after\"]\n\
+         type = \"oneshot\"\nremain = true\nstart = \"manual\"\n",
+    );
+    let Some(board) = plan.start(what, &[]) else { return };
+    board.wait_for_state("sleeper", "running");
+    let seed = board.path("var/lib/ham/random-seed");
+    assert!(!seed.exists());
+    assert!(board.hamctl(&["start", "seed"]).status.success(), "{}", board.log());
+    board.wait_until("a word", |board| !board.text("tmp/after").is_empty());
+    assert_eq!((board.text("tmp/before"), board.text("tmp/after")), ("1\n".into(), "0\n".into()));
+    assert_eq!(fs::metadata(seed).expect("it was kept").len(), 512);
+    assert!(board.path("var/lib/ham/clock").exists());
+}

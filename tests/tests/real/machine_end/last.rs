@@ -96,3 +96,27 @@ fn by_hand_the_last_steps_take_nothing_away() {
     assert_eq!(output.status.code(), Some(64), "{told}");
     assert!(told.contains("`last` is for ham itself"), "{told}");
 }
+
+/// Each of them forks the next and ends, so that none is there for long.
+#[test]
+fn whoever_forks_faster_than_anybody_looks_ends_too() {
+    let units = Units::new("chain");
+    let (place, begun, chain) = (units.file("place"), units.file("begun"), units.file("chain"));
+    let next = format!("trap '' TERM; cd {place}; echo > {begun}; setsid sh {chain} & exit 0");
+    std::fs::write(&chain, next).expect("our file");
+    let script = format!("sh {chain}; exec sleep infinity");
+    units.write(
+        "leaves",
+        &format!(
+            "[entity]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nrestart = \"always\"\n\
+             stop = {{ kill = \"none\" }}\n"
+        ),
+    );
+    let more = format!("mkdir {place} && mount -t tmpfs none {place} && ");
+    let Some(mut machine) = Machine::start("chain", &units, &more, &[]) else { return };
+    units.wait_for_text("begun", |text| !text.is_empty());
+    asks(&machine, &["detach", "leaves"]);
+    asks(&machine, &["reboot"]);
+    assert_eq!(machine.end(), End::Again, "{}", machine.log());
+    assert!(machine.log().contains(&format!("unmounted {place}\n")), "{}", machine.log());
+}
