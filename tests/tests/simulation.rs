@@ -7,6 +7,8 @@
 //! `HAM_SIM_SEEDS=COUNT` more of them, `HAM_SIM_STEPS=COUNT` longer ones.
 #![forbid(unsafe_code)]
 
+#[path = "simulation/alone.rs"]
+mod alone;
 #[path = "simulation/changes.rs"]
 mod changes;
 #[path = "simulation/clients.rs"]
@@ -39,7 +41,7 @@ fn number(name: &str) -> Option<u64> {
 /// Runs lives and fails with the story of the first that breaks a rule.
 fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
     let mut repeated = 0;
-    let mut met = [0; 10];
+    let mut met = [0; 13];
     let mut heard = [0; 9];
     let steps = number("HAM_SIM_STEPS").and_then(|n| u32::try_from(n).ok()).unwrap_or(STEPS);
     let seeds = match number("HAM_SIM_SEED") {
@@ -59,7 +61,8 @@ fn live(first: u64, deaths: u64, shadow: bool) -> (u64, u64) {
         let counts =
             [rules.said, rules.changed, rules.taken_along, rules.reloaded, rules.conflicts]
                 .into_iter()
-                .chain([rules.attached, rules.detached, rules.made, rules.unmade, rules.pulses]);
+                .chain([rules.attached, rules.detached, rules.made, rules.unmade, rules.pulses])
+                .chain(world.alone.met);
         for (sum, count) in met.iter_mut().zip(counts) {
             *sum += count;
         }

@@ -208,3 +208,23 @@ fn four_mistakes_in_four_files_are_four_answers() {
         assert!(run.out.contains(answer), "{answer}\n{}", run.out);
     }
 }
+
+/// Not as units of their own, which would lack what a unit must have.
+#[test]
+fn a_directory_of_drop_ins_is_checked_with_its_unit() {
+    let folder = Folder::new();
+    write(&folder, "good.toml", GOOD);
+    write(&folder, "good.toml.d/nice.toml", "[entity]\nnice = 3\n");
+    write(&folder, "lost.toml.d/nice.toml", "[entity]\nnice = no\n");
+    for path in ["good.toml.d", "good.toml.d/", "./good.toml.d/nice.toml"] {
+        let run = check(&folder, &[path]);
+        assert_eq!(run.out, "1 good unit, no errors, no warnings\n", "{path}");
+    }
+    write(&folder, "good.toml.d/nice.toml", "[entity]\nnicer = 3\n");
+    let run = check(&folder, &["good.toml.d"]);
+    assert!(run.out.contains("--> good.toml.d/nice.toml:2:1\n"), "{}", run.out);
+    let run = check(&folder, &["lost.toml.d"]);
+    assert_eq!(run.code, 1, "{}", run.out);
+    assert!(run.out.contains("there is no unit `lost` for these drop-ins"), "{}", run.out);
+    assert!(run.out.contains("`no` is no value of TOML"), "{}", run.out);
+}

@@ -67,25 +67,60 @@ pub fn give_back() {
     };
 }
 
-/// Takes the code of this program out of its memory, but for what runs from here
-/// on: its pages come again from the file when they are needed, as they do after
-/// the kernel has taken them. For a large program that has begun to do something
-/// small for a long time. Without /proc nothing happens.
+/// Takes the code and the constants of this program and its libraries out of its
+/// memory, but for what runs from here on: these pages come again from their files
+/// when they are needed, as they do after the kernel has taken them. For a large
+/// program that has begun to do something small for a long time.
 pub fn give_back_code() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let own = give_back_code as fn() as usize;
-    for line in maps.lines() {
-        // 55d0c0a00000-55d0c0b46000 r-xp ... (proc_pid_maps(5))
-        let Some((range, rest)) = line.split_once(' ') else { continue };
-        let Some((from, to)) = range.split_once('-') else { continue };
-        let number = |text| usize::from_str_radix(text, 16).unwrap_or(0);
-        let (from, to) = (number(from), number(to));
-        if rest.starts_with("r-xp") && (from..to).contains(&own) {
-            // SAFETY: a private mapping of a file that was never writable: what
-            // is in it is what is in the file.
-            unsafe { libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_DONTNEED) };
+    // SAFETY: the function has the signature that is asked for, and takes its
+    // arguments as described there; it unloads and loads nothing.
+    unsafe { libc::dl_iterate_phdr(Some(give_back_object), std::ptr::null_mut()) };
+}
+
+/// For dl_iterate_phdr(3): `info` is of one loaded object, and valid meanwhile.
+unsafe extern "C" fn give_back_object(
+    info: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    _data: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: that is what the caller promises.
+    let info = unsafe { &*info };
+    /// Relocations were written among what is else read only (elf.h).
+    const DT_TEXTREL: u64 = 22;
+    const DT_FLAGS: u64 = 30;
+    const DF_TEXTREL: u64 = 4;
+    // SAFETY: so many headers are there.
+    let headers =
+        unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    let address = |header: &libc::Elf64_Phdr| info.dlpi_addr.wrapping_add(header.p_vaddr);
+    let is_patched =
+        headers.iter().filter(|header| header.p_type == libc::PT_DYNAMIC).any(|header| {
+            let entries = address(header) as *const [u64; 2];
+            let count = header.p_memsz as usize / size_of::<[u64; 2]>();
+            // SAFETY: the table of this object, mapped and aligned as it says.
+            unsafe { std::slice::from_raw_parts(entries, count) }.iter().any(|[tag, flags]| {
+                *tag == DT_TEXTREL || (*tag == DT_FLAGS && flags & DF_TEXTREL != 0)
+            })
+        });
+    if is_patched {
+        return 0;
+    }
+    // SAFETY: it takes an integer.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64 - 1;
+    for header in headers {
+        if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+            continue;
+        }
+        let start = address(header) & !page;
+        let length = address(header).wrapping_add(header.p_memsz).wrapping_sub(start);
+        // SAFETY: a private mapping of a file to which nobody has written, not
+        // for relocations either: what is in it is what is in the file. Of what
+        // is none the kernel refuses it.
+        unsafe {
+            libc::madvise(start as *mut libc::c_void, length as usize, libc::MADV_DONTNEED);
         }
     }
+    0
 }
 
 /// Allocations since [`seal`].

@@ -140,7 +140,8 @@ impl Datagrams {
             message.msg_iov = &raw mut part;
             message.msg_iovlen = 1;
             message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = control_bytes.min(size_of::<Control>());
+            // As wide as the C library has it.
+            message.msg_controllen = control_bytes.min(size_of::<Control>()) as _;
             let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
             // SAFETY: everything that `message` points to lives over the call.
             let got = unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, flags) };
@@ -184,7 +185,8 @@ fn contents(message: &libc::msghdr) -> (Option<Peer>, Vec<OwnedFd>) {
         // SAFETY: a header that the macros gave, and where its data begin.
         let (level, kind, length, data) = unsafe {
             let libc::cmsghdr { cmsg_level, cmsg_type, cmsg_len, .. } = *header;
-            (cmsg_level, cmsg_type, cmsg_len, libc::CMSG_DATA(header))
+            let length: usize = cmsg_len as _;
+            (cmsg_level, cmsg_type, length, libc::CMSG_DATA(header))
         };
         // SAFETY: a computation without memory.
         let bytes = length.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);

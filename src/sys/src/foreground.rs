@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
 
-use crate::{Result, SysError, process};
+use crate::{Errno, Result, SysError, process};
 
 /// The terminal of this session.
 #[derive(Debug)]
@@ -29,8 +29,7 @@ impl Terminal {
             }
             return process::copy_above(stream, 3).ok().map(Terminal);
         }
-        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        open("/dev/tty", flags, Mode::empty()).ok().map(Terminal)
+        open_own(OFlag::O_RDWR).ok().map(Terminal)
     }
 
     /// The group in the foreground; 0 when that is outside of this PID
@@ -42,6 +41,18 @@ impl Terminal {
         tcgetpgrp(&self.0)
             .map(Pid::as_raw)
             .map_err(|errno| SysError::new("ask for", "the foreground of the terminal", errno))
+    }
+
+    /// Whether the group of this process is in the foreground. Allocates nothing.
+    /// The caller blocks or ignores SIGTTIN.
+    pub fn is_ours(&self) -> bool {
+        let own = own_group();
+        if self.foreground() != Ok(own) {
+            return false;
+        }
+        // Of two groups outside of this PID namespace nobody tells whether they
+        // are the same.
+        own > 0 || reads_in_front()
     }
 
     /// Brings a group of this session to the foreground. The caller blocks or
@@ -73,6 +84,23 @@ impl Terminal {
         process::close_from(4)?;
         Ok(Terminal(fd))
     }
+}
+
+/// A description of this session's terminal that is nobody else's, and waits for
+/// nothing.
+fn open_own(how: OFlag) -> nix::Result<OwnedFd> {
+    let flags = how | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    open("/dev/tty", flags, Mode::empty())
+}
+
+/// Who reads in the background with SIGTTIN blocked gets EIO (termios(3)), for
+/// nothing, too. Anybody else gets nothing, or EAGAIN while another one reads.
+fn reads_in_front() -> bool {
+    // Without /dev/tty it is as it would be outside of a namespace for most.
+    let Ok(own) = open_own(OFlag::O_RDONLY) else { return true };
+    // SAFETY: no byte is written to anywhere.
+    let count = unsafe { libc::read(own.as_raw_fd(), std::ptr::null_mut(), 0) };
+    count >= 0 || Errno::last() != Errno::EIO
 }
 
 impl AsFd for Terminal {

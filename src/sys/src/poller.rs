@@ -297,7 +297,25 @@ pub fn write_within(fd: impl AsFd, bytes: &[u8], patience: Duration) -> bool {
         return false;
     }
     let some = bytes.get(..libc::PIPE_BUF).unwrap_or(bytes);
-    nix::unistd::write(fd.as_fd(), some).is_ok_and(|count| count == bytes.len())
+    let written = match write_now(fd.as_fd(), some) {
+        Ok(count) => Some(count),
+        // Somebody else has filled the pipe since it had room. What is no pipe
+        // (or one before Linux 6.4) always has it: that is written as usual.
+        Err(Errno(libc::EAGAIN)) if poll(&mut watched, PollTimeout::ZERO) != Ok(1) => None,
+        Err(Errno(libc::EPIPE)) => None,
+        Err(_) => nix::unistd::write(fd.as_fd(), some).ok(),
+    };
+    written == Some(bytes.len())
+}
+
+/// Writes what can be written without a wait, however the descriptor was opened
+/// (RWF_NOWAIT of pwritev2(2)).
+fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> std::result::Result<usize, Errno> {
+    let part = libc::iovec { iov_base: bytes.as_ptr() as *mut libc::c_void, iov_len: bytes.len() };
+    // SAFETY: one part, of which the kernel only reads; -1 is the place where the
+    // next write goes anyway.
+    let count = unsafe { libc::pwritev2(fd.as_raw_fd(), &raw const part, 1, -1, libc::RWF_NOWAIT) };
+    usize::try_from(count).map_err(|_| Errno::last())
 }
 
 /// eventfd and timerfd are read alike: eight bytes, or EAGAIN.
@@ -332,5 +350,43 @@ mod tests {
         assert!(!write_within(&writer, &[b'y'; libc::PIPE_BUF + 1], now), "not all of it");
         drop(reader);
         assert!(!write_within(&writer, b"third", now));
+    }
+
+    /// As one is that had room when it was looked at.
+    #[test]
+    fn a_pipe_that_was_filled_meanwhile_is_not_waited_for() {
+        let (_reader, mut writer) = pipe().unwrap();
+        writer.write_all(&[b'x'; 64 * 1024]).unwrap();
+        let error = write_now(writer.as_fd(), b"more").unwrap_err();
+        if error == Errno(libc::EOPNOTSUPP) {
+            eprintln!("SKIPPED: a full pipe that had room: pipes know no RWF_NOWAIT before 6.4");
+        } else {
+            assert_eq!(error, Errno(libc::EAGAIN));
+        }
+    }
+
+    #[test]
+    fn a_file_and_a_terminal_are_written_to() {
+        let mut file = tempfile();
+        assert!(write_within(&file, b"first", Duration::ZERO));
+        assert!(write_within(&file, b"second", Duration::ZERO));
+        let mut text = String::new();
+        std::io::Seek::rewind(&mut file).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "firstsecond");
+        let pty = nix::pty::openpty(None, None).unwrap();
+        assert!(write_within(&pty.slave, b"word", Duration::ZERO));
+        let mut text = [0u8; 4];
+        std::fs::File::from(pty.master).read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"word");
+    }
+
+    /// A file without a name.
+    fn tempfile() -> std::fs::File {
+        let path = std::env::temp_dir().join(format!("ham-poller-{}", std::process::id()));
+        let mut options = std::fs::File::options();
+        let file = options.create(true).truncate(true).read(true).write(true).open(&path);
+        std::fs::remove_file(path).unwrap();
+        file.unwrap()
     }
 }

@@ -32,14 +32,15 @@ pub fn send_with(socket: impl AsFd, packet: &[u8], passed: Option<BorrowedFd<'_>
     if let Some(fd) = passed {
         message.msg_control = (&raw mut control).cast();
         // SAFETY: a computation without memory.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(ONE) } as usize;
+        // As wide as the C library has it, here and below.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(ONE) } as _;
         // SAFETY: the control buffer is large enough for one descriptor (the
         // assertion above), so its first header and data lie inside.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(ONE) as usize;
+            (*header).cmsg_len = libc::CMSG_LEN(ONE) as _;
             libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd.as_raw_fd());
         }
     }
@@ -75,7 +76,7 @@ pub fn receive_with(
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of::<Control>();
+    message.msg_controllen = size_of::<Control>() as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     let length = loop {
         // SAFETY: everything that `message` points to lives over the call.
@@ -110,6 +111,7 @@ fn descriptors(message: &libc::msghdr) -> Option<OwnedFd> {
         if level == libc::SOL_SOCKET && kind == libc::SCM_RIGHTS {
             // SAFETY: a computation without memory.
             let empty = unsafe { libc::CMSG_LEN(0) } as usize;
+            let length: usize = length as _;
             let count = length.saturating_sub(empty) / size_of::<RawFd>();
             for place in 0..count {
                 // SAFETY: `count` numbers stand behind the header; the kernel

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use nix::errno::Errno as NixErrno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Whence, ftruncate, geteuid, lseek};
 
 use crate::{Errno, Result, SysError};
@@ -29,11 +30,11 @@ pub struct Map {
 /// Those of fstatfs(2).
 pub fn is_in_memory(dir: BorrowedFd<'_>) -> Result<bool> {
     /// `RAMFS_MAGIC` of linux/magic.h, which nix does not name.
-    const RAMFS_MAGIC: i64 = 0x8584_58f6;
-    let kind = nix::sys::statfs::fstatfs(dir)
+    const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+    let kind = fstatfs(dir)
         .map_err(|errno| SysError::new("look at", "a filesystem", errno))?
         .filesystem_type();
-    Ok(kind == nix::sys::statfs::TMPFS_MAGIC || kind.0 == RAMFS_MAGIC)
+    Ok(kind == TMPFS_MAGIC || kind == RAMFS_MAGIC)
 }
 
 impl Map {

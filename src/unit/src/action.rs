@@ -10,7 +10,7 @@ use crate::names::Named;
 use crate::reader::{Field, Reader, Table, Value};
 use crate::references::Reference;
 use crate::suggest::one_of;
-use ham_core::plan::{ActionPlan, Class, Ending, ExecutePlan, MAX_ON_FAIL, Verb};
+use ham_core::plan::{ActionPlan, Class, ConditionKind, Ending, ExecutePlan, MAX_ON_FAIL, Verb};
 use ham_core::time::Span;
 use std::ops::Range;
 
@@ -193,8 +193,22 @@ impl Reader<'_> {
             && !on.may_restart()
         {
             let message = format!("`restart` in a condition on `{}`", on.word());
-            self.error(codes::CONFLICT, field.key_span.clone(), message)
-                .help("only `death`, `abnormal-death` and `failure` can be answered by a restart");
+            let is_alive = matches!(
+                on,
+                ConditionKind::HeartbeatMissedLow
+                    | ConditionKind::HeartbeatMissedHigh
+                    | ConditionKind::HeartbeatTooMany
+            );
+            let help = match is_alive {
+                true => {
+                    "end it here, { notify-signal = { signal = \"KILL\" } }, and answer its `death` by \
+                     a restart"
+                }
+                false => {
+                    "only `death`, `abnormal-death` and `failure` can be answered by a restart"
+                }
+            };
+            self.error(codes::CONFLICT, field.key_span.clone(), message).help(help);
             return;
         }
         if condition.of {

@@ -71,8 +71,7 @@ codes! {
     COMMAND_NOT_FOUND = "ham::unit::command-not-found";
     /// Warning: a word that only a shell would understand.
     SHELL_SYNTAX = "ham::unit::shell-syntax";
-    /// Warning: ham is the init of a machine that has no hardware watchdog, or not
-    /// the one that ham.conf names.
+    /// Warning: the machine whose init is ham has no hardware watchdog, or not the one named.
     NO_WATCHDOG = "ham::unit::no-watchdog";
     /// Warning: a hardware watchdog that is faster than ham can replace who hangs.
     SHORT_WATCHDOG = "ham::unit::short-watchdog";

@@ -55,7 +55,10 @@ impl Unit {
         if let Some(recalled) = self.recalled.take() {
             return recalled.draft(&self.name, &self.text);
         }
-        Draft { files: self.files.take(), ..Draft::new(&self.name, &self.text, settings) }
+        settings.users.asked_elsewhere();
+        let draft = Draft::new(&self.name, &self.text, settings);
+        let files = self.files.take().filter(|_| !settings.users.asked_elsewhere());
+        Draft { files, ..draft }
     }
 
     /// Whether it may name an instance of a template.

@@ -56,7 +56,7 @@ impl Reader<'_> {
         };
         let groups = match (groups, &user) {
             (Some(groups), _) => groups,
-            (None, Some((_, User::Known(entry)))) => self.groups_of(entry, gid),
+            (None, Some((field, User::Known(entry)))) => self.groups_of(field, entry, gid)?,
             (None, Some((_, User::Number(_))) | None) => Vec::new(),
         };
         Some(match user {
@@ -70,7 +70,7 @@ impl Reader<'_> {
     pub(crate) fn identity_of(&mut self, field: &Field<'_>) -> Option<Identity> {
         match self.user(field)? {
             User::Known(entry) => {
-                let groups = self.groups_of(&entry, entry.gid);
+                let groups = self.groups_of(field, &entry, entry.gid)?;
                 let gid = entry.gid;
                 Some(with(entry, gid, groups))
             }
@@ -86,10 +86,14 @@ impl Reader<'_> {
         }
     }
 
-    fn groups_of(&self, entry: &UserEntry, gid: u32) -> Vec<u32> {
-        let mut groups = self.settings.users.groups_of(&entry.name);
-        groups.retain(|group| *group != gid);
-        groups
+    fn groups_of(&mut self, field: &Field<'_>, entry: &UserEntry, gid: u32) -> Option<Vec<u32>> {
+        match self.settings.users.groups_of(&entry.name) {
+            Ok(mut groups) => {
+                groups.retain(|group| *group != gid);
+                Some(groups)
+            }
+            Err(why) => self.lookup_failed(field, &entry.name, why),
+        }
     }
 
     /// A name, or a number as string or integer.

@@ -97,7 +97,7 @@ pub use enablement::{ENABLED_DIRECTORY, Enablement, enablement};
 pub use heartbeat::{HIGH, LOW};
 pub use host::{ham_is_init, no_watchdog};
 pub use limits::limit_name;
-pub use load::{Loaded, Settings, check_file, check_text, load_directories};
+pub use load::{Loaded, Settings, check_file, check_text, is_drop_ins, load_directories};
 pub use memory::Memory;
 pub use names::wrong_entity_name;
 pub use placeholders::PLACEHOLDERS;

@@ -205,8 +205,8 @@ fn load(directories: &[PathBuf], settings: &Settings<'_>) -> Option<Loaded> {
     Some(loaded)
 }
 
-/// Checks one file: a unit with its drop-ins, a template, a drop-in with its
-/// unit, or `ham.conf`. The name of a file gives the name of the unit; the files
+/// Checks one file: a unit with its drop-ins, a template, a drop-in (or a directory
+/// of them) with its unit, or `ham.conf`. The name of a file gives the name of the unit; the files
 /// beside it count as known when an action names an entity, and one that is
 /// not there is only a warning.
 #[must_use]
@@ -218,14 +218,11 @@ pub fn check_file(path: &Path, settings: &Settings<'_>) -> Loaded {
         return loaded;
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    if let Some(unit) =
-        folder.to_string_lossy().strip_suffix(".d").filter(|unit| unit.ends_with(".toml"))
-    {
-        let unit = PathBuf::from(unit);
-        return if unit.is_file() {
-            check_file(&unit, settings)
-        } else {
-            lost(path, &unit, settings)
+    let drop_ins = if is_drop_ins(path) { path } else { folder };
+    if let Some(unit) = unit_of(drop_ins) {
+        return match unit.is_file() {
+            true => check_file(&unit, settings),
+            false => lost(path, &unit, settings),
         };
     }
     let file = path.display().to_string();
@@ -267,21 +264,41 @@ pub fn check_file(path: &Path, settings: &Settings<'_>) -> Loaded {
     loaded
 }
 
-/// A drop-in of a unit that is not there: whether it is TOML can be said, and
-/// no more.
+/// The unit that a directory of this name has drop-ins of.
+fn unit_of(folder: &Path) -> Option<PathBuf> {
+    let name = folder.file_name()?.to_string_lossy();
+    let unit = name.strip_suffix(".d").filter(|unit| unit.ends_with(".toml"))?;
+    Some(folder.with_file_name(unit))
+}
+
+/// Whether a path is a directory of drop-ins.
+#[must_use]
+pub fn is_drop_ins(path: &Path) -> bool {
+    unit_of(path).is_some() && path.is_dir()
+}
+
+/// A drop-in of a unit that is not there, or all of them: whether it is TOML can
+/// be said, and no more.
 fn lost(path: &Path, unit: &Path, settings: &Settings<'_>) -> Loaded {
     let mut loaded = Loaded::default();
-    match source::read_any(path, settings) {
-        Ok(text) => {
-            let layers = Layers::one(Text::new(&path.display().to_string(), &text));
-            let mut report = Report::new(&layers);
-            syntax::parse(&layers, &mut report);
-            loaded.diagnostics.extend(report.finish());
-        }
-        Err(problem) => loaded.diagnostics.push(*problem),
-    }
     let found = Found::beside(unit.parent().unwrap_or(Path::new("")), settings);
-    let folder = path.parent().unwrap_or(Path::new("")).display().to_string();
+    let all = || {
+        let name = unit.file_stem()?.to_string_lossy();
+        Some(found.drop_ins.get(name.as_ref())?.files.values().flatten().cloned().collect())
+    };
+    let files = if path.is_dir() { all().unwrap_or_default() } else { vec![path.to_owned()] };
+    for path in files {
+        match source::read_any(&path, settings) {
+            Ok(text) => {
+                let layers = Layers::one(Text::new(&path.display().to_string(), &text));
+                let mut report = Report::new(&layers);
+                syntax::parse(&layers, &mut report);
+                loaded.diagnostics.extend(report.finish());
+            }
+            Err(problem) => loaded.diagnostics.push(*problem),
+        }
+    }
+    let folder = format!("{}.d", unit.display());
     loaded.diagnostics.extend(found.orphans().into_iter().filter(|orphan| orphan.file == folder));
     loaded
 }

@@ -5,8 +5,8 @@
 //! it names, or that names it.
 //!
 //! Read again in any case is what may read otherwise the next time: other than
-//! plain files, those that others may write, instances and who names them, and
-//! units of which something was to be said.
+//! plain files, those that others may write, instances and who names them, those
+//! whose users other databases have, and units of which something was to be said.
 
 use crate::draft::Draft;
 use crate::layers::Layers;

@@ -22,6 +22,8 @@ const EXTENSION: &str = "x-";
 /// Keys that are listed when an unknown one resembles none of them: a few
 /// lines on a terminal.
 const MOST_LISTED: usize = 16;
+/// Tables of a service file of systemd.
+const OF_SYSTEMD: [&str; 3] = ["Unit", "Service", "Install"];
 
 /// A value with its place.
 pub(crate) type Value<'v> = Spanned<DeValue<'v>>;
@@ -187,6 +189,10 @@ impl Reader<'_> {
         }
         if let Some((_, place)) = elsewhere {
             added.label(format!("`{name}` stands {place}"));
+        } else if path.is_empty() && OF_SYSTEMD.contains(&name) {
+            added.help(
+                "that is systemd's: `hamctl import FILE.service` makes a unit of such a file",
+            );
         } else {
             added.help(if known().next().is_none() {
                 "nothing stands there".to_owned()
@@ -241,6 +247,8 @@ impl Reader<'_> {
             help = Some("write restart = {} for the defaults".to_owned());
         } else if field.key.path == "entity.start-when" {
             help = Some("write start-when = { path = \"/run/prog.sock\" }".to_owned());
+        } else if field.key.path == "entity.environment" {
+            help = Some("write environment = { NAME = \"value\" }".to_owned());
         } else if field.key.kind == "list of tables" {
             let example = "{ execute = [\"/usr/bin/prog\", \"--option\"] }";
             help = Some(format!("write for example {} = [ {example} ]", field.name));

@@ -107,11 +107,11 @@ fn parse_one<'t>(text: &'t Text, report: &mut Report<'_>) -> (DeTable<'t>, Damag
         }
         // One error a line: the parser stumbles on over the rest of it.
         damage.lines.insert(line);
-        let word = text.text.get(span.start..).unwrap_or_default();
-        let (message, label, help) = friendlier(error.message(), word);
-        let added = report.error(codes::SYNTAX, among_all(span), message);
-        added.label(label);
-        if let Some(help) = help {
+        let words = friendlier(error.message(), &text.text, span.start);
+        let span = among_all(words.span.unwrap_or(span));
+        let added = report.error(codes::SYNTAX, span, words.message);
+        added.label(words.label);
+        if let Some(help) = words.help {
             added.help(help);
         }
     }
@@ -183,46 +183,100 @@ fn words_of(kind: FindingKind) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// The parser's message as message, label and help. `rest` is the text from
-/// its place on.
-fn friendlier(message: &str, rest: &str) -> (String, &'static str, Option<&'static str>) {
+/// An error of the parser in words of ours.
+#[derive(Debug)]
+struct Words {
+    message: String,
+    label: &'static str,
+    help: Option<&'static str>,
+    /// Where it is shown; `None`: where the parser says.
+    span: Option<Range<usize>>,
+}
+
+impl Words {
+    fn new(message: &str, label: &'static str) -> Words {
+        Words { message: message.to_owned(), label, help: None, span: None }
+    }
+
+    fn help(self, help: &'static str) -> Words {
+        Words { help: Some(help), ..self }
+    }
+}
+
+/// Says what the parser says at this place of the text.
+fn friendlier(message: &str, text: &str, at: usize) -> Words {
     if message == "duplicate key" {
-        let help = "remove one of the two; for several conditions write [[condition]]";
-        return ("this key is already set".to_owned(), "set again here", Some(help));
+        return Words::new("this key is already set", "set again here")
+            .help("remove one of the two; for several conditions write [[condition]]");
     }
     if message.starts_with("missing escaped value") {
-        let help = "known are \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX and \\UXXXXXXXX; \
-                    in '...' a backslash is only a backslash";
-        return ("unknown escape".to_owned(), "", Some(help));
+        return Words::new("unknown escape", "").help(
+            "known are \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX and \\UXXXXXXXX; \
+             in '...' a backslash is only a backslash",
+        );
     }
     // `A = "b"` in a list.
+    let rest = text.get(at..).unwrap_or_default();
     let after = rest.trim_start_matches(is_of_key).trim_start();
     if message.starts_with("string values must be quoted") && after.starts_with('=') {
-        let help = "a list holds values; keys with values stand in { braces }";
-        return ("a key in a list".to_owned(), "", Some(help));
+        return Words::new("a key in a list", "")
+            .help("a list holds values; keys with values stand in { braces }");
     }
     if message.starts_with("key with no value") {
-        return ("this key has no value".to_owned(), "", Some("write for example key = \"value\""));
+        return Words::new("this key has no value", "").help("write for example key = \"value\"");
     }
     if message.starts_with("missing comma") {
-        return ("no comma between two values".to_owned(), "expected `,`", None);
+        return Words::new("no comma between two values", "expected `,`");
     }
-    let is_of_word = |character: char| character.is_alphanumeric();
-    let word = rest.split(|character| !is_of_word(character)).next().unwrap_or_default();
-    let meant = match word.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "true" => Some("did you mean `true`?"),
-        "no" | "off" | "false" => Some("did you mean `false`?"),
-        _ => None,
+    of_value(message, text, at).unwrap_or_else(|| Words::new(&format!("not TOML: {message}"), ""))
+}
+
+/// How the parser begins what it says of a value.
+const OF_VALUES: [&str; 9] = [
+    "string values must be quoted",
+    "invalid boolean",
+    "invalid float",
+    "invalid integer",
+    "invalid mantissa",
+    "invalid fraction",
+    "invalid date-time",
+    "invalid datetime",
+    "unexpected leading zero",
+];
+
+const UNQUOTED: &str = "a string must be quoted";
+const IN_QUOTES: &str = "write it in \"quotes\"";
+
+/// What is wrong with a value that has no quotes. The parser takes what begins
+/// as a word of TOML for that: `no` for `nan`, `forking` for `false`.
+fn of_value(message: &str, text: &str, at: usize) -> Option<Words> {
+    if !OF_VALUES.iter().any(|begin| message.starts_with(begin)) {
+        return None;
+    }
+    let ends = |character: char| character.is_whitespace() || ",[]{}=#\"'".contains(character);
+    let (before, rest) = text.split_at_checked(at).unwrap_or((text, ""));
+    let is_string = message.starts_with("string");
+    if rest.starts_with(ends) {
+        // The word is not what is wrong.
+        return is_string.then(|| Words::new(UNQUOTED, IN_QUOTES));
+    }
+    let start = before.rfind(ends).map_or(0, |end| end.saturating_add(1));
+    let end = rest.find(ends).map_or(text.len(), |length| at.saturating_add(length));
+    let word = text.get(start..end)?;
+    let no_value = || format!("`{word}` is no value of TOML");
+    let (message, label) = match word.to_ascii_lowercase().as_str() {
+        "true" => (no_value(), "write `true`"),
+        "false" => (no_value(), "write `false`"),
+        "yes" | "on" => (no_value(), "write `true`, or the word in \"quotes\""),
+        "no" | "off" => (no_value(), "write `false`, or the word in \"quotes\""),
+        _ if word.starts_with('0') && word.bytes().all(|byte| byte.is_ascii_digit()) => (
+            "a number does not begin with 0".to_owned(),
+            "write a mode in \"quotes\", any other number without the 0",
+        ),
+        _ if is_string || word.contains(char::is_alphabetic) => (UNQUOTED.to_owned(), IN_QUOTES),
+        _ => return None,
     };
-    if message.starts_with("string values must be quoted")
-        && let Some(meant) = meant
-    {
-        return (format!("`{word}` is no value of TOML"), meant, None);
-    }
-    if message.starts_with("string values must be quoted") {
-        return ("a string must be quoted".to_owned(), "write it in \"quotes\"", None);
-    }
-    (format!("not TOML: {message}"), "", None)
+    Some(Words { span: (start < at).then_some(start..end), ..Words::new(&message, label) })
 }
 
 /// Whether a line continues the one before it: no key and no header begins it.

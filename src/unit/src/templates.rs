@@ -49,8 +49,8 @@ impl Users for Nobody {
         Ok(None)
     }
 
-    fn groups_of(&self, _: &str) -> Vec<u32> {
-        Vec::new()
+    fn groups_of(&self, _: &str) -> Result<Vec<u32>, String> {
+        Ok(Vec::new())
     }
 }
 

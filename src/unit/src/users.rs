@@ -3,6 +3,7 @@
 //! that are not there are asked of `getent` in a child with a deadline.
 
 use crate::getent::Getent;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// One line of a user database.
@@ -36,7 +37,18 @@ pub trait Users: std::fmt::Debug {
 
     /// The groups that list this user as a member, in ascending order;
     /// without the primary one unless that lists the user too.
-    fn groups_of(&self, user: &str) -> Vec<u32>;
+    ///
+    /// # Errors
+    /// When the database cannot be asked, with the reason: a process must not
+    /// lose groups by that.
+    fn groups_of(&self, user: &str) -> Result<Vec<u32>, String>;
+
+    /// Whether an answer since the last call of this depends on more than the
+    /// files of this machine: it may be another one the next time, and nothing
+    /// tells of that.
+    fn asked_elsewhere(&self) -> bool {
+        false
+    }
 
     /// Names of users that are known without asking anybody, for suggestions.
     fn user_names(&self) -> Vec<String> {
@@ -54,6 +66,7 @@ pub trait Users: std::fmt::Debug {
 pub struct SystemUsers {
     etc: PathBuf,
     getent: Getent,
+    asked: Cell<bool>,
 }
 
 impl Default for SystemUsers {
@@ -66,13 +79,16 @@ impl SystemUsers {
     /// `/etc` and `getent`.
     #[must_use]
     pub fn new() -> SystemUsers {
-        SystemUsers { etc: PathBuf::from("/etc"), getent: Getent::system() }
+        SystemUsers::at(Path::new("/etc"), Getent::system())
     }
 
-    /// Other files and another program, for tests.
-    #[cfg(test)]
-    fn with(etc: &Path, getent: Getent) -> SystemUsers {
-        SystemUsers { etc: etc.to_owned(), getent }
+    fn at(etc: &Path, getent: Getent) -> SystemUsers {
+        SystemUsers { etc: etc.to_owned(), getent, asked: Cell::new(false) }
+    }
+
+    fn ask(&self, database: &'static str, key: &str) -> Result<String, String> {
+        self.asked.set(true);
+        self.getent.ask(database, key)
     }
 
     fn local_user(&self, name_or_id: &str) -> Result<Option<UserEntry>, String> {
@@ -89,7 +105,7 @@ impl Users for SystemUsers {
         if let Some(user) = self.local_user(name_or_id)? {
             return Ok(Some(user));
         }
-        let answer = self.getent.ask("passwd", name_or_id)?;
+        let answer = self.ask("passwd", name_or_id)?;
         Ok(answer.lines().find_map(parse_user))
     }
 
@@ -102,12 +118,12 @@ impl Users for SystemUsers {
         if let Some(group) = local {
             return Ok(Some(group.gid));
         }
-        let answer = self.getent.ask("group", name_or_id)?;
+        let answer = self.ask("group", name_or_id)?;
         Ok(answer.lines().find_map(parse_group).map(|group| group.gid))
     }
 
-    fn groups_of(&self, user: &str) -> Vec<u32> {
-        let text = read(&self.etc.join("group")).unwrap_or_default();
+    fn groups_of(&self, user: &str) -> Result<Vec<u32>, String> {
+        let text = read(&self.etc.join("group"))?;
         let mut groups: Vec<u32> = text
             .lines()
             .filter_map(parse_group)
@@ -116,13 +132,17 @@ impl Users for SystemUsers {
             .collect();
         // A user of another database has groups there; a local one is not
         // worth a process that may hang.
-        if matches!(self.local_user(user), Ok(None)) {
-            let answer = self.getent.ask("initgroups", user).unwrap_or_default();
+        if self.local_user(user)?.is_none() {
+            let answer = self.ask("initgroups", user)?;
             groups.extend(answer.split_whitespace().skip(1).filter_map(number));
         }
         groups.sort_unstable();
         groups.dedup();
-        groups
+        Ok(groups)
+    }
+
+    fn asked_elsewhere(&self) -> bool {
+        self.asked.replace(false)
     }
 
     fn user_names(&self) -> Vec<String> {
@@ -218,7 +238,7 @@ mod tests {
     #[test]
     fn files_are_asked_first_by_name_then_by_number() {
         let etc = Etc::new("files");
-        let users = SystemUsers::with(&etc.0, Getent::at("/nonexistent", Duration::from_secs(5)));
+        let users = SystemUsers::at(&etc.0, Getent::at("/nonexistent", Duration::from_secs(5)));
         let audio = users.user("audio").unwrap().unwrap();
         assert_eq!((audio.uid, audio.gid, audio.home.as_str()), (100, 29, "/var/audio"));
         assert_eq!(users.user("100").unwrap().unwrap().name, "audio");
@@ -226,7 +246,10 @@ mod tests {
         assert_eq!(users.user("nobody-here").unwrap(), None);
         assert_eq!(users.group("plug").unwrap(), Some(46));
         assert_eq!(users.group("46").unwrap(), Some(46));
-        assert_eq!(users.groups_of("audio"), [20, 46]);
+        assert_eq!(users.groups_of("audio").unwrap(), [20, 46]);
+        assert!(users.asked_elsewhere(), "for who is not there");
+        users.user("audio").unwrap();
+        assert!(!users.asked_elsewhere());
     }
 
     #[test]
@@ -237,10 +260,25 @@ mod tests {
             "case $1 in passwd) echo ldap:x:5000:5001::/home/ldap:/bin/sh;; \
              group) echo far:x:5002:;; initgroups) echo ldap 5002 5003;; esac",
         );
-        let users = SystemUsers::with(&etc.0, Getent::at(&program, Duration::from_secs(20)));
+        let users = SystemUsers::at(&etc.0, Getent::at(&program, Duration::from_secs(20)));
         assert_eq!(users.user("ldap").unwrap().unwrap().uid, 5000);
         assert_eq!(users.group("far").unwrap(), Some(5002));
-        assert_eq!(users.groups_of("ldap"), [5002, 5003]);
+        assert_eq!(users.groups_of("ldap").unwrap(), [5002, 5003]);
+        assert!(users.asked_elsewhere());
+    }
+
+    /// Or its process would start without them.
+    #[test]
+    fn groups_that_cannot_be_asked_for_are_not_left_out() {
+        let etc = Etc::new("no-groups");
+        let program = script(
+            &etc.0,
+            "case $1 in passwd) echo ldap:x:5000:5001::/:/bin/sh;; *) exit 9;; esac",
+        );
+        let users = SystemUsers::at(&etc.0, Getent::at(&program, Duration::from_secs(20)));
+        assert_eq!(users.user("ldap").unwrap().unwrap().uid, 5000);
+        let why = users.groups_of("ldap").unwrap_err();
+        assert!(why.contains("exit code 9"), "{why}");
     }
 
     #[test]

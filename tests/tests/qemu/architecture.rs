@@ -15,8 +15,8 @@ pub(super) struct Architecture {
     /// The emulator, and the machine that it is.
     pub(super) qemu: &'static str,
     pub(super) machine: &'static [&'static str],
-    /// Its serial line, as the kernel calls it.
-    pub(super) console: &'static str,
+    /// What its kernel is told: its serial line, and what it is not to try.
+    pub(super) words: &'static str,
     /// What links programs for it elsewhere.
     linker: &'static str,
 }
@@ -26,7 +26,8 @@ pub(super) const X86_64: Architecture = Architecture {
     debian: "amd64",
     qemu: "qemu-system-x86_64",
     machine: &["-M", "pc"],
-    console: "ttyS0",
+    // A kernel that gets no processor for a while takes its timer for broken.
+    words: "console=ttyS0 no_timer_check",
     linker: "x86_64-linux-gnu-gcc",
 };
 
@@ -37,7 +38,7 @@ pub(super) const AARCH64: Architecture = Architecture {
     // The processor of many boards, and none of the extensions that cost an
     // emulator more than anything else.
     machine: &["-M", "virt", "-cpu", "cortex-a72"],
-    console: "ttyAMA0",
+    words: "console=ttyAMA0",
     linker: "aarch64-linux-gnu-gcc",
 };
 

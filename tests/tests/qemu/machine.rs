@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 /// nobody else needs the processors; this is only reached when it never does.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// What the kernel is told beside where to write: to keep its routine to itself,
-/// and to restart after a panic (which ends qemu).
+/// What each kernel is told: to keep its routine to itself, and to restart after a
+/// panic (which ends qemu).
 const WORDS: &str = "quiet panic=-1";
 
 /// What is in the machine, and what it does.
@@ -74,7 +74,7 @@ impl Machine<'_> {
             .arg("-initrd")
             .arg(&files)
             .arg("-append")
-            .arg(format!("console={} {WORDS} {}", architecture.console, self.words));
+            .arg(format!("{} {WORDS} {}", architecture.words, self.words));
         if let Some(disk) = self.disk {
             // The kernel of cloud machines has no module for this one.
             command

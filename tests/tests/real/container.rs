@@ -60,6 +60,33 @@ fn a_monitor_that_is_killed_on_the_way_down_changes_no_exit_code() {
     assert_eq!(manager.wait_for_end().code(), Some(7), "{}", manager.log());
 }
 
+/// Who stops a container that ends by itself gives those in it no less time.
+#[test]
+fn the_first_signal_after_the_end_of_main_hurries_nobody() {
+    let units = Units::new("first-signal");
+    let (ready, go) = (units.file("ready"), units.file("go"));
+    let app = format!("while [ ! -e {ready} ]; do sleep 0.05; done; exit 7");
+    units.write("app", &runs(&app, "restart = \"no\"\nmain = true"));
+    let slow = format!("trap '' TERM; touch {ready}; while [ ! -e {go} ]; do sleep 0.05; done");
+    units.write("slow", &runs(&slow, "restart = \"no\"\nstop.timeout = \"1h\""));
+    let options = ["-t", "none", "--stop-deadline", "1h"];
+    let mut manager = Manager::start(&units.path(), &options);
+    manager.wait_for_log("the way down", |log| log.contains("slow: stopping, signal TERM"));
+    manager.signal("TERM");
+    manager.wait_for_log("the first", |log| log.contains("ham: shutting down\n"));
+    // A successor knows how many there were.
+    manager.kill_monitor("KILL");
+    manager.wait_for_log("a takeover", |log| log.contains("has taken over after"));
+    assert!(!manager.log().contains("shutting down now"), "{}", manager.log());
+    manager.signal("TERM");
+    assert_eq!(manager.wait_for_end().code(), Some(7), "{}", manager.log());
+    let log = manager.log();
+    assert!(
+        log.contains("shutting down now") && log.contains("slow: stopped: signal KILL"),
+        "{log}"
+    );
+}
+
 #[test]
 fn it_ends_when_all_have_ended_with_the_code_of_the_first_that_has_failed() {
     let Some(image) = Image::new("container-all") else { return };

@@ -60,7 +60,7 @@ impl Users for DebianUsers {
         self.0.group(name)
     }
 
-    fn groups_of(&self, user: &str) -> Vec<u32> {
+    fn groups_of(&self, user: &str) -> Result<Vec<u32>, String> {
         self.0.groups_of(user)
     }
 }

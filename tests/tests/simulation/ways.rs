@@ -17,9 +17,13 @@ pub(crate) fn some(random: &mut Random, code: u8) -> Way {
     all.get(which).copied().unwrap_or(Way::Exit(code))
 }
 
-/// What came, perhaps once for each of several monitors, is what had to.
-pub(crate) fn came(host: Host, asked: &[Way], finished: &[Last]) -> Checked {
-    let expected = expected(host, asked).map(Last::Way);
+/// What came, perhaps once for each of several monitors, is what had to. `took`:
+/// the exit code that a signal learns where there is no other.
+pub(crate) fn came(host: Host, asked: &[Way], took: u8, finished: &[Last]) -> Checked {
+    let expected = match expected(host, asked) {
+        Some(Way::Exit(0)) => Some(Last::Way(Way::Exit(took))),
+        other => other.map(Last::Way),
+    };
     match finished.iter().find(|one| Some(*one) != expected.as_ref()) {
         Some(last) => Err(format!("finished as {last:?}, not {expected:?} of {asked:?}")),
         None => Ok(()),

@@ -2,6 +2,7 @@
 //! of a turn, and beside it a shadow that is restored from the committed
 //! memory before every step and must do what the monitor does.
 
+use crate::alone::{self, Alone};
 use crate::changes;
 use crate::clients::{Clients, had_no_effect, some};
 use crate::heartbeats::{Heartbeats, watched};
@@ -17,6 +18,7 @@ use ham_core::memory::RecordId;
 use ham_core::monitor::{Host, Turn};
 use ham_core::plan::{EntityPlan, Item, Kind};
 use ham_core::signal::Signal;
+use ham_core::way::Way;
 use ham_tests::fake::{Checked, Lives, Random, START, Stage, Temper, random_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,14 +44,15 @@ pub(crate) struct World {
     pub(crate) clients: Clients,
     pub(crate) sayings: Sayings,
     pub(crate) heartbeats: Heartbeats,
+    pub(crate) alone: Alone,
     answered: BTreeMap<(u64, EntityId), u32>,
 }
 
 impl World {
     pub(crate) fn new(life: Life) -> World {
         let mut random = Random::new(life.seed);
-        let plans = random_plan(&mut random);
-        let host = ways::host(life.seed);
+        let mut plans = random_plan(&mut random);
+        let host = alone::draw(life.seed, ways::host(life.seed), &mut plans);
         World {
             life,
             host,
@@ -59,6 +62,7 @@ impl World {
             clients: Clients::default(),
             sayings: Sayings::default(),
             heartbeats: Heartbeats::default(),
+            alone: Alone::default(),
             answered: BTreeMap::new(),
         }
     }
@@ -68,6 +72,9 @@ impl World {
         self.step(Event::Boot)?;
         let mut next_request = self.stage.kernel.now;
         for _ in 0..self.life.steps {
+            if self.ends_alone() {
+                break;
+            }
             if self.stage.kernel.now >= next_request || self.stage.is_quiet() {
                 next_request =
                     self.stage.kernel.now.after(self.stage.random.micros(1_000, 1_500_000));
@@ -77,9 +84,12 @@ impl World {
             self.turn()?;
         }
         let wild_end = self.stage.random.chance(30);
-        if !wild_end {
+        if !wild_end && !self.ends_alone() {
             self.stage.kernel.temper = Temper::calm();
             self.rest()?;
+        }
+        if !wild_end && !self.ends_alone() {
+            Alone::quiet(&self.stage.monitor, &self.plans, self.host)?;
             self.rules.quiet(&mut self.stage.monitor, &self.stage.kernel, &self.plans)?;
             watched(&self.stage.monitor, &self.stage.kernel, &self.plans, true)?;
             for (client, entity) in self.clients.unanswered() {
@@ -91,27 +101,50 @@ impl World {
             }
         }
         self.no_pulse_is_lost()?;
-        let within = self.stage.random.micros(0, 3_000_000);
-        let mut asked = vec![ways::some(&mut self.stage.random, 4)];
-        self.step(Event::Shutdown { way: asked[0], within, signals: 1 })?;
-        if self.stage.random.chance(30) {
-            self.turn()?;
-            let within = self.stage.random.micros(0, 1_000_000);
-            let way = ways::some(&mut self.stage.random, 5);
-            let finished = self.rules.finishes > 0;
-            self.step(Event::Shutdown { way, within, signals: 2 })?;
-            asked.extend((!finished).then_some(way));
-        }
+        let asked = self.end()?;
         self.stage.kernel.temper = Temper::calm();
         self.rest()?;
         self.rules.ended(&self.stage.kernel, &self.plans, self.stage.takeovers)?;
-        ways::came(self.host, &asked, &self.stage.kernel.finished)?;
+        let (monitor, kernel) = (&self.stage.monitor, &self.stage.kernel);
+        let by_signal = asked.len() > usize::from(self.alone.code.is_some());
+        let took =
+            if by_signal { self.alone.after_signal(monitor, kernel, &self.plans) } else { 0 };
+        ways::came(self.host, &asked, took, &kernel.finished)?;
         match self.answered.iter().find(|(_, times)| **times > 1) {
             Some((id, times)) if self.stage.takeovers == 0 => {
                 Err(format!("request {id:?} was answered {times} times"))
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    fn ends_alone(&self) -> bool {
+        self.alone.code.is_some()
+    }
+
+    /// The way down: asked for once or twice, or come by itself and perhaps asked
+    /// for as well. Gives what was.
+    fn end(&mut self) -> Result<Vec<Way>, String> {
+        let mut asked = match self.alone.code {
+            Some(code) => vec![Way::Exit(code)],
+            None => vec![ways::some(&mut self.stage.random, 4)],
+        };
+        if !self.ends_alone() {
+            let within = self.stage.random.micros(0, 3_000_000);
+            self.step(Event::Shutdown { way: asked[0], within, signals: 1 })?;
+            // A successor may have found that it ends, before it was asked again.
+            asked.splice(0..0, self.alone.code.map(Way::Exit));
+        }
+        if self.stage.random.chance(30) {
+            self.turn()?;
+            let within = self.stage.random.micros(0, 1_000_000);
+            let way = ways::some(&mut self.stage.random, 5);
+            let finished = self.rules.finishes > 0;
+            let signals = asked.len() as u64 + u64::from(!self.ends_alone());
+            self.step(Event::Shutdown { way, within, signals })?;
+            asked.extend((!finished).then_some(way));
+        }
+        Ok(asked)
     }
 
     /// Over any number of takeovers, and a successor would find the same.
@@ -281,6 +314,8 @@ impl Lives for World {
         self.sayings.committed(event, turn)?;
         let then = (self.stage.kernel.now, turn);
         self.heartbeats.committed(&self.stage.monitor, &self.plans, event, then)?;
+        let place = (&self.stage.kernel, self.plans.as_slice(), self.host);
+        self.alone.committed(turn, &self.stage.monitor, place)?;
         self.rules.committed(turn)
     }
 

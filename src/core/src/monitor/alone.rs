@@ -42,6 +42,12 @@ impl Monitor {
         true
     }
 
+    /// Whether the manager is on its way down because an entity that is `main` has
+    /// ended, and nobody need have asked.
+    pub fn ends_with_main(&mut self) -> bool {
+        self.is_shutting_down() && self.main_has_ended().is_some()
+    }
+
     fn main_has_ended(&mut self) -> Option<(EntityId, u8, bool)> {
         let mut place: usize = 0;
         while let Some(id) = self.plan.mains().get(place).copied() {

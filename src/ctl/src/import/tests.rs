@@ -28,8 +28,8 @@ impl Users for Everybody {
         Ok(Some(1000))
     }
 
-    fn groups_of(&self, _: &str) -> Vec<u32> {
-        Vec::new()
+    fn groups_of(&self, _: &str) -> Result<Vec<u32>, String> {
+        Ok(Vec::new())
     }
 }
 

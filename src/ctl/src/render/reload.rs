@@ -3,10 +3,16 @@
 
 use crate::output::Look;
 use crate::table::{Style, harmless};
-use ham_core::wire::{ChangeKind, EntityChange, KeyChange, Reloaded};
+use ham_core::wire::{ChangeKind, EntityChange, KeyChange, ReloadParameters, Reloaded};
 
-/// The text; `done`: it has been applied, or was to be.
-pub(crate) fn text(reloaded: &Reloaded, done: bool, look: Look) -> String {
+/// The text; `asked`: what was asked for; `done`: it has been applied, or was to
+/// be.
+pub(crate) fn text(
+    reloaded: &Reloaded,
+    asked: &ReloadParameters,
+    done: bool,
+    look: Look,
+) -> String {
     let mut text = String::new();
     for error in reloaded.remarks.iter().chain(&reloaded.errors) {
         text.push_str(error.trim_end());
@@ -15,12 +21,12 @@ pub(crate) fn text(reloaded: &Reloaded, done: bool, look: Look) -> String {
     for change in &reloaded.changes {
         entity(&mut text, change, look);
     }
-    text.push_str(&conclusion(reloaded, done));
+    text.push_str(&conclusion(reloaded, asked, done));
     text.push('\n');
     text
 }
 
-fn conclusion(reloaded: &Reloaded, done: bool) -> String {
+fn conclusion(reloaded: &Reloaded, asked: &ReloadParameters, done: bool) -> String {
     let count =
         |kind: ChangeKind| reloaded.changes.iter().filter(|change| change.what == kind).count();
     if !reloaded.errors.is_empty() {
@@ -42,8 +48,15 @@ fn conclusion(reloaded: &Reloaded, done: bool) -> String {
             .replace("to add", "added")
             .replace("to change", "changed")
             .replace("to remove", "removed"),
-        false => format!("{counts}; `hamctl apply` does it"),
+        false => format!("{counts}; `hamctl apply{}` does it", words(asked)),
     }
+}
+
+/// What is to be written behind the verb for the same.
+fn words(asked: &ReloadParameters) -> String {
+    let prune = if asked.prune { " --prune" } else { "" };
+    let names = asked.names.iter().map(|name| format!(" {}", harmless(name)));
+    format!("{prune}{}", names.collect::<String>())
 }
 
 fn entity(text: &mut String, change: &EntityChange, look: Look) {
@@ -110,6 +123,7 @@ mod tests {
 
     #[test]
     fn what_changes_is_told_entity_by_entity() {
+        let all = ReloadParameters::default();
         let expected = "\
 ~ audio: from its next start on  (/etc/ham/audio.toml)
     command: from its next start on
@@ -118,14 +132,18 @@ mod tests {
 + video: starts  (/etc/ham/video.toml)
 1 to add, 1 to change, 0 to remove; `hamctl apply` does it
 ";
-        assert_eq!(text(&reloaded(), false, Look::default()), expected);
-        let done = text(&reloaded(), true, Look::default());
+        assert_eq!(text(&reloaded(), &all, false, Look::default()), expected);
+        let some =
+            ReloadParameters { names: vec!["audio".to_owned(), "video".to_owned()], prune: true };
+        let told = text(&reloaded(), &some, false, Look::default());
+        assert!(told.ends_with("; `hamctl apply --prune audio video` does it\n"), "{told}");
+        let done = text(&reloaded(), &all, true, Look::default());
         assert!(done.ends_with("\n1 added, 1 changed, 0 removed\n"), "{done}");
         let none = Reloaded::default();
-        assert_eq!(text(&none, false, Look::default()), "nothing changes\n");
+        assert_eq!(text(&none, &all, false, Look::default()), "nothing changes\n");
         let errors = Reloaded { errors: vec!["error: x\n".to_owned()], ..Reloaded::default() };
         assert_eq!(
-            text(&errors, true, Look::default()),
+            text(&errors, &all, true, Look::default()),
             "error: x\n\n1 error: all stays as it is\n"
         );
     }

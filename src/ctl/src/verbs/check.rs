@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::render::diagnostics;
 use ham_unit::{
     Diagnostic, DiagnosticReport, Loaded, Settings, Severity, SystemUsers, check_file, check_text,
-    ham_is_init, load_directories, no_watchdog, system_directories, user_directories,
+    ham_is_init, is_drop_ins, load_directories, no_watchdog, system_directories, user_directories,
 };
 use serde::Serialize;
 use std::io::{self, Read};
@@ -80,7 +80,7 @@ pub(super) fn run(asked: &Check<'_>, output: Output) -> Result<Exit, Error> {
             // As `--name` says, editors show what is not saved yet.
             let file = asked.name.map_or("-".to_owned(), |name| format!("{name}.toml"));
             check_text(name, &file, &standard_input()?, &settings)
-        } else if path.is_dir() {
+        } else if path.is_dir() && !is_drop_ins(path) {
             load_directories(std::slice::from_ref(path), &settings)
         } else {
             check_file(path, &settings)

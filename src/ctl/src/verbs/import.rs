@@ -227,7 +227,7 @@ impl Users for Lenient {
         Ok(Some(NOBODY))
     }
 
-    fn groups_of(&self, user: &str) -> Vec<u32> {
+    fn groups_of(&self, user: &str) -> Result<Vec<u32>, String> {
         self.real.groups_of(user)
     }
 }

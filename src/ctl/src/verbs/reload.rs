@@ -45,7 +45,7 @@ fn call(
     if output.json {
         output.print_line(reply.json())?;
     } else {
-        output.print(&render::reload::text(&reloaded, method == "Apply", output.look))?;
+        output.print(&render::reload::text(&reloaded, what, method == "Apply", output.look))?;
     }
     Ok(reloaded)
 }

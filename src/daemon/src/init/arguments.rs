@@ -4,6 +4,7 @@
 
 use super::Called;
 use super::rewrite::Rewrites;
+use super::script;
 use ham_core::signal::Signal;
 use ham_core::time::Span;
 use lexopt::prelude::{Long, Short, Value};
@@ -173,11 +174,8 @@ pub(super) fn parse(
             Long("summary") => arguments.summary = true,
             Value(first) => {
                 let rest = parser.raw_args().map_err(|error| error.to_string())?;
-                let by_shell = super::is_script_for_init(&first);
-                let shell = by_shell.then(|| OsString::from(super::SHELL));
-                arguments.command = shell
+                arguments.command = script::command(first, &variable)
                     .into_iter()
-                    .chain([first])
                     .chain(rest)
                     .map(|word| CString::new(word.into_vec()).map_err(|error| error.to_string()))
                     .collect::<Result<_, _>>()?;

@@ -21,7 +21,7 @@ impl Jobs {
     /// `wanted`: there will be a command.
     pub(super) fn new(wanted: bool) -> Jobs {
         let terminal = if wanted { Terminal::of_session() } else { None };
-        let foreground = terminal.as_ref().is_some_and(is_ours);
+        let foreground = terminal.as_ref().is_some_and(Terminal::is_ours);
         Jobs { terminal, foreground, child: None }
     }
 
@@ -54,7 +54,7 @@ impl Jobs {
     pub(super) fn look_for_stop(&self, queue: &Queue) {
         let (Some(terminal), Some(child)) = (&self.terminal, self.child) else { return };
         let Some(signal) = reap::take_stop(child) else { return };
-        if matches!(signal, SIGTTIN | SIGTTOU) && is_ours(terminal) {
+        if matches!(signal, SIGTTIN | SIGTTOU) && terminal.is_ours() {
             // A shell that brings a job to the front which is running tells
             // nobody; and then the command wanted to use the terminal.
             let _ = terminal.give_to(child);
@@ -88,12 +88,8 @@ impl Jobs {
     }
 }
 
-fn is_ours(terminal: &Terminal) -> bool {
-    terminal.foreground() == Ok(own_group())
-}
-
 fn bring_forward(terminal: &Terminal, child: i32) {
-    if is_ours(terminal) {
+    if terminal.is_ours() {
         let _ = terminal.give_to(child);
     }
 }

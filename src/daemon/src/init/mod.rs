@@ -5,6 +5,7 @@
 //! fork, no shared memory; and no heap while the command runs, which is counted.
 //!
 //! - `arguments`: options and environment; `rewrite`: which signal becomes which
+//! - `script`: ham as the interpreter of a text
 //! - `child`: between fork and exec
 //! - `relay`: the loop; `jobs`: terminal and job control
 //! - `rest`: whoever is left when the command has ended
@@ -17,6 +18,7 @@ mod relay;
 mod report;
 mod rest;
 mod rewrite;
+mod script;
 
 use arguments::{Arguments, Asked, Orphans};
 use child::FAILED;
@@ -27,15 +29,13 @@ use ham_sys::{allocation, clock, foreground, process};
 use jobs::Jobs;
 use relay::{Ended, Relay};
 use report::{Report, Summary};
+pub(crate) use script::{is_meant, words_after};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// The word on the command line of ham.
 pub(crate) const WORD: &str = "init";
-
-/// What reads a script that names ham as its interpreter, and no other.
-const SHELL: &str = "/bin/sh";
 
 /// As what it was called: that is how it names itself, and what it does where
 /// the others do not do the same.
@@ -69,54 +69,6 @@ impl Called {
             Called::Tini(_) => FAILED,
         }
     }
-}
-
-/// Whether these words after `ham` are about init. A script that names it as
-/// its interpreter gives all that it says in one word: `init -g --`.
-pub(crate) fn is_meant(first: &str) -> bool {
-    first == WORD || first.strip_prefix(WORD).is_some_and(|rest| rest.starts_with([' ', '\t']))
-}
-
-/// The words behind `init`.
-pub(crate) fn words_after(mut words: Vec<OsString>) -> Vec<OsString> {
-    let first = words.remove(0);
-    let Some(line) = first.to_str().filter(|line| *line != WORD) else { return words };
-    let mut said: Vec<OsString> = line.split_whitespace().skip(1).map(OsString::from).collect();
-    if said.iter().all(|word| word.to_string_lossy().starts_with('-')) {
-        // Only options: without a program of its own, the script, which is the
-        // next word, would start its interpreter, which is this, for ever.
-        if said.last().is_none_or(|word| word != "--") {
-            said.push("--".into());
-        }
-        said.push(SHELL.into());
-    }
-    said.extend(words);
-    said
-}
-
-/// Whether a file is a script whose first line names this program and nothing
-/// but `init`. Executed, it would start this for itself, again and again.
-fn is_script_for_init(path: &OsStr) -> bool {
-    use std::io::Read;
-    use std::os::unix::fs::MetadataExt;
-    /// What the kernel reads of a first line.
-    const LONGEST: u64 = 256;
-    let is_file = std::fs::metadata(path).is_ok_and(|file| file.is_file());
-    let Ok(file) = std::fs::File::open(path) else { return false };
-    let mut start = Vec::new();
-    if !is_file || file.take(LONGEST).read_to_end(&mut start).is_err() {
-        return false;
-    }
-    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let Some(line) = line.strip_prefix(b"#!").and_then(|line| std::str::from_utf8(line).ok())
-    else {
-        return false;
-    };
-    let mut words = line.split_whitespace();
-    let (interpreter, said, more) = (words.next(), words.next(), words.next());
-    let identity = |path: &str| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-    let own = identity("/proc/self/exe");
-    said == Some(WORD) && more.is_none() && own.is_some() && interpreter.and_then(identity) == own
 }
 
 /// Does what the words ask for; the exit code is that of the command.

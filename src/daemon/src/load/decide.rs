@@ -113,10 +113,11 @@ pub(crate) fn decide(
         },
     };
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-    // That a directory cannot be read matters to whom units came from it.
+    // That a directory cannot be read matters to whom units came from it: those
+    // that have vanished with it are looked at below.
     let of_directory = |file: &str| directories.iter().any(|path| path == Path::new(file));
     let blocks = |file: &str| match &chosen {
-        _ if of_directory(file) => false,
+        _ if of_directory(file) => refuses_what_is(Path::new(file), old, loaded),
         Some(chosen) => some::concerns(file, chosen, loaded),
         None => !is_known(file),
     };
@@ -188,6 +189,15 @@ fn is_unwanted(known: &Known, loaded: &Loaded) -> bool {
     let path = Path::new(&known.plan.source);
     let by_need = path.file_stem().is_some_and(|stem| stem == template.as_str());
     by_need && source_of(&template, loaded).is_some()
+}
+
+/// Whether a directory is not trusted any more, and units came from it.
+fn refuses_what_is(directory: &Path, old: &Old, loaded: &Loaded) -> bool {
+    let is_there = |source: &Source| {
+        source.state == SourceState::Refused && source.path.parent() == Some(directory)
+    };
+    !loaded.directories.iter().any(|read| read == directory)
+        && old.of_units().any(|known| source_of(&known.plan.name, loaded).is_some_and(is_there))
 }
 
 /// Whether there is a file of it, right or wrong.

@@ -2,6 +2,7 @@
 //! is told is what was changed and no more, and who comes back to where it was is
 //! there. Only tests.
 
+mod edits;
 mod sets;
 
 use super::changes::{changes, follows};
@@ -95,15 +96,31 @@ impl Disk {
         settings.id_in_use = &in_use;
         settings.memory = Some(notes);
         let mut loaded = load_directories(&self.directories(), &settings);
+        eprintln!(
+            "KEPT {} of {} errors {}",
+            loaded.kept.len(),
+            loaded.sources.len(),
+            loaded.has_errors()
+        );
         assert!(names.have(&loaded.kept));
         let old = names.decode(&mut loaded).unwrap();
         let decision = self.decide(&old, &loaded);
-        *notes = loaded.memory;
-        let mut told = changes(&old, &decision.entities);
-        let follows = follows(&old, &decision.entities, &told);
-        told.sort_by(|a, b| a.name.cmp(&b.name));
-        let plan = old.encode(&decision.entities).unwrap();
-        (decision.outcome, plan, format!("{told:?} {follows:?}"))
+        let said = loaded.diagnostics.iter().map(ham_unit::Diagnostic::render_plain);
+        let said: Vec<String> = said.chain(decision.reasons).collect();
+        let (plan, told) = match decision.outcome {
+            Outcome::Plan => {
+                let mut told = changes(&old, &decision.entities);
+                let follows = follows(&old, &decision.entities, &told);
+                told.sort_by(|a, b| a.name.cmp(&b.name));
+                let told = format!("{told:?} {follows:?}");
+                (old.encode(&decision.entities).unwrap(), told)
+            }
+            _ => (plan.to_vec(), String::new()),
+        };
+        if matches!(decision.outcome, Outcome::Plan | Outcome::Same) {
+            *notes = loaded.memory;
+        }
+        (decision.outcome, plan, format!("{told} {said:?} {:?}", decision.refused))
     }
 
     fn load(&self, old: &Old) -> Loaded {
@@ -259,6 +276,53 @@ proptest! {
                 prop_assert_eq!(one, two);
             }
             prop_assert!(cold.1 == warm.1, "the bytes of the plan");
+            plan = cold.1;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 32, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn so_it_is_after_any_edits(
+        steps in proptest::collection::vec(edits::edits(), 1..12),
+        (started, mends, number) in any::<(bool, bool, u32)>(),
+    ) {
+        let disk = Disk::new();
+        let directories = disk.directories();
+        edits::begin(&directories, number);
+        let elsewhere = disk.scratch.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        std::thread::sleep(TICK);
+        let mut plan = encode(&disk.plan(&Old::default())?).unwrap();
+        let mut notes = Memory::default();
+        disk.load_over(&plan, &Base::default(), &mut notes);
+        for step in &steps {
+            for edit in step {
+                edits::edit(edit, &directories, &elsewhere);
+            }
+            std::thread::sleep(TICK);
+            let index = PlanIndex::open(plan.as_slice()).unwrap();
+            let next = index.pending().iter().copied().filter(|id| index.has_next(*id));
+            let base = Base {
+                renewed: next.filter(|_| started).collect(),
+                gone: index.ids().filter(|id| started && index.is_leaving(*id)).collect(),
+            };
+            let (cold, warm) = (
+                disk.load_over(&plan, &base, &mut Memory::default()),
+                disk.load_over(&plan, &base, &mut notes),
+            );
+            prop_assert_eq!((cold.0, &cold.2), (warm.0, &warm.2));
+            for (one, two) in all_of(&cold.1).iter().zip(&all_of(&warm.1)) {
+                prop_assert_eq!(one, two);
+            }
+            prop_assert!(cold.1 == warm.1, "the bytes of the plan");
+            if cold.0 == Outcome::Kept && mends {
+                edits::mend(step, &directories, number);
+            }
             plan = cold.1;
         }
     }

@@ -10,6 +10,7 @@ use ham_core::wire::{ChangeKind, Consequence};
 use ham_unit::{Loaded, Settings, SystemUsers, load_directories};
 use std::cell::Cell;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -271,6 +272,25 @@ fn a_directory_that_is_gone_or_empty_removes_nothing() {
     units.remove("a");
     let question = Question { missing: vec!["a".to_owned()], ..look() };
     assert_eq!(plan_of(&units.decide(&old, &question)), [("a", true)]);
+}
+
+/// The plan would lack them, and whoever asks would not know why.
+#[test]
+fn a_directory_that_others_may_write_is_told_where_units_came_from_it() {
+    let units = Units::new("others-may-write");
+    let old = units.service("a", "/bin/true").service("b", "/bin/true").first();
+    let mode = |mode| fs::set_permissions(&units.directory, PermissionsExt::from_mode(mode));
+    mode(0o777).unwrap();
+    for question in [look(), asked(false), asked(true)] {
+        let decision = units.decide(&old, &question);
+        assert_eq!((decision.outcome, decision.reasons.len()), (Outcome::Kept, 0));
+    }
+    let named = Question { names: vec!["a".to_owned()], ..asked(false) };
+    assert_eq!(units.decide(&old, &named).outcome, Outcome::Kept);
+    // Nothing came from it.
+    assert_eq!(units.decide(&Old::default(), &look()).outcome, Outcome::Same);
+    mode(0o755).unwrap();
+    assert_eq!(units.decide(&old, &look()).outcome, Outcome::Same);
 }
 
 #[test]

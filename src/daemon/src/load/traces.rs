@@ -84,6 +84,7 @@ impl Traces {
                 break;
             }
         }
+        self.access(path);
         let Some(entries) = entries else { return 0u8.hash(&mut self.hasher) };
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.sort();
@@ -101,6 +102,12 @@ impl Traces {
                 self.directory(&file, watches, false);
             }
         }
+    }
+
+    /// Who owns a directory and may write there says whether it is trusted.
+    fn access(&mut self, directory: &Path) {
+        let is = std::fs::metadata(directory).ok();
+        is.map(|is| (is.mode(), is.uid())).hash(&mut self.hasher);
     }
 
     /// Whoever makes a directory makes an entry in one that is there: that is
@@ -175,7 +182,8 @@ impl Traces {
                 };
                 self.names.insert(name.to_string_lossy().into_owned());
                 self.watch(&at, watches);
-                to.hash(&mut self.hasher);
+                let owner = std::fs::symlink_metadata(at.join(name)).map(|is| is.uid());
+                (&to, owner.ok()).hash(&mut self.hasher);
                 seen += 1;
                 if seen <= MOST_LINKS {
                     open.push(at.join(to).join(parts.as_path()));
@@ -189,6 +197,7 @@ impl Traces {
             {
                 self.names.insert(name.to_string_lossy().into_owned());
                 self.watch(parent, watches);
+                self.access(parent);
             }
         }
     }
@@ -234,4 +243,48 @@ fn is_fresh(is: Metadata) -> bool {
     // A clock that was set back makes nothing fresh for ever.
     let is_new = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age < FRESH);
     [is.modified().ok(), changed].into_iter().flatten().any(is_new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::tests::Scratch;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// The number, once nothing is just written.
+    fn number(directory: &Path) -> u64 {
+        let look = || Traces::look(&[directory.to_owned()], None);
+        loop {
+            let traces = look();
+            if !traces.unsure {
+                return traces.number();
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// What was wrong with one would be called wrong for ever.
+    #[test]
+    fn who_may_write_a_directory_leaves_a_trace() {
+        let scratch = Scratch::new("access");
+        let units = scratch.path().join("units");
+        let elsewhere = scratch.path().join("elsewhere");
+        for folder in ["units", "units/a.toml.d", "units/enabled", "elsewhere", "real"] {
+            fs::create_dir(scratch.path().join(folder)).unwrap();
+        }
+        fs::write(elsewhere.join("b"), "").unwrap();
+        symlink(elsewhere.join("b"), units.join("b.toml")).unwrap();
+        symlink("../real", units.join("c.toml.d")).unwrap();
+        for folder in ["", "a.toml.d", "enabled", "../elsewhere", "../real"] {
+            let folder = units.join(folder);
+            let mode = |mode| fs::set_permissions(&folder, PermissionsExt::from_mode(mode));
+            mode(0o755).unwrap();
+            let before = number(&units);
+            mode(0o757).unwrap();
+            assert_ne!(number(&units), before, "{}", folder.display());
+            mode(0o755).unwrap();
+            assert_eq!(number(&units), before, "{}", folder.display());
+        }
+    }
 }

@@ -67,13 +67,15 @@ impl Engine {
     }
 
     /// The line about it, and how long entities have. The second that asks for
-    /// the same hurries; one that asks for another end does not.
-    pub(super) fn shutdown_by_signal(&self, way: Way) -> (String, Span) {
+    /// the same hurries; one that asks for another end does not, nor does the
+    /// first when nobody has asked, but the end has come with that of an entity.
+    pub(super) fn shutdown_by_signal(&mut self, way: Way) -> (String, Span) {
         let goes_on = match self.core.ends_in() {
             Some(before) => way == before || !way.overrules(before),
             None => false,
         };
-        if goes_on {
+        let is_first = self.core.signals_taken() == 0 && self.core.ends_with_main();
+        if goes_on && !is_first {
             return ("shutting down now".to_owned(), HURRIED);
         }
         (shutting_down(way), self.stop_deadline())

@@ -193,8 +193,12 @@ impl Engine {
                 self.keeper.drop(WATCHDOG);
             }
             (Some(wanted), Some(kept)) => {
-                self.set_watchdog_timeout(kept.timeout_ns());
-                if kept.wanted != seconds(&wanted) {
+                let is_set = kept.wanted == seconds(&wanted);
+                // A shorter one may be set before the reaper has it, for example
+                // when this monitor dies in between.
+                let least = if is_set { u64::MAX } else { wanted.timeout.0 };
+                self.set_watchdog_timeout(kept.timeout_ns().min(least));
+                if !is_set {
                     self.keeper.fetch(WATCHDOG);
                 }
             }

@@ -145,13 +145,10 @@ impl Channels {
     fn answer(&mut self, place: usize, message: Message, passed: Option<OwnedFd>) {
         let errno = match message.verb {
             Verb::Store => self.store(&message, passed),
-            Verb::Drop => {
-                if message.what == WATCHDOG {
-                    // It is not wanted any more: the machine goes on without.
-                    watchdog::stop_at_close(self.state);
-                }
-                self.drop(message.what)
-            }
+            // It is not wanted any more: the machine goes on without. Closed here:
+            // were there no process to be had for that, it would start anew.
+            Verb::Drop if message.what == WATCHDOG => watchdog::stop(self.state),
+            Verb::Drop => self.drop(message.what),
             Verb::Send => return self.send(place, message),
             // All that was to be done before was done before this was read.
             Verb::Settle => Errno(0),

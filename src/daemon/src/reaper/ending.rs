@@ -21,7 +21,9 @@ pub(super) fn carry_out(shared: &Shared, code: u8, ending: Ending) -> u8 {
             watchdog::stop_at_close(shared.state);
         }
         // A machine that stands still is to stay so, and nothing closes it there.
-        Ending::Halt => watchdog::stop(shared.state),
+        Ending::Halt => {
+            let _ = watchdog::stop(shared.state);
+        }
         // Whatever still hangs on that way hangs no longer than its timeout.
         Ending::Reboot | Ending::PowerOff => {
             let _ = watchdog::feed(shared.state);

@@ -31,8 +31,8 @@ impl Users for FakeUsers {
         }
     }
 
-    fn groups_of(&self, user: &str) -> Vec<u32> {
-        if user == "audio" { vec![20, 29, 46] } else { Vec::new() }
+    fn groups_of(&self, user: &str) -> Result<Vec<u32>, String> {
+        Ok(if user == "audio" { vec![20, 29, 46] } else { Vec::new() })
     }
 
     fn user_names(&self) -> Vec<String> {

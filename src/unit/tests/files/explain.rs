@@ -79,8 +79,10 @@ fn every_example_is_wrong_as_it_says_and_right_when_mended() {
         let said = codes_of(&wrong);
         assert!(said.contains(&page.code), "{}: {said:?}", page.code);
         assert!(!mended.has_errors(), "{}: {:#?}", page.code, mended.diagnostics);
-        let still: Vec<_> =
-            mended.diagnostics.iter().map(ham_unit::Diagnostic::render_plain).collect();
+        // What the machine lacks that tests run on is no mistake of the example.
+        let all = mended.diagnostics.iter();
+        let still = all.filter(|found| found.code != codes::NO_WATCHDOG);
+        let still: Vec<_> = still.map(ham_unit::Diagnostic::render_plain).collect();
         assert!(still.is_empty(), "{}: {still:#?}", page.code);
         // What a page calls a warning refuses nothing.
         let found = wrong.diagnostics.iter().filter(|found| found.code == page.code);

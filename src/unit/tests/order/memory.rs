@@ -2,9 +2,10 @@
 
 use crate::folder::{Folder, names, settings};
 use ham_core::plan::EntityPlan;
-use ham_unit::{Loaded, Memory, Settings};
+use ham_unit::{Loaded, Memory, Settings, UserEntry, Users};
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// Long enough that a file that is written afterwards has another time.
@@ -153,4 +154,42 @@ fn what_is_remembered_is_not_read() {
     folder.write("b.toml", format!("{command}requires = [\"a\"]\n"));
     let again = folder.load(&warm);
     assert_eq!((names(&again), &again.kept), (vec!["a", "b"], &Vec::new()));
+}
+
+/// A directory server, of which nothing here tells when it answers otherwise.
+#[derive(Debug)]
+struct Elsewhere(Cell<bool>);
+
+impl Users for Elsewhere {
+    fn user(&self, name: &str) -> Result<Option<UserEntry>, String> {
+        self.0.set(true);
+        let (home, shell) = (String::new(), String::new());
+        Ok(Some(UserEntry { name: name.to_owned(), uid: 5000, gid: 5000, home, shell }))
+    }
+
+    fn group(&self, _: &str) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
+
+    fn groups_of(&self, _: &str) -> Result<Vec<u32>, String> {
+        Ok(Vec::new())
+    }
+
+    fn asked_elsewhere(&self) -> bool {
+        self.0.replace(false)
+    }
+}
+
+#[test]
+fn a_unit_whose_user_is_elsewhere_is_read_each_time() {
+    let folder = Folder::new("elsewhere");
+    let command = "[entity]\ncommand = \"/bin/sh\"\nrestart = \"no\"\n";
+    for (name, user) in [("a", ""), ("b", "user = \"ldap\"\n"), ("c", "")] {
+        folder.write(&format!("{name}.toml"), format!("{command}{user}"));
+    }
+    std::thread::sleep(TICK);
+    let none = Memory::default();
+    let users = Elsewhere(Cell::new(false));
+    let first = folder.load(&Settings { memory: Some(&none), users: &users, ..settings(false) });
+    assert_eq!((first.entities.len(), first.memory.len()), (3, 2), "{:?}", first.diagnostics);
 }

@@ -261,3 +261,28 @@ fn in_a_namespace_of_its_own_it_has_the_terminal_too() {
     terminal.wait_for("got-word-");
     assert_eq!(terminal.end().code(), Some(0));
 }
+
+/// The shell's group and its own are outside, and look alike from inside.
+#[test]
+fn in_a_namespace_of_its_own_it_leaves_the_terminal_too() {
+    let init = Init::ham();
+    let Some(before) = super::bed::namespace(&[]) else { return };
+    let Some(mut terminal) = shell() else { return };
+    let before = before.join(" ");
+    terminal.keys(&format!("{before} {} &\n", line(&init, "sleep 60")));
+    let mut inside = (0, 0);
+    wait_until("init and its command", || {
+        let Some(outside) = children(terminal.leader()).first().copied() else { return false };
+        let is_init = |pid: &u32| link(*pid, "exe").is_some_and(|path| path == init.program);
+        let Some(own) = children(outside).into_iter().find(is_init) else { return false };
+        let Some(command) = children(own).first().copied() else { return false };
+        inside = (own, command);
+        link(command, "exe").is_some_and(|path| path.ends_with("sleep"))
+    });
+    let (own, command) = inside;
+    settled(own);
+    assert_ne!(foreground(terminal.leader()), command.to_string());
+    terminal.keys("echo still-$((1+1))\n");
+    terminal.wait_for("still-2");
+    processes::send("KILL", command);
+}

@@ -1,6 +1,8 @@
 //! As what it is called, and by whom: links, scripts, the help.
 
-use super::bed::{Init, Kind, code, to_the_end};
+use super::bed::{Init, Kind, Running, children, code, link, to_the_end};
+use ham_sys::process::PidFd;
+use ham_tests::own_units::wait_until;
 use ham_tests::programs::{Scratch, ham};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -88,6 +90,70 @@ fn a_script_may_name_it_as_its_interpreter() {
     let (code, out, err) = output(script(&scratch, "script", &text).env("TINI_VERBOSITY", "0"));
     assert_eq!((code, err.as_str()), (Some(4), ""));
     assert!(out.starts_with("0 "), "{out}");
+}
+
+/// What only has the name of the command is neither read nor executed.
+#[test]
+fn a_name_is_not_looked_for_in_the_working_directory() {
+    let scratch = Scratch::new("init");
+    let init = Init::ham();
+    let words = init.words(&[]);
+    let run = |name: &str| {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args([name, "-c", "exit 4"]);
+        output(command.current_dir(scratch.path())).0
+    };
+    let text = format!("#!{} init\nexit 5\n", ham().display());
+    script(&scratch, "sh", &text);
+    assert_eq!(run("sh"), Some(4));
+    assert_eq!(run("./sh"), Some(5));
+    // In PATH it is found: by its name it must not start itself for ever.
+    let places = format!("{}:/usr/bin:/bin", scratch.path().display());
+    assert_eq!(code(init.command(&[], &["sh"]).env("PATH", places)), "5");
+
+    fs::remove_file(scratch.path().join("sh")).expect("a script");
+    let status = Command::new("mkfifo").arg(scratch.path().join("sh")).status();
+    assert!(status.expect("mkfifo is there").success());
+    assert_eq!(run("sh"), Some(4));
+    // Whoever opens it waits for somebody who writes.
+    assert_eq!(run("./sh"), Some(126));
+}
+
+/// The command can tell that the descriptors are meant for it in either way.
+#[test]
+fn the_number_of_a_pidfd_that_means_init_means_the_command() {
+    let init = Init::ham();
+    let started = |before: &str| {
+        let mut command = init.after(before, &[], &["sleep", "60"]);
+        let running = Running::start(&mut command);
+        let (mut pid, mut text) = (0, String::new());
+        wait_until("the command", || {
+            pid = children(running.pid()).first().copied().unwrap_or(0);
+            let is_there = link(pid, "exe").is_some_and(|path| path.ends_with("sleep"));
+            text = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap_or_default();
+            // Empty for a moment after the program has changed.
+            is_there && !text.is_empty()
+        });
+        let value = |name: &str| {
+            let mut all = text.split('\0').filter_map(|entry| entry.split_once('='));
+            all.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        };
+        let found = (value("LISTEN_PID"), value("LISTEN_PIDFDID"));
+        let own = PidFd::open(i32::try_from(pid).expect("a process id")).expect("it is there");
+        let inode = nix::sys::stat::fstat(&own).expect("it is open").st_ino;
+        running.send("TERM");
+        (pid, found, inode)
+    };
+    let (pid, found, inode) = started("export LISTEN_PID=$$ LISTEN_PIDFDID=7");
+    assert_eq!(found.0, Some(pid.to_string()));
+    // Before Linux 6.9 all have the same number, and no variable is better.
+    let own = ham_sys::process::own_pidfd_inode().map(|_| inode.to_string());
+    assert_eq!(found.1, own);
+    // Neither means init.
+    let (_, found, _) = started("export LISTEN_PID=1 LISTEN_PIDFDID=7");
+    assert_eq!(found, (Some("1".to_owned()), Some("7".to_owned())));
+    let (_, found, _) = started("export LISTEN_PIDFDID=7");
+    assert_eq!(found, (None, Some("7".to_owned())));
 }
 
 #[test]

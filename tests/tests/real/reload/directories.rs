@@ -8,7 +8,7 @@ use super::{
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::Manager;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// As Kubernetes mounts a ConfigMap: files are links into `..data`, which is a
@@ -227,4 +227,22 @@ fn another_directory_that_is_not_there_blocks_no_other() {
     assert!(said.contains("- b: is stopped"), "{said}");
     wait_for_names(&manager, &["a"]);
     assert_eq!(manager.pid_of("a"), a);
+}
+
+/// Neither its files nor their names are others: what is wrong is seen all the
+/// same, and when it is mended.
+#[test]
+fn who_may_write_a_directory_is_looked_at_again() {
+    let (units, manager, pids) = two();
+    let drop_ins = units.path().join("a.toml.d");
+    fs::create_dir(&drop_ins).expect("a directory");
+    fs::set_permissions(&drop_ins, PermissionsExt::from_mode(0o755)).expect("its mode");
+    for folder in [units.path(), drop_ins] {
+        fs::set_permissions(&folder, PermissionsExt::from_mode(0o757)).expect("its mode");
+        wait_for_error(&manager, "everybody may write it (mode 0757)");
+        says(&manager, &["plan"], 6);
+        fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("its mode");
+        wait_for_no_errors(&manager);
+    }
+    assert_eq!(["a", "b"].map(|name| manager.pid_of(name)), pids);
 }
