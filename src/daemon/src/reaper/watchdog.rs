@@ -209,7 +209,7 @@ fn with_device(
 mod tests {
     use super::*;
     use ham_snapshot::kept::Name;
-    use ham_snapshot::layout::{TOTAL, WORD};
+    use ham_snapshot::layout::{KEPT, TOTAL, WORD};
     use ham_sys::pipe;
 
     const WELL: Seen = Seen { answered: true, checked: true, manned: true, deaths: 0 };
@@ -340,20 +340,25 @@ mod tests {
     /// before the device is closed.
     #[test]
     fn what_is_stopped_is_closed() {
-        // Its number is one that no test beside this comes to: what is there is closed.
-        const PLACE: usize = 700;
         let (map, _fd) = ham_sys::shm::Map::memfd(c"test", TOTAL * WORD).unwrap();
         let state = State::format(map.words()).unwrap();
         let (reader, writer) = pipe::new().unwrap();
-        process::copy_to(&writer, kept_number(PLACE)).unwrap();
+        // The highest number below the limit: other tests, in other threads, have
+        // the low ones.
+        let is_free = |place: &usize| !process::is_open(kept_number(*place));
+        let place = (0..KEPT)
+            .rev()
+            .filter(is_free)
+            .find(|place| process::copy_to(&writer, kept_number(*place)).is_ok())
+            .unwrap();
         drop(writer);
-        state.keep(PLACE, WATCHDOG, &Name::NONE);
+        state.keep(place, WATCHDOG, &Name::NONE);
         feed(state).unwrap();
         assert_eq!((stop(state), stop(state)), (Errno(0), Errno::ENOENT));
         let mut bytes = [0; 8];
         assert_eq!(pipe::take(&reader, &mut bytes).unwrap(), Some(2));
         assert_eq!(&bytes[..2], b".V");
-        assert!(!process::is_open(kept_number(PLACE)));
+        assert!(!process::is_open(kept_number(place)));
         assert_eq!(feed(state), Err(Errno::ENODEV));
     }
 }
