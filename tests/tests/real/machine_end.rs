@@ -26,10 +26,10 @@ fn sleeping(what: &str, options: &[&str]) -> Option<(Units, Machine)> {
 
 /// One that ends when it may, so that the machine can be met on its way down.
 fn slow(units: &Units) {
-    let [asked, go] = ["asked", "go"].map(|name| units.file(name));
+    let [asked, go, up] = ["asked", "go", "up"].map(|name| units.file(name));
     let script = format!(
         "trap 'echo > {asked}; until [ -e {go} ]; do sleep 0.05; done; exit 0' TERM; \
-         while :; do sleep 0.1; done"
+         echo > {up}; while :; do sleep 0.1; done"
     );
     units.write(
         "slow",
@@ -46,6 +46,7 @@ fn slow_machine(what: &str) -> Option<(Units, Machine)> {
     slow(&units);
     let mut machine = Machine::start(what, &units, "", &["--stop-deadline", "60s"])?;
     machine.wait_for_log("the slow one", |log| log.contains("slow: started"));
+    units.wait_for_text("up", |text| !text.is_empty());
     Some((units, machine))
 }
 

@@ -78,8 +78,11 @@ fn holds_family() {
     for (number, way) in ways.into_iter().enumerate() {
         let id = number.to_string();
         let pid = family_in(tree, way, &id);
-        let inside = tree.processes(Kind::Unit, "cgroup.procs", &id);
-        assert_eq!(inside.len(), 5);
+        // Who has only made another may not have gone yet.
+        let inside = wait_for("the family alone", || {
+            let inside = tree.processes(Kind::Unit, "cgroup.procs", &id);
+            (inside.len() == 5).then_some(inside)
+        });
         assert!(inside.contains(&pid));
         assert!(!tree.is_empty(Kind::Unit, "cgroup.procs", &id));
         assert!(!tree.remove(Kind::Unit, "cgroup.procs", &id), "removed a living cgroup");
