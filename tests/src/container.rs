@@ -5,6 +5,7 @@
 //! (stop, kill, execute a command in it, read its output) is here, too. Knows
 //! nothing of what the tests look for.
 
+use crate::executables::copy_program;
 use crate::own_units::wait_until;
 use crate::processes::{children, send};
 use crate::programs::{Scratch, ham, hamctl, repository};
@@ -200,7 +201,7 @@ fn programs() -> [PathBuf; 2] {
 fn link_or_copy(from: &Path, to: &Path) {
     let from = fs::canonicalize(from).expect("a file that is there");
     if fs::hard_link(&from, to).is_err() {
-        fs::copy(from, to).expect("a copy");
+        copy_program(from, to);
     }
 }
 

@@ -8,6 +8,7 @@ pub mod container;
 pub mod dead_mount;
 pub mod decoders;
 pub mod events;
+pub mod executables;
 pub mod fake;
 pub mod ledger;
 pub mod machine;

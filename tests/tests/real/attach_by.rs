@@ -2,6 +2,7 @@
 //! own to that entity, and detach them again; and no more than that.
 
 use ham_tests::bare::told;
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::Units;
 use ham_tests::programs::{Manager, hamctl};
 use ham_tests::skip::{is_root, program};
@@ -31,7 +32,7 @@ struct Others {
 impl Others {
     fn new(setpriv: PathBuf, units: &Units, manager: &Manager) -> Others {
         let copy = units.folder().join("hamctl");
-        fs::copy(hamctl(), &copy).expect("a copy");
+        copy_program(hamctl(), &copy);
         for path in [units.folder(), manager.runtime().parent().expect("its scratch")] {
             fs::set_permissions(path, Permissions::from_mode(0o755)).expect("our own");
         }

@@ -3,6 +3,7 @@
 //! themselves with a heartbeat of their own.
 
 use ham_tests::bare::told;
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::{lives, send};
 use ham_tests::programs::{Manager, hamctl};
@@ -292,7 +293,7 @@ fn nobody_else_makes_entities() {
     let pid = stranger.pid().to_string();
     // Where that user may go.
     let copy = units.folder().join("hamctl");
-    fs::copy(hamctl(), &copy).expect("a copy");
+    copy_program(hamctl(), &copy);
     for path in [units.folder(), manager.runtime().parent().expect("its scratch")] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own");
     }

@@ -2,6 +2,7 @@
 //! the log goes, how much it tells, what other users may do; also after a
 //! takeover.
 
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, hamctl};
 use ham_tests::skip::{is_root, program};
@@ -144,7 +145,7 @@ fn users_may_do_what_a_rule_lets_them() {
     }
     // Where those users may go.
     let copy = units.folder().join("hamctl");
-    fs::copy(hamctl(), &copy).expect("a copy");
+    copy_program(hamctl(), &copy);
     for path in [units.folder(), manager.runtime().parent().expect("its scratch")] {
         fs::set_permissions(path, Permissions::from_mode(0o755)).expect("our own");
     }

@@ -2,12 +2,12 @@
 //! session, not a fork bomb, neither with a cgroup nor without. And an entity
 //! that has no memory left costs nobody else anything.
 
+use ham_tests::executables::write_program;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::lives;
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,8 +50,7 @@ fn marked(units: &Units) -> Vec<String> {
 /// Writes a unit whose command is a script of its own; `$0` is its path.
 fn write(units: &Units, name: &str, script: &str, more: &str) {
     let path = units.file(&format!("{name}.sh"));
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    write_program(&path, &format!("#!/bin/sh\n{script}\n"));
     let folder = units.folder().display();
     units.write(
         name,

@@ -1,6 +1,7 @@
 //! What is changed of entities at run time, by path: arm, disarm, flags, add,
 //! remove, `show --toml`; also over takeovers, and by processes of an entity.
 
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::Units;
 use ham_tests::processes::send;
 use ham_tests::programs::{Manager, hamctl};
@@ -234,8 +235,7 @@ fn a_process_adds_to_its_own_entity_what_runs_as_itself() {
     std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("own folder");
     // Where the programs were built others may not look.
     let program = folder.join("hamctl");
-    std::fs::copy(hamctl(), &program).expect("a copy of the program");
-    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("own file");
+    copy_program(hamctl(), &program);
     let trace = folder.join("trace");
     std::fs::write(&trace, "").expect("own file");
     std::fs::set_permissions(&trace, Permissions::from_mode(0o666)).expect("own file");

@@ -8,6 +8,7 @@ mod scenario;
 
 use ham_tests::chaos::strike;
 use ham_tests::container::CAPABILITIES;
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
@@ -179,7 +180,7 @@ fn a_containers_capabilities_suffice() {
 /// A copy of ham that anybody may execute, wherever the tree stands.
 fn public_copy(folder: &Path) -> PathBuf {
     let copy = folder.join("ham");
-    fs::copy(ham(), &copy).expect("a copy");
+    copy_program(ham(), &copy);
     copy
 }
 

@@ -2,12 +2,12 @@
 //! and the exit code that scripts go by; and a Varlink client that is none of
 //! ours.
 
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::Units;
 use ham_tests::processes::lives;
 use ham_tests::programs::{Manager, hamctl, repository};
 use ham_tests::skip;
 use serde_json::{Value, json};
-use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
@@ -247,7 +247,7 @@ fn others_may_look_and_not_touch() {
     let Some(setpriv) = skip::program("setpriv", what) else { return };
     let (units, manager) = start("others");
     let copy = units.folder().join("hamctl");
-    fs::copy(hamctl(), &copy).expect("a copy");
+    copy_program(hamctl(), &copy);
     let as_nobody = |words: &[&str], code: i32| {
         let output = Command::new(&setpriv)
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])

@@ -1,6 +1,7 @@
 //! How the kernel treats an entity: as its unit says, and where that says
 //! nothing, as any process, whatever ham itself was started with.
 
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip;
@@ -149,7 +150,7 @@ fn users_manager(what: &str, units: &Units, home: &Path) -> Option<Manager> {
         const NOBODY: u32 = 65534;
         let program = skip::program("setpriv", what)?;
         let copy = units.folder().join("ham");
-        fs::copy(ham(), &copy).expect("a copy that anybody may execute");
+        copy_program(ham(), &copy);
         for path in [scratch.path(), home] {
             chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
         }

@@ -2,6 +2,7 @@
 //! variables, streams, and nothing of ham's own; and what happens when that
 //! cannot be done, or hangs.
 
+use ham_tests::executables::{copy_program, write_program};
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::processes::{children, lives};
 use ham_tests::programs::{Manager, Scratch, ham};
@@ -41,8 +42,10 @@ fn field(text: &str, name: &str) -> String {
 
 /// A program that can be executed, or not yet.
 fn program(path: &str, mode: u32) {
-    fs::write(path, "#!/bin/sh\nexec sleep 600\n").expect("a program");
-    fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode");
+    let unfinished = format!("{path}.new");
+    write_program(&unfinished, "#!/bin/sh\nexec sleep 600\n");
+    fs::set_permissions(&unfinished, Permissions::from_mode(mode)).expect("its mode");
+    fs::rename(&unfinished, path).expect("a program");
 }
 
 #[test]
@@ -94,7 +97,7 @@ fn a_program_that_is_being_written_is_tried_again() {
     let units = Units::new("busy");
     let path = units.file("sleeper");
     let sleep = skip::program("sleep", "a program that is being written").expect("coreutils");
-    fs::copy(sleep, &path).expect("a copy");
+    copy_program(sleep, &path);
     let writer = File::options().append(true).open(&path).expect("it is ours");
     units.write(
         "sleeper",
@@ -177,8 +180,7 @@ fn variables_come_from_unit_and_files() {
     );
     // The program is found by the PATH of the unit.
     let own = units.file("own-program");
-    fs::write(&own, "#!/bin/sh\necho \"$A,$B,$C,$HAM_ENTITY\"\n").expect("a program");
-    fs::set_permissions(&own, Permissions::from_mode(0o755)).expect("its mode");
+    write_program(&own, "#!/bin/sh\necho \"$A,$B,$C,$HAM_ENTITY\"\n");
     write(&units, "variables", "\"own-program\"", &more);
     let more = format!("environment-file = \"{absent}\"");
     write(&units, "without", "\"sleep 600\"", &more);

@@ -2,10 +2,11 @@
 
 use super::bed::{Init, Kind, Running, children, code, link, to_the_end};
 use ham_sys::process::PidFd;
+use ham_tests::executables::write_program;
 use ham_tests::own_units::wait_until;
 use ham_tests::programs::{Scratch, ham};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 fn output(command: &mut Command) -> (Option<i32>, String, String) {
@@ -67,8 +68,7 @@ fn what_tini_says_and_when() {
 /// A file that names ham as its interpreter.
 fn script(scratch: &Scratch, name: &str, text: &str) -> Command {
     let path = scratch.path().join(name);
-    fs::write(&path, text).expect("a script");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    write_program(&path, text);
     Command::new(path)
 }
 
@@ -179,8 +179,7 @@ fn called_wrongly_it_says_how() {
 fn names_of_programs_are_looked_for_in_path() {
     let scratch = Scratch::new("init");
     let path = scratch.path().join("only-here");
-    fs::write(&path, "#!/bin/sh\nexit 6\n").expect("a script");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    write_program(&path, "#!/bin/sh\nexit 6\n");
     let init = Init::ham();
     let places = format!("{}:/usr/bin:/bin", scratch.path().display());
     assert_eq!(code(init.command(&[], &["only-here"]).env("PATH", &places)), "6");

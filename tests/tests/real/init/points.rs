@@ -6,6 +6,7 @@ use super::bed::{
 };
 use super::table::NONE;
 use super::{jobs, passing};
+use ham_tests::executables::write_program;
 use ham_tests::own_units::wait_until;
 use ham_tests::processes;
 use ham_tests::programs::Scratch;
@@ -91,9 +92,7 @@ fn remapped(init: &Init, from: &str, script: &str) -> Option<String> {
 fn without_interpreter(init: &Init) -> Option<String> {
     let scratch = Scratch::new("init");
     let path = scratch.path().join("text");
-    fs::write(&path, "exit 5\n").expect("a file");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&path, mode).expect("it is ours");
+    write_program(&path, "exit 5\n");
     let code = code(&mut init.command(&[], &[path.to_str().expect("plain")]));
     Some(if code == "5" { "read by sh".to_owned() } else { code })
 }

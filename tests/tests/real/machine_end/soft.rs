@@ -3,11 +3,11 @@
 
 use super::{asks, done, go, sleeping, slow_machine};
 use ham_tests::bare::{Bare, told};
+use ham_tests::executables::{copy_program, write_program};
 use ham_tests::machine::End;
 use ham_tests::own_units::{SLEEPER, Units};
 use ham_tests::programs::{Scratch, ham};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 #[test]
@@ -50,7 +50,7 @@ fn what_stands_at_its_path_takes_its_place() {
     let (units, scratch) = (Units::new("soft-new"), Scratch::new("soft-new-manager"));
     units.write("sleeper", SLEEPER);
     let own = scratch.path().join("ham");
-    fs::copy(ham(), &own).expect("a copy of the program");
+    copy_program(ham(), &own);
     let runtime = scratch.path().join("run");
     let mut manager =
         Bare::start(Command::new(&own), &units.path(), &runtime, &["-t", "none", "--user"]);
@@ -67,8 +67,7 @@ fn what_stands_at_its_path_takes_its_place() {
         ham().display(),
         mark = mark.display()
     );
-    fs::write(&next, script).expect("a program");
-    fs::set_permissions(&next, fs::Permissions::from_mode(0o755)).expect("our file");
+    write_program(&next, &script);
     fs::rename(&next, &own).expect("our file");
     let output = manager.hamctl(&["--json", "soft-reboot"]);
     done(&output);
@@ -92,7 +91,7 @@ fn without_a_program_at_its_path_the_one_that_runs_begins_again() {
     let (units, scratch) = (Units::new("soft-gone"), Scratch::new("soft-gone-manager"));
     units.write("sleeper", SLEEPER);
     let own = scratch.path().join("ham");
-    fs::copy(ham(), &own).expect("a copy of the program");
+    copy_program(ham(), &own);
     let runtime = scratch.path().join("run");
     let manager = Bare::start(Command::new(&own), &units.path(), &runtime, &["-t", "none"]);
     ham_tests::own_units::wait_until("a sleeper", || {

@@ -3,6 +3,7 @@
 
 use crate::varlink::{Client, call, get_info};
 use ham_tests::bare::told;
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::{SLEEPER, Units};
 use ham_tests::programs::{Manager, PATIENCE, Scratch, ham, hamctl};
 use ham_tests::skip;
@@ -98,7 +99,7 @@ fn idle_connections_of_another_user_do_not_shut_root_out() {
     // The tree, and with it the program, may be where only root comes to.
     let place = Scratch::new("public");
     let probe = place.path().join("probe");
-    fs::copy(env!("CARGO_BIN_EXE_ham-probe"), &probe).expect("a copy");
+    copy_program(env!("CARGO_BIN_EXE_ham-probe"), &probe);
     for path in [place.path(), manager.runtime().parent().expect("its scratch")] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own");
     }
@@ -231,7 +232,7 @@ fn a_process_of_an_entity_neither_blocks_nor_forgets_requests_of_root() {
     }
     let (units, place) = (Units::new("users"), Scratch::new("users"));
     let probe = place.path().join("probe");
-    fs::copy(env!("CARGO_BIN_EXE_ham-probe"), &probe).expect("a copy");
+    copy_program(env!("CARGO_BIN_EXE_ham-probe"), &probe);
     let state = |name: &str, state: u32, client: &str, serial: u64| {
         let tag = json!({ "client": client, "serial": serial });
         call("State", &json!({ "name": name, "state": state.to_string(), "request": tag }))

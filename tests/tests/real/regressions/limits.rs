@@ -5,6 +5,7 @@ use super::clients::hamctl_in_time;
 use ham_snapshot::header::Field;
 use ham_tests::bare::{Bare, told};
 use ham_tests::chaos::{lives, strike};
+use ham_tests::executables::copy_program;
 use ham_tests::own_units::{SLEEPER, Units, wait_until};
 use ham_tests::programs::{Manager, PATIENCE, Scratch, ham};
 use ham_tests::skip;
@@ -109,7 +110,7 @@ fn a_fork_that_fails_takes_no_heap_of_the_reaper() {
     units.write("a", SLEEPER);
     // The tree may be where only root comes to.
     let program = units.folder().join("ham");
-    fs::copy(ham(), &program).expect("a copy");
+    copy_program(ham(), &program);
     command.arg(program);
     let scratch = Scratch::new("manager");
     chown(scratch.path(), Some(NOBODY_ELSE), Some(NOBODY_ELSE)).expect("root may");

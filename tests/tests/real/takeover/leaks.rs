@@ -10,13 +10,13 @@ use ham_core::plan::{PlanIndex, PlanSource, encode};
 use ham_core::time::Mono;
 use ham_snapshot::header::Field;
 use ham_tests::chaos::{cgroup_of, directories, strike};
+use ham_tests::executables::write_program;
 use ham_tests::fake::{Random, SharedMemory, SlotWord, Store};
 use ham_tests::own_units::{Units, wait_until};
 use ham_tests::programs::{Manager, Scratch, ham};
 use ham_tests::skip::skipped;
 use ham_tests::state_file::StateFile;
 use nix::sys::signal::Signal;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -101,9 +101,7 @@ actions = [ {{ restart = {{ delays = ["1ms"] }} }} ]
     let used = state.get(Field::SlotsUsed);
     assert!(used < 8 + 6, "{used} slots");
     // As soon as there is a program, it runs.
-    std::fs::write(&program, "#!/bin/sh\nexec sleep infinity\n").expect("a program");
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&program, executable).expect("its mode");
+    write_program(&program, "#!/bin/sh\nexec sleep infinity\n");
     manager.wait_for_state("failing", "running");
 }
 
