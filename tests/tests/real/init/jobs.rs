@@ -66,7 +66,8 @@ pub(crate) fn in_background(init: &Init) -> Option<String> {
         return None;
     }
     let mut terminal = shell()?;
-    terminal.keys(&format!("{} &\n", line(init, "sleep 60")));
+    // A shell that read on would end when the terminal is taken from it.
+    terminal.keys(&format!("{} & wait\n", line(init, "sleep 60")));
     let (own, command) = below(&terminal);
     settled(own);
     let taken = foreground(terminal.leader()) == command.to_string();
