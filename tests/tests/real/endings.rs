@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 /// One that ends when it may, so that the manager can be met on its way down.
-fn slow(units: &Units) {
+pub(crate) fn slow(units: &Units) {
     let [asked, go, up] = ["asked", "go", "up"].map(|name| units.file(name));
     let script = format!(
         "trap 'echo > {asked}; until [ -e {go} ]; do sleep 0.05; done; exit 0' TERM; \

@@ -10,6 +10,7 @@ mod kills;
 mod last;
 mod soft;
 
+use crate::endings::slow;
 use ham_tests::machine::Machine;
 use ham_tests::own_units::{SLEEPER, Units};
 use std::fs;
@@ -24,23 +25,7 @@ fn sleeping(what: &str, options: &[&str]) -> Option<(Units, Machine)> {
     Some((units, machine))
 }
 
-/// One that ends when it may, so that the machine can be met on its way down.
-fn slow(units: &Units) {
-    let [asked, go, up] = ["asked", "go", "up"].map(|name| units.file(name));
-    let script = format!(
-        "trap 'echo > {asked}; until [ -e {go} ]; do sleep 0.05; done; exit 0' TERM; \
-         echo > {up}; while :; do sleep 0.1; done"
-    );
-    units.write(
-        "slow",
-        &format!(
-            "[entity]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nrestart = \"always\"\n\
-             stop = {{ timeout = \"60s\" }}\n"
-        ),
-    );
-}
-
-/// Such a machine, with time to end.
+/// A machine with one that ends when it may, and time for that.
 fn slow_machine(what: &str) -> Option<(Units, Machine)> {
     let units = Units::new(what);
     slow(&units);
